@@ -1,0 +1,62 @@
+"""The values that everything else passes around: files, and what one look at a recording showed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """One index file of a recording, as the service lists it.
+
+    :param file_name: name without the prefix and the recording's folder, unique in a recording.
+    :param user_id: whose stream it is; None when the file mixes several users.
+    :param track_type: ``audio``, ``video`` or ``audio_video``; None when the service does not say.
+    :param begin_timestamp_ms: Unix milliseconds of its first media; None when the service does not say.
+    """
+
+    file_name: str
+    user_id: str | None = None
+    track_type: str | None = None
+    begin_timestamp_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The service answered: the recording exists.
+
+    :param recording_id: the id the answer is about (the service's ``TaskId``).
+    :param status: ``Idle``, ``InProgress``, ``Exited``, or a word that nobody has documented yet.
+    :param files: the files listed in this answer, in its order; empty when it lists none.
+    :param request_id: the service's id of this request.
+    """
+
+    recording_id: str
+    status: str
+    files: tuple[RecordedFile, ...] = ()
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """The service answered that it knows no such recording: it ended, or it never existed."""
+
+    code: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Nothing was learnt of the recording: throttled, unreachable, or an answer of no use.
+
+    :param refused: the service itself said no, with an error that is neither passing nor known to
+        mean that the recording is gone.
+    """
+
+    code: str
+    message: str
+    refused: bool = False
+    request_id: str | None = None
+
+
+Observation = Snapshot | Absence | Trouble
