@@ -1,0 +1,72 @@
+# Needs make and a Python from 3.10 to 3.14; `make help` lists what there is.
+# Everything is written inside this clone (.venv, .cache, .matrix, dist) or in temporary folders.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The Airflow of `make env`; the others are covered by `make test-matrix`.
+LOCK := .ci/airflow-3.3.txt
+VENV := .venv
+BIN := $(VENV)/bin
+
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.cache/python
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without compiled files every start of Airflow is seconds slower.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Airflow writes a configuration file on import: give it a home that goes away.
+IN_TEMPORARY_HOME := .ci/in-temporary-home
+
+.PHONY: help
+help:  ## show this list
+	@echo "make <target>"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
+		printf '%-15s %s\n' "$$name" "$$what"; done
+
+.PHONY: env
+env: $(VENV)/.made  ## make .venv (done by the other targets when needed)
+
+$(VENV)/.made: $(LOCK) pyproject.toml .ci/make-env .ci/find-python
+	python="$$(.ci/find-python)" && .ci/make-env $(VENV) "$$python" $(LOCK)
+	@touch $@
+
+.PHONY: demo
+demo: env  ## run a real Airflow against the emulator for about two minutes; KEEP=1 leaves it up
+	@$(BIN)/python -m airflow_trtc.demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: test test-unit test-e2e test-matrix
+test: test-unit test-e2e  ## both of the next two
+
+test-unit: env  ## fast tests
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS)
+
+test-e2e: env  ## tests that start a real Airflow
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+
+test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
+	.ci/matrix $(MATRIX)
+
+.PHONY: lint types
+lint: env  ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env  ## mypy, strict
+	$(IN_TEMPORARY_HOME) $(BIN)/mypy
+
+.PHONY: wheel
+wheel: env  ## build sdist and wheel into dist/, then check the wheel in a clean environment
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(IN_TEMPORARY_HOME) $(BIN)/python .ci/check_wheel.py $(LOCK) dist/*.whl
+
+.PHONY: lock
+lock: env  ## renew the locks in .ci/
+	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock
+
+.PHONY: clean
+clean:  ## remove everything the other targets made
+	rm -rf $(VENV) .cache .matrix build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find airflow_trtc tests dags_examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
