@@ -1,0 +1,87 @@
+"""What a test call says about a connection, in words for somebody who sees it the first time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airflow_trtc.cloud.settings import TrtcSettings
+from airflow_trtc.errors import TrtcError
+
+IMPOSSIBLE_RECORDING = "airflow-trtc-connection-test"
+IMPOSSIBLE_APP = 1
+TIMEOUT_SECONDS = 5.0
+
+_NOT_ALLOWED = "The keys are accepted, but they may not look at recordings (DescribeCloudRecording)."
+_OTHER_APP = "The keys are accepted, but not for this application."
+
+MEANING = {
+    "AuthFailure.SecretIdNotFound": "The service does not know this SecretId.",
+    "AuthFailure.InvalidSecretId": "This is not a SecretId.",
+    "AuthFailure.SignatureFailure": "The SecretKey is wrong.",
+    "AuthFailure.SignatureExpire": "The clock of this machine is wrong.",
+    "AuthFailure.TokenFailure": "The session token is wrong or has ended.",
+    "AuthFailure.UnauthorizedOperation": _NOT_ALLOWED,
+    "UnauthorizedOperation": _NOT_ALLOWED,
+    "UnauthorizedOperation.SdkAppId": _OTHER_APP,
+    "FailedOperation.SdkAppIdNotUnderAppId": _OTHER_APP,
+    "FailedOperation.SdkAppIdNotExist": "The keys are accepted, but there is no such application.",
+    "InvalidParameter.SdkAppId": "The keys are accepted, but there is no such application.",
+    "UnsupportedRegion": "The region is wrong: it does not serve recording.",
+    "Client.Unreachable": "There is no way to the service.",
+    "Client.Timeout": "The service did not answer in time.",
+    "Client.ConnectionLost": "The connection broke off.",
+}
+# The service got as far as looking for the recording, or at its id.
+_REACHED = ("ResourceNotFound", "InvalidParameter.OutOfRange", "InvalidParameter.TaskId")
+# Said of an application; says nothing when the one that was asked about was made up.
+_ABOUT_APP = (
+    "UnauthorizedOperation",
+    "FailedOperation",
+    "InvalidParameter",
+    "AuthFailure.UnauthorizedOperation",
+)
+
+
+def quick(settings: TrtcSettings) -> TrtcSettings:
+    """Settings for a test call: short waits, and an application even when none is set."""
+    return replace(
+        settings,
+        timeout_seconds=min(TIMEOUT_SECONDS, settings.timeout_seconds),
+        sdk_app_id=settings.sdk_app_id or IMPOSSIBLE_APP,
+    )
+
+
+def verdict(error: TrtcError | None, settings: TrtcSettings) -> tuple[bool, str]:
+    """Whether a connection works, and what was found out.
+
+    :param error: what asking for a recording that cannot exist has raised.
+    :param settings: the connection's own ones, not the quick ones.
+    """
+    where = f"{settings.endpoint}, region {settings.region}"
+    code = (error.code if error else None) or ""
+    reached = error is None or _begins(code, _REACHED)
+    if settings.sdk_app_id is None and (reached or _begins(code, _ABOUT_APP)):
+        return True, (
+            f"The keys are accepted by {where}. The application and the permission for it were not checked:"
+            " sdk_app_id is not set."
+        )
+    if error is not None and not reached:
+        return False, _diagnosis(error)
+    return True, f"Connected to {where}: keys, permission and application {settings.sdk_app_id} are good."
+
+
+def _diagnosis(error: TrtcError) -> str:
+    meaning = MEANING.get(error.code or "")
+    if meaning is None:
+        return str(error)
+    said = (
+        f"The service says: {error.message}"
+        if not (error.code or "").startswith("Client.")
+        else error.message
+    )
+    known = ", ".join(part for part in (error.code, error.request_id) if part)
+    return " ".join(part for part in (meaning, error.advice, said, f"({known})") if part)
+
+
+def _begins(code: str, families: tuple[str, ...]) -> bool:
+    return any(code == family or code.startswith(f"{family}.") for family in families)

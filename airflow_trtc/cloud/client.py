@@ -1,0 +1,212 @@
+"""The same calls twice: for threads and for an event loop. Nothing else is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from airflow_trtc.cloud import calls, failures, parameters
+from airflow_trtc.cloud.credentials import Keys, key_source
+from airflow_trtc.cloud.pacing import Budget, shared_budget
+from airflow_trtc.cloud.retries import DEFAULT_ATTEMPTS, aretrying, retrying
+from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
+from airflow_trtc.cloud.settings import TrtcSettings
+from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.recording.model import Snapshot
+
+_Value = TypeVar("_Value")
+
+
+class RecordingSource(Protocol):
+    """What watches recordings needs: one look at one recording."""
+
+    async def describe_recording(
+        self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
+    ) -> Snapshot:
+        """Look at one recording once."""
+
+
+class TrtcClient:
+    """Calls the service. Safe for several threads; connections stay open between calls.
+
+    :param attempts: how often one call is tried at most; 1 never repeats. What may be repeated is
+        decided by :func:`airflow_trtc.cloud.retries.may_repeat`.
+    :param transport: sends the requests; for tests.
+    :param sleep: waits between attempts and for the request budget; for tests.
+    """
+
+    def __init__(
+        self,
+        settings: TrtcSettings,
+        *,
+        attempts: int = DEFAULT_ATTEMPTS,
+        transport: Transport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self._attempts = attempts
+        self._transport = transport or SdkTransport(settings)
+        self._sleep = sleep
+        self._keys = key_source(settings.identity)
+        self._budget = _budget(settings)
+
+    def describe_recording(
+        self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
+    ) -> Snapshot:
+        """Look at one recording once.
+
+        :param sdk_app_id: the recording's application when it is not the one of the settings.
+        :raises TrtcFailedError: code ``ResourceNotFound`` when it ended or never existed.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        params = calls.describe_params(_app_id(self.settings, sdk_app_id), recording_id)
+        return self._call(
+            calls.DESCRIBE_RECORDING,
+            params,
+            attempts,
+            recording_id,
+            lambda answer: calls.to_snapshot(answer, recording_id),
+        )
+
+    def call(self, action: str, params: Mapping[str, Any], *, attempts: int | None = None) -> dict[str, Any]:
+        """Call any action of the service with its own parameter names.
+
+        :return: what is inside ``Response``, with its ``RequestId``.
+        :raises TrtcSetupError: also for a parameter that the action does not have; nothing was sent.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        parameters.check(action, params)
+        return self._call(action, dict(params), attempts, _recording_id(params), dict)
+
+    def _call(
+        self,
+        action: str,
+        params: dict[str, Any],
+        attempts: int | None,
+        recording_id: str | None,
+        read: Callable[[dict[str, Any]], _Value],
+    ) -> _Value:
+        def once() -> _Value:
+            return read(self._once(action, params, recording_id))
+
+        value: _Value = retrying(action, attempts or self._attempts, self._sleep)(once)
+        return value
+
+    def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
+        if wait_seconds := self._budget.wait_seconds(self.settings.requests_per_second):
+            self._sleep(wait_seconds)
+        with failures.translated(action, recording_id, self.settings.endpoint):
+            answer = self._transport.send(action, params, self._keys.current())
+            return failures.unwrap(answer, action=action, recording_id=recording_id)
+
+
+class AsyncTrtcClient:
+    """Calls the service from one event loop, without ever blocking it.
+
+    To be closed with :meth:`aclose` or ``async with``. Parameters as for :class:`TrtcClient`.
+    """
+
+    def __init__(
+        self,
+        settings: TrtcSettings,
+        *,
+        attempts: int = DEFAULT_ATTEMPTS,
+        transport: AsyncTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.settings = settings
+        self._attempts = attempts
+        self._transport = transport
+        self._sleep = sleep
+        self._keys = key_source(settings.identity)
+        self._budget = _budget(settings)
+        self._preparing = asyncio.Lock()
+
+    async def describe_recording(
+        self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
+    ) -> Snapshot:
+        """See :meth:`TrtcClient.describe_recording`."""
+        params = calls.describe_params(_app_id(self.settings, sdk_app_id), recording_id)
+        return await self._call(
+            calls.DESCRIBE_RECORDING,
+            params,
+            attempts,
+            recording_id,
+            lambda answer: calls.to_snapshot(answer, recording_id),
+        )
+
+    async def call(
+        self, action: str, params: Mapping[str, Any], *, attempts: int | None = None
+    ) -> dict[str, Any]:
+        """See :meth:`TrtcClient.call`."""
+        await asyncio.to_thread(parameters.check, action, params)
+        return await self._call(action, dict(params), attempts, _recording_id(params), dict)
+
+    async def aclose(self) -> None:
+        """Close all connections; calls after that open new ones."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    async def __aenter__(self) -> AsyncTrtcClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _call(
+        self,
+        action: str,
+        params: dict[str, Any],
+        attempts: int | None,
+        recording_id: str | None,
+        read: Callable[[dict[str, Any]], _Value],
+    ) -> _Value:
+        async def once() -> _Value:
+            return read(await self._once(action, params, recording_id))
+
+        value: _Value = await aretrying(action, attempts or self._attempts, self._sleep)(once)
+        return value
+
+    async def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
+        if wait_seconds := self._budget.wait_seconds(self.settings.requests_per_second):
+            await self._sleep(wait_seconds)
+        with failures.translated(action, recording_id, self.settings.endpoint):
+            transport = await self._ready()
+            answer = await transport.send(action, params, await self._current_keys())
+            return failures.unwrap(answer, action=action, recording_id=recording_id)
+
+    async def _ready(self) -> AsyncTransport:
+        async with self._preparing:
+            if self._transport is None:
+                transport = AsyncSdkTransport(self.settings)
+                await asyncio.to_thread(transport.build)
+                self._transport = transport
+            return self._transport
+
+    async def _current_keys(self) -> Keys:
+        if keys := self._keys.fresh():
+            return keys
+        async with self._preparing:
+            return self._keys.fresh() or await asyncio.to_thread(self._keys.current)
+
+
+def _budget(settings: TrtcSettings) -> Budget:
+    return shared_budget((settings.endpoint, settings.region, settings.identity))
+
+
+def _app_id(settings: TrtcSettings, given: int | None) -> int:
+    number = given if given is not None else settings.sdk_app_id
+    if number is None:
+        raise TrtcSetupError("No sdk_app_id is given, and the connection has none either.")
+    return number
+
+
+def _recording_id(params: Mapping[str, Any]) -> str | None:
+    value = params.get("TaskId")
+    return value if isinstance(value, str) else None

@@ -1,0 +1,79 @@
+"""Which failed call may be repeated, and when.
+
+The SDK's own retryer is never used: it repeats calls that succeeded (tencentcloud-sdk-python 3.1.195,
+``common/retry.py``), which would start a recording several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
+
+DEFAULT_ATTEMPTS = 4
+MAX_WAIT_SECONDS = 8.0
+MAX_TOTAL_WAIT_SECONDS = 20.0
+
+READ_ONLY = ("Describe", "Get")
+IDEMPOTENT = ("Delete", "Stop", "Modify")
+
+
+def is_read_only(action: str | None) -> bool:
+    """Whether a call changes nothing, so that it has no outcome that could be unknown."""
+    return action is not None and action.startswith(READ_ONLY)
+
+
+def may_repeat(action: str, error: BaseException) -> bool:
+    """Whether sending the same call again is both harmless and possibly of use.
+
+    A throttled call was not carried out. After trouble on the way, reading, stopping and overwriting may
+    be repeated; anything else only when the request certainly never reached the service.
+    """
+    if isinstance(error, TrtcThrottledError):
+        return True
+    if not isinstance(error, TrtcTransientError):
+        return False
+    return action.startswith(READ_ONLY + IDEMPOTENT) or not error.outcome_unknown
+
+
+def retrying(action: str, attempts: int, sleep: Callable[[float], None]) -> Any:
+    """A ``tenacity.Retrying`` that raises the last error itself; ``attempts=1`` never repeats."""
+    from tenacity import Retrying
+
+    return Retrying(sleep=sleep, **_rules(action, attempts))
+
+
+def aretrying(action: str, attempts: int, sleep: Callable[[float], Awaitable[None]]) -> Any:
+    """The same for coroutines."""
+    from tenacity import AsyncRetrying
+
+    return AsyncRetrying(sleep=sleep, **_rules(action, attempts))
+
+
+def _rules(action: str, attempts: int) -> dict[str, Any]:
+    from tenacity import retry_if_exception, stop_after_attempt
+
+    return {
+        "retry": retry_if_exception(lambda error: may_repeat(action, error)),
+        "stop": stop_after_attempt(max(1, attempts)) | _slept_enough,
+        "wait": _wait,
+        "reraise": True,
+    }
+
+
+def _wait(state: Any) -> float:
+    """Half fixed, half random, doubling from 0.5 s; a throttled call waits for the next second at least."""
+    import random
+
+    longest = min(MAX_WAIT_SECONDS, 2.0 ** (state.attempt_number - 1))
+    seconds = random.uniform(longest / 2, longest)
+    throttled = isinstance(state.outcome.exception(), TrtcThrottledError)
+    return seconds + 1.0 if throttled else seconds
+
+
+def _slept_enough(state: Any) -> bool:
+    return bool(state.idle_for + state.upcoming_sleep > MAX_TOTAL_WAIT_SECONDS)
+
+
+__all__ = ["DEFAULT_ATTEMPTS", "TrtcError", "aretrying", "is_read_only", "may_repeat", "retrying"]

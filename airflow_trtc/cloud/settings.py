@@ -1,0 +1,244 @@
+"""What a client has to know: endpoint, region, application, identity and limits, from plain values.
+
+Everything is checked here, before anything is sent. Nothing in here reads the environment or a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_trtc.cloud.credentials import Identity, identity_from
+from airflow_trtc.errors import TrtcSetupError
+
+PUBLIC_HOST = "trtc.tencentcloudapi.com"
+INTERNATIONAL_HOST = "trtc.intl.tencentcloudapi.com"
+DEFAULT_REGION = "ap-guangzhou"
+DEFAULT_INTERNATIONAL_REGION = "ap-singapore"
+DEFAULT_REQUESTS_PER_SECOND = 15.0
+DEFAULT_TIMEOUT_SECONDS = 10.0
+
+EXTRA_FIELDS = (
+    "region",
+    "sdk_app_id",
+    "credential_kind",
+    "token",
+    "role_name",
+    "role_arn",
+    "role_session_name",
+    "role_duration_seconds",
+    "sts_endpoint",
+    "oidc_provider_id",
+    "oidc_token_file",
+    "profile_name",
+    "profile_file",
+    "requests_per_second",
+    "timeout_seconds",
+    "proxy",
+    "callback_secret",
+    "console_url",
+)
+CONSOLE_URL_FIELDS = ("sdk_app_id", "recording_id", "region")
+
+
+@dataclass(frozen=True)
+class TrtcSettings:
+    """Everything a client needs; equal settings may share one client.
+
+    :param host: API host with its port if it has one, without scheme.
+    :param scheme: ``https``, or ``http`` for a stand-in on this machine.
+    :param region: region every call is sent to, e.g. ``ap-guangzhou``.
+    :param sdk_app_id: the TRTC application; None when the connection names none.
+    :param identity: where the keys come from.
+    :param requests_per_second: how fast this process may ask; the service allows 20 a second and action.
+    :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
+    :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
+    :param callback_secret: the key that signs the service's callbacks.
+    :param console_url: template of a page about one recording, see :func:`from_connection`.
+    :param warnings: what looked wrong but could be ignored, one sentence each.
+    """
+
+    host: str
+    scheme: str
+    region: str
+    sdk_app_id: int | None
+    identity: Identity
+    requests_per_second: float = DEFAULT_REQUESTS_PER_SECOND
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    proxy: str | None = field(default=None, repr=False)
+    callback_secret: str | None = field(default=None, repr=False)
+    console_url: str | None = None
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def endpoint(self) -> str:
+        """The API's address with its scheme."""
+        return f"{self.scheme}://{self.host}"
+
+
+def from_connection(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    schema: str | None = None,
+    login: str | None = None,
+    password: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> TrtcSettings:
+    """Read the fields of a connection.
+
+    Numbers may be written as strings, as they are in a URI. Empty values count as absent. Extra fields
+    that nobody reads end up in ``warnings``, with the name that was probably meant.
+
+    :param host: empty for the public API; a host name, ``host:port`` or a URL.
+    :param schema: ``http`` or ``https`` when the host does not say it itself.
+    :param extra: the fields of :data:`EXTRA_FIELDS`. ``console_url`` may contain ``{sdk_app_id}``,
+        ``{recording_id}`` and ``{region}``.
+    :raises TrtcSetupError: a value is missing, of the wrong kind or out of range.
+    """
+    fields = _Fields(extra)
+    scheme, address = parse_endpoint(host, port=port, scheme=schema)
+    return TrtcSettings(
+        host=address,
+        scheme=scheme,
+        region=fields.text("region") or default_region(address),
+        sdk_app_id=app_id(fields.get("sdk_app_id"), "extra field sdk_app_id"),
+        identity=identity_from(fields.text, login=_text(login), password=_text(password)),
+        requests_per_second=fields.number("requests_per_second", DEFAULT_REQUESTS_PER_SECOND, 0.01, 1000),
+        timeout_seconds=fields.number("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 0.01, 300),
+        proxy=_proxy(fields.text("proxy")),
+        callback_secret=fields.text("callback_secret"),
+        console_url=_console_url(fields.text("console_url")),
+        warnings=fields.unknown(EXTRA_FIELDS),
+    )
+
+
+def default_region(host: str) -> str:
+    """The region when none is named: the international endpoint knows other ones than the public one."""
+    return DEFAULT_INTERNATIONAL_REGION if ".intl." in host else DEFAULT_REGION
+
+
+def parse_endpoint(
+    host: str | None, *, port: int | None = None, scheme: str | None = None, default: str = PUBLIC_HOST
+) -> tuple[str, str]:
+    """Return scheme and ``host[:port]``; an empty host is the public API.
+
+    :raises TrtcSetupError: it is no address of an HTTP service.
+    """
+    given = (host or "").strip() or default
+    url = given if "://" in given else f"{(scheme or '').strip() or 'https'}://{given}"
+    try:
+        parts = urlsplit(url)
+        number = parts.port or port
+    except ValueError as error:
+        raise _bad_endpoint(given, str(error)) from error
+    if parts.scheme not in ("http", "https"):
+        raise _bad_endpoint(given, f"the scheme {parts.scheme!r} is neither http nor https")
+    if parts.username or parts.password:
+        raise _bad_endpoint("the given host", "keys belong into login and password, not into the host")
+    if not parts.hostname or any(sign.isspace() or sign in "\\%" for sign in parts.hostname):
+        raise _bad_endpoint(given, "there is no host name in it")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise _bad_endpoint(given, "it must be a host without a path")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return parts.scheme, f"{name}:{number}" if number else name
+
+
+def app_id(value: object, where: str) -> int | None:
+    """Read an application id (``SdkAppId``); None and "" are absent.
+
+    :param where: what to call it in the message.
+    :raises TrtcSetupError: it is not a positive whole number.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        number = None if isinstance(value, (bool, float)) else int(str(value).strip())
+    except ValueError:
+        number = None
+    if number is None or number <= 0:
+        raise TrtcSetupError(f"The {where} must be a whole number such as 1400000001, not {value!r}.")
+    return number
+
+
+def _bad_endpoint(given: str, why: str) -> TrtcSetupError:
+    return TrtcSetupError(
+        f"The API endpoint {given!r} cannot be used: {why}. Leave the host empty for {PUBLIC_HOST}."
+    )
+
+
+def _text(value: object) -> str | None:
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
+def _proxy(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise TrtcSetupError("The extra field proxy must be a URL such as http://proxy.example:3128.")
+    return url
+
+
+def _console_url(template: str | None) -> str | None:
+    if template is None:
+        return None
+    try:
+        template.format(**dict.fromkeys(CONSOLE_URL_FIELDS, "x"))
+    except (LookupError, ValueError, AttributeError) as error:
+        known = ", ".join(f"{{{name}}}" for name in CONSOLE_URL_FIELDS)
+        raise TrtcSetupError(f"The extra field console_url may contain {known} and nothing else.") from error
+    if urlsplit(template).scheme not in ("http", "https"):
+        raise TrtcSetupError("The extra field console_url must begin with http:// or https://.")
+    return template
+
+
+class _Fields:
+    """A connection's extra, read field by field."""
+
+    def __init__(self, extra: Mapping[str, Any] | None) -> None:
+        if extra is not None and not isinstance(extra, Mapping):
+            raise TrtcSetupError("The connection's extra must be a JSON object.")
+        self._values = dict(extra or {})
+
+    def get(self, name: str) -> Any:
+        return self._values.get(name)
+
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name)
+        if isinstance(value, (Mapping, list, bool)):
+            raise TrtcSetupError(f"The extra field {name} must be a text, not {type(value).__name__}.")
+        return _text(value)
+
+    def number(self, name: str, default: float, lowest: float, highest: float) -> float:
+        value = self._values.get(name)
+        if value is None or value == "":
+            return default
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not lowest <= number <= highest:
+            raise TrtcSetupError(
+                f"The extra field {name} must be a number from {lowest:g} to {highest:g}, not {value!r}."
+            )
+        return number
+
+    def unknown(self, known: Iterable[str]) -> tuple[str, ...]:
+        names = tuple(known)
+        return tuple(_unknown(str(name), names) for name in self._values if name not in names)
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    return f"The connection's extra field {name!r} is not used; {hint}"

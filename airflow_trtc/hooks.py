@@ -1,0 +1,229 @@
+"""From an Airflow connection to the service: settings, clients, typed calls and the connection's test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from airflow_trtc.cloud import checkup, parameters, sharing
+from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
+from airflow_trtc.errors import TrtcError, TrtcSetupError
+from airflow_trtc.provider import CONNECTION_TYPE
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_trtc.recording.model import Snapshot
+
+
+class TrtcHook(BaseHook):
+    """Calls Tencent RTC with the keys of an Airflow connection.
+
+    Nothing is read or sent before the first use. Synchronous methods block; their twins that begin with
+    ``a`` never block the event loop and share one client per loop and connection. Use the hook as
+    ``async with TrtcHook(...)`` or await :meth:`aclose`, so that the connections are closed.
+
+    :param trtc_conn_id: id of the Airflow connection.
+    :param region: instead of the connection's region.
+    :param sdk_app_id: instead of the connection's application (``SdkAppId``).
+    """
+
+    conn_name_attr = "trtc_conn_id"
+    default_conn_name = "trtc_default"
+    conn_type = "trtc"
+    hook_name = "Tencent RTC"
+
+    def __init__(
+        self,
+        trtc_conn_id: str = default_conn_name,
+        *,
+        region: str | None = None,
+        sdk_app_id: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.trtc_conn_id = trtc_conn_id
+        self.region = region
+        self.sdk_app_id = sdk_app_id
+        self._settings: TrtcSettings | None = None
+        self._client: TrtcClient | None = None
+        self._aclient: AsyncTrtcClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def settings(self) -> TrtcSettings:
+        """The connection's settings, with the hook's region and application; read once.
+
+        :raises TrtcSetupError: there is no such connection, or a field of it is wrong.
+        """
+        if self._settings is None:
+            try:
+                connection = self.get_connection(self.trtc_conn_id)
+            except Exception as error:
+                raise self._not_found(error) from error
+            self._settings = self._resolve(connection, connection.extra and connection.extra_dejson)
+        return self._settings
+
+    async def asettings(self) -> TrtcSettings:
+        """See :attr:`settings`."""
+        if self._settings is None:
+            try:
+                connection = await self.aget_connection(self.trtc_conn_id)
+            except Exception as error:
+                raise self._not_found(error) from error
+            self._settings = self._resolve(connection, connection.extra and await _aextra(connection))
+        return self._settings
+
+    def get_conn(self) -> TrtcClient:
+        """The synchronous client; safe for several threads."""
+        if self._client is None:
+            self._client = TrtcClient(self.settings)
+        return self._client
+
+    async def aget_conn(self) -> AsyncTrtcClient:
+        """The running loop's client for this connection, until :meth:`aclose`."""
+        settings = await self.asettings()
+        loop = asyncio.get_running_loop()
+        if self._aclient is None or self._loop is not loop:
+            self._aclient, self._loop = sharing.enter(settings), loop
+        return self._aclient
+
+    def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
+        """Look at one recording once.
+
+        :param attempts: how often it is tried at most when the service is throttled or in trouble;
+            None is the client's default of 4, 1 never repeats.
+        :raises TrtcFailedError: code ``ResourceNotFound`` when it ended or never existed.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        sdk_app_id = self._app_id(self.settings)
+        return self.get_conn().describe_recording(recording_id, sdk_app_id, attempts=attempts)
+
+    async def adescribe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
+        """See :meth:`describe_recording`."""
+        sdk_app_id = self._app_id(await self.asettings())
+        client = await self.aget_conn()
+        return await client.describe_recording(recording_id, sdk_app_id, attempts=attempts)
+
+    def call(self, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Call any action with the service's own parameter names, e.g. ``DescribeRoomInfo``.
+
+        The application is filled in where the action has such a parameter; give it as None to leave it out.
+
+        :return: the answer, with its ``RequestId``.
+        :raises TrtcSetupError: also for a parameter that the action does not have; nothing was sent.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        filled = parameters.with_app_id(action, params, self.settings.sdk_app_id)
+        return self.get_conn().call(action, filled)
+
+    async def acall(self, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """See :meth:`call`."""
+        settings = await self.asettings()
+        filled = await asyncio.to_thread(parameters.with_app_id, action, params, settings.sdk_app_id)
+        return await (await self.aget_conn()).call(action, filled)
+
+    async def aclose(self) -> None:
+        """Give back the running loop's client; its connections are closed when nobody else uses it."""
+        client, self._aclient = self._aclient, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await sharing.leave(client)
+
+    async def __aenter__(self) -> TrtcHook:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask for a recording that cannot exist: read-only, free of charge, over in seconds. Never raises."""
+        try:
+            settings = self.settings
+        except TrtcError as error:
+            return False, str(error)
+        failure: TrtcError | None = None
+        try:
+            client = TrtcClient(checkup.quick(settings), attempts=1)
+            client.describe_recording(checkup.IMPOSSIBLE_RECORDING)
+        except TrtcError as error:
+            failure = error
+        return checkup.verdict(failure, settings)
+
+    def _resolve(self, connection: Connection, extra: Any) -> TrtcSettings:
+        """Read a connection; its extra is given so that reading it can mask secrets in its own way."""
+        try:
+            if connection.extra and not isinstance(extra, dict):
+                raise TrtcSetupError("The extra is not a JSON object.")
+            settings = from_connection(
+                host=connection.host,
+                port=connection.port,
+                schema=connection.schema,
+                login=connection.login,
+                password=connection.password,
+                extra=extra or None,
+            )
+            sdk_app_id = app_id(self.sdk_app_id, "argument sdk_app_id")
+        except TrtcSetupError as error:
+            raise TrtcSetupError(f"Connection {self.trtc_conn_id!r}: {error.message}") from error
+        for warning in settings.warnings:
+            self.log.warning("Connection %r: %s", self.trtc_conn_id, warning)
+        return replace(
+            settings, region=self.region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
+        )
+
+    def _app_id(self, settings: TrtcSettings) -> int:
+        if settings.sdk_app_id is None:
+            raise TrtcSetupError(
+                f"Connection {self.trtc_conn_id!r}: the extra field sdk_app_id is not set, and no sdk_app_id"
+                " was given."
+            )
+        return settings.sdk_app_id
+
+    def _not_found(self, error: Exception) -> Exception:
+        """Say which connection is missing; trouble of any other kind stays what it is."""
+        if type(error).__name__ != "AirflowNotFoundException" and "CONNECTION_NOT_FOUND" not in str(error):
+            return error
+        return TrtcSetupError(
+            f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}.",
+            code="Client.NoConnection",
+        )
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Names and hints of the standard fields, for Airflow 3.1; later ones read the provider's metadata."""
+        behaviour: dict[str, Any] = CONNECTION_TYPE["ui-field-behaviour"]
+        return {
+            "hidden_fields": behaviour["hidden-fields"],
+            "relabeling": behaviour["relabeling"],
+            "placeholders": behaviour["placeholders"],
+        }
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The extra fields, for Airflow 3.1; later ones read the provider's metadata."""
+        from wtforms import IntegerField, PasswordField, StringField
+
+        def widget(field: dict[str, Any]) -> Any:
+            schema = field["schema"]
+            kind = PasswordField if schema.get("format") == "password" else StringField
+            kind = IntegerField if "integer" in schema["type"] else kind
+            return kind(
+                field["label"], description=field.get("description", ""), default=schema.get("default")
+            )
+
+        return {name: widget(field) for name, field in CONNECTION_TYPE["conn-fields"].items()}
+
+
+async def _aextra(connection: Connection) -> Any:
+    """Read the extra and mask its secrets; Airflow before 3.3 can do so only by blocking."""
+    if hasattr(connection, "aextra_dejson"):
+        return await connection.aextra_dejson()
+    return await asyncio.to_thread(lambda: connection.extra_dejson)
