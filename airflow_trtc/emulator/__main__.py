@@ -1,0 +1,124 @@
+"""``python -m airflow_trtc.emulator``: serve until stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from airflow_trtc.emulator import settings
+from airflow_trtc.emulator.server import Emulator
+
+EXIT_CANNOT_LISTEN = 1
+SEEN_EXITED_SECONDS = 0.033
+"""What was seen of the real service: 33 ms from the recorder's exit to its last file."""
+
+GREETING = """\
+TRTC recording emulator at {url}
+
+  secret id    {secret_id}
+  secret key   {secret_key}
+  application  {sdk_app_id}
+  region       {region}
+
+Airflow connection:
+  export AIRFLOW_CONN_TRTC_DEFAULT={connection}
+
+Put a recording in, with a file every 10 s and an end after 60 s:
+  curl -s {url}/_control/seed -d '{{"files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}}'
+
+Look at it: {url}/_control/recordings/  or  curl -s {url}/_control/state
+Ask as a user: tccli trtc DescribeCloudRecording --endpoint {url} --region {region} \\
+  --secretId {secret_id} --secretKey {secret_key} --SdkAppId {sdk_app_id} --TaskId=...
+Stop with Ctrl-C."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the emulator and return the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    if options.pop("verbose"):
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    idle_seconds, file_seconds = options.pop("new_idle_seconds"), options.pop("new_file_every_seconds")
+    new_recordings = {
+        "idle_seconds": idle_seconds,
+        "file_every_seconds": file_seconds,
+        "room_empty_after_seconds": options.pop("new_room_empty_after_seconds"),
+    }
+    return _serve(Emulator(new_recordings=new_recordings, **options))
+
+
+def _serve(emulator: Emulator) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        emulator.start()
+    except OSError as error:
+        print(f"cannot listen on {emulator.host}:{emulator.port}: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT_LISTEN
+    print(greeting(emulator), flush=True)
+    stop.wait()
+    emulator.stop()
+    print("stopped", flush=True)
+    return 0
+
+
+def greeting(emulator: Emulator) -> str:
+    """Return what a user needs to know to go on."""
+    return GREETING.format(
+        url=emulator.url,
+        secret_id=emulator.secret_id,
+        secret_key=emulator.secret_key,
+        sdk_app_id=emulator.sdk_app_id,
+        region=emulator.region,
+        connection=shlex.quote(emulator.connection_json),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_trtc.emulator",
+        description="A stand-in for TRTC on-cloud recording.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default=settings.DEFAULT_HOST, help="address to listen on")
+    add("--port", type=int, default=settings.DEFAULT_PORT, help="port to listen on, 0 for a free one")
+    add("--secret-id", default=settings.DEFAULT_SECRET_ID, help="the account's key id")
+    add("--secret-key", default=settings.DEFAULT_SECRET_KEY, help="the account's key")
+    add("--token", default=None, help="makes the keys temporary: requests need this token")
+    add("--sdk-app-id", type=int, default=settings.DEFAULT_SDK_APP_ID, help="the account's application")
+    add("--region", default=settings.DEFAULT_REGION, help="region shown in the connection")
+    add("--time-scale", type=float, default=1.0, help="emulated seconds per second")
+    add(
+        "--rate-limit",
+        type=int,
+        default=settings.DEFAULT_RATE_LIMIT,
+        help="requests/s and action, 0 for no limit",
+    )
+    add(
+        "--concurrency-limit",
+        type=int,
+        default=settings.DEFAULT_CONCURRENCY_LIMIT,
+        help="recordings at one time",
+    )
+    add("--exited-seconds", type=float, default=SEEN_EXITED_SECONDS, help="how long Exited is seen")
+    add("--new-idle-seconds", type=float, default=3.0, help="Idle time of recordings started over the API")
+    add("--new-file-every-seconds", type=float, default=5.0, help="their files appear that far apart")
+    add(
+        "--new-room-empty-after-seconds",
+        type=float,
+        default=None,
+        help="all leave their room after that time",
+    )
+    add("--verbose", action="store_true", help="one line for each request")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

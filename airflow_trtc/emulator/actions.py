@@ -1,0 +1,163 @@
+"""The four calls of cloud recording: checked parameters in, the inside of ``Response`` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_trtc.emulator import schemas
+from airflow_trtc.emulator.codes import ApiError
+from airflow_trtc.emulator.parameters import Schema, Values
+from airflow_trtc.emulator.recordings import Recording, Sight, advance, end, look
+from airflow_trtc.emulator.seeding import PROGRESS_NAMES, Seed, built, recording_of
+from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
+
+VERSION = "2019-07-22"
+REGIONS = frozenset({"ap-beijing", "ap-guangzhou", "ap-mumbai", "ap-shanghai", "ap-singapore"})
+CREATE_REGIONS = REGIONS - {"ap-mumbai"}
+
+
+@dataclass
+class Call:
+    """One accepted request: its parameters, the instant, and what shall happen to its answer."""
+
+    values: Values
+    now: float
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One call: what it takes, where it is offered, and what it does."""
+
+    run: Callable[[State, Call], Values]
+    schema: Schema
+    regions: frozenset[str] = field(default=REGIONS)
+
+
+def create(state: State, call: Call) -> Values:
+    """Start a recording. The same robot in the same room ends its earlier recording."""
+    schemas.check_create_rules(call.values)
+    _end_recordings_of_robot(state, call)
+    limit = state.settings.concurrency_limit
+    if limit and sum(1 for _ in state.running(call.now)) >= limit:
+        raise ApiError("FailedOperation.RestrictedConcurrency", limit)
+    recording = _new_recording(state, call)
+    state.recordings[recording.recording_id] = recording
+    return {"TaskId": recording.recording_id}
+
+
+def describe(state: State, call: Call) -> Values:
+    """Tell status and files as the recording shows them now."""
+    recording = _known_recording(state, call)
+    sight = look(recording, call.now)
+    if sight.error:
+        raise ApiError(sight.error, message=sight.message)
+    if sight.is_gone:
+        raise ApiError(state.settings.gone_code)
+    call.fault = sight.fault
+    return _description(recording, sight)
+
+
+def modify(state: State, call: Call) -> Values:
+    """Overwrite layout and subscriptions of a running recording; what is not given is no longer set."""
+    schemas.check_layout(call.values.get("MixLayoutParams", {}))
+    schemas.check_subscriptions(call.values.get("SubscribeStreamUserIds", {}))
+    recording = _running_recording(state, call)
+    recording.layout = call.values.get("MixLayoutParams")
+    recording.subscriptions = call.values.get("SubscribeStreamUserIds")
+    recording.modifications += 1
+    return {"TaskId": recording.recording_id}
+
+
+def delete(state: State, call: Call) -> Values:
+    """Stop a running recording."""
+    recording = _running_recording(state, call)
+    end(recording, call.now, "deleted")
+    return {"TaskId": recording.recording_id}
+
+
+ACTIONS: Mapping[str, Action] = {
+    "CreateCloudRecording": Action(create, schemas.CREATE, CREATE_REGIONS),
+    "DescribeCloudRecording": Action(describe, schemas.DESCRIBE),
+    "ModifyCloudRecording": Action(modify, schemas.MODIFY),
+    "DeleteCloudRecording": Action(delete, schemas.DELETE),
+}
+
+
+def check_sdk_app_id(state: State, sdk_app_id: int) -> None:
+    """Raise unless the application belongs to the account."""
+    if sdk_app_id in state.settings.foreign_sdk_app_ids:
+        raise ApiError("UnauthorizedOperation.SdkAppId", sdk_app_id)
+    if sdk_app_id not in state.settings.own_sdk_app_ids:
+        raise ApiError("InvalidParameter.SdkAppId", sdk_app_id)
+
+
+def _known_recording(state: State, call: Call) -> Recording:
+    recording = state.recordings.get(call.values["TaskId"])
+    if recording is None or recording.recipe.sdk_app_id != call.values["SdkAppId"]:
+        raise ApiError(state.settings.gone_code)
+    return recording
+
+
+def _running_recording(state: State, call: Call) -> Recording:
+    recording = _known_recording(state, call)
+    advance(recording, call.now)
+    if not recording.is_running or call.now >= recording.expires_at:
+        raise ApiError(state.settings.gone_code)
+    return recording
+
+
+def _description(recording: Recording, sight: Sight) -> Values:
+    answer: Values = {"TaskId": sight.task_id, "Status": sight.status}
+    if sight.files or sight.file_list == "list":
+        answer["StorageFileList"] = [dict(each) for each in sight.files]
+    elif sight.file_list == "null":
+        answer["StorageFileList"] = None
+    if recording.recorder_key is not None:
+        answer["RecorderKey"] = recording.recorder_key
+    return answer
+
+
+def _end_recordings_of_robot(state: State, call: Call) -> None:
+    wanted = (call.values["SdkAppId"], call.values["RoomId"], call.values["UserId"])
+    for recording in list(state.running(call.now)):
+        if (recording.recipe.sdk_app_id, recording.recipe.room_id, recording.robot_id) == wanted:
+            end(recording, call.now, "replaced")
+
+
+def _new_recording(state: State, call: Call) -> Recording:
+    progress = state.settings.new_recordings
+    foreign = sorted(set(progress) - PROGRESS_NAMES)
+    if foreign:
+        raise ValueError(f"new_recordings may not set {', '.join(foreign)}")
+    seed = built(Seed, {"max_idle_seconds": 30, **_seed_options(call.values), **progress})
+    recording = recording_of(seed, state.settings, state.new_recording_id(), call.now)
+    recording.layout = call.values.get("MixLayoutParams")
+    recording.subscriptions = call.values["RecordParams"].get("SubscribeStreamUserIds")
+    return recording
+
+
+def _seed_options(values: Values) -> dict[str, Any]:
+    params = values["RecordParams"]
+    storage = values["StorageParams"]
+    vod = storage.get("CloudVod", {}).get("TencentVod", {})
+    kept = vod if "CloudVod" in storage else storage["CloudStorage"]
+    return {
+        "sdk_app_id": values["SdkAppId"],
+        "room_id": values["RoomId"],
+        "is_string_room": values.get("RoomIdType", 1) == 0,
+        "robot_id": values["UserId"],
+        "mixed": params["RecordMode"] == 2,
+        "storage": "vod" if "CloudVod" in storage else "cos",
+        "stream_type": params.get("StreamType", 0),
+        "output_format": params.get("OutputFormat", 0),
+        "media_id": params.get("MediaId", 0),
+        "av_merge": params.get("AvMerge", 0),
+        "max_idle_seconds": params.get("MaxIdleTime", 30),
+        "vod_media_type": vod.get("MediaType", 0),
+        "user_define_record_id": vod.get("UserDefineRecordId", ""),
+        "expires_after_hours": values.get("ResourceExpiredHour", 72),
+        "destination": {name: value for name, value in kept.items() if name not in SECRET_PARAMETERS},
+    }

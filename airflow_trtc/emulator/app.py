@@ -1,0 +1,137 @@
+"""The ASGI application: reads requests, sends answers, and breaks connections when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from airflow_trtc.emulator import control, pages
+from airflow_trtc.emulator.faults import Answer
+from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, Request, respond
+from airflow_trtc.emulator.state import State
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CONTROL = "/_control/"
+HTML = b"text/html; charset=utf-8"
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Application:
+    """Serves one emulator's state. ``closing`` lets answers that wait give up when the server stops."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.closing = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(receive)
+        path: str = scope["path"]
+        if path == "/":
+            answer = respond(self.state, _request(scope, body))
+        elif path.startswith(CONTROL):
+            answer = _control(self.state, scope["method"], path[len(CONTROL) :], scope["query_string"], body)
+        else:
+            answer = _json(
+                404, {"error": f"nothing at {path}; the API is at / and the control routes at {CONTROL}"}
+            )
+        await self._transmit(answer, receive, send)
+
+    async def _transmit(self, answer: Answer, receive: Receive, send: Send) -> None:
+        if answer.delay_seconds and await self._is_closing_within(answer.delay_seconds):
+            answer = Answer(wire="reset")
+        if answer.wire == "reset":
+            await _break_connection(receive, send, at_once=True)
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
+        is_cut = answer.wire == "truncated"
+        body = answer.body[: len(answer.body) // 2] if is_cut else answer.body
+        await send({"type": "http.response.body", "body": body, "more_body": is_cut})
+        if is_cut:
+            await _break_connection(receive, send, at_once=False)
+
+    async def _is_closing_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self.closing.wait(), seconds)
+        except (TimeoutError, asyncio.TimeoutError):
+            return False
+        return True
+
+
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    headers = [(b"content-length", str(len(answer.body)).encode())]
+    return headers if answer.content_type is None else [(b"content-type", answer.content_type), *headers]
+
+
+async def _read(receive: Receive) -> bytes:
+    """Return the body; what exceeds the API's limit is dropped but for one byte that shows it."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        if size <= MAX_BODY_BYTES:
+            parts.append(part)
+            size += len(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(scope["method"], scope["query_string"].decode("latin-1"), headers, body)
+
+
+async def _break_connection(receive: Receive, send: Send, *, at_once: bool) -> None:
+    """Close the client's connection: at once with a TCP reset, else after what was written has gone out.
+
+    uvicorn's ``send`` is a method of the object that holds the transport; ASGI has no word for this.
+    """
+    transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+    if at_once:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        transport.abort()
+    else:
+        transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _control(state: State, method: str, path: str, query: bytes, body: bytes) -> Answer:
+    first, _, rest = path.partition("/")
+    try:
+        if method == "GET" and first == "recordings":
+            return _page(state, rest)
+        options = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
+        if body:
+            options.update(_json_options(body))
+        return _json(200, control.run(state, method, path, options))
+    except control.ControlError as error:
+        return _json(error.status, {"error": str(error)})
+
+
+def _json_options(body: bytes) -> dict[str, Any]:
+    try:
+        options = json.loads(body)
+    except ValueError as error:
+        raise control.ControlError(f"the body is not JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise control.ControlError("the body must be a JSON object")
+    return options
+
+
+def _page(state: State, recording_id: str) -> Answer:
+    with state.lock:
+        html = pages.recording_page(state, recording_id) if recording_id else pages.overview_page(state)
+    return Answer(html.encode(), 200, HTML)
+
+
+def _json(status: int, value: Any) -> Answer:
+    return Answer((json.dumps(value, ensure_ascii=False) + "\n").encode(), status)

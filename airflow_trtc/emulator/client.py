@@ -1,0 +1,100 @@
+"""The control methods, and the client that carries them to an emulator in another process."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from airflow_trtc.emulator.control import ControlError
+
+
+class Controls(ABC):
+    """What can be done to an emulator. Every refusal is a :class:`ControlError` (a ``ValueError``)."""
+
+    url: str
+
+    @abstractmethod
+    def _control(self, method: str, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out one control request."""
+
+    def health(self) -> dict[str, Any]:
+        """Return status and time of the emulator."""
+        return self._control("GET", "health", {})
+
+    def add_recording(self, **options: Any) -> str:
+        """Put a recording in and return its id; the package docstring lists the options."""
+        return str(self._control("POST", "seed", options)["recording_id"])
+
+    def new_recording_id(self) -> str:
+        """Return an id that looks real and belongs to no recording."""
+        return str(self._control("GET", "new-id", {})["recording_id"])
+
+    def script(self, recording_id: str, steps: Iterable[Mapping[str, Any]]) -> None:
+        """Let these steps answer for the recording from now on; none let its own life go on."""
+        self._control(
+            "POST", "script", {"recording_id": recording_id, "steps": [dict(step) for step in steps]}
+        )
+
+    def end(self, recording_id: str) -> None:
+        """End a recording now."""
+        self._control("POST", "end", {"recording_id": recording_id})
+
+    def fault(self, kind: str, **options: Any) -> None:
+        """Make trouble; the package docstring lists kinds and options."""
+        self._control("POST", "faults", {"kind": kind, **options})
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults that may still strike."""
+        listed: list[dict[str, Any]] = self._control("GET", "faults", {})["faults"]
+        return listed
+
+    def clear_faults(self) -> None:
+        """End all trouble."""
+        self._control("DELETE", "faults", {})
+
+    def advance(self, seconds: float) -> float:
+        """Move the recordings' clock forward and return its Unix time."""
+        return float(self._control("POST", "advance", {"seconds": seconds})["now"])
+
+    def truth(self, recording_id: str) -> dict[str, Any]:
+        """Return all that really happened to a recording."""
+        return self._control("GET", "truth", {"recording_id": recording_id})
+
+    def state(self, *, requests: bool = False) -> dict[str, Any]:
+        """Return recordings, counters and faults, and the requests received if wanted."""
+        return self._control("GET", "state", {"requests": "1"} if requests else {})
+
+    def reset(self) -> None:
+        """Forget all recordings, counters and faults; the clock shows the real time again."""
+        self._control("POST", "reset", {})
+
+    def page_url(self, recording_id: str) -> str:
+        """Return the address of the recording's page for people."""
+        return f"{self.url}/_control/recordings/{quote(recording_id, safe='')}"
+
+
+class EmulatorClient(Controls):
+    """Controls an emulator in another process: ``EmulatorClient("http://127.0.0.1:8765")``."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_seconds = timeout_seconds
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def _control(self, method: str, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        query = f"?{urlencode(options)}" if method == "GET" and options else ""
+        body = None if method == "GET" else json.dumps(options).encode()
+        request = urllib.request.Request(f"{self.url}/_control/{path}{query}", data=body, method=method)
+        request.add_header("Content-Type", "application/json")
+        try:
+            with self._opener.open(request, timeout=self.timeout_seconds) as response:
+                answer: dict[str, Any] = json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ControlError(json.load(error)["error"], error.code) from None
+        return answer

@@ -1,0 +1,169 @@
+"""What tests and people may do to an emulator besides calling its API. JSON in, JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.recordings import GONE, Recording, advance, end, play
+from airflow_trtc.emulator.seeding import Seed, built, recording_of, step_of
+from airflow_trtc.emulator.state import State, truth
+
+Options = Mapping[str, Any]
+Operation = Callable[[State, Options], dict[str, Any]]
+
+
+class ControlError(ValueError):
+    """A control request that cannot be carried out; the text says why, ``status`` is the HTTP status."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def run(state: State, method: str, path: str, options: Options) -> dict[str, Any]:
+    """Carry out one operation, or raise :class:`ControlError`."""
+    operations = OPERATIONS.get(path)
+    if operations is None:
+        raise ControlError(f"no control route {path!r}; there are: {', '.join(OPERATIONS)}", 404)
+    if method not in operations:
+        raise ControlError(f"{path} takes {' or '.join(operations)}, not {method}", 405)
+    try:
+        with state.lock:
+            return operations[method](state, options)
+    except ControlError:
+        raise
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ControlError(f"{path}: {error}") from error
+
+
+def health(state: State, options: Options) -> dict[str, Any]:
+    """Say that the emulator is there."""
+    return {"status": "ok", "now": state.clock.now(), "time_scale": state.clock.scale}
+
+
+def seed(state: State, options: Options) -> dict[str, Any]:
+    """Put one recording in, or several given as ``recordings``."""
+    if "recordings" in options:
+        return {"recording_ids": [_add(state, each) for each in options["recordings"]]}
+    return {"recording_id": _add(state, options)}
+
+
+def script(state: State, options: Options) -> dict[str, Any]:
+    """Let steps answer for one recording from now on; no steps end a script."""
+    recording = _find(state, options)
+    steps = [step_of(step) for step in options["steps"]]
+    now = state.clock.now()
+    if steps:
+        play(recording, steps, now)
+    else:
+        recording.script = []
+        recording.script_makes_files = False
+    return truth(recording, now)
+
+
+def end_recording(state: State, options: Options) -> dict[str, Any]:
+    """End a recording now."""
+    recording = _find(state, options)
+    now = state.clock.now()
+    end(recording, now, "ended")
+    return truth(recording, now)
+
+
+def tell_truth(state: State, options: Options) -> dict[str, Any]:
+    """Tell all that really happened to one recording."""
+    return truth(_find(state, options), state.clock.now())
+
+
+def add_fault(state: State, options: Options) -> dict[str, Any]:
+    """Start a fault."""
+    fault = built(Fault, options)
+    state.faults.add(fault, state.ticks())
+    return fault.describe()
+
+
+def list_faults(state: State, options: Options) -> dict[str, Any]:
+    """List the faults that may still strike."""
+    return {"faults": [fault.describe() for fault in state.faults.active(state.ticks())]}
+
+
+def clear_faults(state: State, options: Options) -> dict[str, Any]:
+    """End all faults."""
+    state.faults.clear()
+    return {"faults": []}
+
+
+def advance_clock(state: State, options: Options) -> dict[str, Any]:
+    """Move the recordings' clock forward."""
+    return {"now": state.clock.advance(float(options["seconds"]))}
+
+
+def new_recording_id(state: State, options: Options) -> dict[str, Any]:
+    """Return an id that looks real and belongs to no recording."""
+    return {"recording_id": state.new_recording_id()}
+
+
+def whole_state(state: State, options: Options) -> dict[str, Any]:
+    """Tell everything; the list of requests only on demand."""
+    now = state.clock.now()
+    told = {
+        "now": now,
+        "time_scale": state.clock.scale,
+        "recordings": {name: truth(recording, now) for name, recording in state.recordings.items()},
+        "counters": {action: dict(codes) for action, codes in state.counters.items()},
+        "throttled": state.throttled,
+        **list_faults(state, options),
+    }
+    is_asked = options.get("requests") not in (None, False, "", "0", "false")
+    return {**told, "requests": list(state.requests)} if is_asked else told
+
+
+def reset(state: State, options: Options) -> dict[str, Any]:
+    """Forget everything."""
+    state.reset()
+    return {"status": "ok"}
+
+
+OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+    "health": {"GET": health},
+    "seed": {"POST": seed},
+    "script": {"POST": script},
+    "end": {"POST": end_recording},
+    "truth": {"GET": tell_truth},
+    "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
+    "advance": {"POST": advance_clock},
+    "new-id": {"GET": new_recording_id},
+    "state": {"GET": whole_state},
+    "reset": {"POST": reset},
+}
+
+
+def _add(state: State, options: Options) -> str:
+    seeded = built(Seed, options)
+    now = state.clock.now()
+    recording_id = seeded.recording_id or state.new_recording_id()
+    if recording_id in state.recordings:
+        raise ControlError(f"there is a recording {recording_id!r} already")
+    recording = recording_of(seeded, state.settings, recording_id, now)
+    if seeded.ended:
+        _end_long_ago(recording, now)
+    state.recordings[recording_id] = recording
+    return recording_id
+
+
+def _end_long_ago(recording: Recording, now: float) -> None:
+    """End a recording so that not even its Exited is left."""
+    end(recording, now, "ended")
+    if recording.stage != GONE:
+        recording.stage = GONE
+        recording.history.append((now, GONE))
+    advance(recording, now)
+
+
+def _find(state: State, options: Options) -> Recording:
+    recording_id = options["recording_id"]
+    recording = state.recordings.get(recording_id)
+    if recording is None:
+        raise ControlError(f"no recording {recording_id!r}", 404)
+    return recording

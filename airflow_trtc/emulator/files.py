@@ -1,0 +1,140 @@
+"""Which files a recording makes, in the order they appear. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count as count_up
+from typing import Any
+
+from airflow_trtc.emulator import names
+
+File = dict[str, Any]
+"""A file as the service lists it: UserId, FileName, TrackType, BeginTimeStamp (Unix milliseconds)."""
+
+MAX_RECOVERIES = 3
+_FILE_KEYS = ("UserId", "FileName", "TrackType", "BeginTimeStamp")
+_TRACKS = {0: ("audio", "video"), 1: ("audio",), 2: ("video",)}
+_VOD_EXTENSIONS = {0: ("mp4",), 1: ("m3u8",), 2: ("aac",), 3: ("m3u8", "mp4"), 4: ("m3u8", "aac")}
+_COS_EXTENSIONS = {0: (), 1: ("mp4",), 2: ("aac",), 3: ("mp4",), 4: ("aac",)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recording was asked to make, in the numbers of RecordParams and TencentVod."""
+
+    sdk_app_id: int
+    room_id: str
+    is_string_room: bool = False
+    mixed: bool = False
+    storage: str = "cos"
+    stream_type: int = 0
+    output_format: int = 0
+    media_id: int = 0
+    av_merge: int = 0
+    vod_media_type: int = 0
+    user_define_record_id: str = ""
+
+    @property
+    def keeps_hls(self) -> bool:
+        """Whether index files stay: with OutputFormat 3 and 4 only the conversion is kept."""
+        return self.output_format not in (3, 4)
+
+    @property
+    def media_extensions(self) -> tuple[str, ...]:
+        """What is made besides the index files on COS, or at all on VOD."""
+        return (
+            _VOD_EXTENSIONS[self.vod_media_type]
+            if self.storage == "vod"
+            else _COS_EXTENSIONS[self.output_format]
+        )
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks of one user that get an index file of their own."""
+        tracks = _TRACKS[self.stream_type]
+        merges = (self.mixed or self.av_merge == 1) and len(tracks) > 1
+        return ("audio_video",) if merges else tracks
+
+
+def plan_index_files(
+    recipe: Recipe, users: Sequence[str], *, how_many: int | None = None, recoveries: int = 0
+) -> list[File]:
+    """Return the index files in order, without begin. ``how_many`` cuts the list or adds users."""
+    if not users:
+        return []
+    if how_many is not None and not recipe.mixed:
+        each = len(recipe.tracks) * (recoveries + 1)
+        users = _enough_users(users, -(-how_many // each))
+    planned = list(_index_files(recipe, users, recoveries))
+    if how_many is None:
+        return planned
+    if len(planned) < how_many:
+        planned = list(_index_files(recipe, users, min(how_many - 1, MAX_RECOVERIES)))
+    if len(planned) < how_many:
+        raise ValueError(f"a mixed recording has at most {MAX_RECOVERIES + 1} index files, not {how_many}")
+    return planned[:how_many]
+
+
+def media_files(recipe: Recipe, index_files: Sequence[File], extension: str) -> list[File]:
+    """Return the mp4, aac or VOD files made of these index files: one per user, or one when mixed."""
+    begins: dict[str, int] = {}
+    for each in index_files:
+        user = each.get("UserId") or ""
+        begin = each.get("BeginTimeStamp") or 0
+        begins[user] = min(begin, begins.get(user, begin))
+    track = _TRACKS[recipe.stream_type][0] if recipe.stream_type else "audio_video"
+    return [
+        _file(user, _media_name(recipe, user, extension), "audio" if extension == "aac" else track, begin)
+        for user, begin in begins.items()
+    ]
+
+
+def checked_file(given: Mapping[str, Any]) -> File:
+    """Return an explicit file as a vendor dict; only FileName is needed."""
+    unknown = set(given) - set(_FILE_KEYS)
+    if unknown or not given.get("FileName"):
+        raise ValueError(f"a file needs FileName and may have {_FILE_KEYS}, not {sorted(unknown)}")
+    return _file(
+        given.get("UserId", ""), given["FileName"], given.get("TrackType"), given.get("BeginTimeStamp")
+    )
+
+
+def _index_files(recipe: Recipe, users: Sequence[str], recoveries: int) -> Iterator[File]:
+    room = names.room_part(recipe.room_id, is_string_room=recipe.is_string_room)
+    for recovery in range(recoveries + 1):
+        if recipe.mixed:
+            name = names.index_name(names.mixed_stem(recipe.sdk_app_id, room), recovery=recovery)
+            yield _file("", name, recipe.tracks[0], None)
+            continue
+        for user in users:
+            stem = names.single_stem(recipe.sdk_app_id, room, user, _media(recipe))
+            for track in recipe.tracks:
+                yield _file(user, names.index_name(stem, track=track, recovery=recovery), track, None)
+
+
+def _media_name(recipe: Recipe, user: str, extension: str) -> str:
+    room = names.room_part(recipe.room_id, is_string_room=recipe.is_string_room)
+    is_single = not recipe.mixed and user
+    stem = (
+        names.single_stem(recipe.sdk_app_id, room, user, _media(recipe))
+        if is_single
+        else names.mixed_stem(recipe.sdk_app_id, room)
+    )
+    name = names.media_name(stem, extension)
+    if recipe.storage == "vod" and recipe.user_define_record_id:
+        return names.user_defined_name(recipe.user_define_record_id, name)
+    return name
+
+
+def _media(recipe: Recipe) -> str:
+    return "aux" if recipe.media_id == 2 else "main"
+
+
+def _enough_users(users: Sequence[str], needed: int) -> list[str]:
+    more = (name for name in (f"anchor_{number}" for number in count_up(1)) if name not in users)
+    return [*users, *(next(more) for _ in range(needed - len(users)))]
+
+
+def _file(user: str | None, name: str, track: str | None, begin: int | None) -> File:
+    return dict(zip(_FILE_KEYS, (user, name, track, begin), strict=True))

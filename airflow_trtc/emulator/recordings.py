@@ -1,0 +1,364 @@
+"""The life of one recording. Everything that changes it lives here; nothing here reads a clock.
+
+``advance`` moves a recording to an instant, ``look`` says what one Describe call sees there.
+A natural life goes Idle, InProgress, Exited, Gone; a script of steps may cover it for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeGuard
+
+from airflow_trtc.emulator.files import File, Recipe, media_files
+
+IDLE = "Idle"
+IN_PROGRESS = "InProgress"
+EXITED = "Exited"
+GONE = "Gone"
+"""Never sent: the recording is over and queries are refused."""
+
+TRACK_OFFSET_SECONDS = 0.007
+"""Files that appear together begin this far apart, as was seen in real recordings."""
+
+_TOLERANCE_SECONDS = 1e-6
+"""More than the rounding of a Unix time in a float, so that "10 s later" is not missed by a hair."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a recording goes on. ``reads`` are the Describe answers of its own life, given in that status."""
+
+    idle_seconds: float = 0.0
+    idle_reads: int = 0
+    file_every_seconds: float = 0.0
+    file_every_reads: int = 0
+    ends_after_seconds: float | None = None
+    ends_after_reads: int | None = None
+    exited_seconds: float = 0.0
+    exited_reads: int = 0
+    has_anchors: bool = True
+    room_empty_after_seconds: float | None = None
+    max_idle_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a script. What it leaves out is answered by the recording's own life."""
+
+    status: str | None = None
+    files: int | tuple[File, ...] | None = None
+    task_id: str | None = None
+    gone: bool = False
+    error: str | None = None
+    message: str | None = None
+    file_list: str | None = None
+    fault: str | None = None
+    reads: int | None = None
+    seconds: float | None = None
+
+
+@dataclass
+class Span:
+    """Where a recording stands in a stage or step: since when, and how many reads it has had there."""
+
+    since: float
+    reads: int = 0
+    last_read_at: float = 0.0
+
+    def count(self, now: float) -> None:
+        """Count one read."""
+        self.reads += 1
+        self.last_read_at = now
+
+    def over_at(self, seconds: float | None, reads: int | None) -> float | None:
+        """Return the instant at which all given conditions are met, None while that is not known."""
+        if (seconds is None and reads is None) or self.reads < (reads or 0):
+            return None
+        return max(self.since + (seconds or 0.0), self.last_read_at if reads else self.since)
+
+
+@dataclass
+class Recording:
+    """One recording: what it is, where it stands and all that really happened to it."""
+
+    recording_id: str
+    recipe: Recipe
+    plan: Plan
+    robot_id: str
+    created_at: float
+    expires_at: float
+    planned_files: list[File]
+    empty_file_list: str = "list"
+    list_without_hls: str = "nothing"
+    recorder_key: str | None = None
+    destination: dict[str, Any] = field(default_factory=dict)
+    stage: str = IDLE
+    span: Span = field(default_factory=lambda: Span(0.0))
+    history: list[tuple[float, str]] = field(default_factory=list)
+    started_at: float | None = None
+    ended_at: float | None = None
+    end_reason: str | None = None
+    reads: int = 0
+    files: list[File] = field(default_factory=list)
+    listed_files: list[File] = field(default_factory=list)
+    made_count: int = 0
+    script: list[Step] = field(default_factory=list)
+    script_makes_files: bool = False
+    script_span: Span = field(default_factory=lambda: Span(0.0))
+    layout: dict[str, Any] | None = None
+    subscriptions: dict[str, Any] | None = None
+    modifications: int = 0
+
+    def __post_init__(self) -> None:
+        self.span = Span(self.created_at)
+        self.history = [(self.created_at, IDLE)]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still records and counts against the concurrency limit."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one Describe call sees; ``error`` excludes the rest, ``fault`` spoils the answer on the wire."""
+
+    status: str = GONE
+    files: Sequence[File] = ()
+    task_id: str = ""
+    file_list: str = "list"
+    error: str | None = None
+    message: str | None = None
+    fault: str | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the answer is that there is no such recording."""
+        return self.error is None and self.status == GONE
+
+
+def advance(recording: Recording, now: float) -> None:
+    """Bring the recording to this instant. Stages end when they are due, however late this is called."""
+    _advance_stages(recording, now)
+    _advance_script(recording, now)
+    _make_files(recording, now)
+
+
+def look(recording: Recording, now: float) -> Sight:
+    """Answer one Describe call: advance, see, count the read."""
+    advance(recording, now)
+    recording.reads += 1
+    if now >= recording.expires_at:
+        return Sight()
+    if recording.script:
+        sight = _scripted_sight(recording, recording.script[0], now)
+        recording.script_span.count(now)
+    else:
+        _make_files(recording, now, is_read=True)
+        sight = _own_sight(recording)
+        recording.span.count(now)
+    if not sight.is_gone and sight.error is None:
+        _remember(recording.listed_files, sight.files)
+    return sight
+
+
+def end(recording: Recording, now: float, reason: str) -> None:
+    """End the recording now; a script is dropped. Does nothing to one that has ended."""
+    advance(recording, now)
+    recording.script = []
+    if recording.is_running:
+        _stop(recording, now, reason)
+        _advance_stages(recording, now)
+
+
+def play(recording: Recording, steps: Sequence[Step], now: float) -> None:
+    """Let a script answer from now on. A step without limit lasts one read, the last one for good."""
+    _advance_stages(recording, now)
+    *earlier, last = steps
+    recording.script = [_with_an_end(step) for step in earlier] + [last]
+    recording.script_span = Span(now)
+    recording.script_makes_files = any(step.files is not None for step in steps)
+    _advance_script(recording, now)
+
+
+def produced_files(recording: Recording) -> dict[str, list[File]]:
+    """Return all files made so far: index files, and at the end conversions and files on VOD."""
+    made: dict[str, list[File]] = {"files": [], "mp4_files": [], "aac_files": [], "vod_files": []}
+    is_vod = recording.recipe.storage == "vod"
+    if not is_vod and (recording.recipe.keeps_hls or recording.list_without_hls == "index"):
+        made["files"] = list(recording.files)
+    if not recording.is_running:
+        for extension in recording.recipe.media_extensions:
+            kind = "vod" if is_vod else extension
+            made[f"{kind}_files"] += media_files(recording.recipe, recording.files, extension)
+    return made
+
+
+def _advance_stages(recording: Recording, now: float) -> None:
+    while _is_due(instant := _stage_over_at(recording), now):
+        _leave_stage(recording, instant)
+
+
+def _is_due(instant: float | None, now: float) -> TypeGuard[float]:
+    return instant is not None and instant <= now + _TOLERANCE_SECONDS
+
+
+def _stage_over_at(recording: Recording) -> float | None:
+    plan, span = recording.plan, recording.span
+    if recording.stage == IDLE:
+        if not plan.has_anchors:
+            return span.over_at(plan.max_idle_seconds, None)
+        return span.over_at(plan.idle_seconds, plan.idle_reads)
+    if recording.stage == IN_PROGRESS:
+        ends = (span.over_at(plan.ends_after_seconds, plan.ends_after_reads), _idle_end(plan, span))
+        return min((instant for instant in ends if instant is not None), default=None)
+    if recording.stage == EXITED:
+        return span.over_at(plan.exited_seconds, plan.exited_reads)
+    return None
+
+
+def _idle_end(plan: Plan, span: Span) -> float | None:
+    if plan.room_empty_after_seconds is None:
+        return None
+    return span.since + plan.room_empty_after_seconds + plan.max_idle_seconds
+
+
+def _leave_stage(recording: Recording, instant: float) -> None:
+    if recording.stage == IDLE and recording.plan.has_anchors:
+        _start_stage(recording, IN_PROGRESS, instant)
+    elif recording.stage == EXITED:
+        _start_stage(recording, GONE, instant)
+    else:
+        is_idle_end = recording.stage == IDLE or instant == _idle_end(recording.plan, recording.span)
+        _stop(recording, instant, "idle" if is_idle_end else "ended")
+
+
+def _start_stage(recording: Recording, stage: str, instant: float) -> None:
+    if recording.stage == stage:
+        return
+    recording.stage = stage
+    recording.span = Span(instant)
+    recording.history.append((instant, stage))
+    if stage == IN_PROGRESS:
+        recording.started_at = instant
+
+
+def _stop(recording: Recording, instant: float, reason: str) -> None:
+    _make_files(recording, instant)
+    recording.ended_at = instant
+    recording.end_reason = reason
+    _start_stage(recording, EXITED, instant)
+
+
+def _make_files(recording: Recording, now: float, *, is_read: bool = False) -> None:
+    """Make the files due in the natural life; ``is_read`` is set while an answer is being given."""
+    if recording.stage != IN_PROGRESS or recording.script_makes_files:
+        return
+    answers = recording.span.reads + 1 if is_read else max(recording.span.reads, 1)
+    while recording.made_count < len(recording.planned_files):
+        begin = _next_file_at(recording, now, answers)
+        if not _is_due(begin, now):
+            return
+        _make_file(recording, begin)
+
+
+def _next_file_at(recording: Recording, now: float, answers: int) -> float | None:
+    plan, index, since = recording.plan, recording.made_count, recording.span.since
+    if plan.file_every_reads and index > (answers - 1) // plan.file_every_reads:
+        return None
+    if plan.file_every_seconds:
+        return since + index * plan.file_every_seconds
+    return now if plan.file_every_reads else since
+
+
+def _make_file(recording: Recording, begin: float) -> None:
+    made = dict(recording.planned_files[recording.made_count])
+    if made["BeginTimeStamp"] is None:
+        is_together = recording.made_count and not recording.plan.file_every_seconds
+        offset = recording.made_count * TRACK_OFFSET_SECONDS if is_together else 0.0
+        made["BeginTimeStamp"] = round((begin + offset) * 1000)
+    recording.made_count += 1
+    _remember(recording.files, [made])
+
+
+def _advance_script(recording: Recording, now: float) -> None:
+    while recording.script and _is_due(instant := _step_over_at(recording), now):
+        recording.script.pop(0)
+        recording.script_span = Span(instant)
+        recording.script_makes_files &= bool(recording.script)
+    if recording.script and _is_final(recording) and recording.script[0].gone:
+        recording.script = []
+        _vanish(recording, recording.script_span.since)
+
+
+def _step_over_at(recording: Recording) -> float | None:
+    step = recording.script[0]
+    return recording.script_span.over_at(step.seconds, step.reads)
+
+
+def _is_final(recording: Recording) -> bool:
+    return len(recording.script) == 1 and recording.script[0] == _without_end(recording.script[0])
+
+
+def _vanish(recording: Recording, instant: float) -> None:
+    if recording.is_running:
+        _stop(recording, instant, "script")
+    _start_stage(recording, GONE, instant)
+
+
+def _with_an_end(step: Step) -> Step:
+    return replace(step, reads=1) if step == _without_end(step) else step
+
+
+def _without_end(step: Step) -> Step:
+    return replace(step, reads=None, seconds=None)
+
+
+def _own_sight(recording: Recording) -> Sight:
+    return Sight(
+        status=recording.stage,
+        files=_listing(recording),
+        task_id=recording.recording_id,
+        file_list=recording.empty_file_list,
+    )
+
+
+def _scripted_sight(recording: Recording, step: Step, now: float) -> Sight:
+    if step.gone or step.error:
+        return Sight(error=step.error, message=step.message)
+    if isinstance(step.files, int):
+        while recording.made_count < min(step.files, len(recording.planned_files)):
+            _make_file(recording, now)
+    elif step.files is not None:
+        _remember(recording.files, step.files)
+    own = _own_sight(recording)
+    return Sight(
+        status=step.status or own.status,
+        files=_scripted_files(own.files, step.files),
+        task_id=step.task_id or own.task_id,
+        file_list=step.file_list or own.file_list,
+        fault=step.fault,
+    )
+
+
+def _scripted_files(own: Sequence[File], wanted: int | tuple[File, ...] | None) -> Sequence[File]:
+    if wanted is None:
+        return own
+    return own[:wanted] if isinstance(wanted, int) else wanted
+
+
+def _listing(recording: Recording) -> list[File]:
+    recipe = recording.recipe
+    if recipe.storage == "vod":
+        return []
+    if recipe.keeps_hls or recording.list_without_hls == "index":
+        return list(recording.files)
+    if recording.list_without_hls == "media":
+        return media_files(recipe, recording.files, recipe.media_extensions[0])
+    return []
+
+
+def _remember(known: list[File], files: Iterable[File]) -> None:
+    names = {each["FileName"] for each in known}
+    known += [each for each in files if each["FileName"] not in names]

@@ -1,0 +1,147 @@
+"""From options, as tests and control requests give them, to recordings and script steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from airflow_trtc.emulator.files import MAX_RECOVERIES, File, Recipe, checked_file, plan_index_files
+from airflow_trtc.emulator.recordings import Plan, Recording, Step
+from airflow_trtc.emulator.schemas import MAX_NUMERIC_ROOM
+from airflow_trtc.emulator.settings import FILE_LIST_FORMS, LISTINGS_WITHOUT_HLS, Settings
+
+Built = TypeVar("Built")
+
+SECONDS_PER_HOUR = 3600
+_PLAN_NAMES = frozenset(each.name for each in fields(Plan)) - {"has_anchors"}
+_RECIPE_NAMES = frozenset(each.name for each in fields(Recipe))
+PROGRESS_NAMES = _PLAN_NAMES | {"files", "participants", "recoveries", "empty_file_list", "list_without_hls"}
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The options of ``add_recording``; the package docstring explains them."""
+
+    recording_id: str | None = None
+    files: int | Sequence[Mapping[str, Any]] | None = None
+    participants: int | Sequence[str] = 1
+    recoveries: int = 0
+    mixed: bool = False
+    storage: str = "cos"
+    room_id: str = "8001"
+    is_string_room: bool | None = None
+    robot_id: str = "recorder_1"
+    sdk_app_id: int | None = None
+    stream_type: int = 0
+    output_format: int = 0
+    media_id: int = 0
+    av_merge: int = 0
+    vod_media_type: int = 0
+    user_define_record_id: str = ""
+    idle_seconds: float = 0.0
+    idle_reads: int = 0
+    file_every_seconds: float = 0.0
+    file_every_reads: int = 0
+    ends_after_seconds: float | None = None
+    ends_after_reads: int | None = None
+    room_empty_after_seconds: float | None = None
+    max_idle_seconds: float = 30.0
+    exited_seconds: float | None = None
+    exited_reads: int = 0
+    started_seconds_ago: float = 0.0
+    ended: bool = False
+    expires_after_hours: float = 72.0
+    empty_file_list: str | None = None
+    list_without_hls: str | None = None
+    recorder_key: str | None = None
+    destination: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        _check_choice(self, "storage", ("cos", "vod"))
+        _check_choice(self, "empty_file_list", (None, *FILE_LIST_FORMS))
+        _check_choice(self, "list_without_hls", (None, *LISTINGS_WITHOUT_HLS))
+        if self.recoveries > MAX_RECOVERIES:
+            raise ValueError(f"recoveries must be at most {MAX_RECOVERIES}")
+
+
+def recording_of(seed: Seed, settings: Settings, recording_id: str, now: float) -> Recording:
+    """Return a new recording; it began ``started_seconds_ago``."""
+    created_at = now - seed.started_seconds_ago
+    recipe = _recipe(seed, settings)
+    users = _users(seed.participants)
+    return Recording(
+        recording_id=recording_id,
+        recipe=recipe,
+        plan=_plan(seed, settings, has_anchors=bool(users)),
+        robot_id=seed.robot_id,
+        created_at=created_at,
+        expires_at=created_at + seed.expires_after_hours * SECONDS_PER_HOUR,
+        planned_files=_planned_files(seed, recipe, users),
+        empty_file_list=seed.empty_file_list or settings.empty_file_list,
+        list_without_hls=seed.list_without_hls or settings.list_without_hls,
+        recorder_key=seed.recorder_key,
+        destination=dict(seed.destination or {}),
+    )
+
+
+def step_of(options: Mapping[str, Any]) -> Step:
+    """Return one script step, or raise ``ValueError``."""
+    step = built(Step, options)
+    _check_numbers(step)
+    _check_choice(step, "file_list", (None, *FILE_LIST_FORMS))
+    if step.files is None or isinstance(step.files, int):
+        return step
+    return built(Step, {**options, "files": tuple(checked_file(each) for each in options["files"])})
+
+
+def built(kind: type[Built], options: Mapping[str, Any]) -> Built:
+    """Return a dataclass made of these options; an unknown one is named in a ``ValueError``."""
+    allowed = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise ValueError(f"unknown option {', '.join(unknown)}; there are: {', '.join(allowed)}")
+    return kind(**options)
+
+
+def _recipe(seed: Seed, settings: Settings) -> Recipe:
+    values = {name: getattr(seed, name) for name in _RECIPE_NAMES}
+    values["sdk_app_id"] = seed.sdk_app_id or settings.sdk_app_id
+    if seed.is_string_room is None:
+        values["is_string_room"] = not (seed.room_id.isdigit() and int(seed.room_id) <= MAX_NUMERIC_ROOM)
+    return Recipe(**values)
+
+
+def _plan(seed: Seed, settings: Settings, *, has_anchors: bool) -> Plan:
+    values = {name: getattr(seed, name) for name in _PLAN_NAMES}
+    if seed.exited_seconds is None:
+        values["exited_seconds"] = 0.0 if seed.exited_reads else settings.exited_seconds
+    return Plan(has_anchors=has_anchors, **values)
+
+
+def _users(participants: int | Sequence[str]) -> list[str]:
+    if isinstance(participants, int):
+        return [f"anchor_{number}" for number in range(1, participants + 1)]
+    return list(participants)
+
+
+def _planned_files(seed: Seed, recipe: Recipe, users: Sequence[str]) -> list[File]:
+    if seed.files is None or isinstance(seed.files, int):
+        return plan_index_files(recipe, users, how_many=seed.files, recoveries=seed.recoveries)
+    return [checked_file(each) for each in seed.files]
+
+
+def _check_numbers(options: object) -> None:
+    for name, value in vars(options).items():
+        is_count = name.endswith("_reads") or name in ("reads", "recoveries")
+        if is_count and value is not None and (not isinstance(value, int) or value < 0):
+            raise ValueError(f"{name} must be a whole number, 0 or more")
+        is_amount = name.endswith(("seconds", "seconds_ago", "_hours"))
+        if is_amount and value is not None and not (isinstance(value, (int, float)) and value >= 0):
+            raise ValueError(f"{name} must be a number, 0 or more")
+
+
+def _check_choice(options: object, name: str, allowed: Sequence[str | None]) -> None:
+    if getattr(options, name) not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(str(each) for each in allowed if each)}")

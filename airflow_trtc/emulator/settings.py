@@ -1,0 +1,89 @@
+"""What can be set for a whole emulator, and the defaults everybody may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8765
+DEFAULT_SECRET_ID = "AKIDemulatorEXAMPLE"
+DEFAULT_SECRET_KEY = "emulator-secret-key-EXAMPLE"
+DEFAULT_DENIED_SECRET_ID = "AKIDdeniedEXAMPLE"
+DEFAULT_DENIED_SECRET_KEY = "denied-secret-key-EXAMPLE"
+DEFAULT_SDK_APP_ID = 1400000001
+DEFAULT_FOREIGN_SDK_APP_ID = 1400000002
+DEFAULT_REGION = "ap-guangzhou"
+DEFAULT_RATE_LIMIT = 20
+DEFAULT_CONCURRENCY_LIMIT = 100
+
+FILE_LIST_FORMS = ("list", "null", "absent")
+LISTINGS_WITHOUT_HLS = ("nothing", "index", "media")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of an emulator besides host and port.
+
+    Durations are seconds of the emulator's clock unless a name says otherwise.
+    """
+
+    secret_id: str = DEFAULT_SECRET_ID
+    secret_key: str = field(default=DEFAULT_SECRET_KEY, repr=False)
+    token: str | None = field(default=None, repr=False)
+    """When set, the credentials are temporary ones and requests need this ``X-TC-Token``."""
+    denied_secret_id: str = DEFAULT_DENIED_SECRET_ID
+    denied_secret_key: str = field(default=DEFAULT_DENIED_SECRET_KEY, repr=False)
+    """A valid key pair without any right: ``AuthFailure.UnauthorizedOperation``."""
+    sdk_app_id: int = DEFAULT_SDK_APP_ID
+    more_sdk_app_ids: tuple[int, ...] = ()
+    """Further applications of the same account."""
+    foreign_sdk_app_ids: tuple[int, ...] = (DEFAULT_FOREIGN_SDK_APP_ID,)
+    """Applications of somebody else: ``UnauthorizedOperation.SdkAppId``."""
+    region: str = DEFAULT_REGION
+    """Only what :attr:`Emulator.connection` offers; every documented region is accepted."""
+    time_scale: float = 1.0
+    """Emulated seconds per real second; 0 stops the clock, ``advance()`` moves it by hand."""
+    rate_limit: int = DEFAULT_RATE_LIMIT
+    """Requests per real second, action and account; 0 means no limit."""
+    concurrency_limit: int = DEFAULT_CONCURRENCY_LIMIT
+    """Recordings at one time; one more is ``FailedOperation.RestrictedConcurrency``; 0 means no limit."""
+    exited_seconds: float = 0.0
+    """How long a recording shows ``Exited``. The service was seen to take some 0.03 s."""
+    gone_code: str = "ResourceNotFound"
+    """The error code for recordings that are over, expired or never existed."""
+    empty_file_list: str = "list"
+    """How an empty ``StorageFileList`` is sent: ``list`` is ``[]``, ``null``, or ``absent``."""
+    list_without_hls: str = "nothing"
+    """What is listed with OutputFormat 3 or 4, which no page says: ``nothing``, ``index`` or ``media``."""
+    new_recordings: Mapping[str, Any] = field(default_factory=dict)
+    """Progress options (see ``add_recording``) for what CreateCloudRecording starts."""
+    clock_skew_seconds: float = 0.0
+    """How far the service's clock is ahead of this machine's when it judges a signature's age."""
+    seed: int | None = None
+    """Makes recording ids repeatable."""
+    keep_requests: int = 1000
+    """How many requests are remembered for ``state(requests=True)``."""
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.empty_file_list in FILE_LIST_FORMS, "empty_file_list", FILE_LIST_FORMS)
+        _refuse_unless(
+            self.list_without_hls in LISTINGS_WITHOUT_HLS, "list_without_hls", LISTINGS_WITHOUT_HLS
+        )
+        _refuse_unless(self.time_scale >= 0, "time_scale", "0 or more")
+
+    @property
+    def own_sdk_app_ids(self) -> frozenset[int]:
+        """Every application the account may use."""
+        return frozenset((self.sdk_app_id, *self.more_sdk_app_ids))
+
+
+def setting_names() -> list[str]:
+    """Return the names :class:`Settings` accepts."""
+    return [each.name for each in fields(Settings)]
+
+
+def _refuse_unless(holds: bool, name: str, allowed: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {allowed if isinstance(allowed, str) else f'one of {allowed}'}")

@@ -1,0 +1,106 @@
+"""All the emulator remembers: its settings, recordings, faults, and what was asked. One lock guards it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from airflow_trtc.emulator import names
+from airflow_trtc.emulator.clock import Clock
+from airflow_trtc.emulator.faults import Faults
+from airflow_trtc.emulator.recordings import Recording, advance, produced_files
+from airflow_trtc.emulator.settings import Settings
+from airflow_trtc.emulator.throttle import RateLimiter
+
+SECRET_PARAMETERS = frozenset({"AccessKey", "SecretKey", "UserSig", "PrivateMapKey"})
+HIDDEN = "***"
+
+
+class State:
+    """The memory of one emulator. Callers hold ``lock`` while they use anything of it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        wall: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.wall = wall
+        self.ticks = ticks
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; the settings stay."""
+        self.clock = Clock(self.settings.time_scale, epoch=self.wall, ticks=self.ticks)
+        self.random = random.Random(self.settings.seed)
+        self.recordings: dict[str, Recording] = {}
+        self.faults = Faults()
+        self.limiter = RateLimiter(self.settings.rate_limit)
+        self.counters: dict[str, Counter[str]] = {}
+        self.throttled = 0
+        self.requests: deque[dict[str, Any]] = deque(maxlen=self.settings.keep_requests)
+
+    def new_recording_id(self) -> str:
+        """Return an id that no recording has."""
+        while (recording_id := names.recording_id(self.random)) in self.recordings:
+            pass
+        return recording_id
+
+    def running(self, now: float) -> Iterator[Recording]:
+        """Yield the recordings that have not ended, each brought to this instant."""
+        for recording in self.recordings.values():
+            if recording.is_running:
+                advance(recording, now)
+                if recording.is_running:
+                    yield recording
+
+    def count(self, action: str, code: str, request: Mapping[str, Any]) -> None:
+        """Note one request and how it was answered."""
+        self.counters.setdefault(action, Counter())[code] += 1
+        self.throttled += code == "RequestLimitExceeded"
+        self.requests.append({"action": action, "code": code, **request})
+
+
+def without_secrets(value: Any) -> Any:
+    """Return request parameters with every secret replaced, however deep."""
+    if isinstance(value, dict):
+        return {
+            name: HIDDEN if name in SECRET_PARAMETERS else without_secrets(each)
+            for name, each in value.items()
+        }
+    return [without_secrets(each) for each in value] if isinstance(value, list) else value
+
+
+def truth(recording: Recording, now: float) -> dict[str, Any]:
+    """Return all that really happened to a recording up to now, as JSON."""
+    advance(recording, now)
+    recipe = recording.recipe
+    return {
+        "recording_id": recording.recording_id,
+        "sdk_app_id": recipe.sdk_app_id,
+        "room_id": recipe.room_id,
+        "robot_id": recording.robot_id,
+        "mixed": recipe.mixed,
+        "storage": recipe.storage,
+        "destination": recording.destination,
+        "status": recording.stage,
+        "end_reason": recording.end_reason,
+        "created_at": recording.created_at,
+        "started_at": recording.started_at,
+        "ended_at": recording.ended_at,
+        "expires_at": recording.expires_at,
+        "history": [{"at": at, "status": status} for at, status in recording.history],
+        "reads": recording.reads,
+        "modifications": recording.modifications,
+        "layout": recording.layout,
+        "subscriptions": recording.subscriptions,
+        **produced_files(recording),
+        "listed_files": list(recording.listed_files),
+    }

@@ -1,0 +1,22 @@
+"""The frequency limit of the API gateway. Pure given the time."""
+
+from __future__ import annotations
+
+
+class RateLimiter:
+    """Allows ``limit`` requests per key in a second; the second begins with its first request."""
+
+    def __init__(self, limit: int, *, window_seconds: float = 1.0) -> None:
+        self.limit = limit
+        self.window_seconds = window_seconds
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def excess(self, key: tuple[str, str], now: float) -> int:
+        """Count one request and return how many the window has seen if that is too many, else 0."""
+        if self.limit <= 0:
+            return 0
+        opened_at, seen = self._windows.get(key, (now, 0))
+        if now - opened_at >= self.window_seconds:
+            opened_at, seen = now, 0
+        self._windows[key] = (opened_at, seen + 1)
+        return seen + 1 if seen + 1 > self.limit else 0
