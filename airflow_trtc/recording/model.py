@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,18 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Nothing was learnt of the recording: throttled, unreachable, or an answer of no use.
+    """Nothing was learnt of the recording.
 
-    :param refused: the service itself said no, with an error that is neither passing nor known to
-        mean that the recording is gone.
+    :param kind: ``passing``: throttled, unreachable, or an answer of no use; ask again.
+        ``refused``: the service said no, with a code that neither passes nor means "gone".
+        ``setup``: key, permission, application, region or a parameter is wrong; asking again is no use.
+    :param code: the vendor's code, or one of ours that begins with ``Client.``.
+    :param message: what happened, for a person to read.
     """
 
+    kind: Literal["passing", "refused", "setup"]
     code: str
     message: str
-    refused: bool = False
     request_id: str | None = None
 
 

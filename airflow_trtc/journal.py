@@ -1,0 +1,276 @@
+"""Where what is known of recordings outlives tries, runs and killed processes.
+
+On Airflow 3.3 and later the journal is the asset state store of one constant asset, which every sensor
+has as inlet; this is the only module that knows the store. A recording has one head row and one row for
+each hundred files, so that rows stay small and old pages are never written again. Older Airflow has no
+such store; then there is no journal, and what is known travels in the trigger's arguments and XComs.
+
+The rows are readable by every author of a DAG: they hold no secrets and no signed addresses. They are
+working state: Airflow deletes them all when the last DAG with a sensor is deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow.sdk import Asset
+
+from airflow_trtc.recording.known import Known, combine, files_from_json, files_to_json, from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+JOURNAL = Asset(name="trtc_recordings", uri="trtc://recordings")
+
+FILES_PER_PAGE = 100
+LONGEST_KEY = 480  # the store takes 512; pages add a suffix
+STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
+
+log = logging.getLogger(__name__)
+
+
+def journal_key(sdk_app_id: int, region: str, recording_id: str) -> str:
+    """Key of the head row. Region and app are part of it: elsewhere the same id may be unknown."""
+    key = f"poll/{sdk_app_id}/{region}/{recording_id}"
+    if len(key) <= LONGEST_KEY:
+        return key
+    return f"poll/{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+class Store(Protocol):
+    """The verbs of Airflow's store that the worker uses."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value, or the default when there is no such key."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Write the value."""
+
+
+class AsyncStore(Protocol):
+    """The same verbs for a trigger."""
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return the value, or the default when there is no such key."""
+
+    async def aset(self, key: str, value: Any) -> None:
+        """Write the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Get:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    key: str
+    value: Any
+
+
+# What to read and write, written once; `_drive` and `_adrive` do it.
+_Plan = Generator[_Get | _Set, Any, Known]
+
+
+def _page_key(key: str, page: int) -> str:
+    return f"{key}/files/{page}"
+
+
+def _pages(known: Known) -> list[list[dict[str, Any]]]:
+    rows = files_to_json(known.files)
+    return [rows[start : start + FILES_PER_PAGE] for start in range(0, len(rows), FILES_PER_PAGE)]
+
+
+def _load(key: str, recording_id: str) -> _Plan:
+    head = yield _Get(key)
+    known = from_json(head, recording_id)
+    pages = head.get("pages") if isinstance(head, Mapping) else 0
+    files: list[Any] = []
+    for page in range(pages if type(pages) is int else 0):
+        rows = yield _Get(_page_key(key, page))
+        files += rows if isinstance(rows, list) else []
+    return replace(known, files=files_from_json(files))
+
+
+def _save(key: str, known: Known) -> _Plan:
+    """Join what is known with what is stored, and write what differs: pages first, then the head."""
+    stored = yield from _load(key, known.recording_id)
+    joined = combine(known, stored)
+    # Stored files stay in front, so that full pages never change.
+    joined = replace(joined, files=files_from_json(files_to_json(stored.files) + files_to_json(joined.files)))
+    old, new = _pages(stored), _pages(joined)
+    for page, rows in enumerate(new):
+        if old[page : page + 1] != [rows]:
+            yield _Set(_page_key(key, page), rows)
+    yield _Set(key, {**to_json(replace(joined, files=())), "pages": len(new), "file_count": len(joined.files)})
+    return joined
+
+
+def _drive(plan: _Plan, store: Store) -> Known:
+    answer = None
+    try:
+        while True:
+            step = plan.send(answer)
+            answer = store.get(step.key) if isinstance(step, _Get) else store.set(step.key, step.value)
+    except StopIteration as stop:
+        return _result(stop)
+
+
+async def _adrive(plan: _Plan, store: AsyncStore) -> Known:
+    answer = None
+    try:
+        while True:
+            step = plan.send(answer)
+            call = store.aget(step.key) if isinstance(step, _Get) else store.aset(step.key, step.value)
+            answer = await asyncio.wait_for(call, STORE_TIMEOUT_SECONDS)
+    except StopIteration as stop:
+        return _result(stop)
+
+
+def _result(stop: StopIteration) -> Known:
+    known: Known = stop.value
+    return known
+
+
+class Journal:
+    """What is known of one recording, in the store, seen from a worker.
+
+    Nothing here raises: a store that is missing or fails is reported once in the log, and the wait goes on.
+    """
+
+    def __init__(self, store: Store | None, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._failing = False
+
+    @classmethod
+    def of_task(cls, context: Mapping[str, Any], key: str) -> Journal:
+        """The journal as a running task reaches it; empty and silent below Airflow 3.3."""
+        return cls(_worker_store(context), key)
+
+    @property
+    def is_available(self) -> bool:
+        """Does this Airflow have a store for it?"""
+        return self._store is not None
+
+    def load(self, known: Known) -> Known:
+        """`known`, joined with what the journal holds."""
+        if self._store is None:
+            return known
+        try:
+            loaded = combine(known, _drive(_load(self._key, known.recording_id), self._store))
+        except Exception as error:
+            self._report(error)
+            return known
+        return loaded
+
+    def save(self, known: Known) -> tuple[Known, bool]:
+        """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
+        if self._store is None:
+            return known, True
+        try:
+            joined = _drive(_save(self._key, known), self._store)
+        except Exception as error:
+            self._report(error)
+            return known, False
+        self._failing = False
+        return replace(joined, refusals=known.refusals, trouble=known.trouble), True
+
+    def _report(self, error: Exception) -> None:
+        _report(self, error)
+
+
+class AsyncJournal:
+    """The same for a trigger."""
+
+    def __init__(self, store: AsyncStore | None, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._failing = False
+
+    @classmethod
+    def of_trigger(cls, key: str) -> AsyncJournal:
+        """The journal as a trigger reaches it; empty and silent below Airflow 3.3."""
+        return cls(_trigger_store(), key)
+
+    @property
+    def is_available(self) -> bool:
+        """Does this Airflow have a store for it?"""
+        return self._store is not None
+
+    async def load(self, known: Known) -> Known:
+        """`known`, joined with what the journal holds."""
+        if self._store is None:
+            return known
+        try:
+            loaded = combine(known, await _adrive(_load(self._key, known.recording_id), self._store))
+        except Exception as error:
+            _report(self, error)
+            return known
+        return loaded
+
+    async def save(self, known: Known) -> tuple[Known, bool]:
+        """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
+        if self._store is None:
+            return known, True
+        try:
+            joined = await _adrive(_save(self._key, known), self._store)
+        except Exception as error:
+            _report(self, error)
+            return known, False
+        self._failing = False
+        return replace(joined, refusals=known.refusals, trouble=known.trouble), True
+
+
+def _report(journal: Any, error: Exception) -> None:
+    if not journal._failing:
+        log.warning("The journal of recordings failed (%s: %s); the wait goes on", type(error).__name__, error)
+    journal._failing = True
+
+
+def _worker_store(context: Mapping[str, Any]) -> Store | None:
+    stores = context.get("asset_state_store")
+    if stores is None:
+        return None
+    try:
+        # Always by asset: the shortcut without it fails as soon as the task has other inlets.
+        store: Store = stores[JOURNAL]
+    except KeyError:
+        return None
+    return store
+
+
+class _TriggerStore:
+    """Airflow's accessor in a triggerer; ``dag.test()`` offers only its synchronous half."""
+
+    def __init__(self, accessor: Any, is_async: Callable[[], bool]) -> None:
+        self._accessor = accessor
+        self._is_async = is_async
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        if self._is_async():
+            return await self._accessor.aget(key, default)
+        return self._accessor.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        if self._is_async():
+            await self._accessor.aset(key, value)
+        else:
+            self._accessor.set(key, value)
+
+
+def _trigger_store() -> AsyncStore | None:
+    try:
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.context import AssetStateStoreAccessor
+    except ImportError:
+        return None
+    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if comms is None:
+        return None
+    return _TriggerStore(AssetStateStoreAccessor(name=JOURNAL.name), lambda: hasattr(comms, "asend"))

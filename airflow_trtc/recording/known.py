@@ -1,0 +1,212 @@
+"""What all looks so far have told of one recording: it grows with every look and forgets no file.
+
+`Known` is the state that survives: the journal and the trigger's arguments hold its JSON form. Times
+come from outside, as aware datetimes; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Snapshot, Trouble
+
+EXITED = "Exited"
+DOCUMENTED_STATUSES = frozenset({"Idle", "InProgress", EXITED})
+
+_TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that is known of one recording.
+
+    :param files: every file that any look listed, in the order of first sight.
+    :param status: the last status the service told; None when it never told one.
+    :param first_seen_at: first answer that showed the recording; None when there was none.
+    :param exited_at: first of the latest unbroken row of ``Exited`` answers.
+    :param absent_since: first of the latest unbroken row of answers that the recording is not there.
+    :param absent_at: last of them.
+    :param looks: how often anybody asked, as far as it was noted.
+    :param refusals: refused looks in a row.
+    :param trouble: what went wrong with the last look; None when it was answered.
+    """
+
+    recording_id: str
+    files: tuple[RecordedFile, ...] = ()
+    status: str | None = None
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    exited_at: datetime | None = None
+    absent_since: datetime | None = None
+    absent_at: datetime | None = None
+    looks: int = 0
+    refusals: int = field(default=0, compare=False)
+    trouble: Trouble | None = field(default=None, compare=False)
+
+    @property
+    def was_seen(self) -> bool:
+        """Has any look shown the recording?"""
+        return self.first_seen_at is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """Did the last answered look say that the recording is not there?"""
+        return self.absent_since is not None
+
+
+def learn(known: Known, observation: Observation, at: datetime) -> Known:
+    """Add one look, made at `at`. Total: whatever comes, no file that was known is lost."""
+    known = replace(known, looks=known.looks + 1)
+    match observation:
+        case Snapshot() if observation.recording_id == known.recording_id:
+            return _learn_snapshot(known, observation, at)
+        case Snapshot():
+            return replace(known, trouble=_answer_for_another(observation), refusals=0)
+        case Absence():
+            return replace(
+                known, absent_since=known.absent_since or at, absent_at=at, trouble=None, refusals=0
+            )
+        case Trouble():
+            refusals = known.refusals + 1 if observation.kind == "refused" else 0
+            return replace(known, trouble=observation, refusals=refusals)
+
+
+def _learn_snapshot(known: Known, seen: Snapshot, at: datetime) -> Known:
+    return replace(
+        known,
+        files=merge_files(known.files, seen.files),
+        status=seen.status,
+        first_seen_at=known.first_seen_at or at,
+        last_seen_at=at,
+        exited_at=(known.exited_at or at) if seen.status == EXITED else None,
+        absent_since=None,
+        absent_at=None,
+        refusals=0,
+        trouble=None,
+    )
+
+
+def _answer_for_another(seen: Snapshot) -> Trouble:
+    message = f"the service answered for another recording, {seen.recording_id}"
+    return Trouble("passing", "Client.AnswerForAnother", message, seen.request_id)
+
+
+def merge_files(*lists: Iterable[RecordedFile]) -> tuple[RecordedFile, ...]:
+    """All files of all lists, each name once; what a later list tells of a file fills or corrects it."""
+    merged: dict[str, RecordedFile] = {}
+    for file in (file for files in lists for file in files):
+        before = merged.get(file.file_name, file)
+        merged[file.file_name] = RecordedFile(
+            file.file_name,
+            before.user_id if file.user_id is None else file.user_id,
+            before.track_type if file.track_type is None else file.track_type,
+            before.begin_timestamp_ms if file.begin_timestamp_ms is None else file.begin_timestamp_ms,
+        )
+    return tuple(merged.values())
+
+
+def combine(own: Known, other: Known) -> Known:
+    """Join what two waiters know of the same recording; the later answer decides where it stands."""
+    earlier, later = sorted((own, other), key=_last_answer)
+    # Status and exit are what the latest sight told, which need not be the latest answer.
+    latest_sight = max((earlier, later), key=_last_sight)
+    return replace(
+        later,
+        files=merge_files(earlier.files, later.files),
+        status=latest_sight.status,
+        first_seen_at=min(_present(own.first_seen_at, other.first_seen_at), default=None),
+        last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
+        exited_at=latest_sight.exited_at,
+        looks=max(own.looks, other.looks),
+        refusals=own.refusals,
+        trouble=own.trouble,
+    )
+
+
+def _last_answer(known: Known) -> float:
+    times = _present(known.last_seen_at, known.absent_at)
+    return max((time.timestamp() for time in times), default=0.0)
+
+
+def _last_sight(known: Known) -> float:
+    return known.last_seen_at.timestamp() if known.last_seen_at else 0.0
+
+
+def _present(*times: datetime | None) -> list[datetime]:
+    return [time for time in times if time is not None]
+
+
+def is_news(before: Known, after: Known) -> bool:
+    """Is there anything worth writing down? The mere passing of time and counts of looks are not."""
+    return _lasting(before) != _lasting(after)
+
+
+def _lasting(known: Known) -> Known:
+    return replace(known, looks=0, last_seen_at=None, absent_at=None)
+
+
+def to_json(known: Known) -> dict[str, Any]:
+    """The plain JSON form, version 1."""
+    return {
+        "v": 1,
+        "recording_id": known.recording_id,
+        "status": known.status,
+        "looks": known.looks,
+        "files": files_to_json(known.files),
+        **{name: time.isoformat() if (time := getattr(known, name)) else None for name in _TIMES},
+    }
+
+
+def files_to_json(files: Iterable[RecordedFile]) -> list[dict[str, Any]]:
+    """One plain dict a file, with the fields of `RecordedFile`."""
+    return [asdict(file) for file in files]
+
+
+def from_json(value: object, recording_id: str) -> Known:
+    """Read the JSON form back. Total: what cannot be read, or is about another recording, is left out."""
+    if not isinstance(value, Mapping) or value.get("v") != 1 or value.get("recording_id") != recording_id:
+        return Known(recording_id)
+    times = {name: _time(value.get(name)) for name in _TIMES}
+    looks = value.get("looks")
+    return Known(
+        recording_id,
+        files=files_from_json(value.get("files")),
+        status=_text(value.get("status")),
+        looks=looks if type(looks) is int and looks >= 0 else 0,
+        **times,
+    )
+
+
+def files_from_json(value: object) -> tuple[RecordedFile, ...]:
+    """Read files back; what cannot be read is left out."""
+    items = value if isinstance(value, list | tuple) else ()
+    return merge_files(file for item in items if (file := _file(item)) is not None)
+
+
+def _file(item: object) -> RecordedFile | None:
+    if not isinstance(item, Mapping) or (name := _text(item.get("file_name"))) is None:
+        return None
+    begin = item.get("begin_timestamp_ms")
+    return RecordedFile(
+        name,
+        _text(item.get("user_id")),
+        _text(item.get("track_type")),
+        begin if type(begin) is int else None,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None else None

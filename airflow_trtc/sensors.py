@@ -1,0 +1,417 @@
+"""The sensor that waits until a recording has ended and hands its files on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_trtc._compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    conf,
+)
+from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.journal import JOURNAL, Journal, journal_key
+from airflow_trtc.links import TrtcConsoleLink, console_url
+from airflow_trtc.recording.judge import (
+    GONE_CODES,
+    Failed,
+    Failure,
+    Finished,
+    Rules,
+    Verdict,
+    Waiting,
+    interpret,
+)
+from airflow_trtc.recording.known import Known, combine, from_json, to_json
+from airflow_trtc.recording.watch import Watch
+from airflow_trtc.results import file_results, recording_result
+from airflow_trtc.triggers import PROGRESS_XCOM, TrtcRecordingTrigger, progress
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+RECORDING_XCOM = "recording"
+
+# The trigger itself ends the wait in time; Airflow's own limit is for when no triggerer runs.
+DEFERRAL_MARGIN_SECONDS = 60.0
+
+
+class TrtcRecordingSensor(BaseSensorOperator):
+    """Wait until a cloud recording has ended, and return its files.
+
+    The service tells of a recording only while it runs; afterwards it answers as if the recording had
+    never existed. So the sensor succeeds when a recording that was seen is gone, or when it told
+    ``Exited`` and had time to list its last files. Every file that any look listed is handed on, also
+    after retries, clears, killed workers and killed triggerers (Airflow 3.3; see the README for older).
+
+    A throttled or unreachable service never fails the wait; a wrong key fails it at once. Poke,
+    reschedule and deferrable mode have the same results and raise the same errors.
+
+    XCom ``return_value`` is the list of files, plain dicts to map over (see `file_results`); ``recording``
+    the summary (see `recording_result`); ``progress``, while it waits, what is known so far.
+
+    :param recording_id: the recording's id, as ``CreateCloudRecording`` returned it (``TaskId``). (templated)
+    :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
+    :param trtc_conn_id: the connection. (templated)
+    :param region: the API region; default: the connection's. (templated)
+    :param if_never_seen: what to do when the service has not known the recording for `grace_seconds` and
+        no look ever showed it: ``fail`` (default; a wrong id looks just so), ``finish`` with no files, or
+        ``skip``.
+    :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
+        list; it becomes the front of each file's ``object_key``. (templated)
+    :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
+    :param grace_seconds: for how long "not there" is not believed of a recording never seen. Default 30.
+    :param settle_seconds: how long to go on asking after ``Exited`` for the last files. Default 10.
+    :param gone_codes: the service's error codes that mean "not there".
+    :raises AirflowFailException: the set-up is wrong, the recording was never seen, or it has more files
+        than Airflow may map over; no retry would help.
+    :raises AirflowSensorTimeout: `timeout` is over.
+    :raises TrtcFailedError: the service refused three looks in a row with a code that nobody documented.
+    """
+
+    template_fields: Sequence[str] = (
+        "recording_id",
+        "sdk_app_id",
+        "trtc_conn_id",
+        "region",
+        "file_name_prefix",
+    )
+    operator_extra_links = (TrtcConsoleLink(),)
+    ui_color = "#d7e8ff"
+
+    def __init__(
+        self,
+        *,
+        recording_id: str,
+        sdk_app_id: int | str | None = None,
+        trtc_conn_id: str = TrtcHook.default_conn_name,
+        region: str | None = None,
+        if_never_seen: Literal["fail", "finish", "skip"] = "fail",
+        file_name_prefix: str | Sequence[str] | None = None,
+        deferrable: bool | None = None,
+        grace_seconds: float = 30.0,
+        settle_seconds: float = 10.0,
+        gone_codes: Sequence[str] = GONE_CODES,
+        inlets: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inlets=with_journal(inlets), **kwargs)
+        if if_never_seen not in ("fail", "finish", "skip"):
+            raise ValueError(f'if_never_seen must be "fail", "finish" or "skip", not {if_never_seen!r}')
+        self.recording_id = recording_id
+        self.sdk_app_id = sdk_app_id
+        self.trtc_conn_id = trtc_conn_id
+        self.region = region
+        self.if_never_seen = if_never_seen
+        self.file_name_prefix = file_name_prefix
+        self.deferrable = _default_deferrable() if deferrable is None else deferrable
+        self.grace_seconds = grace_seconds
+        self.settle_seconds = settle_seconds
+        self.gone_codes = tuple(gone_codes)
+        self.console_url: str | None = None
+        self._visit: _Visit | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Map over recordings; the journal becomes an inlet of the mapped task as well."""
+        return super().partial(**{**kwargs, "inlets": with_journal(kwargs.get("inlets"))})
+
+    def execute(self, context: Context) -> Any:
+        """Wait; see the class."""
+        self._visit = None  # ``dag.test()`` runs one operator object several times
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            raise self._timed_out(str(error)) from None
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the recording; in deferrable mode, defer unless that settles it."""
+        visit = self._visit = self._visit or self._begin(context)
+        verdict = visit.look(hurry_until=time.monotonic() + self._longest_hurry_seconds)
+        if isinstance(verdict, Waiting):
+            if self._defers(visit):
+                self._defer(context, visit)
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(context, visit, verdict))
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, started_at: float | None = None
+    ) -> Any:
+        """Resume with what the trigger saw."""
+        event = _checked(event)
+        visit = self._visit = self._begin(context, from_json(event["known"], self.recording_id))
+        visit.note()
+        try:
+            return self._resume(context, visit, event)
+        except AirflowSensorTimeout as error:
+            raise self._timed_out(str(error)) from None
+        except TrtcError as error:
+            return self._as_poke_would(context, error, started_at)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after deferral; `silent_fail` outlives a trigger that broke."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralError as error:
+            return self._as_poke_would(context, error, None)
+
+    # -- beginning and ending ---------------------------------------------------------------------
+
+    def _begin(self, context: Context, known: Known | None = None) -> _Visit:
+        try:
+            self.recording_id = checked_recording_id(self.recording_id)
+            # An argument rendered from a template is a text; the hook reads both.
+            app_id: Any = self.sdk_app_id or None
+            hook = TrtcHook(self.trtc_conn_id, region=self.region or None, sdk_app_id=app_id)
+            visit = _Visit(self, context, hook, known or Known(self.recording_id))
+        except TrtcSetupError as error:
+            raise AirflowFailException(str(error)) from error
+        self.console_url = visit.console_url
+        return visit
+
+    def rules(self) -> Rules:
+        """What the user decided, for the judge."""
+        return Rules(
+            finish_if_never_seen=self.if_never_seen == "finish",
+            grace_seconds=self.grace_seconds,
+            settle_seconds=self.settle_seconds,
+        )
+
+    def _conclude(self, context: Context, visit: _Visit, verdict: Finished | Failed) -> list[dict[str, Any]]:
+        if isinstance(verdict, Failed):
+            raise self._failure(verdict.failure, verdict.reason)
+        return self._hand_on(context, visit, verdict.outcome, verdict.finished_at)
+
+    def _failure(self, failure: Failure, reason: str) -> Exception:
+        if self.soft_fail or self.never_fail:  # Airflow's own message would hide the reason
+            self.log.warning("%s", reason)
+        if failure is Failure.NEVER_SEEN and self.if_never_seen == "skip":
+            return AirflowSkipException(reason)
+        if failure is Failure.REFUSED:
+            return TrtcFailedError(reason, recording_id=self.recording_id)
+        return AirflowFailException(reason)
+
+    def _hand_on(
+        self, context: Context, visit: _Visit, outcome: str, finished_at: datetime
+    ) -> list[dict[str, Any]]:
+        known = visit.known
+        files = file_results(known.files, known.recording_id, self.file_name_prefix or None)
+        summary = recording_result(
+            recording_id=known.recording_id,
+            sdk_app_id=visit.sdk_app_id,
+            region=visit.region,
+            outcome=outcome,
+            file_count=len(files),
+            first_seen_at=known.first_seen_at,
+            finished_at=finished_at,
+            polls=max(known.looks, int(context.get("task_reschedule_count") or 0) + 1),
+        )
+        self.log.info("Recording %s has ended (%s); files: %d", known.recording_id, outcome, len(files))
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key=RECORDING_XCOM, value=summary)
+        self._check_map_length(len(files))
+        return files
+
+    def _check_map_length(self, count: int) -> None:
+        limit = conf.getint("core", "max_map_length", fallback=1024)
+        if count <= limit or next(iter(self.iter_mapped_dependants()), None) is None:
+            return
+        raise AirflowFailException(
+            f"recording {self.recording_id} has {count} files, but Airflow maps over at most {limit}. Set "
+            f"[core] max_map_length (AIRFLOW__CORE__MAX_MAP_LENGTH) to {count} or more for the API server, the "
+            "scheduler and the workers, then clear this task: nothing is lost."
+        )
+
+    def _timed_out(self, message: str) -> Exception:
+        text = f"{message} {self._visit.where_it_stands() if self._visit else ''}".strip()
+        if self.never_fail:
+            return AirflowSkipException(text)
+        return AirflowSensorTimeout(text)
+
+    # -- deferring --------------------------------------------------------------------------------
+
+    def _defers(self, visit: _Visit) -> bool:
+        # Without a journal a rescheduled task would forget, at every look, that it ever saw the recording.
+        return self.deferrable or (self.reschedule and not visit.journal.is_available)
+
+    @property
+    def _longest_hurry_seconds(self) -> float:
+        return min(self.timeout, self.grace_seconds + self.settle_seconds)
+
+    def _defer(self, context: Context, visit: _Visit, started_at: float | None = None) -> None:
+        if not self.deferrable:
+            self.log.info('Airflow below 3.3 keeps nothing between reschedules: mode="reschedule" defers instead')
+        started_at = started_at or _started_at(context)
+        timeout_at = started_at + self.timeout
+        limit = self.execution_timeout
+        execution_timeout_at = started_at + limit.total_seconds() if limit else None
+        last = min(timeout_at, execution_timeout_at or timeout_at)
+        self.defer(
+            trigger=self._trigger(context, visit, timeout_at, execution_timeout_at),
+            method_name="execute_complete",
+            kwargs={"started_at": started_at},
+            timeout=timedelta(seconds=max(last - time.time(), 0.0) + DEFERRAL_MARGIN_SECONDS),
+        )
+
+    def _trigger(
+        self, context: Context, visit: _Visit, timeout_at: float, execution_timeout_at: float | None
+    ) -> TrtcRecordingTrigger:
+        return TrtcRecordingTrigger(
+            recording_id=self.recording_id,
+            sdk_app_id=visit.sdk_app_id,
+            region=visit.region,
+            trtc_conn_id=self.trtc_conn_id,
+            poke_interval=self.poke_interval,
+            exponential_backoff=self.exponential_backoff,
+            max_wait=self.max_wait.total_seconds() if self.max_wait else None,
+            finish_if_never_seen=self.if_never_seen == "finish",
+            grace_seconds=self.grace_seconds,
+            settle_seconds=self.settle_seconds,
+            gone_codes=self.gone_codes,
+            known=to_json(visit.known),
+            deferred_at=time.time(),
+            timeout_at=timeout_at,
+            execution_timeout_at=execution_timeout_at,
+            console_url=self.console_url,
+            try_number=context["ti"].try_number,
+        )
+
+    def _resume(self, context: Context, visit: _Visit, event: dict[str, Any]) -> Any:
+        if event["status"] == "finished":
+            finished_at = datetime.fromisoformat(event["finished_at"])
+            return self._hand_on(context, visit, event["outcome"], finished_at)
+        if event["status"] == "failed":
+            raise self._failure(Failure(event["failure"]), event["reason"])
+        if event["limit"] == "execution_timeout":
+            raise AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over")
+        raise AirflowSensorTimeout(f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s.")
+
+    def _as_poke_would(self, context: Context, error: Exception, started_at: float | None) -> Any:
+        """Treat an ordinary error after deferral as `BaseSensorOperator` treats it in `poke`."""
+        if self.silent_fail:
+            self.log.error("Sensor poke failed: %s", error)
+            self._defer(context, self._visit or self._begin(context), started_at)
+        if self.never_fail:
+            raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+        raise error
+
+
+class _Visit:
+    """One stay on a worker: what is known, and the way to the service, the journal and the XComs."""
+
+    def __init__(self, sensor: TrtcRecordingSensor, context: Context, hook: TrtcHook, known: Known) -> None:
+        settings = hook.settings
+        self._sensor = sensor
+        self._context = context
+        self._hook = hook
+        self.region = settings.region
+        self.sdk_app_id = hook.required_app_id(settings)
+        self.console_url = console_url(
+            settings.console_url,
+            endpoint=settings.endpoint,
+            sdk_app_id=self.sdk_app_id,
+            region=self.region,
+            recording_id=known.recording_id,
+        )
+        self.journal = Journal.of_task(context, journal_key(self.sdk_app_id, self.region, known.recording_id))
+        loaded = self.journal.load(known)
+        self._watch = Watch(loaded, sensor.rules(), unsaved=bool(known.files or known.was_seen))
+
+    @property
+    def known(self) -> Known:
+        """What is known of the recording now."""
+        return self._watch.known
+
+    def look(self, hurry_until: float) -> Verdict:
+        """Look once, and again while the judge asks for haste; note what is new."""
+        while True:
+            verdict = self._look_once()
+            self.note()
+            if not isinstance(verdict, Waiting) or verdict.hurry_seconds is None:
+                return verdict
+            if time.monotonic() + verdict.hurry_seconds > hurry_until:
+                return verdict
+            time.sleep(verdict.hurry_seconds)
+
+    def _look_once(self) -> Verdict:
+        recording_id = self.known.recording_id
+        try:
+            observation: Any = self._hook.describe_recording(recording_id)
+        except TrtcError as error:
+            observation = interpret(error, self._sensor.gone_codes)
+        verdict, news = self._watch.take(observation, datetime.now(timezone.utc))
+        for line in news:
+            self._sensor.log.info("Recording %s: %s", recording_id, line)
+        return verdict
+
+    def note(self) -> None:
+        """Write what is new to the journal and show it in the XComs."""
+        if self._watch.unsaved:
+            self._watch.known, saved = self.journal.save(self._watch.known)
+            self._watch.unsaved = not saved
+        if self._watch.untold and self._sensor.do_xcom_push:
+            ti = self._context["ti"]
+            value = progress(self.known, console_url=self.console_url, try_number=ti.try_number)
+            ti.xcom_push(key=PROGRESS_XCOM, value=value)
+            self._watch.untold = False
+
+    def where_it_stands(self) -> str:
+        """A sentence for the error of a wait that took too long."""
+        known = self.known
+        if known.trouble is not None:
+            return f"The last look taught nothing: {known.trouble.message}"
+        if known.status is None:
+            return f"The service never showed recording {known.recording_id}."
+        return (
+            f"Recording {known.recording_id} still runs: status {known.status}, {len(known.files)} files so far; "
+            "they are kept, and a cleared task goes on from there."
+        )
+
+
+def with_journal(inlets: Any) -> list[Any]:
+    """The inlets and, once, the journal: being an inlet keeps Airflow from deleting its rows."""
+    given = inlets if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]
+    return [*(inlet for inlet in given if inlet != JOURNAL), JOURNAL]
+
+
+def checked_recording_id(value: Any) -> str:
+    """Return the id without surrounding blanks.
+
+    :raises TrtcSetupError: it is empty or not a text.
+    """
+    if not isinstance(value, str):
+        raise TrtcSetupError(
+            f"recording_id must be a text, not {type(value).__name__}; to wait for several recordings, map the "
+            "sensor: TrtcRecordingSensor.partial(...).expand(recording_id=[...])"
+        )
+    if not value.strip() or value.strip() == "None":
+        raise TrtcSetupError(
+            "recording_id is empty: check the template or the task that should deliver it (the TaskId that "
+            "CreateCloudRecording answered)"
+        )
+    return value.strip()
+
+
+def _default_deferrable() -> bool:
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def _started_at(context: Context) -> float:
+    start = context["ti"].start_date
+    return start.timestamp() if start else time.time()
+
+
+def _checked(event: dict[str, Any] | None) -> dict[str, Any]:
+    statuses = {"finished", "failed", "timed_out"}
+    if not isinstance(event, dict) or event.get("v") != 1 or event.get("status") not in statuses:
+        raise AirflowFailException(f"the trigger sent an event that this version does not know: {event!r}")
+    return event

@@ -1,0 +1,247 @@
+"""The trigger that watches one recording for a deferred task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_trtc.errors import TrtcError
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.journal import AsyncJournal, journal_key
+from airflow_trtc.recording.judge import (
+    GONE_CODES,
+    Failed,
+    Finished,
+    Rules,
+    Verdict,
+    Waiting,
+    interpret,
+)
+from airflow_trtc.recording.known import Known, combine, from_json, to_json
+from airflow_trtc.recording.model import Observation
+from airflow_trtc.recording.pacing import next_look_seconds
+from airflow_trtc.recording.watch import Watch
+
+PROGRESS_XCOM = "progress"
+
+# Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
+EARLIEST_EVENT_SECONDS = 10.0
+
+
+class TrtcRecordingTrigger(BaseTrigger):
+    """Watch one recording and fire once: it finished, the wait failed, or time is up.
+
+    The event's payload is plain JSON: ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``),
+    ``known`` (all that is known of the recording) and, by status, ``outcome`` and ``finished_at``,
+    ``failure`` and ``reason``, or ``limit`` (``timeout`` or ``execution_timeout``).
+
+    It shows what it knows in the task's XCom ``progress`` and keeps it in the journal, both when
+    something changes. It never stops the recording, whatever happens to the task.
+
+    :param recording_id: the recording's id (the service's ``TaskId``).
+    :param sdk_app_id: the application it belongs to.
+    :param region: the region to ask in.
+    :param poke_interval: seconds between looks.
+    :param exponential_backoff: double the interval with every look, up to `max_wait` seconds.
+    :param finish_if_never_seen: see `Rules`; the same holds for the next two.
+    :param gone_codes: the service's codes that mean "not there".
+    :param known: what the worker knew when it deferred, as JSON.
+    :param deferred_at: when that was, Unix seconds.
+    :param timeout_at: Unix seconds at which the wait is over; None for never.
+    :param execution_timeout_at: the same for the task's ``execution_timeout``.
+    :param console_url: shown in the progress.
+    :param try_number: the try that deferred, shown in the progress.
+    """
+
+    def __init__(
+        self,
+        *,
+        recording_id: str,
+        sdk_app_id: int,
+        region: str,
+        trtc_conn_id: str = "trtc_default",
+        poke_interval: float = 60.0,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        finish_if_never_seen: bool = False,
+        grace_seconds: float = 30.0,
+        settle_seconds: float = 10.0,
+        gone_codes: Sequence[str] = GONE_CODES,
+        known: dict[str, Any] | None = None,
+        deferred_at: float | None = None,
+        timeout_at: float | None = None,
+        execution_timeout_at: float | None = None,
+        console_url: str | None = None,
+        try_number: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.recording_id = recording_id
+        self.sdk_app_id = sdk_app_id
+        self.region = region
+        self.trtc_conn_id = trtc_conn_id
+        self.poke_interval = poke_interval
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+        self.finish_if_never_seen = finish_if_never_seen
+        self.grace_seconds = grace_seconds
+        self.settle_seconds = settle_seconds
+        self.gone_codes = list(gone_codes)
+        self.known = known
+        self.deferred_at = time.time() if deferred_at is None else deferred_at
+        self.timeout_at = timeout_at
+        self.execution_timeout_at = execution_timeout_at
+        self.console_url = console_url
+        self.try_number = try_number
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and every argument, for another triggerer to go on."""
+        names = (
+            "recording_id", "sdk_app_id", "region", "trtc_conn_id", "poke_interval", "exponential_backoff",
+            "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "known",
+            "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number",
+        )  # fmt: skip
+        return "airflow_trtc.triggers.TrtcRecordingTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch until there is something to tell, then tell it once."""
+        payload = await self._watch()
+        # Nothing may follow the yield: Airflow would take this trigger for one that was killed.
+        yield TriggerEvent(payload)
+
+    async def _watch(self) -> dict[str, Any]:
+        journal = AsyncJournal.of_trigger(journal_key(self.sdk_app_id, self.region, self.recording_id))
+        watch = await self._open(journal)
+        async with TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=self.sdk_app_id) as hook:
+            await self._sleep(self._first_pause())
+            while True:
+                observation = await self._look(hook)
+                verdict = self._take(watch, observation)
+                await self._note(watch, journal)
+                if (payload := _payload(verdict)) is not None:
+                    return await self._event(watch, **payload)
+                if (limit := self._limit_reached()) is not None:
+                    return await self._event(watch, status="timed_out", limit=limit)
+                await self._sleep(self._pause(watch, verdict))
+
+    async def _open(self, journal: AsyncJournal) -> Watch:
+        known = await journal.load(from_json(self.known, self.recording_id))
+        if not journal.is_available:
+            known = combine(known, await self._read_progress())
+        rules = Rules(
+            finish_if_never_seen=self.finish_if_never_seen,
+            grace_seconds=self.grace_seconds,
+            settle_seconds=self.settle_seconds,
+        )
+        return Watch(known, rules)
+
+    async def _look(self, hook: TrtcHook) -> Observation:
+        try:
+            # Tried once: this loop is the retry, and a throttled service is better left alone.
+            return await hook.adescribe_recording(self.recording_id, attempts=1)
+        except TrtcError as error:
+            return interpret(error, self.gone_codes)
+
+    def _take(self, watch: Watch, observation: Observation) -> Verdict:
+        verdict, news = watch.take(observation, datetime.now(timezone.utc))
+        for line in news:
+            self.log.info("Recording %s: %s", self.recording_id, line)
+        return verdict
+
+    async def _note(self, watch: Watch, journal: AsyncJournal) -> None:
+        if watch.unsaved:
+            watch.known, saved = await journal.save(watch.known)
+            watch.unsaved = not saved
+        if watch.untold:
+            watch.untold = not await self._write_progress(watch.known)
+
+    async def _event(self, watch: Watch, **payload: Any) -> dict[str, Any]:
+        if self.task_instance is not None:  # in dag.test() there is no scheduler to wait for
+            await asyncio.sleep(max(0.0, self.deferred_at + EARLIEST_EVENT_SECONDS - time.time()))
+        return {"v": 1, **payload, "known": to_json(watch.known)}
+
+    def _first_pause(self) -> float:
+        # The worker has just looked; after a restart the look may be long due, so spread the waiters.
+        due_seconds = self.deferred_at + self.poke_interval - time.time()
+        return due_seconds if due_seconds > 0 else random.random() * min(self.poke_interval, 10.0)
+
+    def _pause(self, watch: Watch, verdict: Verdict) -> float:
+        if isinstance(verdict, Waiting) and verdict.hurry_seconds is not None:
+            return min(verdict.hurry_seconds, self.poke_interval)
+        return next_look_seconds(
+            self.poke_interval,
+            looks=watch.known.looks,
+            exponential=self.exponential_backoff,
+            longest_seconds=self.max_wait,
+            troubles=watch.troubles,
+            chance=random.random(),
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but not beyond a limit: the last look is made when time is up."""
+        await asyncio.sleep(max(0.0, min([seconds, *(at - time.time() for _, at in self._limits())])))
+
+    def _limits(self) -> list[tuple[str, float]]:
+        limits = {"timeout": self.timeout_at, "execution_timeout": self.execution_timeout_at}
+        return [(name, at) for name, at in limits.items() if at is not None]
+
+    def _limit_reached(self) -> str | None:
+        return next((name for name, at in self._limits() if time.time() >= at), None)
+
+    async def _write_progress(self, known: Known) -> bool:
+        if not (ids := self._xcom_ids()):
+            return True
+        try:
+            from airflow.sdk.bases.xcom import BaseXCom
+
+            value = progress(known, console_url=self.console_url, try_number=self.try_number)
+            await BaseXCom.aset(key=PROGRESS_XCOM, value=value, **ids)
+        except Exception as error:
+            self.log.warning("Could not show the progress of %s: %s", self.recording_id, error)
+            return False
+        return True
+
+    async def _read_progress(self) -> Known:
+        """What this try showed before a restart; the only memory below Airflow 3.3."""
+        known = Known(self.recording_id)
+        if not (ids := self._xcom_ids()):
+            return known
+        with contextlib.suppress(Exception):
+            from airflow.sdk.bases.xcom import BaseXCom
+
+            value = await BaseXCom.aget_one(key=PROGRESS_XCOM, **ids)
+            if isinstance(value, dict) and value.get("try_number") == self.try_number:
+                return from_json(value, self.recording_id)
+        return known
+
+    def _xcom_ids(self) -> dict[str, Any]:
+        ti = self.task_instance
+        if ti is None:  # in dag.test()
+            return {}
+        map_index = -1 if ti.map_index is None else ti.map_index
+        return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": map_index}
+
+
+def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:
+    """The XCom ``progress``: all that is known so far, for people to look at."""
+    return {
+        **to_json(known),
+        "file_count": len(known.files),
+        "console_url": console_url,
+        "try_number": try_number,
+    }
+
+
+def _payload(verdict: Verdict) -> dict[str, Any] | None:
+    match verdict:
+        case Finished(outcome=outcome, finished_at=finished_at):
+            return {"status": "finished", "outcome": outcome, "finished_at": finished_at.isoformat()}
+        case Failed(failure=failure, reason=reason):
+            return {"status": "failed", "failure": failure.value, "reason": reason}
+    return None

@@ -1,0 +1,283 @@
+"""Stories of a recording, told look by look, and what they mean."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
+from airflow_trtc.recording.judge import (
+    Failed,
+    Failure,
+    Finished,
+    Rules,
+    Waiting,
+    describe_news,
+    interpret,
+    judge,
+)
+from airflow_trtc.recording.known import Known, combine, from_json, is_news, learn, to_json
+from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Snapshot, Trouble
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+RID = "-gCTFWtU+7t7DUlo."
+A, B, C = (RecordedFile(f"{name}.m3u8", name, "audio", 1730087526709 + n) for n, name in enumerate("abc"))
+GONE = Absence("ResourceNotFound")
+THROTTLED = Trouble("passing", "RequestLimitExceeded", "too fast")
+REFUSED = Trouble("refused", "FailedOperation", "no")
+SETUP = Trouble("setup", "AuthFailure.SignatureFailure", "wrong key")
+
+
+def seen(*files: RecordedFile, status: str = "InProgress", recording_id: str = RID) -> Snapshot:
+    return Snapshot(recording_id, status, files)
+
+
+def tell(*looks: Observation, every: float = 10.0, known: Known | None = None) -> Known:
+    known = known or Known(RID)
+    for number, look in enumerate(looks):
+        known = learn(known, look, START + timedelta(seconds=number * every))
+    return known
+
+
+def verdict(*looks: Observation, every: float = 10.0, rules: Rules | None = None) -> object:
+    return judge(tell(*looks, every=every), rules or Rules())
+
+
+def test_in_progress_then_gone_is_the_normal_end_with_every_file_ever_listed() -> None:
+    """Files are merged over all looks, although a later list left one out."""
+    end = verdict(seen(A), seen(B), seen(B, C), GONE)
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.files) == ("gone", (A, B, C))
+
+
+def test_the_last_file_of_the_exiting_answer_is_in() -> None:
+    end = verdict(seen(A), seen(A, B, status="Exited"), GONE)
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.files) == ("exited", (A, B))
+
+
+def test_exited_is_asked_again_in_haste_until_it_has_settled() -> None:
+    first = verdict(seen(A, status="Exited"))
+    assert isinstance(first, Waiting)
+    assert first.hurry_seconds == Rules().hurry_seconds
+    settled = verdict(seen(A, status="Exited"), seen(A, B, status="Exited"), every=10.0)
+    assert isinstance(settled, Finished)
+    assert settled.files == (A, B)
+
+
+def test_exited_does_not_settle_while_nothing_can_be_learnt() -> None:
+    """An outage during the settle time must not cut off the last files."""
+    assert isinstance(verdict(seen(status="Exited"), THROTTLED, THROTTLED, THROTTLED), Waiting)
+
+
+def test_in_progress_after_exited_takes_the_exit_back() -> None:
+    known = tell(seen(status="Exited"), seen(A), GONE)
+    end = judge(known)
+    assert isinstance(end, Finished)
+    assert end.outcome == "gone"
+
+
+def test_a_recording_that_reappears_is_not_over() -> None:
+    assert isinstance(verdict(seen(A), GONE, seen(A)), Waiting)
+
+
+def test_never_seen_waits_out_the_grace_period_first() -> None:
+    waiting = verdict(GONE, GONE, every=20.0)
+    assert isinstance(waiting, Waiting)
+    assert waiting.hurry_seconds is not None
+    assert waiting.hurry_seconds <= Rules().grace_seconds
+
+
+def test_never_seen_fails_with_every_possible_cause_named() -> None:
+    failed = verdict(GONE, GONE, every=30.0)
+    assert isinstance(failed, Failed)
+    assert failed.failure is Failure.NEVER_SEEN
+    for word in (RID, "recording id", "SdkAppId", "region", "before the first look", "72 hours", "if_never_seen"):
+        assert word in failed.reason
+
+
+def test_never_seen_finishes_without_files_when_asked_to() -> None:
+    end = verdict(GONE, GONE, every=30.0, rules=Rules(finish_if_never_seen=True))
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.files) == ("never_seen", ())
+
+
+def test_a_recording_created_during_the_grace_period_is_waited_for() -> None:
+    assert isinstance(verdict(GONE, GONE, seen(status="Idle"), every=14.0), Waiting)
+
+
+def test_an_outage_does_not_use_up_the_grace_period() -> None:
+    """Only the service's own answers, not the passing of time, may end a wait."""
+    assert isinstance(verdict(THROTTLED, THROTTLED, GONE, every=60.0), Waiting)
+
+
+@pytest.mark.parametrize("status", ["Idle", "InProgress", "Finished", "Stopped", "exited", "EXITED", "", "成功"])
+def test_no_status_but_exited_ever_ends_a_wait(status: str) -> None:
+    assert isinstance(verdict(*[seen(A, status=status)] * 50, every=3600.0), Waiting)
+
+
+def test_an_answer_for_another_recording_teaches_nothing() -> None:
+    known = tell(seen(A), seen(B, status="Exited", recording_id="other"))
+    assert known.files == (A,)
+    assert known.status == "InProgress"
+    assert isinstance(judge(known), Waiting)
+
+
+def test_a_wrong_set_up_fails_at_once_even_when_the_recording_was_seen() -> None:
+    failed = verdict(seen(A), SETUP)
+    assert isinstance(failed, Failed)
+    assert (failed.failure, failed.reason) == (Failure.SETUP, "wrong key")
+
+
+def test_three_refusals_in_a_row_fail_but_not_three_in_all() -> None:
+    assert isinstance(verdict(REFUSED, REFUSED, seen(A), REFUSED), Waiting)
+    failed = verdict(seen(A), REFUSED, REFUSED, REFUSED)
+    assert isinstance(failed, Failed)
+    assert failed.failure is Failure.REFUSED
+
+
+def test_trouble_for_days_only_waits() -> None:
+    assert isinstance(verdict(*[THROTTLED] * 100, every=3600.0), Waiting)
+
+
+def test_what_a_later_list_tells_of_a_file_fills_gaps_and_never_erases() -> None:
+    bare = RecordedFile(A.file_name)
+    assert tell(seen(bare), seen(A)).files == (A,)
+    assert tell(seen(A), seen(bare)).files == (A,)
+
+
+# -- errors -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (TrtcFailedError("m", code="ResourceNotFound"), "Absence"),
+        (TrtcFailedError("m", code="ResourceNotFound.TaskId"), "Absence"),
+        (TrtcFailedError("m", code="FailedOperation.TaskNotExist"), "Absence"),
+        (TrtcFailedError("m", code="FailedOperation.TaskFinished"), "Absence"),
+        (TrtcFailedError("m", code="ResourceNotFoundX"), "refused"),
+        (TrtcFailedError("m", code="FailedOperation"), "refused"),
+        (TrtcFailedError("m"), "refused"),
+        (TrtcError("m", code="Whatever"), "refused"),
+        (TrtcThrottledError("m", code="RequestLimitExceeded"), "passing"),
+        (TrtcTransientError("m", code="InternalError.CRInternalError"), "passing"),
+        (TrtcTransientError("m", code="ResourceNotFound"), "passing"),
+        (TrtcSetupError("m", code="AuthFailure.SecretIdNotFound"), "setup"),
+    ],
+)
+def test_what_an_error_means_for_the_wait(error: TrtcError, meaning: str) -> None:
+    observation = interpret(error)
+    assert meaning in (type(observation).__name__, getattr(observation, "kind", None))
+
+
+def test_the_codes_that_mean_gone_are_the_users_to_choose() -> None:
+    error = TrtcSetupError("m", code="InvalidParameter.OutOfRange")
+    assert isinstance(interpret(error), Trouble)
+    assert isinstance(interpret(error, ["InvalidParameter.OutOfRange"]), Absence)
+    assert isinstance(interpret(TrtcTransientError("m", code="InternalError"), ["InternalError"]), Trouble)
+
+
+# -- for all stories --------------------------------------------------------------------------------
+
+files = st.builds(
+    RecordedFile,
+    st.sampled_from(["a", "b", "c", "d"]),
+    st.none() | st.sampled_from(["u", "v"]),
+    st.none() | st.sampled_from(["audio", "video"]),
+    st.none() | st.integers(0, 2**41),
+)
+statuses = st.sampled_from(["Idle", "InProgress", "Exited", "Strange"])
+looks = (
+    st.builds(Snapshot, st.sampled_from([RID, "other"]), statuses, st.lists(files, max_size=4).map(tuple))
+    | st.sampled_from([GONE, THROTTLED, REFUSED, SETUP])
+)
+stories = st.lists(looks, max_size=12)
+
+
+def listed(story: list[Observation]) -> set[str]:
+    mine = (look for look in story if isinstance(look, Snapshot) and look.recording_id == RID)
+    return {file.file_name for look in mine for file in look.files}
+
+
+@given(stories)
+def test_no_file_that_was_listed_is_ever_forgotten_and_none_invented(story: list[Observation]) -> None:
+    assert {file.file_name for file in tell(*story).files} == listed(story)
+
+
+@given(stories, st.floats(0.1, 1000))
+def test_only_absence_or_a_settled_exit_finishes(story: list[Observation], every: float) -> None:
+    end = verdict(*story, every=every)
+    if isinstance(end, Finished):
+        last_answer = [look for look in story if not isinstance(look, Trouble) and look != Trouble][-1]
+        assert story[-1] == last_answer
+        assert isinstance(last_answer, Absence) or (
+            isinstance(last_answer, Snapshot) and last_answer.status == "Exited"
+        )
+        assert tell(*story).was_seen
+
+
+@given(stories)
+def test_what_is_known_survives_its_json_form(story: list[Observation]) -> None:
+    known = tell(*story)
+    assert from_json(to_json(known), RID) == known
+
+
+@given(stories, stories)
+def test_joining_two_waiters_knows_the_files_of_both(one: list[Observation], other: list[Observation]) -> None:
+    joined = combine(tell(*one), tell(*other))
+    assert {file.file_name for file in joined.files} == listed(one) | listed(other)
+    assert joined.was_seen == (tell(*one).was_seen or tell(*other).was_seen)
+
+
+@given(stories)
+def test_joining_with_an_older_self_changes_nothing_that_lasts(story: list[Observation]) -> None:
+    known = tell(*story)
+    for end in range(len(story)):
+        assert not is_news(known, combine(known, tell(*story[:end])))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(json_values, st.sampled_from([*to_json(Known(RID))]))
+def test_any_json_is_read_without_an_error(value: object, field: str) -> None:
+    assert from_json(value, RID).recording_id == RID
+    assert from_json({**to_json(tell(seen(A))), field: value}, RID).recording_id == RID
+
+
+def test_the_json_of_another_recording_or_version_is_left_out() -> None:
+    assert from_json(to_json(tell(seen(A))), "other") == Known("other")
+    assert from_json({**to_json(tell(seen(A))), "v": 2}, RID) == Known(RID)
+
+
+# -- news -------------------------------------------------------------------------------------------
+
+
+def test_a_look_that_shows_nothing_new_is_no_news() -> None:
+    before = tell(seen(A))
+    after = learn(before, seen(A), START + timedelta(minutes=5))
+    assert not is_news(before, after)
+    assert describe_news(before, after, seen(A)) == []
+
+
+def test_each_change_is_told_once() -> None:
+    before = tell(seen(A))
+    trouble = learn(before, THROTTLED, START)
+    assert describe_news(before, trouble, THROTTLED) == ["no answer of use: too fast"]
+    assert describe_news(trouble, learn(trouble, THROTTLED, START), THROTTLED) == []
+    back = learn(trouble, seen(A, B, status="Exited"), START)
+    assert describe_news(trouble, back, seen(A, B, status="Exited")) == [
+        "status InProgress -> Exited",
+        "new file b.m3u8",
+        "the service answers again",
+    ]
+    gone = learn(back, GONE, START)
+    assert describe_news(back, gone, GONE) == ["the service no longer knows it (ResourceNotFound)"]

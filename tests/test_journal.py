@@ -1,0 +1,146 @@
+"""The journal against stores that work, fail, or are not there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_trtc import journal
+from airflow_trtc.journal import FILES_PER_PAGE, AsyncJournal, Journal, journal_key
+from airflow_trtc.recording.known import Known, learn
+from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot
+
+KEY = journal_key(1400000001, "ap-guangzhou", "rid")
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class DictStore:
+    """Keeps what passes through JSON, as the database does; counts writes."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, str] = {}
+        self.writes: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.rows[key]) if key in self.rows else default
+
+    def set(self, key: str, value: Any) -> None:
+        assert value is not None
+        self.writes.append(key)
+        self.rows[key] = json.dumps(value)
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.set(key, value)
+
+
+class BrokenStore(DictStore):
+    """Raises at every touch, as an inactive asset does on writing."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        raise RuntimeError("database is away")
+
+    set = get  # type: ignore[assignment]
+
+
+def known(*names: str, at: datetime = NOW, begin: int | None = None) -> Known:
+    files = tuple(RecordedFile(name, "u", "audio", begin) for name in names)
+    return learn(Known("rid"), Snapshot("rid", "InProgress", files), at)
+
+
+def names(value: Known) -> list[str]:
+    return [file.file_name for file in value.files]
+
+
+def test_what_was_saved_is_loaded() -> None:
+    store = DictStore()
+    saved, ok = Journal(store, KEY).save(known("a", "b"))
+    assert ok
+    assert Journal(store, KEY).load(Known("rid")) == saved == known("a", "b")
+
+
+def test_trigger_and_worker_read_each_other() -> None:
+    store = DictStore()
+    asyncio.run(AsyncJournal(store, KEY).save(known("a")))
+    Journal(store, KEY).save(known("b", at=NOW + timedelta(seconds=9)))
+    assert names(asyncio.run(AsyncJournal(store, KEY).load(Known("rid")))) == ["a", "b"]
+
+
+def test_saving_joins_what_another_waiter_wrote_meanwhile() -> None:
+    store = DictStore()
+    Journal(store, KEY).save(known("a", "b"))
+    joined, _ = Journal(store, KEY).save(known("a", "c", at=NOW + timedelta(seconds=1)))
+    assert names(joined) == ["a", "b", "c"]
+
+
+def test_a_recording_that_is_gone_stays_gone_for_the_next_waiter() -> None:
+    store = DictStore()
+    gone = learn(known("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
+    Journal(store, KEY).save(gone)
+    loaded = Journal(store, KEY).load(Known("rid"))
+    assert loaded.is_gone
+    assert names(loaded) == ["a"]
+
+
+def test_fifteen_hundred_files_fit_into_small_rows_and_full_pages_are_written_once() -> None:
+    store = DictStore()
+    many = [f"20032332_1038631851__UserId_s_{n:044d}__UserId_e_main_audio.m3u8" for n in range(1500)]
+    Journal(store, KEY).save(known(*many[:1450]))
+    store.writes.clear()
+    Journal(store, KEY).save(known(*many, at=NOW + timedelta(seconds=1)))
+    assert store.writes == [f"{KEY}/files/{1450 // FILES_PER_PAGE}", KEY]
+    assert max(len(row) for row in store.rows.values()) < 65_535
+    assert names(Journal(store, KEY).load(Known("rid"))) == many
+
+
+def test_a_page_that_was_lost_costs_only_its_files() -> None:
+    store = DictStore()
+    Journal(store, KEY).save(known(*map(str, range(250))))
+    del store.rows[f"{KEY}/files/1"]
+    assert len(Journal(store, KEY).load(Known("rid")).files) == 150
+
+
+@pytest.mark.parametrize("junk", [1, "x", [], {}, {"v": 1}, {"v": 1, "recording_id": "rid", "pages": "many"}])
+def test_junk_in_the_store_reads_as_nothing_known(junk: Any) -> None:
+    store = DictStore()
+    store.set(KEY, junk)
+    assert names(Journal(store, KEY).load(Known("rid"))) == []
+
+
+def test_a_store_that_fails_is_reported_once_and_never_raises(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Journal(BrokenStore(), KEY)
+    assert broken.load(known("a")) == known("a")
+    assert broken.save(known("a")) == (known("a"), False)
+    assert asyncio.run(AsyncJournal(BrokenStore(), KEY).save(known("a"))) == (known("a"), False)
+    assert [record.levelname for record in caplog.records].count("WARNING") == 2  # one for each of the two
+
+
+def test_without_a_store_everything_is_known_only_in_memory() -> None:
+    none = Journal.of_task({}, KEY)
+    assert not none.is_available
+    assert none.save(known("a")) == (known("a"), True)
+
+
+def test_a_task_whose_inlets_lost_the_journal_goes_without() -> None:
+    assert not Journal.of_task({"asset_state_store": {}}, KEY).is_available
+
+
+def test_a_hanging_store_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(DictStore):
+        async def aget(self, key: str, default: Any = None) -> Any:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(journal, "STORE_TIMEOUT_SECONDS", 0.01)
+    assert asyncio.run(AsyncJournal(Hanging(), KEY).load(known("a"))) == known("a")
+
+
+def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
+    keys = {journal_key(1, "r", "a"), journal_key(2, "r", "a"), journal_key(1, "s", "a"), journal_key(1, "r", "b")}
+    assert len(keys) == 4
+    assert len(journal_key(1, "r", "x" * 10_000)) < 100

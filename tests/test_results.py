@@ -1,0 +1,51 @@
+"""What a wait hands on."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_trtc.recording.model import RecordedFile
+from airflow_trtc.results import file_results, recording_result
+
+
+def test_a_file_is_a_plain_dict_with_all_keys() -> None:
+    [file] = file_results([RecordedFile("a.m3u8", "jeff", "audio", 1730087526709)], "t+x.", "lessons")
+    assert file == {
+        "file_name": "a.m3u8",
+        "user_id": "jeff",
+        "track_type": "audio",
+        "begin_at": "2024-10-28T03:52:06.709000+00:00",
+        "begin_timestamp_ms": 1730087526709,
+        "object_key": "lessons/t+x./a.m3u8",
+        "recording_id": "t+x.",
+    }
+
+
+def test_what_the_service_does_not_say_is_null() -> None:
+    [file] = file_results([RecordedFile("a.m3u8")], "t")
+    assert (file["user_id"], file["track_type"], file["begin_at"], file["begin_timestamp_ms"]) == (None,) * 4
+
+
+def test_files_come_in_the_order_in_which_they_began() -> None:
+    files = [RecordedFile("b", begin_timestamp_ms=2), RecordedFile("c", begin_timestamp_ms=1), RecordedFile("a")]
+    assert [file["file_name"] for file in file_results(files, "t")] == ["a", "c", "b"]
+
+
+@given(st.none() | st.integers())
+def test_any_timestamp_gives_json(timestamp: int | None) -> None:
+    json.dumps(file_results([RecordedFile("a", begin_timestamp_ms=timestamp)], "t"))
+
+
+def test_the_summary_has_times_in_utc() -> None:
+    noon_in_berlin = datetime(2026, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    summary = recording_result(
+        recording_id="t", sdk_app_id=1400000001, region="ap-guangzhou", outcome="gone",
+        file_count=0, first_seen_at=None, finished_at=noon_in_berlin, polls=3,
+    )  # fmt: skip
+    assert summary["finished_at"] == "2026-06-01T10:00:00+00:00"
+    assert summary["first_seen_at"] is None
+    json.dumps(summary)
