@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -13,7 +14,7 @@ from airflow.sdk import BaseHook
 from airflow_trtc.cloud import checkup, parameters, sharing
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
-from airflow_trtc.errors import TrtcError, TrtcSetupError
+from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.provider import CONNECTION_TYPE
 
 if TYPE_CHECKING:
@@ -61,13 +62,15 @@ class TrtcHook(BaseHook):
         """The connection's settings, with the hook's region and application; read once.
 
         :raises TrtcSetupError: there is no such connection, or a field of it is wrong.
+        :raises TrtcTransientError: Airflow could not read it just now.
         """
         if self._settings is None:
             try:
                 connection = self.get_connection(self.trtc_conn_id)
-            except Exception as error:
-                raise self._not_found(error) from error
-            self._settings = self._resolve(connection, connection.extra and connection.extra_dejson)
+            except _lookup_errors() as error:
+                raise self._no_connection(error) from error
+            _ = connection.extra_dejson  # masks the secrets in it
+            self._settings = self._resolve(connection)
         return self._settings
 
     async def asettings(self) -> TrtcSettings:
@@ -75,9 +78,10 @@ class TrtcHook(BaseHook):
         if self._settings is None:
             try:
                 connection = await self.aget_connection(self.trtc_conn_id)
-            except Exception as error:
-                raise self._not_found(error) from error
-            self._settings = self._resolve(connection, connection.extra and await _aextra(connection))
+            except _lookup_errors() as error:
+                raise self._no_connection(error) from error
+            await _amask_extra(connection)
+            self._settings = self._resolve(connection)
         return self._settings
 
     def get_conn(self) -> TrtcClient:
@@ -102,12 +106,12 @@ class TrtcHook(BaseHook):
         :raises TrtcFailedError: code ``ResourceNotFound`` when it ended or never existed.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        sdk_app_id = self._app_id(self.settings)
+        sdk_app_id = self.required_app_id(self.settings)
         return self.get_conn().describe_recording(recording_id, sdk_app_id, attempts=attempts)
 
     async def adescribe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
         """See :meth:`describe_recording`."""
-        sdk_app_id = self._app_id(await self.asettings())
+        sdk_app_id = self.required_app_id(await self.asettings())
         client = await self.aget_conn()
         return await client.describe_recording(recording_id, sdk_app_id, attempts=attempts)
 
@@ -157,18 +161,15 @@ class TrtcHook(BaseHook):
             failure = error
         return checkup.verdict(failure, settings)
 
-    def _resolve(self, connection: Connection, extra: Any) -> TrtcSettings:
-        """Read a connection; its extra is given so that reading it can mask secrets in its own way."""
+    def _resolve(self, connection: Connection) -> TrtcSettings:
         try:
-            if connection.extra and not isinstance(extra, dict):
-                raise TrtcSetupError("The extra is not a JSON object.")
             settings = from_connection(
                 host=connection.host,
                 port=connection.port,
                 schema=connection.schema,
                 login=connection.login,
                 password=connection.password,
-                extra=extra or None,
+                extra=_extra(connection.extra),
             )
             sdk_app_id = app_id(self.sdk_app_id, "argument sdk_app_id")
         except TrtcSetupError as error:
@@ -179,7 +180,11 @@ class TrtcHook(BaseHook):
             settings, region=self.region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
         )
 
-    def _app_id(self, settings: TrtcSettings) -> int:
+    def required_app_id(self, settings: TrtcSettings) -> int:
+        """The application to ask about.
+
+        :raises TrtcSetupError: neither the connection nor the hook names one.
+        """
         if settings.sdk_app_id is None:
             raise TrtcSetupError(
                 f"Connection {self.trtc_conn_id!r}: the extra field sdk_app_id is not set, and no sdk_app_id"
@@ -187,10 +192,13 @@ class TrtcHook(BaseHook):
             )
         return settings.sdk_app_id
 
-    def _not_found(self, error: Exception) -> Exception:
-        """Say which connection is missing; trouble of any other kind stays what it is."""
+    def _not_found(self, error: Exception) -> TrtcError:
+        """Say which connection is missing; any other trouble in reading it may pass."""
         if type(error).__name__ != "AirflowNotFoundException" and "CONNECTION_NOT_FOUND" not in str(error):
-            return error
+            return TrtcTransientError(
+                f"Connection {self.trtc_conn_id!r} could not be read ({type(error).__name__}: {error}).",
+                code="Client.ConnectionUnreadable",
+            )
         return TrtcSetupError(
             f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}.",
             code="Client.NoConnection",
@@ -198,7 +206,7 @@ class TrtcHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Names and hints of the standard fields, for Airflow 3.1; later ones read the provider's metadata."""
+        """Names of the standard fields, for Airflow 3.1; later ones read the provider's metadata."""
         behaviour: dict[str, Any] = CONNECTION_TYPE["ui-field-behaviour"]
         return {
             "hidden_fields": behaviour["hidden-fields"],
@@ -209,7 +217,7 @@ class TrtcHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The extra fields, for Airflow 3.1; later ones read the provider's metadata."""
-        from wtforms import IntegerField, PasswordField, StringField
+        from wtforms import IntegerField, PasswordField, StringField  # type: ignore[import-untyped]
 
         def widget(field: dict[str, Any]) -> Any:
             schema = field["schema"]
@@ -222,8 +230,27 @@ class TrtcHook(BaseHook):
         return {name: widget(field) for name, field in CONNECTION_TYPE["conn-fields"].items()}
 
 
-async def _aextra(connection: Connection) -> Any:
-    """Read the extra and mask its secrets; Airflow before 3.3 can do so only by blocking."""
+def _extra(text: str | None) -> Any:
+    """Parse the extra; Airflow's own reading would turn what cannot be read into nothing."""
+    try:
+        return json.loads(text) if text and text.strip() else None
+    except ValueError as error:
+        raise TrtcSetupError(f"The extra is not valid JSON ({error}).") from error
+
+
+async def _amask_extra(connection: Connection) -> None:
+    """Mask the extra's secrets; Airflow before 3.3 can do so only by blocking."""
     if hasattr(connection, "aextra_dejson"):
-        return await connection.aextra_dejson()
-    return await asyncio.to_thread(lambda: connection.extra_dejson)
+        await connection.aextra_dejson()
+    else:
+        await asyncio.to_thread(lambda: connection.extra_dejson)
+
+
+def _lookup_errors() -> tuple[type[Exception], ...]:
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    try:
+        from airflow.sdk.exceptions import AirflowNotFoundException
+    except ImportError:  # Airflow 3.1
+        from airflow.exceptions import AirflowNotFoundException
+    return AirflowRuntimeError, AirflowNotFoundException
