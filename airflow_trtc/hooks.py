@@ -192,17 +192,13 @@ class TrtcHook(BaseHook):
             )
         return settings.sdk_app_id
 
-    def _not_found(self, error: Exception) -> TrtcError:
-        """Say which connection is missing; any other trouble in reading it may pass."""
-        if type(error).__name__ != "AirflowNotFoundException" and "CONNECTION_NOT_FOUND" not in str(error):
-            return TrtcTransientError(
-                f"Connection {self.trtc_conn_id!r} could not be read ({type(error).__name__}: {error}).",
-                code="Client.ConnectionUnreadable",
-            )
-        return TrtcSetupError(
-            f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}.",
-            code="Client.NoConnection",
-        )
+    def _no_connection(self, error: Exception) -> TrtcError:
+        """Say which connection is missing, or that Airflow could not be asked for it."""
+        if type(error).__name__ == "AirflowNotFoundException" or "CONNECTION_NOT_FOUND" in str(error):
+            message = f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}."
+            return TrtcSetupError(message, code="Client.NoConnection")
+        message = f"Airflow could not be asked for the connection {self.trtc_conn_id!r}."
+        return TrtcTransientError(message, code="Client.ConnectionUnavailable")
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -252,5 +248,5 @@ def _lookup_errors() -> tuple[type[Exception], ...]:
     try:
         from airflow.sdk.exceptions import AirflowNotFoundException
     except ImportError:  # Airflow 3.1
-        from airflow.exceptions import AirflowNotFoundException
+        from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
     return AirflowRuntimeError, AirflowNotFoundException

@@ -33,8 +33,9 @@ CONNECTION_TYPE: dict[str, Any] = {
         ),
         "credential_kind": _field(
             "Kind of credentials",
-            "Where the keys come from. Empty: static, the SecretId and SecretKey above.",
-            enum=["static", "environment", "profile", "cvm_role", "assume_role", "oidc", None],
+            "Where the keys come from. static: the SecretId and SecretKey above.",
+            enum=["static", "environment", "profile", "cvm_role", "assume_role", "oidc"],
+            default="static",
         ),
         "token": _field("Session token", "Only for temporary keys.", format="password"),
         "role_name": _field("CVM role", "cvm_role: empty for the role bound to the virtual machine."),

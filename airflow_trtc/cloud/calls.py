@@ -1,4 +1,4 @@
-"""Our arguments become the vendor's parameters, its answers our values. Any answer is met with a value or an error of ours."""
+"""Our arguments become the vendor's parameters, and its answers our values or our errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def describe_params(sdk_app_id: int, recording_id: str) -> dict[str, Any]:
 
     :raises TrtcSetupError: there is no recording id.
     """
-    if not isinstance(recording_id, str) or not recording_id.strip():
+    if not str(recording_id or "").strip():
         raise TrtcSetupError("The recording id is empty.", action=DESCRIBE_RECORDING)
     return {"SdkAppId": sdk_app_id, "TaskId": recording_id}
 
@@ -33,7 +33,11 @@ def to_snapshot(answer: dict[str, Any], recording_id: str) -> Snapshot:
         another recording (``Client.OtherRecording``).
     """
     request_id = _text(answer.get("RequestId"))
-    facts = {"action": DESCRIBE_RECORDING, "recording_id": recording_id, "request_id": request_id}
+    facts: dict[str, Any] = {
+        "action": DESCRIBE_RECORDING,
+        "recording_id": recording_id,
+        "request_id": request_id,
+    }
     status, answered_id = _text(answer.get("Status")), _text(answer.get("TaskId"))
     if status is None:
         raise broken_answer("The answer has no status.", **facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from airflow_trtc.cloud.calls import DESCRIBE_RECORDING
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError
 
@@ -58,7 +59,8 @@ def verdict(error: TrtcError | None, settings: TrtcSettings) -> tuple[bool, str]
     :param settings: the connection's own ones, not the quick ones.
     """
     where = f"{settings.endpoint}, region {settings.region}"
-    code = (error.code if error else None) or ""
+    asked = error is None or error.action == DESCRIBE_RECORDING  # else the keys could not even be had
+    code = (error.code if error and asked else None) or ""
     reached = error is None or _begins(code, _REACHED)
     if settings.sdk_app_id is None and (reached or _begins(code, _ABOUT_APP)):
         return True, (

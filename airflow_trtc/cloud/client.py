@@ -193,7 +193,9 @@ class AsyncTrtcClient:
         if keys := self._keys.fresh():
             return keys
         async with self._preparing:
-            return self._keys.fresh() or await asyncio.to_thread(self._keys.current)
+            if keys := self._keys.fresh():
+                return keys
+            return await asyncio.to_thread(self._keys.current)
 
 
 def _budget(settings: TrtcSettings) -> Budget:

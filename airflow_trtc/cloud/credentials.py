@@ -31,6 +31,7 @@ KINDS = ("static", "environment", "profile", "cvm_role", "assume_role", "oidc")
 
 REFRESH_AHEAD_SECONDS = 600.0
 UNUSABLE_AHEAD_SECONDS = 30.0
+TRY_AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -199,11 +200,12 @@ class KeySource:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: Keys | None = None
+        self._fresh_until = 0.0
 
     def fresh(self) -> Keys | None:
         """The keys at hand, or None when it is time to fetch. Never blocks."""
         keys = self._keys
-        return keys if keys is not None and self._clock() < _refresh_at(keys) else None
+        return keys if keys is not None and self._clock() < self._fresh_until else None
 
     def current(self) -> Keys:
         """Keys that are good for the next request, fetched if need be. May block for seconds.
@@ -214,19 +216,18 @@ class KeySource:
             if keys := self.fresh():
                 return keys
             try:
-                self._keys = self._fetch()
+                keys = self._fetch()
             except TrtcError as error:
                 return self._last_resort(error)
-            return self._keys
+            self._keys, self._fresh_until = keys, _refresh_at(keys)
+            return keys
 
     def _last_resort(self, error: TrtcError) -> Keys:
-        keys = self._keys
-        if (
-            keys is None
-            or keys.expires_at is None
-            or self._clock() > keys.expires_at - UNUSABLE_AHEAD_SECONDS
-        ):
+        keys, now = self._keys, self._clock()
+        usable_until = (keys.expires_at or 0.0) - UNUSABLE_AHEAD_SECONDS if keys else 0.0
+        if keys is None or now >= usable_until:
             raise error
+        self._fresh_until = min(now + TRY_AGAIN_SECONDS, usable_until)
         log.warning("New keys cannot be had, the old ones still serve for a while: %s", error)
         return keys
 
@@ -385,9 +386,13 @@ def _from_sts(
     from airflow_trtc.cloud.sdk import call_sts
 
     host = endpoint or STS_HOST
-    with translated(action, None, host):
-        answer = call_sts(action, params, endpoint=host, region=region, keys=keys)
-        return _temporary(answer["Credentials"], answer["ExpiredTime"])
+    try:
+        with translated(action, None, host):
+            answer = call_sts(action, params, endpoint=host, region=region, keys=keys)
+            return _temporary(answer["Credentials"], answer["ExpiredTime"])
+    except TrtcTransientError as error:
+        error.outcome_unknown = False  # the call that the keys are for was not sent
+        raise
 
 
 def _temporary(values: dict[str, Any], expires_at: Any) -> Keys:

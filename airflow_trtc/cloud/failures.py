@@ -7,6 +7,7 @@ The only place that deals in exceptions it does not know. Vendor facts: error co
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,7 +84,7 @@ ADVICE: dict[str, str] = {
     "AuthFailure.SecretIdNotFound": "Check the SecretId (login): it was deleted, disabled or misspelt.",
     "AuthFailure.InvalidSecretId": "Check the SecretId (login): it is not the id of an API key.",
     "AuthFailure.SignatureFailure": "Check the SecretKey (password): it does not belong to the SecretId.",
-    "AuthFailure.SignatureExpire": "Set the clock of the machine this runs on; it is more than 5 minutes off.",
+    "AuthFailure.SignatureExpire": "Set the clock of the machine this runs on; it is over 5 minutes off.",
     "AuthFailure.TokenFailure": "The session token is wrong or has ended; get new temporary keys.",
     "AuthFailure.MFAFailure": "The account asks for a second factor; use an API key without that rule.",
     "AuthFailure.UnauthorizedOperation": _NO_PERMISSION,
@@ -104,7 +105,7 @@ ADVICE: dict[str, str] = {
     "InvalidAction": "Check the name of the action and the endpoint.",
     "NoSuchProduct": "Check the endpoint: it is not the one of TRTC.",
     "MissingParameter": "Add the parameter that the message names.",
-    "Client.Certificate": "Check the endpoint; behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate.",
+    "Client.Certificate": "Check the endpoint; if a proxy opens TLS, set SSL_CERT_FILE to its certificate.",
     "Client.Proxy": "Check the proxy: extra field proxy, or HTTPS_PROXY and NO_PROXY in the environment.",
     "Client.Http407": "The proxy wants a name and password: http://name:password@host:port.",
     "Client.Unreachable": "Check the endpoint, the network, the firewall and the proxy.",
@@ -118,21 +119,39 @@ _NEVER_SENT = {
     "httpx.UnsupportedProtocol",
     "requests.ConnectTimeout",
     "requests.ProxyError",
-    "requests.SSLError",
     "urllib3.NewConnectionError",
     "urllib3.NameResolutionError",
     "urllib3.ConnectTimeoutError",
     "builtins.ConnectionRefusedError",
     "socket.gaierror",
 }
-_TIMEOUTS = {"httpx.TimeoutException", "requests.Timeout", "urllib3.TimeoutError", "builtins.TimeoutError"}
-_PROXY = {"httpx.ProxyError", "requests.ProxyError", "urllib3.ProxyError"}
-_NETWORK = {"httpx.TransportError", "requests.RequestException", "urllib3.HTTPError", "builtins.OSError"}
+_TROUBLE: tuple[tuple[set[str], str, str], ...] = (
+    (
+        {"httpx.ProxyError", "requests.ProxyError", "urllib3.ProxyError"},
+        "Client.Proxy",
+        "The proxy on the way to {} fails.",
+    ),
+    (
+        {"socket.gaierror", "urllib3.NameResolutionError"},
+        "Client.Unreachable",
+        "The host name of {} cannot be resolved.",
+    ),
+    (_NEVER_SENT, "Client.Unreachable", "{} cannot be reached."),
+    (
+        {"httpx.TimeoutException", "requests.Timeout", "urllib3.TimeoutError"}
+        | {"builtins.TimeoutError", "asyncio.TimeoutError"},
+        "Client.Timeout",
+        "{} did not answer in time.",
+    ),
+)
+_BROKE_OFF = ("Client.ConnectionLost", "The connection to {} broke off.")
+_NETWORK = {"httpx.TransportError", "requests.RequestException", "urllib3.HTTPError"}
+_NETWORK |= {"builtins.OSError", "asyncio.TimeoutError"}
 _UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 
 
 class BadStatus(Exception):
-    """The answer's HTTP status is not 200; raised by our own look at answers, since the SDK drops the number."""
+    """The answer's HTTP status is not 200; raised by our own look at it, since the SDK drops the number."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP status {status}")
@@ -142,12 +161,15 @@ class BadStatus(Exception):
 @contextmanager
 def translated(action: str, recording_id: str | None, endpoint: str) -> Iterator[None]:
     """Let nothing but errors of ours out of the block."""
+    handled = sys.exc_info()[1]  # of the caller; Python chains it to whatever is raised below
     try:
         yield
     except TrtcError:
         raise
     except Exception as error:
-        raise classify(error, action=action, recording_id=recording_id, endpoint=endpoint) from error
+        raise classify(
+            error, action=action, recording_id=recording_id, endpoint=endpoint, handled=handled
+        ) from error
 
 
 def classify(
@@ -156,23 +178,26 @@ def classify(
     action: str | None = None,
     recording_id: str | None = None,
     endpoint: str | None = None,
+    handled: BaseException | None = None,
 ) -> TrtcError:
     """Turn whatever a call raised into one of our errors.
 
     Never quotes the text of a network error: it may be in any language and may hold a proxy's password.
 
     :param endpoint: the address that was called, for the message.
+    :param handled: the exception that was being handled when the call began; it says nothing about the call.
     """
     if isinstance(error, TrtcError):
         return error
-    facts = {"action": action, "recording_id": recording_id}
-    for link in _chain(error):
+    facts: dict[str, Any] = {"action": action, "recording_id": recording_id}
+    links = list(_chain(error, handled))
+    for link in links:
         if isinstance(link, BadStatus):
             return _bad_status(link.status, endpoint, facts)
     if _names(error) & {"tencentcloud.TencentCloudSDKException"} and not _is_network(error):
         return _from_sdk(error, facts)
     if _is_network(error):
-        return _from_network(error, endpoint, facts)
+        return _from_network(links, endpoint, facts)
     if isinstance(error, _UNREADABLE):
         return broken_answer(f"The answer cannot be read ({type(error).__name__}).", **facts)
     return TrtcFailedError(
@@ -210,7 +235,7 @@ def unwrap(answer: Any, *, action: str, recording_id: str | None = None) -> dict
 
     :raises TrtcError: the service refused, or the answer has another shape.
     """
-    facts = {"action": action, "recording_id": recording_id}
+    facts: dict[str, Any] = {"action": action, "recording_id": recording_id}
     response = answer.get("Response") if isinstance(answer, dict) else None
     if not isinstance(response, dict):
         raise broken_answer("The answer has no Response; something else than the API answered.", **facts)
@@ -234,27 +259,15 @@ def _from_sdk(error: Any, facts: dict[str, Any]) -> TrtcError:
     return failure(code, message, request_id=request_id, **facts)
 
 
-def _from_network(error: BaseException, endpoint: str | None, facts: dict[str, Any]) -> TrtcError:
-    names = {name for link in _chain(error) for name in _names(link)}
+def _from_network(links: list[BaseException], endpoint: str | None, facts: dict[str, Any]) -> TrtcError:
+    names = {name for link in links for name in _names(link)}
     where = endpoint or "the endpoint"
+    if "ssl.SSLCertVerificationError" in names:
+        message = f"{where} shows a certificate that cannot be trusted."
+        return _advised(TrtcSetupError(message, code="Client.Certificate", **facts))
     unknown = not names & _NEVER_SENT and not is_read_only(facts["action"])
-    if _bad_certificate(error):
-        return _advised(
-            TrtcSetupError(
-                f"{where} shows a certificate that cannot be trusted.", code="Client.Certificate", **facts
-            )
-        )
-    if names & _PROXY:
-        return _transient(f"The proxy on the way to {where} fails.", "Client.Proxy", unknown, facts)
-    if names & {"socket.gaierror", "urllib3.NameResolutionError"} or "Name or service not known" in str(
-        error
-    ):
-        return _transient(f"The name of {where} cannot be resolved.", "Client.Unreachable", unknown, facts)
-    if names & _NEVER_SENT:
-        return _transient(f"{where} cannot be reached.", "Client.Unreachable", unknown, facts)
-    if names & _TIMEOUTS:
-        return _transient(f"{where} did not answer in time.", "Client.Timeout", unknown, facts)
-    return _transient(f"The connection to {where} broke off.", "Client.ConnectionLost", unknown, facts)
+    code, what = next((row[1:] for row in _TROUBLE if names & row[0]), _BROKE_OFF)
+    return _transient(what.format(where), code, unknown, facts)
 
 
 def _bad_status(status: int, endpoint: str | None, facts: dict[str, Any]) -> TrtcError:
@@ -300,9 +313,9 @@ def _readable(value: Any) -> str | None:
     return " ".join(text.split())[:LONGEST_MESSAGE] or None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
     """The error, what it came from, and the errors that network libraries keep inside their arguments."""
-    seen: set[int] = set()
+    seen = {id(handled)}
     todo: list[Any] = [error]
     while todo:
         link = todo.pop()
@@ -320,9 +333,3 @@ def _names(error: BaseException) -> set[str]:
 def _is_network(error: BaseException) -> bool:
     sdk = getattr(error, "code", None) == "ClientNetworkError"
     return sdk or bool(_names(error) & _NETWORK)
-
-
-def _bad_certificate(error: BaseException) -> bool:
-    return any("ssl.SSLCertVerificationError" in _names(link) for link in _chain(error)) or (
-        "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )

@@ -103,7 +103,6 @@ def _check_nested(action: str, path: str, given: Mapping[str, Any], model: type[
             _check_nested(action, where, item, inner)
 
 
-@lru_cache(maxsize=1024)
 def _type_of(model: type[Any], name: str, in_list: bool) -> type[Any] | None:
     """Which model a nested parameter has; None when it is a plain value.
 

@@ -6,10 +6,11 @@ The SDK's own retryer is never used: it repeats calls that succeeded (tencentclo
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
+from airflow_trtc.errors import TrtcThrottledError, TrtcTransientError
 
 DEFAULT_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 8.0
@@ -52,11 +53,15 @@ def aretrying(action: str, attempts: int, sleep: Callable[[float], Awaitable[Non
 
 
 def _rules(action: str, attempts: int) -> dict[str, Any]:
-    from tenacity import retry_if_exception, stop_after_attempt
+    from tenacity import retry_if_exception
+
+    def stop(state: Any) -> bool:
+        slept_enough = state.idle_for + state.upcoming_sleep > MAX_TOTAL_WAIT_SECONDS
+        return bool(state.attempt_number >= attempts or slept_enough)
 
     return {
         "retry": retry_if_exception(lambda error: may_repeat(action, error)),
-        "stop": stop_after_attempt(max(1, attempts)) | _slept_enough,
+        "stop": stop,
         "wait": _wait,
         "reraise": True,
     }
@@ -64,16 +69,7 @@ def _rules(action: str, attempts: int) -> dict[str, Any]:
 
 def _wait(state: Any) -> float:
     """Half fixed, half random, doubling from 0.5 s; a throttled call waits for the next second at least."""
-    import random
-
     longest = min(MAX_WAIT_SECONDS, 2.0 ** (state.attempt_number - 1))
     seconds = random.uniform(longest / 2, longest)
     throttled = isinstance(state.outcome.exception(), TrtcThrottledError)
     return seconds + 1.0 if throttled else seconds
-
-
-def _slept_enough(state: Any) -> bool:
-    return bool(state.idle_for + state.upcoming_sleep > MAX_TOTAL_WAIT_SECONDS)
-
-
-__all__ = ["DEFAULT_ATTEMPTS", "TrtcError", "aretrying", "is_read_only", "may_repeat", "retrying"]
