@@ -22,7 +22,7 @@ IN_TEMPORARY_HOME := .ci/in-temporary-home
 .PHONY: help
 help:  ## show this list
 	@echo "make <target>"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
 		printf '%-15s %s\n' "$$name" "$$what"; done
 
 .PHONY: env
