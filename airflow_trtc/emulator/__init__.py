@@ -74,11 +74,11 @@ underneath. What a step leaves out comes from that life. After the last step the
     emulator.script(id, [{"status": "Exited", "seconds": 5}, {"gone": True}])
 
 Kinds of ``fault``. Instead of an answer: ``throttle``, ``error`` (``code``, ``message``), ``http``
-(``status``, 502), ``html`` (a page with status 200), ``empty``, ``reset``, ``outage`` (as ``reset``, meant to
-last). Carried out, but the answer suffers: ``broken_json``, ``no_content_type``, ``charset`` (API errors only:
-the SDK then reads an error as success), ``truncated``, ``lost_answer`` (a reset after the request was carried
-out), ``slow`` (by ``delay_seconds``). Limits: ``count`` requests, ``seconds``, ``action``, ``recording_id``;
-without count and seconds it lasts until ``clear_faults()``.
+(``status``, 502), ``html`` (a page with status 200), ``empty``, ``reset``, ``outage`` (as ``reset``, meant
+to last). Carried out, but the answer suffers: ``broken_json``, ``no_content_type``, ``charset`` (API errors
+only: the SDK then reads an error as success), ``truncated``, ``lost_answer`` (a reset after the request was
+carried out), ``slow`` (by ``delay_seconds``). Limits: ``count`` requests, ``seconds``, ``action``,
+``recording_id``; without count and seconds it lasts until ``clear_faults()``.
 
 ``truth``: ``status`` (Idle, InProgress, Exited, Gone), ``end_reason`` (ended, deleted, idle, replaced,
 script), ``created_at``, ``started_at``, ``ended_at``, ``history``, ``reads``, ``files`` (index files made so

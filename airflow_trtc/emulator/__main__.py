@@ -14,6 +14,7 @@ from airflow_trtc.emulator import settings
 from airflow_trtc.emulator.server import Emulator
 
 EXIT_CANNOT_LISTEN = 1
+EXIT_WRONG_OPTION = 2
 SEEN_EXITED_SECONDS = 0.033
 """What was seen of the real service: 33 ms from the recorder's exit to its last file."""
 
@@ -43,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.pop("verbose"):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    idle_seconds, file_seconds = options.pop("new_idle_seconds"), options.pop("new_file_every_seconds")
-    new_recordings = {
-        "idle_seconds": idle_seconds,
-        "file_every_seconds": file_seconds,
-        "room_empty_after_seconds": options.pop("new_room_empty_after_seconds"),
-    }
-    return _serve(Emulator(new_recordings=new_recordings, **options))
+    new_recordings = {name[4:]: options.pop(name) for name in list(options) if name.startswith("new_")}
+    try:
+        emulator = Emulator(new_recordings=new_recordings, **options)
+    except ValueError as error:
+        print(f"wrong option: {error}", file=sys.stderr)
+        return EXIT_WRONG_OPTION
+    return _serve(emulator)
 
 
 def _serve(emulator: Emulator) -> int:
@@ -58,8 +59,11 @@ def _serve(emulator: Emulator) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         emulator.start()
-    except OSError as error:
-        print(f"cannot listen on {emulator.host}:{emulator.port}: {error.strerror}", file=sys.stderr)
+    except (OSError, OverflowError) as error:
+        print(
+            f"cannot listen on {emulator.host}:{emulator.port}: {getattr(error, 'strerror', None) or error}",
+            file=sys.stderr,
+        )
         return EXIT_CANNOT_LISTEN
     print(greeting(emulator), flush=True)
     stop.wait()

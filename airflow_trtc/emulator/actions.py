@@ -8,9 +8,10 @@ from typing import Any
 
 from airflow_trtc.emulator import schemas
 from airflow_trtc.emulator.codes import ApiError
+from airflow_trtc.emulator.files import MAX_RECOVERIES
 from airflow_trtc.emulator.parameters import Schema, Values
 from airflow_trtc.emulator.recordings import Recording, Sight, advance, end, look
-from airflow_trtc.emulator.seeding import PROGRESS_NAMES, Seed, built, recording_of
+from airflow_trtc.emulator.seeding import Seed, built, recording_of
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
 VERSION = "2019-07-22"
@@ -128,11 +129,10 @@ def _end_recordings_of_robot(state: State, call: Call) -> None:
 
 
 def _new_recording(state: State, call: Call) -> Recording:
-    progress = state.settings.new_recordings
-    foreign = sorted(set(progress) - PROGRESS_NAMES)
-    if foreign:
-        raise ValueError(f"new_recordings may not set {', '.join(foreign)}")
-    seed = built(Seed, {"max_idle_seconds": 30, **_seed_options(call.values), **progress})
+    progress = dict(state.settings.new_recordings)
+    if call.values["RecordParams"]["RecordMode"] == 2 and isinstance(progress.get("files"), int):
+        progress["files"] = min(progress["files"], MAX_RECOVERIES + 1)
+    seed = built(Seed, {**_seed_options(call.values), **progress})
     recording = recording_of(seed, state.settings, state.new_recording_id(), call.now)
     recording.layout = call.values.get("MixLayoutParams")
     recording.subscriptions = call.values["RecordParams"].get("SubscribeStreamUserIds")

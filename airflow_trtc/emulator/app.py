@@ -32,6 +32,7 @@ class Application:
         self.closing = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: the API at ``/``, the controls below ``/_control/``."""
         body = await _read(receive)
         path: str = scope["path"]
         if path == "/":

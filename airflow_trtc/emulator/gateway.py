@@ -89,6 +89,8 @@ def _accept(state: State, request: Request) -> tuple[Call, Action]:
     """Do the checks in the gateway's order: who, what, where, how often, with what."""
     if request.method not in ("GET", "POST"):
         raise ApiError("UnsupportedProtocol", request.method)
+    if len(request.body) > MAX_BODY_BYTES:
+        raise ApiError("RequestSizeLimitExceeded")
     action_name = _header(request, "x-tc-action", "Action")
     secret_id = _authenticate(state, request)
     action = _find_action(request, action_name)
@@ -162,8 +164,6 @@ def _header(request: Request, name: str, parameter: str) -> str:
 def _parameters(request: Request, action: Action) -> dict[str, Any]:
     if request.method == "GET":
         return parameters.coerce(action.schema, parameters.unflatten(request.query))
-    if len(request.body) > MAX_BODY_BYTES:
-        raise ApiError("RequestSizeLimitExceeded")
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type != "application/json":
         raise ApiError("UnsupportedProtocol", content_type)

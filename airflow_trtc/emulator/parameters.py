@@ -16,7 +16,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """What one parameter may be. ``kind`` is a type of ``_KINDS``; ``missing`` the code if it is not given."""
+    """What one parameter may be. ``kind`` is a type of ``_KINDS``; ``missing`` the code if it is not."""
 
     kind: str
     required: bool = False

@@ -86,6 +86,16 @@ def recording_of(seed: Seed, settings: Settings, recording_id: str, now: float) 
     )
 
 
+def check_progress(options: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` unless these options only say how a recording goes on."""
+    foreign = sorted(set(options) - PROGRESS_NAMES)
+    if foreign:
+        raise ValueError(
+            f"not about progress: {', '.join(foreign)}; there are: {', '.join(sorted(PROGRESS_NAMES))}"
+        )
+    built(Seed, options)
+
+
 def step_of(options: Mapping[str, Any]) -> Step:
     """Return one script step, or raise ``ValueError``."""
     step = built(Step, options)

@@ -13,6 +13,7 @@ from airflow_trtc.emulator import names
 from airflow_trtc.emulator.clock import Clock
 from airflow_trtc.emulator.faults import Faults
 from airflow_trtc.emulator.recordings import Recording, advance, produced_files
+from airflow_trtc.emulator.seeding import check_progress
 from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.throttle import RateLimiter
 
@@ -30,6 +31,7 @@ class State:
         wall: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_progress(settings.new_recordings)
         self.settings = settings
         self.lock = threading.RLock()
         self.wall = wall
