@@ -254,6 +254,7 @@ def _quick_settings(url: str, log_ports: list[int]) -> dict[tuple[str, str], obj
         ("dag_processor", "parsing_processes"): 1,
         ("dag_processor", "refresh_interval"): 5,
         ("logging", "trigger_log_server_port"): triggerer_log_port,
+        ("logging", "triggerer_log_server_port"): triggerer_log_port,  # its name up to Airflow 3.2
         ("logging", "worker_log_server_port"): worker_log_port,
         ("scheduler", "scheduler_idle_sleep_time"): 0.5,
         ("scheduler", "trigger_timeout_check_interval"): 2,
