@@ -9,9 +9,10 @@ from typing import Any
 from airflow_trtc.emulator import schemas
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.files import MAX_RECOVERIES
+from airflow_trtc.emulator.options import built
 from airflow_trtc.emulator.parameters import Schema, Values
 from airflow_trtc.emulator.recordings import Recording, Sight, advance, end, look
-from airflow_trtc.emulator.seeding import Seed, built, recording_of
+from airflow_trtc.emulator.seeding import Seed, recording_of
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
 VERSION = "2019-07-22"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.options import built
 from airflow_trtc.emulator.recordings import GONE, Recording, advance, end, play
-from airflow_trtc.emulator.seeding import Seed, built, recording_of, step_of
+from airflow_trtc.emulator.seeding import Seed, recording_of, step_of
 from airflow_trtc.emulator.state import State, truth
 
 Options = Mapping[str, Any]

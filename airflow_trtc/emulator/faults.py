@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_trtc.emulator.options import check_numbers
+
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 PAGE = b"<!doctype html><html><head><title>%d</title></head><body><h1>Upstream trouble</h1></body></html>"
@@ -38,6 +40,7 @@ _SPOILERS: dict[str, Callable[[Answer], Answer]] = {
     "truncated": lambda answer: replace(answer, wire="truncated"),
     "lost_answer": lambda answer: replace(answer, wire="reset"),
 }
+SCRIPT_KINDS = (*_INSTEAD, *_SPOILERS)
 KINDS = (*_API_ERRORS, *_INSTEAD, *_SPOILERS, "slow")
 
 
@@ -63,6 +66,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; there are: {', '.join(KINDS)}")
+        check_numbers(self)
+        if self.status not in range(400, 600):
+            raise ValueError("status must be an HTTP status from 400 to 599")
 
     @property
     def error_code(self) -> str | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
+from airflow_trtc.emulator.faults import SCRIPT_KINDS
 from airflow_trtc.emulator.files import MAX_RECOVERIES, File, Recipe, checked_file, plan_index_files
+from airflow_trtc.emulator.options import built, check_choice, check_numbers
 from airflow_trtc.emulator.recordings import Plan, Recording, Step
 from airflow_trtc.emulator.schemas import MAX_NUMERIC_ROOM
 from airflow_trtc.emulator.settings import FILE_LIST_FORMS, LISTINGS_WITHOUT_HLS, Settings
-
-Built = TypeVar("Built")
 
 SECONDS_PER_HOUR = 3600
 _PLAN_NAMES = frozenset(each.name for each in fields(Plan)) - {"has_anchors"}
@@ -58,10 +58,10 @@ class Seed:
     destination: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
-        _check_choice(self, "storage", ("cos", "vod"))
-        _check_choice(self, "empty_file_list", (None, *FILE_LIST_FORMS))
-        _check_choice(self, "list_without_hls", (None, *LISTINGS_WITHOUT_HLS))
+        check_numbers(self)
+        check_choice(self, "storage", ("cos", "vod"))
+        check_choice(self, "empty_file_list", (None, *FILE_LIST_FORMS))
+        check_choice(self, "list_without_hls", (None, *LISTINGS_WITHOUT_HLS))
         if self.recoveries > MAX_RECOVERIES:
             raise ValueError(f"recoveries must be at most {MAX_RECOVERIES}")
 
@@ -99,20 +99,12 @@ def check_progress(options: Mapping[str, Any]) -> None:
 def step_of(options: Mapping[str, Any]) -> Step:
     """Return one script step, or raise ``ValueError``."""
     step = built(Step, options)
-    _check_numbers(step)
-    _check_choice(step, "file_list", (None, *FILE_LIST_FORMS))
+    check_numbers(step)
+    check_choice(step, "file_list", (None, *FILE_LIST_FORMS))
+    check_choice(step, "fault", (None, *SCRIPT_KINDS))
     if step.files is None or isinstance(step.files, int):
         return step
     return built(Step, {**options, "files": tuple(checked_file(each) for each in options["files"])})
-
-
-def built(kind: type[Built], options: Mapping[str, Any]) -> Built:
-    """Return a dataclass made of these options; an unknown one is named in a ``ValueError``."""
-    allowed = [each.name for each in fields(kind)]  # type: ignore[arg-type]
-    unknown = sorted(set(options) - set(allowed))
-    if unknown:
-        raise ValueError(f"unknown option {', '.join(unknown)}; there are: {', '.join(allowed)}")
-    return kind(**options)
 
 
 def _recipe(seed: Seed, settings: Settings) -> Recipe:
@@ -140,18 +132,3 @@ def _planned_files(seed: Seed, recipe: Recipe, users: Sequence[str]) -> list[Fil
     if seed.files is None or isinstance(seed.files, int):
         return plan_index_files(recipe, users, how_many=seed.files, recoveries=seed.recoveries)
     return [checked_file(each) for each in seed.files]
-
-
-def _check_numbers(options: object) -> None:
-    for name, value in vars(options).items():
-        is_count = name.endswith("_reads") or name in ("reads", "recoveries")
-        if is_count and value is not None and (not isinstance(value, int) or value < 0):
-            raise ValueError(f"{name} must be a whole number, 0 or more")
-        is_amount = name.endswith(("seconds", "seconds_ago", "_hours"))
-        if is_amount and value is not None and not (isinstance(value, (int, float)) and value >= 0):
-            raise ValueError(f"{name} must be a number, 0 or more")
-
-
-def _check_choice(options: object, name: str, allowed: Sequence[str | None]) -> None:
-    if getattr(options, name) not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(str(each) for each in allowed if each)}")

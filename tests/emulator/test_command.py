@@ -1,0 +1,88 @@
+"""``python -m airflow_trtc.emulator`` as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from airflow_trtc.emulator import EmulatorClient
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def start(*options):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow_trtc.emulator", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def greeting_of(process):
+    lines = []
+    while not lines or not lines[-1].startswith("Stop with"):
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        lines.append(line)
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_greets_serves_and_stops_cleanly(start, number):
+    process = start("--port", "0", "--time-scale", "60", "--sdk-app-id", "1400000077", "--token", "t")
+    text = greeting_of(process)
+    url = re.search(r"http://127\.0\.0\.1:\d+", text)[0]
+    client = EmulatorClient(url)
+    assert client.health()["time_scale"] == 60
+    assert client.truth(client.add_recording())["sdk_app_id"] == 1400000077
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_the_lines_it_offers_can_be_pasted(start):
+    text = greeting_of(start("--port", "0"))
+    name, _, value = shlex.split(re.search(r"export (.*)", text)[1])[0].partition("=")
+    connection = json.loads(value)
+    assert name == "AIRFLOW_CONN_TRTC_DEFAULT"
+    assert connection["conn_type"] == "trtc"
+    url, flag, body = shlex.split(re.search(r"curl -s (\S+/seed.*)", text)[1])
+    assert (url, flag) == (connection["host"] + "/_control/seed", "-d")
+    client = EmulatorClient(connection["host"])
+    rid = client.add_recording(**json.loads(body))
+    assert len(client.truth(rid)["files"]) == 1
+
+
+def test_a_port_in_use_is_said_plainly(start):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start("--port", str(port))
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert err == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_wrong_options_are_said_plainly(start):
+    process = start("--time-scale", "-1")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "time_scale" in err

@@ -1,0 +1,209 @@
+"""What the gateway decides before an action runs, without sockets."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+
+from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY
+from airflow_trtc.emulator.gateway import Request, respond
+from airflow_trtc.emulator.settings import Settings
+from airflow_trtc.emulator.state import State
+from airflow_trtc.emulator.throttle import RateLimiter
+
+APP = 1400000001
+UNKNOWN = {"SdkAppId": APP, "TaskId": "x"}
+
+
+def code_of(answer):
+    return answer["Error"]["Code"]
+
+
+@pytest.mark.parametrize(
+    "options,code",
+    [
+        ({}, "ResourceNotFound"),
+        ({"key": "wrong"}, "AuthFailure.SignatureFailure"),
+        ({"at": time.time() - 400}, "AuthFailure.SignatureExpire"),
+        ({"at": time.time() + 400}, "AuthFailure.SignatureExpire"),
+        ({"token": "t"}, "AuthFailure.TokenFailure"),
+        ({"version": "2018-01-01"}, "NoSuchVersion"),
+        ({"version": None}, "MissingParameter"),
+        ({"timestamp": None}, "MissingParameter"),
+        ({"timestamp": "now"}, "InvalidParameter"),
+        ({"region": None}, "MissingParameter"),
+        ({"region": "eu-moon"}, "UnsupportedRegion"),
+        ({"region": "ap-mumbai"}, "ResourceNotFound"),
+        ({"action": "DescribeSomething"}, "InvalidAction"),
+        ({"action": None}, "MissingParameter"),
+        ({"body": b"{"}, "InvalidParameter"),
+        ({"body": b"[]"}, "InvalidParameter"),
+    ],
+)
+def test_common_errors(ask, options, code):
+    assert code_of(ask(UNKNOWN, **options)) == code
+
+
+def test_create_is_not_offered_in_mumbai(ask, create_values):
+    answer = ask(create_values, action="CreateCloudRecording", region="ap-mumbai")
+    assert code_of(answer) == "UnsupportedRegion"
+
+
+def test_unsigned_requests_are_refused(state, sign):
+    request = sign(UNKNOWN)
+    headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+    answer = json.loads(respond(state, Request("POST", "", headers, request.body)).body)["Response"]
+    assert code_of(answer) == "AuthFailure.InvalidAuthorization"
+
+
+def test_a_body_changed_on_the_way_is_refused(state, sign):
+    request = sign(UNKNOWN)
+    answer = json.loads(respond(state, Request("POST", "", request.headers, request.body + b" ")).body)
+    assert code_of(answer["Response"]) == "AuthFailure.SignatureFailure"
+
+
+@pytest.mark.parametrize("token,code", [("right", "ResourceNotFound"), ("wrong", None), (None, None)])
+def test_temporary_keys_need_their_token(ask, token, code):
+    state = State(Settings(token="right"))
+    assert code_of(ask(UNKNOWN, of=state, token=token)) == (code or "AuthFailure.TokenFailure")
+
+
+def test_a_service_whose_clock_is_ahead_finds_requests_too_old(ask):
+    state = State(Settings(clock_skew_seconds=3600))
+    assert code_of(ask(UNKNOWN, of=state)) == "AuthFailure.SignatureExpire"
+
+
+def test_the_denied_account_may_do_nothing(ask):
+    state = State(Settings(secret_id="other", denied_secret_id=DEFAULT_DENIED_SECRET_ID))
+    assert code_of(ask(UNKNOWN, of=state)) == "AuthFailure.SecretIdNotFound"
+    denied = State(
+        Settings(
+            denied_secret_id=Settings.secret_id,
+            secret_id="other",
+            denied_secret_key=DEFAULT_DENIED_SECRET_KEY,
+        )
+    )
+    assert (
+        code_of(ask(UNKNOWN, of=denied, key=DEFAULT_DENIED_SECRET_KEY)) == "AuthFailure.UnauthorizedOperation"
+    )
+
+
+@pytest.mark.parametrize("language,expected", [("en-US", "The task does not exist."), (None, "任务不存在。")])
+def test_messages_are_chinese_unless_asked_otherwise(ask, language, expected):
+    assert ask(UNKNOWN, language=language)["Error"]["Message"] == expected
+
+
+def test_every_answer_has_a_request_id_of_its_own(ask):
+    ids = {ask(UNKNOWN)["RequestId"] for _ in range(3)}
+    assert len(ids) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each) for each in ids)
+
+
+def test_the_code_for_what_is_gone_can_be_chosen(ask):
+    state = State(Settings(gone_code="FailedOperation.TaskNotExist"))
+    assert code_of(ask(UNKNOWN, of=state)) == "FailedOperation.TaskNotExist"
+
+
+@pytest.mark.parametrize("limit,times,excesses", [(2, 4, [0, 0, 3, 4]), (0, 3, [0, 0, 0])])
+def test_the_limiter_counts_within_a_second(limit, times, excesses):
+    limiter = RateLimiter(limit)
+    assert [limiter.excess(("id", "A"), 100.0 + 0.1 * number) for number in range(times)] == excesses
+    assert limiter.excess(("id", "B"), 100.3) == 0
+    assert limiter.excess(("id", "A"), 101.0) == 0
+
+
+def test_the_limit_is_per_action(ask, create_values):
+    state = State(Settings(rate_limit=2), ticks=lambda: 50.0)
+    codes = [code_of(ask(UNKNOWN, of=state)) for _ in range(3)]
+    assert codes == ["ResourceNotFound"] * 2 + ["RequestLimitExceeded"]
+    assert code_of(ask(UNKNOWN, of=state, action="DeleteCloudRecording")) == "ResourceNotFound"
+    assert state.throttled == 1
+
+
+@pytest.mark.parametrize(
+    "form,expected", [("list", {"StorageFileList": []}), ("null", {"StorageFileList": None}), ("absent", {})]
+)
+def test_the_form_of_an_empty_list(ask, create_values, form, expected):
+    state = State(Settings(empty_file_list=form, new_recordings={"idle_seconds": 60}))
+    task_id = ask(create_values, of=state, action="CreateCloudRecording")["TaskId"]
+    answer = ask({"SdkAppId": APP, "TaskId": task_id}, of=state)
+    del answer["RequestId"]
+    assert answer == {"TaskId": task_id, "Status": "Idle", **expected}
+
+
+def test_the_concurrency_limit_counts_running_recordings_only(ask, create_values):
+    state = State(Settings(concurrency_limit=2, time_scale=0))
+
+    def create(robot):
+        return ask({**create_values, "UserId": robot}, of=state, action="CreateCloudRecording")
+
+    first = create("r1")["TaskId"]
+    create("r2")
+    assert code_of(create("r3")) == "FailedOperation.RestrictedConcurrency"
+    ask({"SdkAppId": APP, "TaskId": first}, of=state, action="DeleteCloudRecording")
+    assert "TaskId" in create("r3")
+
+
+@pytest.mark.parametrize(
+    "changes,is_kicked", [({}, True), ({"UserId": "r2"}, False), ({"RoomId": "9"}, False)]
+)
+def test_the_same_robot_in_the_same_room_ends_its_first_recording(
+    ask, state, create_values, changes, is_kicked
+):
+    first = ask(create_values, action="CreateCloudRecording")["TaskId"]
+    ask({**create_values, **changes}, action="CreateCloudRecording")
+    assert (state.recordings[first].end_reason == "replaced") is is_kicked
+
+
+def test_modify_overwrites_what_is_not_given(ask, state, create_values):
+    layout = {"MixLayoutMode": 3}
+    mixed = {**create_values, "RecordParams": {"RecordMode": 2}, "MixLayoutParams": layout}
+    task_id = ask(mixed, action="CreateCloudRecording")["TaskId"]
+    recording = state.recordings[task_id]
+    assert recording.layout == layout
+    lists = {"SubscribeAudioUserIds": ["a"]}
+    ask(
+        {"SdkAppId": APP, "TaskId": task_id, "SubscribeStreamUserIds": lists},
+        action="ModifyCloudRecording",
+    )
+    assert (recording.layout, recording.subscriptions, recording.modifications) == (None, lists, 1)
+
+
+def test_what_create_asked_for_shows_in_the_names(ask, create_values):
+    values = {**create_values, "RoomId": "lobby", "RoomIdType": 0}
+    values["RecordParams"] = {"RecordMode": 1, "StreamType": 1}
+    task_id = ask(values, action="CreateCloudRecording")["TaskId"]
+    (file,) = ask({"SdkAppId": APP, "TaskId": task_id})["StorageFileList"]
+    assert file["FileName"] == f"{APP}_bG9iYnk.__UserId_s_YW5jaG9yXzE.__UserId_e_main_audio.m3u8"
+    assert (file["UserId"], file["TrackType"]) == ("anchor_1", "audio")
+
+
+def test_queries_end_with_the_resource_but_the_recording_goes_on(ask, state, create_values):
+    task_id = ask({**create_values, "ResourceExpiredHour": 6}, action="CreateCloudRecording")["TaskId"]
+    state.clock.advance(6 * 3600)
+    for action in ("DescribeCloudRecording", "ModifyCloudRecording", "DeleteCloudRecording"):
+        assert code_of(ask({"SdkAppId": APP, "TaskId": task_id}, action=action)) == "ResourceNotFound"
+    assert state.recordings[task_id].is_running
+
+
+def test_another_application_of_the_account_does_not_see_the_recording(ask, create_values):
+    state = State(Settings(more_sdk_app_ids=(1400000009,)))
+    task_id = ask(create_values, of=state, action="CreateCloudRecording")["TaskId"]
+    assert code_of(ask({"SdkAppId": 1400000009, "TaskId": task_id}, of=state)) == "ResourceNotFound"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"empty_file_list": "x"},
+        {"list_without_hls": "x"},
+        {"time_scale": -1},
+        {"new_recordings": {"room_id": "1"}},
+    ],
+)
+def test_wrong_settings_are_refused(options):
+    with pytest.raises(ValueError, match=r"must be|room_id"):
+        State(Settings(**options))
