@@ -104,6 +104,7 @@ class AsyncSdkTransport:
         from tencentcloud.trtc.v20190722.trtc_client_async import TrtcClient
 
         settings = self._settings
+        _ca_file()  # before httpx reads the same variables and fails without saying so
         client = TrtcClient(None, settings.region, _profile(settings))
         client.http_client = _http_client(settings, proxy_for(settings.endpoint, settings.proxy))
         self._client = client

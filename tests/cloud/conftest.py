@@ -1,0 +1,135 @@
+"""An emulator for all tests of this folder, and one way to drive either client."""
+
+import asyncio
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from airflow_trtc.cloud import pacing
+from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.cloud.settings import from_connection
+from airflow_trtc.emulator import Emulator
+
+
+@pytest.fixture(autouse=True)
+def own_budgets(monkeypatch):
+    """Waits that were noted but not waited must not make a later test wait."""
+    monkeypatch.setattr(pacing, "_budgets", {})
+
+
+@pytest.fixture(scope="session")
+def running_emulator():
+    with Emulator(rate_limit=0) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(running_emulator):
+    running_emulator.reset()
+    return running_emulator
+
+
+@pytest.fixture
+def settings_for(emulator):
+    """Settings for the emulator, with other fields of the connection where the test wants them."""
+
+    def build(extra=None, **fields):
+        connection = json.loads(emulator.connection_json)
+        connection.pop("conn_type")
+        values = {**connection, **fields}
+        values["extra"] = {"requests_per_second": 1000, **connection["extra"], **(extra or {})}
+        return from_connection(**values)
+
+    return build
+
+
+@contextmanager
+def serving(answer):
+    """Serve ``answer(path, headers, body) -> (status, text)`` and yield the URL and what was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append((self.path, dict(self.headers), body))
+            status, text = answer(self.path, self.headers, body)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}/", asked
+    finally:
+        running.shutdown()
+        running.server_close()
+
+
+@pytest.fixture
+def server():
+    """``with server(answer) as (url, asked)``: a small HTTP server for what the emulator is not."""
+    return serving
+
+
+class SyncDriver:
+    """Calls through the synchronous client; waits are noted, not waited."""
+
+    def __init__(self, settings):
+        self.sleeps = []
+        self.client = TrtcClient(settings, sleep=self.sleeps.append)
+
+    def describe(self, *args, **options):
+        return self.client.describe_recording(*args, **options)
+
+    def call(self, action, params, **options):
+        return self.client.call(action, params, **options)
+
+    def close(self):
+        pass
+
+
+class AsyncDriver:
+    """The same through the asynchronous one, in an event loop of its own."""
+
+    def __init__(self, settings):
+        self.sleeps = []
+        self.loop = asyncio.new_event_loop()
+        self.client = AsyncTrtcClient(settings, sleep=self._sleep)
+
+    async def _sleep(self, seconds):
+        self.sleeps.append(seconds)
+
+    def describe(self, *args, **options):
+        return self.loop.run_until_complete(self.client.describe_recording(*args, **options))
+
+    def call(self, action, params, **options):
+        return self.loop.run_until_complete(self.client.call(action, params, **options))
+
+    def close(self):
+        self.loop.run_until_complete(self.client.aclose())
+        self.loop.close()
+
+
+@pytest.fixture(params=[SyncDriver, AsyncDriver], ids=["sync", "async"])
+def drive(request, settings_for):
+    """Make a driver of either client; ``drive(extra, **fields)`` as for ``settings_for``."""
+    drivers = []
+
+    def build(extra=None, **fields):
+        drivers.append(request.param(settings_for(extra, **fields)))
+        return drivers[-1]
+
+    yield build
+    for driver in drivers:
+        driver.close()

@@ -1,0 +1,359 @@
+"""Both clients with the real SDK over real HTTP: the same answers, errors and repetitions."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.emulator import (
+    DEFAULT_DENIED_SECRET_ID,
+    DEFAULT_DENIED_SECRET_KEY,
+    DEFAULT_FOREIGN_SDK_APP_ID,
+    Emulator,
+)
+from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
+
+STORAGE = {"Vendor": 0, "Region": "ap-guangzhou", "Bucket": "b-1", "AccessKey": "a", "SecretKey": "s"}
+CREATE = {
+    "SdkAppId": 1400000001,
+    "RoomId": "room",
+    "RoomIdType": 0,
+    "UserId": "robot",
+    "UserSig": "sig",
+    "RecordParams": {"RecordMode": 1},
+    "StorageParams": {"CloudStorage": STORAGE},
+}
+
+
+def requests_seen(emulator):
+    return [request["code"] for request in emulator.state(requests=True)["requests"]]
+
+
+def test_a_recording_is_described(emulator, drive):
+    recording_id = emulator.add_recording(files=3)
+    snapshot = drive().describe(recording_id)
+    assert (snapshot.recording_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
+    assert snapshot.request_id
+    assert {file.track_type for file in snapshot.files} <= {"audio", "video", "audio_video"}
+    assert all(file.begin_timestamp_ms for file in snapshot.files)
+
+
+def test_a_recording_that_is_gone_is_a_failure_and_asked_about_once(emulator, drive):
+    driver = drive()
+    with pytest.raises(TrtcFailedError) as caught:
+        driver.describe(emulator.new_recording_id())
+    assert caught.value.code == "ResourceNotFound"
+    assert caught.value.request_id
+    assert caught.value.message.isascii()
+    assert driver.sleeps == []
+
+
+def test_any_action_can_be_called(emulator, drive):
+    answer = drive().call("CreateCloudRecording", CREATE)
+    assert set(answer) == {"TaskId", "RequestId"}
+    assert emulator.truth(answer["TaskId"])["room_id"] == "room"
+
+
+def test_misspelt_parameters_are_not_sent(emulator, drive):
+    with pytest.raises(TrtcSetupError, match="TaskId"):
+        drive().call("DescribeCloudRecording", {"Taskid": "x"})
+    assert requests_seen(emulator) == []
+
+
+def test_without_an_application_nothing_is_sent(emulator, drive):
+    driver = drive({"sdk_app_id": ""})
+    with pytest.raises(TrtcSetupError, match="sdk_app_id"):
+        driver.describe("x")
+    assert requests_seen(emulator) == []
+    recording_id = emulator.add_recording()
+    assert driver.describe(recording_id, emulator.sdk_app_id).recording_id == recording_id
+
+
+@pytest.mark.parametrize(
+    "fields, code, word",
+    [
+        ({"login": "AKIDnobody"}, "AuthFailure.SecretIdNotFound", "SecretId"),
+        ({"password": "wrong"}, "AuthFailure.SignatureFailure", "SecretKey"),
+        (
+            {"login": DEFAULT_DENIED_SECRET_ID, "password": DEFAULT_DENIED_SECRET_KEY},
+            "AuthFailure.UnauthorizedOperation",
+            "Grant",
+        ),
+        (
+            {"extra": {"sdk_app_id": DEFAULT_FOREIGN_SDK_APP_ID}},
+            "UnauthorizedOperation.SdkAppId",
+            "sdk_app_id",
+        ),
+        ({"extra": {"region": "mars-1"}}, "UnsupportedRegion", "region"),
+    ],
+)
+def test_wrong_set_up_is_told_with_advice_and_not_repeated(emulator, drive, fields, code, word):
+    with pytest.raises(TrtcSetupError) as caught:
+        drive(**fields).describe("some-id")
+    assert caught.value.code == code
+    assert word in caught.value.advice
+    assert requests_seen(emulator) == [code]
+
+
+def test_session_token_is_sent(drive):
+    with Emulator(token="tok") as strict:
+        recording_id = strict.add_recording()
+        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).recording_id == recording_id
+        with pytest.raises(TrtcSetupError, match="AuthFailure"):
+            drive(host=strict.url).describe(recording_id)
+
+
+TROUBLE = [
+    ("http", {"status": 502}, "Client.Http502"),
+    ("html", {}, "Client.BrokenAnswer"),
+    ("empty", {}, "Client.BrokenAnswer"),
+    ("broken_json", {}, "Client.BrokenAnswer"),
+    ("truncated", {}, "Client.ConnectionLost"),
+    ("reset", {}, "Client.ConnectionLost"),
+    ("lost_answer", {}, "Client.ConnectionLost"),
+    ("error", {"code": "InternalError.CRInternalError"}, "InternalError.CRInternalError"),
+]
+
+
+@pytest.mark.parametrize("kind, options, code", TROUBLE)
+def test_trouble_is_transient_and_looks_alike_from_both_clients(emulator, drive, kind, options, code):
+    recording_id = emulator.add_recording()
+    emulator.fault(kind, **options)
+    with pytest.raises(TrtcTransientError) as caught:
+        drive().describe(recording_id, attempts=1)
+    assert (caught.value.code, caught.value.recording_id) == (code, recording_id)
+    assert not caught.value.outcome_unknown
+
+
+@pytest.mark.parametrize("kind, options, _", TROUBLE)
+def test_reading_is_repeated_until_it_succeeds(emulator, drive, kind, options, _):
+    recording_id = emulator.add_recording()
+    emulator.fault(kind, count=2, **options)
+    driver = drive()
+    assert driver.describe(recording_id).status == "InProgress"
+    assert emulator.faults() == []
+    assert len(requests_seen(emulator)) == 3
+    assert len([seconds for seconds in driver.sleeps if seconds >= 0.5]) == 2
+
+
+@pytest.mark.parametrize("kind, options, _", TROUBLE)
+def test_creating_is_never_repeated_after_an_unknown_outcome(emulator, drive, kind, options, _):
+    emulator.fault(kind, **options)
+    with pytest.raises(TrtcTransientError) as caught:
+        drive().call("CreateCloudRecording", CREATE)
+    assert caught.value.outcome_unknown
+    assert len(requests_seen(emulator)) == 1
+
+
+def test_a_throttled_create_starts_exactly_one_recording(emulator, drive):
+    emulator.fault("throttle", count=2)
+    answer = drive().call("CreateCloudRecording", CREATE)
+    assert answer["TaskId"]
+    assert requests_seen(emulator)[:2] == ["RequestLimitExceeded"] * 2
+    assert len(requests_seen(emulator)) == 3
+    assert len(emulator.state()["recordings"]) == 1
+
+
+def test_stopping_is_repeated_when_the_answer_is_lost(emulator, drive):
+    recording_id = emulator.add_recording()
+    emulator.fault("http", count=1)
+    drive().call("DeleteCloudRecording", {"SdkAppId": emulator.sdk_app_id, "TaskId": recording_id})
+    assert emulator.truth(recording_id)["end_reason"] == "deleted"
+
+
+def test_throttling_that_does_not_end_is_raised(emulator, drive):
+    emulator.fault("throttle")
+    with pytest.raises(TrtcThrottledError) as caught:
+        drive().describe("x", attempts=3)
+    assert caught.value.code == "RequestLimitExceeded"
+    assert requests_seen(emulator) == ["RequestLimitExceeded"] * 3
+
+
+def test_an_error_is_found_although_the_content_type_has_a_charset(emulator, drive):
+    emulator.fault("charset")
+    with pytest.raises(TrtcFailedError) as caught:
+        drive().describe(emulator.new_recording_id())
+    assert caught.value.code == "ResourceNotFound"
+
+
+def test_an_answer_without_a_content_type_is_read(emulator, drive):
+    recording_id = emulator.add_recording()
+    emulator.fault("no_content_type")
+    assert drive().describe(recording_id, attempts=1).status == "InProgress"
+
+
+def test_an_answer_about_another_recording_is_asked_for_again(emulator, drive):
+    recording_id = emulator.add_recording()
+    emulator.script(recording_id, [{"task_id": "other", "reads": 2}])
+    driver = drive()
+    with pytest.raises(TrtcTransientError) as caught:
+        driver.describe(recording_id, attempts=1)
+    assert caught.value.code == "Client.OtherRecording"
+    assert driver.describe(recording_id, attempts=2).status == "InProgress"
+
+
+def test_a_slow_answer_is_a_timeout(emulator, drive):
+    emulator.fault("slow", delay_seconds=1)
+    with pytest.raises(TrtcTransientError) as caught:
+        drive({"timeout_seconds": 0.05}).describe("x", attempts=1)
+    assert caught.value.code == "Client.Timeout"
+
+
+def test_nobody_listening_is_unreachable_and_even_creating_is_repeated(drive):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        driver = drive(host=f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(TrtcTransientError, match="cannot be reached") as caught:
+            driver.call("CreateCloudRecording", CREATE, attempts=3)
+    assert (caught.value.code, caught.value.outcome_unknown) == ("Client.Unreachable", False)
+    assert len([seconds for seconds in driver.sleeps if seconds >= 0.5]) == 2
+
+
+def test_a_name_that_does_not_exist_is_told(drive):
+    with pytest.raises(TrtcTransientError, match="cannot be resolved") as caught:
+        drive(host="http://no-such-host.invalid", extra={"timeout_seconds": 2}).describe("x", attempts=1)
+    assert caught.value.code == "Client.Unreachable"
+
+
+def test_plain_http_where_tls_is_expected_is_trouble_of_the_network(emulator, drive):
+    with pytest.raises(TrtcTransientError) as caught:
+        drive(host=emulator.url.replace("http:", "https:")).describe("x", attempts=1)
+    assert caught.value.code in ("Client.Unreachable", "Client.ConnectionLost")
+
+
+def test_proxy_variables_do_not_catch_calls_to_this_machine(emulator, drive, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    recording_id = emulator.add_recording()
+    assert drive().describe(recording_id, attempts=1).status == "InProgress"
+
+
+def test_a_configured_proxy_is_used(drive, server):
+    answer = {"Response": {"Status": "Idle", "RequestId": "by-proxy"}}
+    with server(lambda *_: (200, json.dumps(answer))) as (proxy, asked):
+        driver = drive({"proxy": proxy}, host="http://no-such-host.invalid")
+        assert driver.describe("x", attempts=1).request_id == "by-proxy"
+    assert asked[0][0].startswith("http://no-such-host.invalid/")
+
+
+def test_a_redirect_is_not_followed(drive, server):
+    with server(lambda *_: (302, "")) as (url, asked), pytest.raises(TrtcSetupError) as caught:
+        drive(host=url).describe("x")
+    assert caught.value.code == "Client.Http302"
+    assert len(asked) == 1
+
+
+def test_a_dead_proxy_is_told_without_its_password(drive):
+    driver = drive({"proxy": "http://u:hidden@127.0.0.1:9"}, host="http://no-such-host.invalid")
+    with pytest.raises(TrtcTransientError) as caught:
+        driver.describe("x", attempts=1)
+    assert caught.value.code in ("Client.Proxy", "Client.Unreachable")
+    assert "hidden" not in str(caught.value)
+
+
+def test_netrc_does_not_replace_the_signature(emulator, drive, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert drive().describe(emulator.add_recording(), attempts=1).status == "InProgress"
+
+
+def test_certificate_list_that_does_not_exist_is_told(drive, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(TrtcSetupError, match="SSL_CERT_FILE"):
+        drive().describe("x")
+
+
+def test_threads_share_a_client(emulator, settings_for):
+    client = TrtcClient(settings_for(), sleep=lambda _: None)
+    ids = [emulator.add_recording() for _ in range(10)]
+    with ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(lambda n: client.describe_recording(ids[n % 10]), range(60)))
+    assert [snapshot.recording_id for snapshot in found] == [ids[n % 10] for n in range(60)]
+
+
+def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_for):
+    ids = [emulator.add_recording() for _ in range(10)]
+
+    async def main():
+        stalls, last = [], time.monotonic()
+
+        async def heartbeat():
+            nonlocal last
+            while True:
+                await asyncio.sleep(0.005)
+                now = time.monotonic()
+                stalls.append(now - last)
+                last = now
+
+        beating = asyncio.create_task(heartbeat())
+        async with AsyncTrtcClient(settings_for()) as client:
+            found = await asyncio.gather(*(client.describe_recording(one) for one in ids * 3))
+        beating.cancel()
+        return found, max(stalls)
+
+    found, longest_stall = asyncio.run(main())
+    assert [snapshot.recording_id for snapshot in found] == ids * 3
+    assert longest_stall < 0.3
+
+
+def test_keys_are_fetched_off_the_event_loop(emulator, settings_for, monkeypatch):
+    threads = []
+
+    def fetch(identity):
+        threads.append(threading.current_thread())
+        from airflow_trtc.cloud.credentials import Keys
+
+        return Keys(emulator.secret_id, emulator.secret_key)
+
+    monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
+    recording_id = emulator.add_recording()
+
+    async def main():
+        async with AsyncTrtcClient(settings_for()) as client:
+            await asyncio.gather(*(client.describe_recording(recording_id) for _ in range(5)))
+
+    asyncio.run(main())
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+def test_requests_are_spread_by_the_budget(emulator, drive):
+    driver = drive({"requests_per_second": 2})
+    recording_id = emulator.add_recording()
+    for _ in range(3):
+        driver.describe(recording_id)
+    assert driver.sleeps == pytest.approx([0.5, 1.0], abs=0.3)
+
+
+def test_a_closed_client_opens_again(emulator, settings_for):
+    recording_id = emulator.add_recording()
+
+    async def main():
+        client = AsyncTrtcClient(settings_for())
+        await client.describe_recording(recording_id)
+        await client.aclose()
+        await client.describe_recording(recording_id)
+        await client.aclose()
+
+    asyncio.run(main())
+
+
+def test_the_vendor_sees_who_calls_in_english(emulator, drive, monkeypatch):
+    seen = []
+    from tencentcloud.common.profile import client_profile
+
+    real = client_profile.ClientProfile
+    monkeypatch.setattr(
+        client_profile, "ClientProfile", lambda **options: seen.append(options) or real(**options)
+    )
+    drive().describe(emulator.add_recording())
+    assert seen[0]["language"] == "en-US"
+    assert seen[0]["request_client"].startswith("airflow-trtc-")

@@ -1,0 +1,259 @@
+"""Whatever a call raises becomes one of our errors: a row for every kind of trouble."""
+
+import asyncio
+import json
+import pickle
+import socket
+import ssl
+
+import httpx
+import pytest
+import requests
+import urllib3.exceptions
+from hypothesis import given
+from hypothesis import strategies as st
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+
+from airflow_trtc.cloud.failures import ADVICE, BadStatus, classify, failure, translated, unwrap
+from airflow_trtc.errors import (
+    TrtcError,
+    TrtcFailedError,
+    TrtcSetupError,
+    TrtcThrottledError,
+    TrtcTransientError,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["Response", "Error", "Code"]), inner),
+    max_leaves=8,
+)
+
+CODES = {
+    TrtcThrottledError: """RequestLimitExceeded RequestLimitExceeded.IPLimitExceeded
+        RequestLimitExceeded.UinLimitExceeded RequestLimitExceeded.GlobalRegionUinLimitExceeded
+        OperationDenied.FreqOverLimit""",
+    TrtcTransientError: """InternalError InternalError.CRInternalError InternalError.DBError
+        InternalError.HttpParaseFalied ServiceUnavailable ResourceUnavailable""",
+    TrtcSetupError: """AuthFailure AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId
+        AuthFailure.MFAFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureExpire
+        AuthFailure.SignatureFailure AuthFailure.TokenFailure AuthFailure.UnauthorizedOperation
+        AuthFailure.UnRealNameAuthenticated AuthFailure.UnsupportedOperation UnauthorizedOperation
+        UnauthorizedOperation.SdkAppId InvalidParameter InvalidParameter.OutOfRange InvalidParameter.SdkAppId
+        InvalidParameterValue InvalidParameterValue.RoomId MissingParameter MissingParameter.TaskId
+        UnknownParameter InvalidRequest RequestSizeLimitExceeded UnsupportedOperation UnsupportedRegion
+        UnsupportedProtocol InvalidAction ActionOffline NoSuchVersion NoSuchProduct IpInBlacklist
+        IpNotInWhitelist FailedOperation.SdkAppIdNotUnderAppId FailedOperation.SdkAppIdNotExist
+        FailedOperation.NotAbility FailedOperation.CRUnsupportMethod""",
+    TrtcFailedError: """ResourceNotFound FailedOperation FailedOperation.RestrictedConcurrency
+        FailedOperation.TaskNotExist FailedOperation.TaskFinished FailedOperation.TaskExist LimitExceeded
+        LimitExceeded.ConcurrencyLimit ResourceInsufficient ResourceInsufficient.RequestRejection
+        ResourceInUse ResponseSizeLimitExceeded OperationDenied
+        NewCodeOfTomorrow InternalErrorOfAnotherKind""",
+}
+
+
+@pytest.mark.parametrize(
+    "kind, code", [(kind, code) for kind, codes in CODES.items() for code in codes.split()]
+)
+def test_every_known_code_and_an_unknown_one_has_its_class(kind, code):
+    error = TencentCloudSDKException(code, "some words", "req-1")
+    found = classify(error, action="DescribeCloudRecording", recording_id="rec")
+    assert type(found) is kind
+    assert (found.code, found.message, found.request_id) == (code, "some words", "req-1")
+    assert (found.action, found.recording_id) == ("DescribeCloudRecording", "rec")
+
+
+@pytest.mark.parametrize(
+    "code", ["AuthFailure.SignatureExpire", "AuthFailure.SecretIdNotFound", "UnsupportedRegion"]
+)
+def test_set_up_errors_say_what_to_do_next(code):
+    found = failure(code, "x")
+    assert found.advice == ADVICE[code]
+    assert found.advice in str(found)
+    assert pickle.loads(pickle.dumps(found)).advice == found.advice
+
+
+def test_a_wrong_clock_is_called_a_clock():
+    assert "clock" in str(failure("AuthFailure.SignatureExpire", "x"))
+
+
+def test_advice_for_a_family_serves_its_members():
+    assert failure("UnsupportedRegion.Later", "x").advice == ADVICE["UnsupportedRegion"]
+    assert failure("ResourceNotFound", "x").advice == ""
+
+
+def caused(outer, *inner):
+    """Raise the errors within each other, innermost first, as network libraries do."""
+    try:
+        if inner:
+            raise caused(*inner)
+        raise outer
+    except BaseException as error:
+        if error is outer:
+            return outer
+        try:
+            raise outer
+        except BaseException as chained:
+            return chained
+
+
+def sdk(code, *inner, message="native text"):
+    return caused(TencentCloudSDKException(code, message), *inner)
+
+
+POOL = urllib3.HTTPConnectionPool("h")
+REFUSED = urllib3.exceptions.MaxRetryError(POOL, "/", urllib3.exceptions.NewConnectionError(POOL, "x"))
+UNRESOLVED = urllib3.exceptions.MaxRetryError(
+    POOL, "/", urllib3.exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "no name"))
+)
+CERTIFICATE = requests.exceptions.SSLError(
+    urllib3.exceptions.MaxRetryError(
+        POOL, "/", urllib3.exceptions.SSLError(ssl.SSLCertVerificationError(1, "bad"))
+    )
+)
+NETWORK = [
+    # the synchronous client: everything while sending is ClientNetworkError, later trouble escapes as it is
+    (sdk("ClientNetworkError", requests.ConnectionError(REFUSED)), "Client.Unreachable", False),
+    (sdk("ClientNetworkError", requests.ConnectionError(UNRESOLVED)), "Client.Unreachable", False),
+    (sdk("ClientNetworkError", requests.ConnectTimeout("x")), "Client.Unreachable", False),
+    (sdk("ClientNetworkError", requests.ReadTimeout("x")), "Client.Timeout", True),
+    (sdk("ClientNetworkError", requests.exceptions.ProxyError("x")), "Client.Proxy", False),
+    (sdk("ClientNetworkError", requests.ConnectionError("aborted")), "Client.ConnectionLost", True),
+    (sdk("ClientNetworkError", requests.exceptions.SSLError("odd")), "Client.ConnectionLost", True),
+    (sdk("ClientNetworkError"), "Client.ConnectionLost", True),
+    (requests.exceptions.ChunkedEncodingError("cut"), "Client.ConnectionLost", True),
+    (requests.ConnectionError(urllib3.exceptions.ReadTimeoutError(POOL, "/", "x")), "Client.Timeout", True),
+    (sdk("ServerNetworkError", message=b"<html>\xff"), "ServerNetworkError", True),
+    (sdk("ConnectionError"), "ConnectionError", True),
+    (sdk("ChunkedEncodingError"), "ChunkedEncodingError", True),
+    (sdk("JSONDecodeError"), "JSONDecodeError", True),
+    (sdk("KeyError"), "KeyError", True),
+    (sdk("AttributeError"), "AttributeError", True),
+    # the asynchronous client wraps nothing
+    (httpx.ConnectError("x"), "Client.Unreachable", False),
+    (caused(httpx.ConnectError("x"), socket.gaierror(-2, "no name")), "Client.Unreachable", False),
+    (httpx.ConnectTimeout(""), "Client.Unreachable", False),
+    (httpx.PoolTimeout(""), "Client.Unreachable", False),
+    (httpx.ProxyError("x"), "Client.Proxy", False),
+    (httpx.ReadTimeout(""), "Client.Timeout", True),
+    (httpx.WriteTimeout(""), "Client.Timeout", True),
+    (asyncio.TimeoutError(), "Client.Timeout", True),
+    (httpx.ReadError(""), "Client.ConnectionLost", True),
+    (httpx.RemoteProtocolError("x"), "Client.ConnectionLost", True),
+    (json.JSONDecodeError("x", "{", 0), "Client.BrokenAnswer", True),
+    (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), "Client.BrokenAnswer", True),
+    (KeyError("Content-Type"), "Client.BrokenAnswer", True),
+    (TypeError("x"), "Client.BrokenAnswer", True),
+    (ConnectionResetError(104, "x"), "Client.ConnectionLost", True),
+    # our own look at answers
+    (BadStatus(502), "Client.Http502", True),
+    (BadStatus(408), "Client.Http408", True),
+    (sdk("ClientNetworkError", BadStatus(504)), "Client.Http504", True),
+]
+
+
+@pytest.mark.parametrize(
+    "error, code, unknown", NETWORK, ids=[f"{code}-{type(e).__name__}-{e!s:.30}" for e, code, _ in NETWORK]
+)
+def test_trouble_on_the_way_is_transient_and_tells_whether_the_call_may_have_been_carried_out(
+    error, code, unknown
+):
+    created = classify(error, action="CreateCloudRecording", endpoint="https://host")
+    read = classify(error, action="DescribeCloudRecording", endpoint="https://host")
+    assert type(created) is type(read) is TrtcTransientError
+    assert created.code == read.code == code
+    assert (created.outcome_unknown, read.outcome_unknown) == (unknown, False)
+    assert "native" not in str(created)
+
+
+def test_an_unknown_outcome_follows_from_internal_errors_of_the_service_too():
+    assert failure("InternalError.CRInternalError", "x", action="CreateCloudRecording").outcome_unknown
+    assert not failure("InternalError.CRInternalError", "x", action="DescribeCloudRecording").outcome_unknown
+
+
+@pytest.mark.parametrize(
+    "error, kind, code",
+    [
+        (sdk("ClientNetworkError", CERTIFICATE), TrtcSetupError, "Client.Certificate"),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "x")),
+            TrtcSetupError,
+            "Client.Certificate",
+        ),
+        (BadStatus(429), TrtcThrottledError, "Client.Http429"),
+        (BadStatus(407), TrtcSetupError, "Client.Http407"),
+        (BadStatus(403), TrtcSetupError, "Client.Http403"),
+        (BadStatus(302), TrtcSetupError, "Client.Http302"),
+        (sdk("InvalidCredential"), TrtcSetupError, "InvalidCredential"),
+        (sdk("ClientError"), TrtcSetupError, "ClientError"),
+        (sdk("ClientError.MetadataError"), TrtcSetupError, "ClientError.MetadataError"),
+        (TencentCloudSDKException(None, None), TrtcFailedError, "Client.NoCode"),
+        (RuntimeError("secret text"), TrtcFailedError, "Client.Unexpected"),
+    ],
+)
+def test_what_no_repetition_helps_against(error, kind, code):
+    found = classify(error, action="DescribeCloudRecording", endpoint="https://host")
+    assert (type(found), found.code) == (kind, code)
+    assert "secret text" not in str(found)
+
+
+def test_our_own_error_stays_itself():
+    error = TrtcFailedError("x")
+    assert classify(error, action="DescribeCloudRecording") is error
+
+
+def test_an_error_that_the_caller_was_handling_says_nothing_about_the_call():
+    """Else a read timeout inside ``except ConnectionRefusedError`` would look as if nothing had been sent."""
+    caught = None
+    try:
+        raise ConnectionRefusedError("of somebody else")
+    except ConnectionRefusedError:
+        try:
+            with translated("CreateCloudRecording", None, "https://host"):
+                raise httpx.ReadTimeout("")
+        except TrtcTransientError as error:
+            caught = error
+    assert (caught.code, caught.outcome_unknown) == ("Client.Timeout", True)
+
+
+def test_network_messages_name_the_endpoint_and_no_proxy_password():
+    error = sdk(
+        "ClientNetworkError",
+        requests.exceptions.ProxyError("http://u:hidden@proxy"),
+        message="u:hidden@proxy",
+    )
+    found = classify(error, action="DescribeCloudRecording", endpoint="https://host:1")
+    assert "https://host:1" in found.message
+    assert "hidden" not in str(found)
+
+
+@given(JSON)
+def test_any_answer_is_unwrapped_or_refused(answer):
+    try:
+        found = unwrap(answer, action="CreateCloudRecording")
+    except TrtcError as error:
+        found = error
+    if isinstance(found, TrtcError):
+        assert found.code
+        assert isinstance(found.message, str)
+    else:
+        assert answer["Response"] is found
+        assert found.get("Error") is None
+
+
+def test_an_error_in_the_answer_is_raised_even_without_a_request_id():
+    answer = {"Response": {"Error": {"Code": "ResourceNotFound", "Message": "gone"}}}
+    with pytest.raises(TrtcFailedError, match="gone") as caught:
+        unwrap(answer, action="DescribeCloudRecording", recording_id="rec")
+    assert (caught.value.code, caught.value.request_id, caught.value.recording_id) == (
+        "ResourceNotFound",
+        None,
+        "rec",
+    )
+
+
+def test_long_and_odd_messages_become_one_short_line():
+    assert failure("X", b"a\n\xff b").message == "a \ufffd b"
+    assert failure("X", {"a": 1}).message == '{"a": 1}'
+    assert len(failure("X", "x" * 9999).message) == 500

@@ -1,0 +1,88 @@
+"""What may be sent twice, and how long it waits in between."""
+
+import asyncio
+
+import pytest
+
+from airflow_trtc.cloud.retries import MAX_TOTAL_WAIT_SECONDS, aretrying, may_repeat, retrying
+from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
+
+THROTTLED = TrtcThrottledError("slow down")
+NOT_SENT = TrtcTransientError("refused")
+UNKNOWN = TrtcTransientError("no answer", outcome_unknown=True)
+
+
+@pytest.mark.parametrize(
+    "action, error, repeated",
+    [
+        ("DescribeCloudRecording", THROTTLED, True),
+        ("DescribeCloudRecording", NOT_SENT, True),
+        ("DescribeCloudRecording", UNKNOWN, True),
+        ("GetRecognizeVocabV3", UNKNOWN, True),
+        ("DeleteCloudRecording", UNKNOWN, True),
+        ("StopWebRecord", UNKNOWN, True),
+        ("ModifyCloudRecording", UNKNOWN, True),
+        ("CreateCloudRecording", THROTTLED, True),
+        ("CreateCloudRecording", NOT_SENT, True),
+        ("CreateCloudRecording", UNKNOWN, False),
+        ("StartWebRecord", UNKNOWN, False),
+        ("UpdatePublishCdnStream", UNKNOWN, False),
+        ("TextToSpeech", UNKNOWN, False),
+        ("DescribeCloudRecording", TrtcSetupError("key"), False),
+        ("DescribeCloudRecording", TrtcFailedError("gone"), False),
+        ("DescribeCloudRecording", ValueError("bug"), False),
+    ],
+)
+def test_only_what_is_harmless_is_repeated(action, error, repeated):
+    assert may_repeat(action, error) is repeated
+
+
+def attempts_of(action, errors, attempts, *, is_async, sleeps=None):
+    """Run a call that raises these errors one by one and then succeeds; return sleeps and outcome."""
+    sleeps = [] if sleeps is None else sleeps
+    left = list(errors)
+
+    def once():
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    async def aonce():
+        return once()
+
+    async def asleep(seconds):
+        sleeps.append(seconds)
+
+    if is_async:
+        outcome = asyncio.run(aretrying(action, attempts, asleep)(aonce))
+    else:
+        outcome = retrying(action, attempts, sleeps.append)(once)
+    return sleeps, outcome
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+class TestBothWays:
+    def test_waits_grow_and_differ(self, is_async):
+        sleeps, outcome = attempts_of("DescribeX", [UNKNOWN] * 3, 4, is_async=is_async)
+        assert outcome == "done"
+        assert 0.5 <= sleeps[0] <= 1.0 <= sleeps[1] <= 2.0 <= sleeps[2] <= 4.0
+
+    def test_a_throttled_call_waits_for_another_second(self, is_async):
+        sleeps, _ = attempts_of("DescribeX", [THROTTLED], 2, is_async=is_async)
+        assert 1.5 <= sleeps[0] <= 2.0
+
+    def test_the_last_error_is_raised_itself(self, is_async):
+        last = TrtcThrottledError("still")
+        with pytest.raises(TrtcThrottledError) as caught:
+            attempts_of("DescribeX", [THROTTLED, last], 2, is_async=is_async)
+        assert caught.value is last
+
+    def test_one_attempt_never_sleeps(self, is_async):
+        with pytest.raises(TrtcTransientError):
+            attempts_of("DescribeX", [UNKNOWN], 1, is_async=is_async)
+
+    def test_all_waits_together_are_bounded(self, is_async):
+        sleeps, errors = [], [UNKNOWN] * 1000
+        with pytest.raises(TrtcTransientError):
+            attempts_of("DescribeX", errors, 1000, is_async=is_async, sleeps=sleeps)
+        assert MAX_TOTAL_WAIT_SECONDS / 2 < sum(sleeps) <= MAX_TOTAL_WAIT_SECONDS

@@ -1,0 +1,246 @@
+"""The hook: from an Airflow connection, read from the environment, to the service."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_trtc.emulator import (
+    DEFAULT_DENIED_SECRET_ID,
+    DEFAULT_DENIED_SECRET_KEY,
+    DEFAULT_FOREIGN_SDK_APP_ID,
+    Emulator,
+)
+from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with Emulator(rate_limit=0) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(emulator, monkeypatch):
+    """Put a connection to the emulator into the environment, changed as the test wants."""
+
+    def put(conn_id="trtc_default", *, text=None, **changes):
+        emulator.reset()
+        connection = {**emulator.connection, **changes}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text or json.dumps(connection))
+
+    return put
+
+
+def test_a_recording_is_described_through_a_json_connection(emulator, connect):
+    connect()
+    recording_id = emulator.add_recording(files=2)
+    snapshot = TrtcHook().describe_recording(recording_id)
+    assert (snapshot.recording_id, len(snapshot.files)) == (recording_id, 2)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "trtc://{id}:{key}@127.0.0.1:{port}/http?sdk_app_id={app}&region=ap-beijing&timeout_seconds=3",
+        "trtc://http://{id}:{key}@127.0.0.1:{port}/?sdk_app_id={app}&region=ap-beijing&timeout_seconds=3",
+        "trtc://{id}:{key}@http%3A%2F%2F127.0.0.1:{port}/?sdk_app_id={app}&region=ap-beijing&timeout_seconds=3",
+    ],
+)
+def test_a_recording_is_described_through_a_uri_connection(emulator, connect, form):
+    values = {
+        "id": emulator.secret_id,
+        "key": emulator.secret_key,
+        "port": emulator.port,
+        "app": emulator.sdk_app_id,
+    }
+    connect(text=form.format(**values))
+    hook = TrtcHook()
+    assert hook.describe_recording(emulator.add_recording()).status == "InProgress"
+    assert (hook.settings.region, hook.settings.timeout_seconds) == ("ap-beijing", 3.0)
+
+
+def test_the_connection_survives_being_stored_as_a_uri(emulator):
+    """Airflow keeps connections as URIs in its cache and in some secret stores."""
+    stored = Connection.from_json(emulator.connection_json, conn_id="c").get_uri()
+    assert Connection.from_uri(stored, conn_id="c").host == emulator.url
+
+
+def test_coroutines_share_a_client_and_close_it(emulator, connect):
+    connect()
+    ids = [emulator.add_recording() for _ in range(3)]
+
+    async def main():
+        async with TrtcHook() as one, TrtcHook() as two:
+            assert await one.aget_conn() is await two.aget_conn()
+            found = await asyncio.gather(*(hook.adescribe_recording(i) for hook in (one, two) for i in ids))
+            answer = await one.acall("DescribeCloudRecording", {"TaskId": ids[0]})
+        return found, answer
+
+    found, answer = asyncio.run(main())
+    assert [snapshot.recording_id for snapshot in found] == ids * 2
+    assert answer["TaskId"] == ids[0]
+
+
+def test_one_hook_serves_several_event_loops(emulator, connect):
+    connect()
+    recording_id = emulator.add_recording()
+    hook = TrtcHook()
+    for _ in range(2):
+        assert asyncio.run(hook.adescribe_recording(recording_id)).status == "InProgress"
+
+
+def test_calls_get_the_application_of_the_connection(emulator, connect):
+    connect()
+    recording_id = emulator.add_recording()
+    assert TrtcHook().call("DescribeCloudRecording", {"TaskId": recording_id})["Status"] == "InProgress"
+
+
+def test_an_ended_recording_is_a_failure_with_its_code(emulator, connect):
+    connect()
+    with pytest.raises(TrtcFailedError) as caught:
+        TrtcHook().describe_recording(emulator.new_recording_id())
+    assert caught.value.code == "ResourceNotFound"
+
+
+def test_attempts_are_the_callers_choice(emulator, connect):
+    connect()
+    emulator.fault("http", count=1)
+    with pytest.raises(TrtcTransientError):
+        TrtcHook().describe_recording("x", attempts=1)
+
+
+def test_arguments_come_before_the_connection(connect):
+    connect(extra={"region": "ap-beijing", "sdk_app_id": 1})
+    settings = TrtcHook().settings
+    assert (settings.region, settings.sdk_app_id) == ("ap-beijing", 1)
+    hook = TrtcHook(region="ap-mumbai", sdk_app_id="2")
+    assert (hook.settings.region, hook.settings.sdk_app_id) == ("ap-mumbai", 2)
+    assert asyncio.run(TrtcHook(region="ap-mumbai", sdk_app_id=2).asettings()) == hook.settings
+
+
+@pytest.mark.parametrize("extra", [None, "", {}])
+def test_a_missing_application_names_connection_and_field(connect, extra):
+    connect("other", extra=extra)
+    with pytest.raises(TrtcSetupError, match="'other'.*sdk_app_id"):  # noqa: RUF043
+        TrtcHook("other").describe_recording("x")
+    with pytest.raises(TrtcSetupError, match="'other'.*sdk_app_id"):  # noqa: RUF043
+        asyncio.run(TrtcHook("other").adescribe_recording("x"))
+
+
+def test_a_missing_connection_is_named():
+    with pytest.raises(TrtcSetupError, match="no connection 'nowhere'"):
+        TrtcHook("nowhere").get_conn()
+    with pytest.raises(TrtcSetupError, match="no connection 'nowhere'"):
+        asyncio.run(TrtcHook("nowhere").asettings())
+
+
+@pytest.mark.parametrize(
+    "extra, word", [("{broken", "JSON"), ("[1]", "JSON object"), ({"region": {}}, "region")]
+)
+def test_a_wrong_field_names_the_connection(connect, extra, word):
+    connect(extra=extra)
+    with pytest.raises(TrtcSetupError, match=f"'trtc_default': .*{word}"):
+        _ = TrtcHook().settings
+
+
+def test_a_misspelt_field_is_warned_about(connect, monkeypatch):
+    connect(extra={"regoin": "ap-beijing"})
+    warnings = []
+    hook = TrtcHook()
+    monkeypatch.setattr(hook.log, "warning", lambda text, *values: warnings.append(text % values))
+    _ = hook.settings
+    assert len(warnings) == 1
+    assert "did you mean region?" in warnings[0]
+
+
+def test_constructing_reads_nothing():
+    assert TrtcHook("nowhere").trtc_conn_id == "nowhere"
+
+
+class TestConnection:
+    def test_a_good_connection(self, connect, emulator):
+        connect()
+        works, message = TrtcHook().test_connection()
+        assert works
+        assert str(emulator.sdk_app_id) in message
+        assert emulator.state()["counters"] == {"DescribeCloudRecording": {"ResourceNotFound": 1}}
+
+    def test_airflow_can_run_it(self, emulator, monkeypatch):
+        """As the API server and workers do, with a connection that is stored nowhere yet."""
+        monkeypatch.setattr(Connection, "get_hook", lambda self, **_: TrtcHook(self.conn_id))
+        connection = Connection.from_json(emulator.connection_json, conn_id="not_saved")
+        assert connection.test_connection()[0]
+
+    def test_without_an_application_it_says_what_was_not_checked(self, connect):
+        connect(extra={})
+        works, message = TrtcHook().test_connection()
+        assert works
+        assert "not checked" in message
+        assert "sdk_app_id" in message
+
+    @pytest.mark.parametrize(
+        "changes, words",
+        [
+            ({"login": "AKIDnobody"}, ["does not know this SecretId", "login"]),
+            ({"password": "wrong-key"}, ["SecretKey is wrong", "password"]),
+            (
+                {"login": DEFAULT_DENIED_SECRET_ID, "password": DEFAULT_DENIED_SECRET_KEY},
+                ["may not look at recordings", "CAM"],
+            ),
+            (
+                {"extra": {"sdk_app_id": DEFAULT_FOREIGN_SDK_APP_ID}},
+                ["not for this application", "sdk_app_id"],
+            ),
+            ({"extra": {"sdk_app_id": 1400000001, "region": "mars-1"}}, ["region is wrong", "ap-guangzhou"]),
+            ({"host": "http://127.0.0.1:9"}, ["no way to the service", "firewall"]),
+            ({"host": "http://no-such-host.invalid"}, ["no way to the service", "resolved"]),
+            ({"host": "ftp://x"}, ["API endpoint", "'trtc_default'"]),
+            ({"login": ""}, ["SecretId", "login"]),
+            ({"login": "AKIDnobody", "extra": {}}, ["does not know this SecretId"]),
+        ],
+    )
+    def test_trouble_is_told_apart(self, connect, changes, words):
+        connect(**changes)
+        works, message = TrtcHook().test_connection()
+        assert not works
+        assert [word for word in words if word not in message] == []
+        assert "wrong-key" not in message
+
+    def test_a_wrong_clock(self, monkeypatch):
+        with Emulator(clock_skew_seconds=3600) as late:
+            monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", late.connection_json)
+            works, message = TrtcHook().test_connection()
+        assert not works
+        assert "clock of this machine is wrong" in message
+
+    def test_no_connection_at_all(self):
+        works, message = TrtcHook("nowhere").test_connection()
+        assert not works
+        assert "nowhere" in message
+
+    def test_trouble_of_the_service_is_not_repeated(self, connect, emulator):
+        connect()
+        emulator.fault("http", status=503)
+        works, message = TrtcHook().test_connection()
+        assert not works
+        assert "503" in message
+        assert sum(sum(codes.values()) for codes in emulator.state()["counters"].values()) == 1
+
+
+def test_importing_the_hook_loads_no_sdk_and_no_http_library():
+    """A Dag file pays for what it imports: only Airflow's own imports may load such modules."""
+    program = (
+        "import sys\n"
+        "from airflow.sdk import BaseHook\n"
+        "before = set(sys.modules)\n"
+        "import airflow_trtc.hooks\n"
+        "print([m for m in set(sys.modules) - before"
+        " if m.split('.')[0] in ('tencentcloud', 'httpx', 'requests', 'fastapi', 'starlette', 'tenacity')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
