@@ -27,7 +27,16 @@ METADATA_TIMEOUT_SECONDS = 3.0
 STS_HOST = "sts.tencentcloudapi.com"
 DEFAULT_ROLE_DURATION_SECONDS = 7200
 PROFILE_FILES = ("~/.tencentcloud/credentials", "/etc/tencentcloud/credentials")
-KINDS = ("static", "environment", "profile", "cvm_role", "assume_role", "oidc")
+_ROLE_FIELDS = {"role_arn", "role_session_name", "role_duration_seconds", "sts_endpoint"}
+FIELDS_OF_KIND: dict[str, set[str]] = {
+    "static": {"token"},
+    "environment": set(),
+    "profile": {"profile_name", "profile_file"},
+    "cvm_role": {"role_name"},
+    "assume_role": {"token", *_ROLE_FIELDS},
+    "oidc": {"oidc_provider_id", "oidc_token_file", *_ROLE_FIELDS},
+}
+KINDS = tuple(FIELDS_OF_KIND)
 
 REFRESH_AHEAD_SECONDS = 600.0
 UNUSABLE_AHEAD_SECONDS = 30.0
@@ -135,6 +144,11 @@ def identity_from(text: Callable[[str], str | None], *, login: str | None, passw
         raise TrtcSetupError(f"The extra field credential_kind is {kind!r}; known are {', '.join(KINDS)}.")
     if login and kind not in ("static", "assume_role"):
         raise TrtcSetupError(f"credential_kind is {kind!r}, but there is a SecretId (login) too; remove one.")
+    for name in sorted(set().union(*FIELDS_OF_KIND.values()) - FIELDS_OF_KIND[kind]):
+        if text(name):
+            raise TrtcSetupError(
+                f"The extra field {name} means nothing with credential_kind {kind!r}; change one of the two."
+            )
     return _identity(kind, text, login, password)
 
 

@@ -17,6 +17,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -93,7 +94,7 @@ class AsyncSdkTransport:
 
     async def send(self, action: str, params: dict[str, Any], keys: Keys) -> Any:
         """Send one request over a connection that is kept open."""
-        # The SDK reads the credential before its first await, so no other request gets in between.
+        # Another request may put its keys there first; those are from the same source and as good.
         self._client.credential = _credential(keys)
         sending = self._client.call_and_deserialize(action, params)
         # The SDK's timeout begins anew with every piece of data; this one does not.
@@ -154,7 +155,10 @@ def proxy_for(
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, which no proxy can reach for us."""
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _profile(settings: TrtcSettings) -> Any:
@@ -189,10 +193,10 @@ def _credential(keys: Keys) -> Any:
 
 def _ca_file() -> str | None:
     """The usual variables for a company's own certificate authority; None uses certifi's list."""
-    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+    for name, is_usable in (("SSL_CERT_FILE", os.path.isfile), ("REQUESTS_CA_BUNDLE", os.path.exists)):
         if path := os.environ.get(name):
-            if not os.path.isfile(path):
-                raise TrtcSetupError(f"The environment variable {name} names {path}, which is no file.")
+            if not is_usable(path):
+                raise TrtcSetupError(f"The environment variable {name} names {path}, which does not exist.")
             return path
     return None
 
@@ -223,7 +227,9 @@ def _http_client(settings: TrtcSettings, proxy: str | None) -> Any:
     limits = httpx.Limits(
         max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEEP_ALIVE_SECONDS
     )
-    context = ssl.create_default_context(cafile=_ca_file() or certifi.where())
+    trusted = _ca_file() or certifi.where()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(**({"capath" if os.path.isdir(trusted) else "cafile": trusted}))
     transport = httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy, trust_env=False)
     return httpx.AsyncClient(
         transport=transport,

@@ -102,6 +102,7 @@ def from_connection(
     """
     fields = _Fields(extra)
     scheme, address = parse_endpoint(host, port=port, scheme=schema)
+    parse_endpoint(fields.text("sts_endpoint"))
     return TrtcSettings(
         host=address,
         scheme=scheme,

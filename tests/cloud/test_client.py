@@ -204,6 +204,42 @@ def test_a_slow_answer_is_a_timeout(emulator, drive):
     assert caught.value.code == "Client.Timeout"
 
 
+def test_an_answer_that_trickles_in_ends_too(settings_for):
+    """Every byte would begin the SDK's timeout anew."""
+
+    async def trickle(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.01)
+
+    async def main():
+        server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+        host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncTrtcClient(settings_for({"timeout_seconds": 0.05}, host=host)) as client:
+            with pytest.raises(TrtcTransientError) as caught:
+                await asyncio.wait_for(client.describe_recording("x", attempts=1), 5)
+        server.close()
+        return caught.value.code
+
+    assert asyncio.run(main()) == "Client.Timeout"
+
+
+def test_connections_are_given_back_whatever_the_answer_was(emulator, settings_for):
+    """Answers that the SDK cannot read would each keep a connection, until none is left after 100."""
+
+    async def main():
+        async with AsyncTrtcClient(settings_for({"timeout_seconds": 2})) as client:
+            recording_id = emulator.add_recording()
+            for kind in ("no_content_type", "html", "http"):
+                emulator.fault(kind, count=40)
+                asks = (client.describe_recording(recording_id, attempts=1) for _ in range(40))
+                await asyncio.gather(*asks, return_exceptions=True)
+            await client.describe_recording(recording_id, attempts=1)
+
+    asyncio.run(main())
+
+
 def test_nobody_listening_is_unreachable_and_even_creating_is_repeated(drive):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

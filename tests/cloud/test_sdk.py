@@ -22,6 +22,7 @@ API = "https://trtc.tencentcloudapi.com"
         (API, None, {"https": "http://p:1", "no": "example.com"}, "http://p:1"),
         ("http://10.0.0.1:8080", None, {"http": "http://p:1", "no": "10.0.0.1"}, None),
         ("http://127.0.0.1:8080", None, {"http": "http://p:1"}, None),
+        ("http://127.example.com", None, {"http": "http://p:1"}, "http://p:1"),
         ("http://localhost:8080", None, {"http": "http://p:1"}, None),
         ("http://[::1]:8080", None, {"http": "http://p:1"}, None),
     ],

@@ -112,11 +112,13 @@ def test_empty_values_count_as_absent():
         {"console_url": "https://example.com/{"},
         {"console_url": "javascript:alert(1)"},
         {"credential_kind": "magic"},
+        {"sts_endpoint": "ftp://x"},
         {"role_duration_seconds": 60, "credential_kind": "assume_role", "role_arn": "r"},
     ],
 )
 def test_wrong_value_is_refused_by_the_name_of_its_field(extra):
-    with pytest.raises(TrtcSetupError, match=next(iter(extra))):
+    field = "ftp" if "sts_endpoint" in extra else next(iter(extra))
+    with pytest.raises(TrtcSetupError, match=field):
         read(extra)
 
 
@@ -186,6 +188,12 @@ def test_assumed_role_is_asked_for_with_the_key_pair():
     [
         ({"login": None, "password": None}, {}, "no SecretId"),
         ({"login": None}, {}, "login is empty"),
+        ({}, {"role_arn": "a"}, "role_arn means nothing with credential_kind 'static'"),
+        (
+            {"login": None, "password": None},
+            {"credential_kind": "cvm_role", "token": "t"},
+            "token means nothing",
+        ),
         ({"password": " "}, {}, "password is empty"),
         ({}, {"credential_kind": "environment"}, "remove one"),
         ({}, {"credential_kind": "cvm_role"}, "remove one"),
