@@ -258,4 +258,7 @@ def _quick_settings(url: str, log_ports: list[int]) -> dict[tuple[str, str], obj
         ("logging", "worker_log_server_port"): worker_log_port,
         ("scheduler", "scheduler_idle_sleep_time"): 0.5,
         ("scheduler", "trigger_timeout_check_interval"): 2,
+        # A worker may notice this late that its task has ended. A rescheduled task that starts again before
+        # that is failed by the scheduler ("reported ... finished ... state attribute is running").
+        ("workers", "min_heartbeat_interval"): 1,
     }

@@ -1,0 +1,218 @@
+"""One command that shows the provider at work: ``python -m airflow_trtc.demo [--keep]``.
+
+A real Airflow waits for recordings of the emulator while they are made, and gives every file to a task.
+Exit code 0 means that the tasks received exactly the files that were recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from airflow_trtc.demo.comparison import Row, compare, received_file, recorded_file, table
+from airflow_trtc.demo.local_airflow import LocalAirflow
+from airflow_trtc.emulator import Emulator
+
+DAG_ID = "trtc_demo"
+DAGS_FOLDER = Path(__file__).parent / "dags"
+
+# One recording for each mode of the sensor. The last file comes long enough before the end for a look to
+# fall in between, as the service tells nothing about a recording that is over. For the same reason none
+# ends before it was looked at, however slow the machine is.
+RECORDINGS: dict[str, dict[str, Any]] = {
+    "poke": {
+        "participants": ["alice", "bob"],
+        "files": 4,
+        "file_every_seconds": 4,
+        "ends_after_seconds": 26,
+        "ends_after_reads": 2,
+    },
+    "reschedule": {
+        "mixed": True,
+        "files": 3,
+        "file_every_seconds": 5,
+        "ends_after_seconds": 28,
+        "ends_after_reads": 2,
+    },
+    "deferrable": {
+        "participants": ["carol", "dave", "erin"],
+        "files": 6,
+        "file_every_seconds": 3,
+        "ends_after_seconds": 24,
+        "ends_after_reads": 2,
+        "exited_seconds": 30,
+    },
+}
+RUN_SECONDS = 150
+
+# Passing states that say nothing about this provider.
+_DULL_STATES = frozenset({None, "scheduled", "queued"})
+_LOG_LINES = 15
+
+
+class Progress:
+    """Lines on the terminal: seconds since the beginning, who, what; the same line never twice."""
+
+    def __init__(self) -> None:
+        """Begin to count the seconds."""
+        self._began_at = time.monotonic()
+        self._told: set[tuple[str, str]] = set()
+
+    def tell(self, who: str, what: str) -> None:
+        """Print a line, unless it was printed before."""
+        if (who, what) not in self._told:
+            self._told.add((who, what))
+            print(f"{time.monotonic() - self._began_at:6.1f} s  {who:<22} {what}", flush=True)
+
+
+class Demonstration:
+    """One run of the demonstration's DAG on recordings that end while it waits."""
+
+    def __init__(self, airflow: LocalAirflow, emulator: Emulator, progress: Progress) -> None:
+        """Take an Airflow and an emulator that are up and know each other."""
+        self._airflow = airflow
+        self._emulator = emulator
+        self._progress = progress
+        self._recordings: dict[str, str] = {}
+        self._run_id = ""
+
+    def run(self) -> list[Row]:
+        """Start recordings and the DAG, watch both to the end, and compare; raises TimeoutError."""
+        self._airflow.unpause(DAG_ID)
+        self._recordings = {
+            mode: self._emulator.add_recording(**options) for mode, options in RECORDINGS.items()
+        }
+        self._run_id = self._airflow.trigger(DAG_ID, conf={"recordings": self._recordings})
+        self._progress.tell(f"DAG {DAG_ID}", f"started, one recording for each mode: {', '.join(RECORDINGS)}")
+        self._watch()
+        return [row for mode in RECORDINGS for row in self._rows(mode)]
+
+    def failed_task_logs(self) -> dict[str, str]:
+        """The end of the log of each task that failed."""
+        return {
+            f"{task['task_id']}[{task['map_index']}]": self._log_tail(task)
+            for task in self._airflow.task_instances(DAG_ID, self._run_id)
+            if task["state"] == "failed"
+        }
+
+    def _watch(self) -> None:
+        give_up_at = time.monotonic() + RUN_SECONDS
+        while True:
+            state = self._airflow.run_state(DAG_ID, self._run_id)
+            self._tell_recordings()
+            self._tell_tasks()
+            if state in ("success", "failed"):
+                self._progress.tell(f"DAG {DAG_ID}", state)
+                return
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"the run of {DAG_ID} has not ended within {RUN_SECONDS} s")
+            time.sleep(0.5)
+
+    def _tell_recordings(self) -> None:
+        for mode, recording_id in self._recordings.items():
+            truth = self._emulator.truth(recording_id)
+            what = f"{truth['status']}, files so far: {len(truth['files'])}"
+            self._progress.tell(f"recording {mode}", what)
+
+    def _tell_tasks(self) -> None:
+        for name, state in self._airflow.task_states(DAG_ID, self._run_id).items():
+            if state not in _DULL_STATES:
+                self._progress.tell(name, str(state))
+
+    def _rows(self, mode: str) -> list[Row]:
+        recorded = map(recorded_file, self._emulator.truth(self._recordings[mode])["files"])
+        tasks = [
+            task
+            for task in self._airflow.task_instances(DAG_ID, self._run_id)
+            if task["task_id"] == f"process_{mode}" and task["state"] == "success"
+        ]
+        return compare(recorded, [self._receipt(task) for task in tasks])
+
+    def _receipt(self, task: dict[str, Any]) -> tuple[str, Any]:
+        task_id, map_index = task["task_id"], task["map_index"]
+        file = self._airflow.xcom(DAG_ID, self._run_id, task_id, map_index=map_index)
+        return f"{task_id}[{map_index}]", received_file(file)
+
+    def _log_tail(self, task: dict[str, Any]) -> str:
+        log = self._airflow.task_log(
+            DAG_ID, self._run_id, task["task_id"], task["try_number"], task["map_index"]
+        )
+        return "\n".join(log.splitlines()[-_LOG_LINES:])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration; 0 if every file arrived, 1 if not, 2 if it could not be carried out."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_trtc.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave Airflow and the emulator up until Ctrl-C")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        return _demonstrate(keep=options.keep)
+    except KeyboardInterrupt:
+        print("interrupted; everything is stopped")
+        return 130
+    except Exception as error:
+        print(f"The demonstration broke off: {error}", file=sys.stderr)
+        return 2
+
+
+def _demonstrate(*, keep: bool) -> int:
+    progress = Progress()
+    with Emulator() as emulator:
+        progress.tell("emulator", f"stands in for the recording service at {emulator.url}")
+        progress.tell("Airflow", "starts: API server, scheduler, DAG processor, triggerer")
+        environment = {"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json}
+        with LocalAirflow(DAGS_FOLDER, env=environment) as airflow:
+            progress.tell("Airflow", f"ready at {airflow.url}")
+            demonstration = Demonstration(airflow, emulator, progress)
+            rows = demonstration.run()
+            exit_code = report(rows, demonstration.failed_task_logs())
+            airflow.keep_home = exit_code != 0
+            if keep:
+                _stay(airflow, emulator)
+            progress.tell("Airflow", "stops")
+    return exit_code
+
+
+def report(rows: Sequence[Row], failed_task_logs: dict[str, str]) -> int:
+    """Print the table and what went wrong; returns 0 only if every file arrived once and no task failed."""
+    print("", *table(rows), "", sep="\n")
+    for name, log in failed_task_logs.items():
+        print(f"Task {name} failed. The end of its log:\n{log}\n")
+    wrong = [row for row in rows if not row.is_right]
+    if wrong or failed_task_logs or not rows:
+        print(
+            f"FAILED: {len(wrong)} of {len(rows)} files are not right, {len(failed_task_logs)} tasks failed."
+        )
+        return 1
+    print(f"OK: {len(rows)} files were recorded, and tasks received exactly these.")
+    return 0
+
+
+def _stay(airflow: LocalAirflow, emulator: Emulator) -> None:
+    print(f"\nAirflow   {airflow.url}  user {airflow.username}  password {airflow.password}")
+    print(f"emulator  {emulator.url}/_control/recordings/")
+    print("Press Ctrl-C to stop both.", flush=True)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        print()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Turn a request to end into an exception, so that everything started is stopped."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from airflow_trtc.demo import __main__ as demo
+from airflow_trtc.demo.local_airflow import LocalAirflow, LocalAirflowError, inherited
+
+DAG = """
+from airflow.sdk import dag, task
+
+@dag(schedule=None)
+def doubles():
+    @task
+    def numbers():
+        print("these are the numbers")
+        return [1, 2, 3]
+
+    @task
+    def double(number):
+        return 2 * number
+
+    double.expand(number=numbers())
+
+doubles()
+"""
+
+
+def test_another_airflows_settings_are_not_inherited() -> None:
+    environment = {
+        "AIRFLOW_HOME": "/elsewhere",
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW_CONN_TRTC_DEFAULT": "{}",
+        "_AIRFLOW_SOMETHING": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PATH": "/bin",
+    }
+    kept = inherited(environment)
+    assert kept.pop("NO_PROXY") == kept.pop("no_proxy") == "127.0.0.1,localhost"
+    assert kept == {"PATH": "/bin"}
+
+
+def test_exceptions_to_a_proxy_are_kept() -> None:
+    assert inherited({"no_proxy": "intern.example"})["NO_PROXY"].endswith(",intern.example")
+
+
+def test_a_program_that_dies_at_start_is_an_error_with_the_end_of_its_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    airflow = LocalAirflow(tmp_path, config={("database", "sql_alchemy_conn"): "nonsense://"}, home=tmp_path)
+    with pytest.raises(LocalAirflowError, match=r"(?s)db-migrate ended with exit code 1.*nonsense"), airflow:
+        pass
+    assert str(tmp_path) in caplog.text
+
+
+@pytest.mark.e2e
+def test_airflow_runs_a_dag_and_survives_a_killed_triggerer(tmp_path: Path) -> None:
+    (tmp_path / "doubles.py").write_text(DAG)
+    with LocalAirflow(tmp_path) as airflow:
+        home = airflow.home
+        airflow.unpause("doubles")
+        run_id = airflow.trigger("doubles", run_id="first")
+        assert airflow.wait_for_run("doubles", run_id) == "success"
+        assert airflow.xcom("doubles", run_id, "double", map_index=2) == 6
+        assert airflow.xcom("doubles", run_id, "double", key="none", map_index=2) is None
+        assert "these are the numbers" in airflow.task_log("doubles", run_id, "numbers")
+        airflow.kill("triggerer")
+        airflow.start("triggerer")
+        airflow.clear("doubles", run_id, ["numbers"], include_downstream=True)
+        assert airflow.wait_for_run("doubles", run_id) == "success"
+        assert airflow.task_instance("doubles", run_id, "numbers")["try_number"] == 2
+        with pytest.raises(TimeoutError, match="does not know the DAG 'unknown'"):
+            airflow.wait_for_dag("unknown", timeout=0.1)
+        airflow.kill("scheduler")
+    assert not home.exists()
+
+
+@pytest.mark.e2e
+def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    began_at = time.monotonic()
+    assert demo.main([]) == 0
+    assert "OK: 13 files were recorded" in capsys.readouterr().out
+    assert time.monotonic() - began_at < 240
