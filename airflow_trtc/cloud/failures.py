@@ -116,13 +116,11 @@ _NEVER_SENT = {
     "httpx.ConnectTimeout",
     "httpx.PoolTimeout",
     "httpx.ProxyError",
-    "httpx.UnsupportedProtocol",
     "requests.ConnectTimeout",
     "requests.ProxyError",
     "urllib3.NewConnectionError",
     "urllib3.NameResolutionError",
     "urllib3.ConnectTimeoutError",
-    "builtins.ConnectionRefusedError",
     "socket.gaierror",
 }
 _TROUBLE: tuple[tuple[set[str], str, str], ...] = (

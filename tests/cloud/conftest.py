@@ -57,6 +57,7 @@ def serving(answer):
             asked.append((self.path, dict(self.headers), body))
             status, text = answer(self.path, self.headers, body)
             self.send_response(status)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())

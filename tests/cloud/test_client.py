@@ -3,11 +3,18 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.emulator import (
@@ -181,6 +188,13 @@ def test_an_error_is_found_although_the_content_type_has_a_charset(emulator, dri
     assert caught.value.code == "ResourceNotFound"
 
 
+def test_an_error_without_a_request_id_keeps_its_code(drive, server):
+    refusal = {"Response": {"Error": {"Code": "ResourceNotFound", "Message": "gone"}}}
+    with server(lambda *_: (200, json.dumps(refusal))) as (url, _), pytest.raises(TrtcFailedError) as caught:
+        drive(host=url).describe("x")
+    assert caught.value.code == "ResourceNotFound"
+
+
 def test_an_answer_without_a_content_type_is_read(emulator, drive):
     recording_id = emulator.add_recording()
     emulator.fault("no_content_type")
@@ -299,6 +313,61 @@ def test_netrc_does_not_replace_the_signature(emulator, drive, monkeypatch, tmp_
     netrc.write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(netrc))
     assert drive().describe(emulator.add_recording(), attempts=1).status == "InProgress"
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+    """The URL of an API over TLS, and the file with the certificate that nobody else trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_over_tls, args=(listener, context), daemon=True).start()
+        yield f"https://localhost:{listener.getsockname()[1]}", file
+
+
+def answer_over_tls(listener, context):
+    body = b'{"Response": {"Status": "Idle", "RequestId": "by-tls"}}'
+    while True:
+        try:
+            plain, _ = listener.accept()
+            with context.wrap_socket(plain, server_side=True) as connection:
+                connection.recv(65536)
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
+        except ssl.SSLError:
+            continue
+        except OSError:
+            return
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(drive, tls_server, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with pytest.raises(TrtcSetupError) as caught:
+        drive(host=tls_server[0]).describe("x")
+    assert caught.value.code == "Client.Certificate"
+    assert "SSL_CERT_FILE" in caught.value.advice
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_an_own_certificate_authority_is_trusted(drive, tls_server, monkeypatch, variable):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(variable, str(tls_server[1]))
+    assert drive(host=tls_server[0]).describe("x", attempts=1).request_id == "by-tls"
 
 
 def test_certificate_list_that_does_not_exist_is_told(drive, monkeypatch):
