@@ -193,8 +193,6 @@ class AsyncTrtcClient:
         if keys := self._keys.fresh():
             return keys
         async with self._preparing:
-            if keys := self._keys.fresh():
-                return keys
             return await asyncio.to_thread(self._keys.current)
 
 

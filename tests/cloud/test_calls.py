@@ -1,7 +1,7 @@
 """Any answer to a question about a recording ends in a value or in one of our errors."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_trtc.cloud.calls import describe_params, to_snapshot
@@ -25,6 +25,7 @@ ANSWERS = st.dictionaries(st.text(), JSON) | st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(ANSWERS)
 def test_every_answer_is_a_snapshot_or_a_broken_answer(answer):
     try:

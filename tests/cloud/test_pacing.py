@@ -5,12 +5,13 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_trtc.cloud.pacing import Budget, next_slot, shared_budget
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=50), st.floats(0.1, 100))
 def test_no_two_requests_come_closer_than_the_rate_allows(pauses, rate):
     free_at, now, slots = 0.0, 0.0, []
