@@ -204,6 +204,11 @@ def test_control_bodies_must_be_objects(emulator, body):
         assert error.code == 400
 
 
+def test_the_client_goes_past_proxies(emulator, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert EmulatorClient(emulator.url).health()["status"] == "ok"
+
+
 def test_the_controls_stay_reachable_in_an_outage(emulator):
     emulator.fault("outage")
     client = EmulatorClient(emulator.url)

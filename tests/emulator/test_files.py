@@ -52,12 +52,13 @@ def test_a_mixed_recording_has_at_most_three_recoveries():
 
 def test_one_mp4_per_user_begins_with_its_first_track():
     index = plan_index_files(recipe(), ["u1", "u2"])
-    for number, each in enumerate(index):
-        each["BeginTimeStamp"] = 100 - number
+    for begin, each in zip([100, 99, 5, 8], index, strict=True):
+        each["BeginTimeStamp"] = begin
     made = media_files(recipe(), index, "mp4")
     assert listed(made) == [f"{U1}_main.mp4", "1_55__UserId_s_dTI.__UserId_e_main.mp4"]
-    assert [each["BeginTimeStamp"] for each in made] == [99, 97]
+    assert [each["BeginTimeStamp"] for each in made] == [99, 5]
     assert {each["TrackType"] for each in made} == {"audio_video"}
+    assert {each["TrackType"] for each in media_files(recipe(), index, "aac")} == {"audio"}
 
 
 def test_vod_names_carry_the_users_prefix():

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY
-from airflow_trtc.emulator.gateway import Request, respond
+from airflow_trtc.emulator.clock import Clock
+from airflow_trtc.emulator.control import run
+from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, Request, respond
 from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.state import State
 from airflow_trtc.emulator.throttle import RateLimiter
@@ -179,6 +181,72 @@ def test_what_create_asked_for_shows_in_the_names(ask, create_values):
     (file,) = ask({"SdkAppId": APP, "TaskId": task_id})["StorageFileList"]
     assert file["FileName"] == f"{APP}_bG9iYnk.__UserId_s_YW5jaG9yXzE.__UserId_e_main_audio.m3u8"
     assert (file["UserId"], file["TrackType"]) == ("anchor_1", "audio")
+
+
+@pytest.mark.parametrize(
+    "params, storage, expected",
+    [
+        ({"MaxIdleTime": 7}, None, {"max_idle_seconds": 7}),
+        ({}, None, {"max_idle_seconds": 30, "media_id": 0}),
+        (
+            {"MediaId": 2, "AvMerge": 1, "OutputFormat": 4},
+            None,
+            {"media_id": 2, "av_merge": 1, "output_format": 4},
+        ),
+        (
+            {},
+            {"CloudVod": {"TencentVod": {"MediaType": 3, "UserDefineRecordId": "mine"}}},
+            {"storage": "vod", "vod_media_type": 3, "user_define_record_id": "mine"},
+        ),
+    ],
+)
+def test_what_create_asked_for_is_kept(ask, state, create_values, params, storage, expected):
+    create_values["RecordParams"].update(params)
+    values = {**create_values, "StorageParams": storage or create_values["StorageParams"]}
+    recording = state.recordings[ask(values, action="CreateCloudRecording")["TaskId"]]
+    kept = {**vars(recording.recipe), **vars(recording.plan)}
+    assert {name: kept[name] for name in expected} == expected
+
+
+def test_options_for_new_recordings(ask, create_values):
+    state = State(Settings(new_recordings={"files": 9, "file_every_seconds": 5, "max_idle_seconds": 60}))
+    create_values["RecordParams"] = {"RecordMode": 2, "MaxIdleTime": 7}
+    recording = state.recordings[ask(create_values, of=state, action="CreateCloudRecording")["TaskId"]]
+    assert len(recording.planned_files) == 4
+    assert (recording.plan.file_every_seconds, recording.plan.max_idle_seconds) == (5, 60)
+
+
+def test_modify_checks_its_lists(ask):
+    lists = {"SubscribeVideoUserIds": ["a"], "UnSubscribeVideoUserIds": ["b"]}
+    answer = ask({**UNKNOWN, "SubscribeStreamUserIds": lists}, action="ModifyCloudRecording")
+    assert code_of(answer) == "InvalidParameter.OutOfRange"
+
+
+def test_the_recorder_key_is_answered(ask, state):
+    (rid,) = run(state, "POST", "seed", {"recordings": [{"recorder_key": "key-1"}]})["recording_ids"]
+    assert ask({"SdkAppId": APP, "TaskId": rid, "RecorderKey": "key-1"})["RecorderKey"] == "key-1"
+
+
+def test_one_fault_at_a_time_but_slowness_adds_up(ask, state):
+    for fault in ({"kind": "error", "code": "X", "count": 1}, {"kind": "truncated", "count": 1}):
+        run(state, "POST", "faults", fault)
+    run(state, "POST", "faults", {"kind": "slow", "delay_seconds": 2, "count": 1})
+    assert code_of(ask(UNKNOWN)) == "X"
+    (left,) = state.faults.active(state.ticks())
+    assert left.kind == "truncated"
+
+
+def test_bodies_have_a_limit(ask):
+    body = b'{"SdkAppId": "' + b"x" * MAX_BODY_BYTES + b'"}'
+    assert code_of(ask(None, body=body)) == "RequestSizeLimitExceeded"
+
+
+@pytest.mark.parametrize("scale, expected", [(1, 10), (60, 600), (0, 0)])
+def test_the_clock_runs_as_fast_as_told(scale, expected):
+    ticks = iter([5.0, 15.0, 15.0])
+    clock = Clock(scale, epoch=lambda: 1000.0, ticks=lambda: next(ticks))
+    assert clock.now() == 1000 + expected
+    assert clock.advance(7) == 1007 + expected
 
 
 def test_queries_end_with_the_resource_but_the_recording_goes_on(ask, state, create_values):

@@ -160,6 +160,27 @@ def test_stages_end_when_due_however_late_anybody_looks():
     assert begins == [5000, 15000, 25000, 35000]
 
 
+def test_an_instant_is_not_missed_by_the_rounding_of_floats():
+    for tenth in range(1, 100):
+        recording = new(files=2, idle_seconds=0.1, file_every_seconds=tenth / 10)
+        assert seen(recording, (tenth + 1) / 10) == ("InProgress", 2)
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        ({"participants": 0}, "idle"),
+        ({"room_empty_after_seconds": 1}, "idle"),
+        ({"ends_after_seconds": 1}, "ended"),
+        ({"ends_after_seconds": 99, "room_empty_after_seconds": 1}, "idle"),
+    ],
+)
+def test_why_it_ended(options, reason):
+    recording = new(**options)
+    advance(recording, START + 1000)
+    assert recording.end_reason == reason
+
+
 def test_files_that_appear_together_begin_a_few_milliseconds_apart():
     recording = new(files=3)
     advance(recording, START)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 
@@ -16,6 +17,7 @@ from airflow_trtc.emulator import (
     DEFAULT_SDK_APP_ID,
     Emulator,
 )
+from airflow_trtc.emulator.server import _listen
 
 APP = DEFAULT_SDK_APP_ID
 
@@ -208,7 +210,20 @@ def test_many_clients_at_once(emulator, caller):
     assert emulator.truth(rid)["reads"] == 16
 
 
-def test_stopping_does_not_wait_for_slow_answers(caller):
+def test_a_reset_is_a_real_one(emulator):
+    emulator.fault("reset")
+    with socket.create_connection(("127.0.0.1", emulator.port), timeout=5) as plain:
+        plain.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        with pytest.raises(ConnectionResetError):
+            plain.recv(1)
+
+
+def test_answers_are_not_held_back_by_nagle():
+    with _listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_stopping_does_not_wait_for_slow_answers(caller, caplog):
     with Emulator() as emulator:
         emulator.fault("slow", delay_seconds=60)
         waiting = threading.Thread(target=lambda: refused(caller(emulator, "sync").describe, "x"))
@@ -217,3 +232,4 @@ def test_stopping_does_not_wait_for_slow_answers(caller):
             time.sleep(0.01)
     waiting.join(5)
     assert not waiting.is_alive()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -117,6 +117,26 @@ def test_five_minutes_either_way(age, passes):
     assert caught.value.code == "AuthFailure.SignatureExpire"
 
 
+def test_the_key_must_be_of_the_timestamps_day():
+    canonical = signature.canonical_request("POST", "", HEADERS, ("content-type", "host"), PAYLOAD)
+    text = signature.string_to_sign(TIMESTAMP, "cvm", canonical)
+    with pytest.raises(ApiError):
+        check(header(date="2019-02-26", value=signature.sign(KEY, "2019-02-26", "cvm", text)))
+
+
+def test_a_query_counts_for_get_and_the_body_for_post():
+    def signed(method, query, payload):
+        canonical = signature.canonical_request(method, query, HEADERS, ("content-type", "host"), payload)
+        return header(
+            value=signature.sign(
+                KEY, "2019-02-25", "cvm", signature.string_to_sign(TIMESTAMP, "cvm", canonical)
+            )
+        )
+
+    check(signed("GET", "a=1", b""), method="GET", query="a=1", body=b"ignored")
+    check(signed("POST", "", b"body"), method="POST", query="ignored=1", body=b"body")
+
+
 def test_header_values_are_trimmed_and_lowered():
     headers = {**HEADERS, "host": " CVM.tencentcloudapi.com "}
     check(header(), headers=headers)
