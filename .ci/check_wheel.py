@@ -20,13 +20,12 @@ ENTRY_POINTS = {"apache_airflow_provider": "provider_info", "pytest11": PACKAGE}
 
 # Runs in the clean environment, from a folder where only the installed wheel can be imported.
 LOOK_INSIDE = """
-from importlib.metadata import entry_points, version
+from importlib.metadata import distribution, version
 from airflow.providers_manager import ProvidersManager
 import airflow_trtc
 
-for point in entry_points():
-    if point.dist and point.dist.name == "airflow-trtc":
-        point.load()
+for point in distribution("airflow-trtc").entry_points:
+    point.load()
 assert airflow_trtc.__version__ == version("airflow-trtc"), airflow_trtc.__version__
 manager = ProvidersManager()
 provider = manager.providers["airflow-trtc"]
