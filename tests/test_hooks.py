@@ -158,6 +158,35 @@ def test_a_misspelt_field_is_warned_about(connect, monkeypatch):
     assert "did you mean region?" in warnings[0]
 
 
+def test_secrets_of_the_extra_are_masked_in_logs(connect, monkeypatch):
+    connect(extra={"token": "session-token", "sdk_app_id": 1})
+    masked = []
+
+    async def amask(secret, name=None):
+        masked.append(secret)
+
+    monkeypatch.setattr("airflow.sdk.log.mask_secret", lambda secret, name=None: masked.append(secret))
+    monkeypatch.setattr("airflow.sdk.log.amask_secret", amask, raising=False)
+    _ = TrtcHook().settings
+    asyncio.run(TrtcHook().asettings())
+    assert [one["token"] for one in masked if isinstance(one, dict)] == ["session-token"] * 2
+
+
+def test_a_closed_hook_leaves_the_client_to_the_others(emulator, connect):
+    connect()
+    recording_id = emulator.add_recording()
+
+    async def main():
+        async with TrtcHook() as one:
+            client = await one.aget_conn()
+            async with TrtcHook() as two:
+                await two.adescribe_recording(recording_id)
+            assert client._transport is not None
+        assert client._transport is None
+
+    asyncio.run(main())
+
+
 def test_constructing_reads_nothing():
     assert TrtcHook("nowhere").trtc_conn_id == "nowhere"
 
