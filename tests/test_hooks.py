@@ -158,18 +158,25 @@ def test_a_misspelt_field_is_warned_about(connect, monkeypatch):
     assert "did you mean region?" in warnings[0]
 
 
-def test_secrets_of_the_extra_are_masked_in_logs(connect, monkeypatch):
-    connect(extra={"token": "session-token", "sdk_app_id": 1})
+def test_secrets_of_the_extra_are_masked_in_logs(monkeypatch):
+    extra = json.dumps({"token": "session-token"})
+    connection = Connection(conn_id="c", login="AKIDx", password="secret-key", extra=extra)
     masked = []
+
+    async def found(conn_id):
+        return connection
 
     async def amask(secret, name=None):
         masked.append(secret)
 
+    monkeypatch.setattr(TrtcHook, "get_connection", lambda conn_id: connection)
+    monkeypatch.setattr(TrtcHook, "aget_connection", found)
     monkeypatch.setattr("airflow.sdk.log.mask_secret", lambda secret, name=None: masked.append(secret))
     monkeypatch.setattr("airflow.sdk.log.amask_secret", amask, raising=False)
     _ = TrtcHook().settings
+    assert masked == [{"token": "session-token"}]
     asyncio.run(TrtcHook().asettings())
-    assert [one["token"] for one in masked if isinstance(one, dict)] == ["session-token"] * 2
+    assert masked == [{"token": "session-token"}] * 2
 
 
 def test_a_closed_hook_leaves_the_client_to_the_others(emulator, connect):
