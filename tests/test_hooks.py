@@ -163,13 +163,13 @@ def test_secrets_of_the_extra_are_masked_in_logs(monkeypatch):
     connection = Connection(conn_id="c", login="AKIDx", password="secret-key", extra=extra)
     masked = []
 
-    async def found(conn_id):
+    async def found(self, conn_id):
         return connection
 
     async def amask(secret, name=None):
         masked.append(secret)
 
-    monkeypatch.setattr(TrtcHook, "get_connection", lambda conn_id: connection)
+    monkeypatch.setattr(TrtcHook, "get_connection", lambda self, conn_id: connection)
     monkeypatch.setattr(TrtcHook, "aget_connection", found)
     monkeypatch.setattr("airflow.sdk.log.mask_secret", lambda secret, name=None: masked.append(secret))
     monkeypatch.setattr("airflow.sdk.log.amask_secret", amask, raising=False)
