@@ -13,7 +13,7 @@ try:
     )
 except ImportError:  # Airflow 3.1
     from airflow.configuration import conf
-    from airflow.exceptions import (
+    from airflow.exceptions import (  # type: ignore[no-redef]
         AirflowFailException,
         AirflowSensorTimeout,
         AirflowSkipException,

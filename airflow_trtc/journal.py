@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.sdk import Asset
 
-from airflow_trtc.recording.known import Known, combine, files_from_json, files_to_json, from_json, to_json
+from airflow_trtc.recording.known import (
+    Known,
+    combine,
+    files_from_json,
+    files_to_json,
+    from_json,
+    merge_files,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,12 +110,13 @@ def _save(key: str, known: Known) -> _Plan:
     stored = yield from _load(key, known.recording_id)
     joined = combine(known, stored)
     # Stored files stay in front, so that full pages never change.
-    joined = replace(joined, files=files_from_json(files_to_json(stored.files) + files_to_json(joined.files)))
+    joined = replace(joined, files=merge_files(stored.files, joined.files), refusals=known.refusals)
     old, new = _pages(stored), _pages(joined)
     for page, rows in enumerate(new):
         if old[page : page + 1] != [rows]:
             yield _Set(_page_key(key, page), rows)
-    yield _Set(key, {**to_json(replace(joined, files=())), "pages": len(new), "file_count": len(joined.files)})
+    head = to_json(replace(joined, files=()))
+    yield _Set(key, {**head, "pages": len(new), "file_count": len(joined.files)})
     return joined
 
 
@@ -155,7 +164,7 @@ class Journal:
 
     @property
     def is_available(self) -> bool:
-        """Does this Airflow have a store for it?"""
+        """Whether this Airflow has a store for it."""
         return self._store is not None
 
     def load(self, known: Known) -> Known:
@@ -179,7 +188,7 @@ class Journal:
             self._report(error)
             return known, False
         self._failing = False
-        return replace(joined, refusals=known.refusals, trouble=known.trouble), True
+        return joined, True
 
     def _report(self, error: Exception) -> None:
         _report(self, error)
@@ -200,7 +209,7 @@ class AsyncJournal:
 
     @property
     def is_available(self) -> bool:
-        """Does this Airflow have a store for it?"""
+        """Whether this Airflow has a store for it."""
         return self._store is not None
 
     async def load(self, known: Known) -> Known:
@@ -224,12 +233,13 @@ class AsyncJournal:
             _report(self, error)
             return known, False
         self._failing = False
-        return replace(joined, refusals=known.refusals, trouble=known.trouble), True
+        return joined, True
 
 
 def _report(journal: Any, error: Exception) -> None:
     if not journal._failing:
-        log.warning("The journal of recordings failed (%s: %s); the wait goes on", type(error).__name__, error)
+        message = "The journal of recordings failed (%s: %s); the wait goes on"
+        log.warning(message, type(error).__name__, error)
     journal._failing = True
 
 

@@ -21,7 +21,9 @@ class TrtcConsoleLink(BaseOperatorLink):
         return getattr(operator, "console_url", None) or ""
 
 
-def console_url(template: str | None, *, endpoint: str, sdk_app_id: int, region: str, recording_id: str) -> str:
+def console_url(
+    template: str | None, *, endpoint: str, sdk_app_id: int, region: str, recording_id: str
+) -> str:
     """Address of a recording for people.
 
     :param template: the connection's ``console_url``, with ``{sdk_app_id}``, ``{region}`` and

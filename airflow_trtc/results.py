@@ -24,9 +24,7 @@ def file_results(
     return [_file_result(file, recording_id, prefix) for file in ordered]
 
 
-def _file_result(
-    file: RecordedFile, recording_id: str, prefix: str | Sequence[str] | None
-) -> dict[str, Any]:
+def _file_result(file: RecordedFile, recording_id: str, prefix: str | Sequence[str] | None) -> dict[str, Any]:
     return {
         "file_name": file.file_name,
         "user_id": file.user_id,

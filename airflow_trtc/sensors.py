@@ -31,7 +31,7 @@ from airflow_trtc.recording.judge import (
     Waiting,
     interpret,
 )
-from airflow_trtc.recording.known import Known, combine, from_json, to_json
+from airflow_trtc.recording.known import Known, from_json, to_json
 from airflow_trtc.recording.watch import Watch
 from airflow_trtc.results import file_results, recording_result
 from airflow_trtc.triggers import PROGRESS_XCOM, TrtcRecordingTrigger, progress
@@ -121,7 +121,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
         self._visit: _Visit | None = None
 
     @classmethod
-    def partial(cls, **kwargs: Any) -> Any:  # type: ignore[override]
+    def partial(cls, **kwargs: Any) -> Any:
         """Map over recordings; the journal becomes an inlet of the mapped task as well."""
         return super().partial(**{**kwargs, "inlets": with_journal(kwargs.get("inlets"))})
 
@@ -135,7 +135,10 @@ class TrtcRecordingSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the recording; in deferrable mode, defer unless that settles it."""
-        visit = self._visit = self._visit or self._begin(context)
+        if self._visit is None:
+            self._visit = self._begin(context)
+            self.log.info("Waiting for %s", self._visit)
+        visit = self._visit
         verdict = visit.look(hurry_until=time.monotonic() + self._longest_hurry_seconds)
         if isinstance(verdict, Waiting):
             if self._defers(visit):
@@ -227,8 +230,8 @@ class TrtcRecordingSensor(BaseSensorOperator):
             return
         raise AirflowFailException(
             f"recording {self.recording_id} has {count} files, but Airflow maps over at most {limit}. Set "
-            f"[core] max_map_length (AIRFLOW__CORE__MAX_MAP_LENGTH) to {count} or more for the API server, the "
-            "scheduler and the workers, then clear this task: nothing is lost."
+            f"[core] max_map_length (AIRFLOW__CORE__MAX_MAP_LENGTH) to {count} or more for the API server, "
+            "the scheduler and the workers, then clear this task: nothing is lost."
         )
 
     def _timed_out(self, message: str) -> Exception:
@@ -249,7 +252,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
 
     def _defer(self, context: Context, visit: _Visit, started_at: float | None = None) -> None:
         if not self.deferrable:
-            self.log.info('Airflow below 3.3 keeps nothing between reschedules: mode="reschedule" defers instead')
+            self.log.info("Airflow below 3.3 keeps nothing between reschedules: the sensor defers instead")
         started_at = started_at or _started_at(context)
         timeout_at = started_at + self.timeout
         limit = self.execution_timeout
@@ -326,6 +329,11 @@ class _Visit:
         loaded = self.journal.load(known)
         self._watch = Watch(loaded, sensor.rules(), unsaved=bool(known.files or known.was_seen))
 
+    def __str__(self) -> str:
+        place = f"application {self.sdk_app_id}, region {self.region}"
+        pace = f"a look every {self._sensor.poke_interval:g} s for at most {self._sensor.timeout:g} s"
+        return f"recording {self.known.recording_id} ({place}), {pace}. Console: {self.console_url}"
+
     @property
     def known(self) -> Known:
         """What is known of the recording now."""
@@ -372,8 +380,8 @@ class _Visit:
         if known.status is None:
             return f"The service never showed recording {known.recording_id}."
         return (
-            f"Recording {known.recording_id} still runs: status {known.status}, {len(known.files)} files so far; "
-            "they are kept, and a cleared task goes on from there."
+            f"Recording {known.recording_id} still runs: status {known.status}, {len(known.files)} files so "
+            "far; they are kept, and a cleared task goes on from there."
         )
 
 
@@ -390,8 +398,8 @@ def checked_recording_id(value: Any) -> str:
     """
     if not isinstance(value, str):
         raise TrtcSetupError(
-            f"recording_id must be a text, not {type(value).__name__}; to wait for several recordings, map the "
-            "sensor: TrtcRecordingSensor.partial(...).expand(recording_id=[...])"
+            f"recording_id must be a text, not {type(value).__name__}; to wait for several recordings, map "
+            "the sensor: TrtcRecordingSensor.partial(...).expand(recording_id=[...])"
         )
     if not value.strip() or value.strip() == "None":
         raise TrtcSetupError(
@@ -406,8 +414,7 @@ def _default_deferrable() -> bool:
 
 
 def _started_at(context: Context) -> float:
-    start = context["ti"].start_date
-    return start.timestamp() if start else time.time()
+    return context["ti"].start_date.timestamp()
 
 
 def _checked(event: dict[str, Any] | None) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         console_url: str | None = None,
         try_number: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recording_id = recording_id
         self.sdk_app_id = sdk_app_id
         self.region = region
@@ -113,7 +113,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         """Watch until there is something to tell, then tell it once."""
         payload = await self._watch()
         # Nothing may follow the yield: Airflow would take this trigger for one that was killed.
-        yield TriggerEvent(payload)
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _watch(self) -> dict[str, Any]:
         journal = AsyncJournal.of_trigger(journal_key(self.sdk_app_id, self.region, self.recording_id))
@@ -224,8 +224,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None:  # in dag.test()
             return {}
-        map_index = -1 if ti.map_index is None else ti.map_index
-        return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": map_index}
+        return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
 
 
 def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:

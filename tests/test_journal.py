@@ -141,6 +141,7 @@ def test_a_hanging_store_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
-    keys = {journal_key(1, "r", "a"), journal_key(2, "r", "a"), journal_key(1, "s", "a"), journal_key(1, "r", "b")}
+    ids: list[tuple[int, str, str]] = [(1, "r", "a"), (2, "r", "a"), (1, "s", "a"), (1, "r", "b")]
+    keys = {journal_key(*each) for each in ids}
     assert len(keys) == 4
     assert len(journal_key(1, "r", "x" * 10_000)) < 100

@@ -31,7 +31,7 @@ def test_what_the_service_does_not_say_is_null() -> None:
 
 
 def test_files_come_in_the_order_in_which_they_began() -> None:
-    files = [RecordedFile("b", begin_timestamp_ms=2), RecordedFile("c", begin_timestamp_ms=1), RecordedFile("a")]
+    files = [RecordedFile("b", None, None, 2), RecordedFile("c", None, None, 1), RecordedFile("a")]
     assert [file["file_name"] for file in file_results(files, "t")] == ["a", "c", "b"]
 
 

@@ -92,7 +92,7 @@ class Failed:
 Verdict = Waiting | Finished | Failed
 
 
-def judge(known: Known, rules: Rules = Rules()) -> Verdict:  # noqa: B008 - frozen, so safe as default
+def judge(known: Known, rules: Rules = Rules()) -> Verdict:
     """Say where the recording stands after the last look."""
     if known.trouble is not None:
         return _judge_trouble(known, known.trouble, rules)
@@ -125,9 +125,9 @@ def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) ->
 
 def _never_seen(known: Known, rules: Rules) -> str:
     return (
-        f"the service has not known recording {known.recording_id} for {rules.grace_seconds:g} s, and no look "
-        "ever showed it. It gives the same answer in all of these cases: (1) the recording id, the SdkAppId or "
-        "the region is wrong: compare each with what CreateCloudRecording was called with and answered; "
+        f"the service has not known recording {known.recording_id} for {rules.grace_seconds:g} s, and no "
+        "look ever showed it. It gives the same answer in all of these cases: (1) the recording id, the "
+        "SdkAppId or the region is wrong: compare each with what CreateCloudRecording was given and answered; "
         "(2) the recording ended before the first look: start waiting while it runs; (3) more than its "
         "ResourceExpiredHour (72 hours unless set at the start) has passed since it was created. "
         'If recordings may be over before the wait begins, set if_never_seen="finish" or "skip".'
@@ -162,8 +162,11 @@ def describe_news(before: Known, after: Known, observation: Observation) -> list
     known_names = {file.file_name for file in before.files}
     news += [f"new file {file.file_name}" for file in after.files if file.file_name not in known_names]
     if after.is_gone and not before.is_gone and isinstance(observation, Absence):
-        news.append(f"the service no longer knows it ({observation.code})" if after.was_seen
-                    else f"the service does not know it ({observation.code})")
+        news.append(
+            f"the service no longer knows it ({observation.code})"
+            if after.was_seen
+            else f"the service does not know it ({observation.code})"
+        )
     if after.trouble and (before.trouble is None or after.trouble.code != before.trouble.code):
         news.append(f"no answer of use: {after.trouble.message}")
     if before.trouble and after.trouble is None:

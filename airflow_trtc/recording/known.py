@@ -43,17 +43,17 @@ class Known:
     absent_since: datetime | None = None
     absent_at: datetime | None = None
     looks: int = 0
-    refusals: int = field(default=0, compare=False)
+    refusals: int = 0
     trouble: Trouble | None = field(default=None, compare=False)
 
     @property
     def was_seen(self) -> bool:
-        """Has any look shown the recording?"""
+        """Whether any look showed the recording."""
         return self.first_seen_at is not None
 
     @property
     def is_gone(self) -> bool:
-        """Did the last answered look say that the recording is not there?"""
+        """Whether the last answered look said that the recording is not there."""
         return self.absent_since is not None
 
 
@@ -121,7 +121,7 @@ def combine(own: Known, other: Known) -> Known:
         last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
         exited_at=latest_sight.exited_at,
         looks=max(own.looks, other.looks),
-        refusals=own.refusals,
+        refusals=max(own.refusals, other.refusals),
         trouble=own.trouble,
     )
 
@@ -155,6 +155,7 @@ def to_json(known: Known) -> dict[str, Any]:
         "recording_id": known.recording_id,
         "status": known.status,
         "looks": known.looks,
+        "refusals": known.refusals,
         "files": files_to_json(known.files),
         **{name: time.isoformat() if (time := getattr(known, name)) else None for name in _TIMES},
     }
@@ -170,12 +171,12 @@ def from_json(value: object, recording_id: str) -> Known:
     if not isinstance(value, Mapping) or value.get("v") != 1 or value.get("recording_id") != recording_id:
         return Known(recording_id)
     times = {name: _time(value.get(name)) for name in _TIMES}
-    looks = value.get("looks")
     return Known(
         recording_id,
         files=files_from_json(value.get("files")),
         status=_text(value.get("status")),
-        looks=looks if type(looks) is int and looks >= 0 else 0,
+        looks=_count(value.get("looks")),
+        refusals=_count(value.get("refusals")),
         **times,
     )
 
@@ -196,6 +197,10 @@ def _file(item: object) -> RecordedFile | None:
         _text(item.get("track_type")),
         begin if type(begin) is int else None,
     )
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value >= 0 else 0
 
 
 def _text(value: object) -> str | None:

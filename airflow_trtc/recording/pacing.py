@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 LONGEST_TROUBLE_SECONDS = 300.0
+LONGEST_TROUBLE_INTERVALS = 10.0
 
 
 def next_look_seconds(
@@ -20,8 +21,8 @@ def next_look_seconds(
     :param looks: looks made so far, from 1; matters when `exponential`.
     :param exponential: double the interval with each look, as ``exponential_backoff`` of Airflow's sensors.
     :param longest_seconds: the user's ``max_wait``; None for no limit.
-    :param troubles: looks in a row that taught nothing; each doubles the pause, up to five minutes, so that
-        a service in trouble is left alone. A pause the user chose longer than that stays.
+    :param troubles: looks in a row that taught nothing; each doubles the pause, up to ten times the interval
+        or five minutes, so that a service in trouble is left alone. A longer pause that the user chose stays.
     :param chance: from 0 to 1; spreads waiters that began together over a tenth of the pause.
     """
     pause = interval_seconds
@@ -30,5 +31,6 @@ def next_look_seconds(
         if longest_seconds is not None:
             pause = min(pause, longest_seconds)
     if troubles > 0:
-        pause = max(pause, min(max(pause, 1.0) * 2.0 ** min(troubles - 1, 30), LONGEST_TROUBLE_SECONDS))
+        longest = min(LONGEST_TROUBLE_INTERVALS * max(interval_seconds, 1.0), LONGEST_TROUBLE_SECONDS)
+        pause = max(pause, min(pause * 2.0 ** min(troubles - 1, 30), longest))
     return pause * (1.0 + 0.1 * chance)

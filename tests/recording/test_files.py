@@ -8,7 +8,7 @@ from airflow_trtc.recording.files import object_key, object_url
 
 
 @pytest.mark.parametrize(
-    ("prefix", "key"),
+    "prefix, key",
     [
         (None, "t+x../f.m3u8"),
         ("", "t+x../f.m3u8"),

@@ -16,7 +16,7 @@ PLAIN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("interval", "change", "seconds"),
+    "interval, change, seconds",
     [
         (60, {}, 60),
         (60, {"looks": 9}, 60),
@@ -26,10 +26,11 @@ PLAIN: dict[str, Any] = {
         (10, {"exponential": True, "looks": 5, "longest_seconds": 30}, 30),
         (10, {"troubles": 1}, 10),
         (10, {"troubles": 3}, 40),
-        (10, {"troubles": 30}, 300),
+        (10, {"troubles": 30}, 100),
+        (120, {"troubles": 30}, 300),
         (900, {"troubles": 30}, 900),
         (0, {}, 0),
-        (0, {"troubles": 2}, 2),
+        (0.2, {"troubles": 30}, 10),
     ],
 )
 def test_next_look(interval: float, change: dict[str, Any], seconds: float) -> None:

@@ -1,0 +1,85 @@
+"""What all tests share: a home for Airflow that goes away, and a way to run a DAG in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+    from airflow_trtc.emulator import Emulator
+
+RunDag = Callable[..., "DagRun"]
+
+# Airflow reads its home when it is imported, and writes there; so this has to stand at the top.
+_HOME = Path(tempfile.mkdtemp(prefix="airflow-trtc-tests-"))
+os.environ["AIRFLOW_HOME"] = str(_HOME)
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
+os.environ["WAITS_INTERVAL_SECONDS"] = "0.2"  # tests/dags/waits.py
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> Path:
+    """A migrated SQLite database of this test session; returns Airflow's home."""
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    (_HOME / "dags").mkdir(exist_ok=True)
+    return _HOME
+
+
+@pytest.fixture
+def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """The emulator, with `trtc_default` pointing at it."""
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
+    return trtc_emulator
+
+
+@pytest.fixture(scope="session")
+def load_dags(airflow_db: Path) -> Callable[[Path], ModuleType]:
+    """Put a DAG file into the home's DAGs folder and import it."""
+    loaded: dict[Path, ModuleType] = {}
+
+    def load(path: Path) -> ModuleType:
+        if path not in loaded:
+            copy = airflow_db / "dags" / path.name
+            shutil.copy(path, copy)
+            spec = importlib.util.spec_from_file_location(f"dags_{path.stem}", copy)
+            assert spec is not None
+            assert spec.loader is not None
+            loaded[path] = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = loaded[path]
+            spec.loader.exec_module(loaded[path])
+        return loaded[path]
+
+    return load
+
+
+@pytest.fixture
+def run_dag(load_dags: Callable[[Path], ModuleType]) -> RunDag:
+    """Run a DAG of a file with `dag.test()`: ``run_dag(path, dag_id, conf)``."""
+
+    def run(path: Path, dag_id: str, conf: dict[str, Any] | None = None) -> DagRun:
+        from airflow.sdk import DAG
+
+        dags = {dag.dag_id: dag for dag in vars(load_dags(path)).values() if isinstance(dag, DAG)}
+        return dags[dag_id].test(run_conf=conf or {})
+
+    return run

@@ -1,0 +1,322 @@
+"""The sensor in a DAG, run in this process by `dag.test()` against the emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from airflow_trtc.emulator import Emulator
+from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.journal import JOURNAL
+from airflow_trtc.sensors import TrtcRecordingSensor, checked_recording_id, with_journal
+
+DAGS = Path(__file__).parent / "dags" / "waits.py"
+MODES = ["poke", "reschedule", "deferrable"]
+
+
+class Outcome:
+    """What a run left behind."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.states = {(ti.task_id, ti.map_index): ti.state for ti in run.get_task_instances()}
+
+    def state(self, task_id: str = "wait") -> str | None:
+        return self.states[(task_id, -1)]
+
+    def xcom(self, key: str = "return_value", task_id: str = "wait", map_index: int = -1) -> Any:
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            query = XComModel.get_many(
+                run_id=self.run.run_id,
+                key=key,
+                task_ids=task_id,
+                dag_ids=self.run.dag_id,
+                map_indexes=map_index,
+            )
+            row = session.execute(query).first()
+            return None if row is None else XComModel.deserialize_value(row[0])
+
+    def processed(self) -> list[Any]:
+        """What the mapped tasks received, in order."""
+        indexes = sorted(index for task_id, index in self.states if task_id == "process" and index >= 0)
+        return [self.xcom(task_id="process", map_index=index) for index in indexes]
+
+
+Wait = Callable[..., Outcome]
+
+
+@pytest.fixture
+def wait(trtc_connection: Emulator, run_dag: Callable[..., Any]) -> Wait:
+    """Run one of the DAGs: ``wait(mode, recording_id, variant="plain", **conf)``."""
+
+    def run(mode: str, recording_id: str, variant: str = "plain", **conf: Any) -> Outcome:
+        return Outcome(run_dag(DAGS, f"wait_{mode}_{variant}", {"recording_id": recording_id, **conf}))
+
+    return run
+
+
+def names(files: list[dict[str, Any]]) -> list[str]:
+    return [file["file_name"] for file in files]
+
+
+def truth(emulator: Emulator, recording_id: str) -> list[str]:
+    return [file["FileName"] for file in emulator.truth(recording_id)["files"]]
+
+
+# -- the same in every mode -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files_that_came_one_by_one_are_all_handed_on(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=3, file_every_reads=1, ends_after_reads=4)
+    outcome = wait(mode, recording_id)
+    assert outcome.state() == "success"
+    assert names(outcome.xcom()) == truth(trtc_connection, recording_id)
+    assert outcome.processed() == outcome.xcom()
+    summary = outcome.xcom("recording")
+    assert summary["outcome"] == "gone"
+    assert summary["file_count"] == 3
+    assert summary["sdk_app_id"] == trtc_connection.sdk_app_id
+    assert summary["polls"] >= 5
+    assert summary["first_seen_at"] < summary["finished_at"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files_that_only_the_exiting_answer_lists_are_handed_on(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=3)
+    steps = [{"files": 2, "status": "InProgress"}, {"files": 3, "status": "Exited"}, {"gone": True}]
+    trtc_connection.script(recording_id, steps)
+    outcome = wait(mode, recording_id)
+    assert len(outcome.processed()) == 3
+    assert outcome.xcom("recording")["outcome"] == "exited"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files_that_a_later_answer_leaves_out_are_handed_on(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=2)
+    one, two = ({"FileName": name, "UserId": "u", "TrackType": "audio", "BeginTimeStamp": 1} for name in "ab")
+    trtc_connection.script(recording_id, [{"files": [one]}, {"files": [two]}, {"files": []}, {"gone": True}])
+    assert names(wait(mode, recording_id).xcom()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_recording_nobody_ever_saw_fails_and_says_why(
+    mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recording_id = trtc_connection.new_recording_id()
+    assert wait(mode, recording_id).state() == "failed"
+    assert f"has not known recording {recording_id}" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_recording_nobody_ever_saw_may_finish_or_skip(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    finished = wait(mode, trtc_connection.new_recording_id(), "finish")
+    assert finished.xcom() == []
+    assert finished.xcom("recording")["outcome"] == "never_seen"
+    assert finished.states[("process", -1)] == "skipped"
+    assert wait(mode, trtc_connection.new_recording_id(), "skip").state() == "skipped"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "variant, state", [("short", "failed"), ("short_soft", "skipped"), ("short_never_fail", "skipped")]
+)
+def test_a_wait_that_takes_too_long(
+    mode: str, variant: str, state: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    assert wait(mode, trtc_connection.add_recording(), variant).state() == state
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_trouble_of_every_kind_only_makes_a_wait_longer(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=2)
+    trouble: list[dict[str, Any]] = [
+        {"fault": kind} for kind in ("html", "reset", "broken_json", "truncated")
+    ]
+    trouble += [{"error": code} for code in ("InternalError.CRInternalError", "RequestLimitExceeded")]
+    trouble += [{"task_id": "somebody-elses", "status": "Exited"}, {"status": "Exited", "fault": "html"}]
+    # A good answer after each keeps the pauses between looks from growing.
+    steps = [step for bad in trouble for step in ({"files": 1}, bad)]
+    trtc_connection.script(recording_id, [*steps, {"files": 2}, {"gone": True}])
+    outcome = wait(mode, recording_id)
+    assert outcome.state() == "success"
+    assert len(outcome.xcom()) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_unknown_status_is_waited_out_and_never_a_success_by_itself(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1)
+    trtc_connection.script(recording_id, [{"status": "Finished"}])
+    assert wait(mode, recording_id, "short").state() == "failed"
+    trtc_connection.script(recording_id, [{"status": "Finished", "reads": 2}, {"gone": True}])
+    assert wait(mode, recording_id).xcom("recording")["file_count"] == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wrong_key_fails_while_the_recording_still_runs(
+    mode: str, trtc_connection: Emulator, wait: Wait, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    wrong = {**trtc_connection.connection, "password": "wrong"}
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_WRONG_KEY", json.dumps(wrong))
+    recording_id = trtc_connection.add_recording()
+    assert wait(mode, recording_id, "wrong_key").state() == "failed"
+    assert "AuthFailure.SignatureFailure" in "".join(capfd.readouterr())
+    assert trtc_connection.truth(recording_id)["status"] == "InProgress"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_missing_connection_fails_and_is_named(
+    mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wait(mode, trtc_connection.add_recording(), "wrong_key").state() == "failed"
+    assert "trtc_wrong_key" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_refused_wait_fails_but_silent_fail_goes_on(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    refusals: list[dict[str, Any]] = [{"error": "FailedOperation", "reads": 4}]
+    script = [{"files": 1}, *refusals, {"files": 1}, {"gone": True}]
+    for variant, state in (("plain", "failed"), ("never_fail", "skipped"), ("silent", "success")):
+        recording_id = trtc_connection.add_recording(files=1)
+        trtc_connection.script(recording_id, script)
+        assert wait(mode, recording_id, variant).state() == state, variant
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_second_run_profits_from_what_the_first_saw(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    """The recording is long gone; without the journal this could only fail."""
+    recording_id = trtc_connection.add_recording(files=2, ends_after_reads=1)
+    first = wait(mode, recording_id)
+    again = wait(mode, recording_id)
+    assert again.xcom() == first.xcom()
+    assert again.xcom("recording")["outcome"] == "gone"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_prefix_is_a_template_and_the_front_of_the_key(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    [file] = wait(mode, recording_id, "prefixed", term="spring").xcom()
+    assert file["object_key"] == f"lessons/spring/{recording_id}/{file['file_name']}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_other_inlets_and_backoff_change_nothing(mode: str, trtc_connection: Emulator, wait: Wait) -> None:
+    for variant in ("other_inlets", "backoff"):
+        recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
+        outcome = wait(mode, recording_id, variant)
+        assert outcome.state() == "success"
+        assert names(wait(mode, recording_id).xcom()) == names(outcome.xcom())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_progress_shows_what_is_known(mode: str, trtc_connection: Emulator, wait: Wait) -> None:
+    recording_id = trtc_connection.add_recording(files=2)
+    progress = wait(mode, recording_id, "short").xcom("progress")
+    assert progress["status"] == "InProgress"
+    assert progress["file_count"] == len(progress["files"]) == 2
+    assert progress["console_url"].startswith("https://console.")
+
+
+def test_more_files_than_airflow_maps_over_fail_with_the_setting_to_change(
+    trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1500, ends_after_reads=1)
+    assert wait("poke", recording_id).state() == "failed"
+    assert "AIRFLOW__CORE__MAX_MAP_LENGTH) to 1500" in "".join(capfd.readouterr())
+
+
+def test_fifteen_hundred_files_are_handed_on_when_airflow_may(
+    trtc_connection: Emulator, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2000")
+    recording_id = trtc_connection.add_recording(files=1500, ends_after_reads=1)
+    outcome = wait("poke", recording_id, "unmapped")
+    assert sorted(names(outcome.xcom())) == sorted(truth(trtc_connection, recording_id))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_mapped_sensors_each_wait_for_their_own(
+    mode: str, trtc_connection: Emulator, run_dag: Callable[..., Any]
+) -> None:
+    ids = [trtc_connection.add_recording(files=2, ends_after_reads=1) for _ in range(3)]
+    outcome = Outcome(run_dag(DAGS, f"wait_{mode}_mapped", {"recording_ids": ids}))
+    everything = sorted(name for recording_id in ids for name in truth(trtc_connection, recording_id))
+    assert outcome.xcom(task_id="collect") == everything
+
+
+# -- arguments --------------------------------------------------------------------------------------
+
+
+def test_a_wrong_choice_is_refused_when_the_dag_is_parsed() -> None:
+    with pytest.raises(ValueError, match="if_never_seen"):
+        TrtcRecordingSensor(task_id="t", recording_id="r", if_never_seen="ignore")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "None", 7, ["a", "b"]])
+def test_an_id_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(TrtcSetupError, match="recording_id"):
+        checked_recording_id(value)
+
+
+def test_an_id_loses_its_surrounding_blanks() -> None:
+    assert checked_recording_id(" -gCT+x..\n") == "-gCT+x.."
+
+
+@pytest.mark.parametrize("inlets", [None, [], [JOURNAL], [JOURNAL, JOURNAL]])
+def test_the_journal_is_an_inlet_exactly_once(inlets: Any) -> None:
+    assert with_journal(inlets) == [JOURNAL]
+    assert TrtcRecordingSensor(task_id="t", recording_id="r", inlets=inlets).inlets == [JOURNAL]
+
+
+def test_the_journal_is_an_inlet_of_a_mapped_sensor_too() -> None:
+    mapped = TrtcRecordingSensor.partial(task_id="t").expand(recording_id=["a"])
+    assert mapped.inlets == [JOURNAL]
+
+
+def test_deferrable_follows_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not TrtcRecordingSensor(task_id="t", recording_id="r").deferrable
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+    assert TrtcRecordingSensor(task_id="t", recording_id="r").deferrable
+    assert not TrtcRecordingSensor(task_id="t", recording_id="r", deferrable=False).deferrable
+
+
+@pytest.mark.parametrize(
+    "event", [None, {}, "done", {"v": 2, "status": "finished"}, {"v": 1, "status": "success"}]
+)
+def test_an_event_of_an_unknown_kind_never_ends_in_success(event: Any) -> None:
+    from airflow_trtc._compat import AirflowFailException
+
+    sensor = TrtcRecordingSensor(task_id="t", recording_id="r")
+    with pytest.raises(AirflowFailException, match="event"):
+        sensor.execute_complete({}, event)  # type: ignore[arg-type]
+
+
+def test_dag_file_imports(load_dags: Callable[[Path], ModuleType]) -> None:
+    assert hasattr(load_dags(DAGS), "wait_poke_plain")
