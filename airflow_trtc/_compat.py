@@ -12,7 +12,7 @@ try:
         TaskDeferralError,
     )
 except ImportError:  # Airflow 3.1
-    from airflow.configuration import conf
+    from airflow.configuration import conf  # type: ignore[assignment]
     from airflow.exceptions import (  # type: ignore[no-redef]
         AirflowFailException,
         AirflowSensorTimeout,

@@ -56,7 +56,7 @@ class Store(Protocol):
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value, or the default when there is no such key."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any) -> Any:
         """Write the value."""
 
 

@@ -170,7 +170,7 @@ def from_json(value: object, recording_id: str) -> Known:
     """Read the JSON form back. Total: what cannot be read, or is about another recording, is left out."""
     if not isinstance(value, Mapping) or value.get("v") != 1 or value.get("recording_id") != recording_id:
         return Known(recording_id)
-    times = {name: _time(value.get(name)) for name in _TIMES}
+    times: dict[str, Any] = {name: _time(value.get(name)) for name in _TIMES}
     return Known(
         recording_id,
         files=files_from_json(value.get("files")),
