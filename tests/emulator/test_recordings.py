@@ -162,8 +162,8 @@ def test_stages_end_when_due_however_late_anybody_looks():
 
 def test_an_instant_is_not_missed_by_the_rounding_of_floats():
     for tenth in range(1, 100):
-        recording = new(files=2, idle_seconds=0.1, file_every_seconds=tenth / 10)
-        assert seen(recording, (tenth + 1) / 10) == ("InProgress", 2)
+        recording = new(files=2, idle_seconds=0.2, file_every_seconds=tenth / 10)
+        assert seen(recording, (tenth + 2) / 10) == ("InProgress", 2)
 
 
 @pytest.mark.parametrize(
