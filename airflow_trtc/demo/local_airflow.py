@@ -34,6 +34,9 @@ _HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "tr
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 8.0
 _TAIL_LINES = 40
+# How long a component waits for the others to finish writing. With SQLite's 5 seconds a burst of runs on a
+# slow machine ends a scheduler with "database is locked".
+_LOCK_SECONDS = 60
 
 
 class LocalAirflowError(RuntimeError):
@@ -63,7 +66,7 @@ class LocalAirflow(AirflowApi):
         config: Mapping[tuple[str, str], object] | None = None,
         home: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Choose what it runs with; nothing is written or started before `with` or `up()`.
+        """Choose what it runs with; nothing is written or started before `with`.
 
         `config` maps (section, option) to a value and wins over the quick settings chosen here.
         """
@@ -78,8 +81,9 @@ class LocalAirflow(AirflowApi):
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready; raises LocalAirflowError."""
+        self._prepare()
         try:
-            self.up()
+            self._up()
         except BaseException as error:
             self._down(keep=isinstance(error, Exception))
             raise
@@ -95,18 +99,6 @@ class LocalAirflow(AirflowApi):
     def log_folder(self) -> Path:
         """Where the output of each component is kept."""
         return self.home / "components"
-
-    def up(self) -> None:
-        """Start everything and wait until it is ready; raises LocalAirflowError. Prefer `with`."""
-        self.home = Path(self._given_home or tempfile.mkdtemp(prefix="airflow-trtc-")).resolve()
-        self.log_folder.mkdir(parents=True, exist_ok=True)
-        self._write_password()
-        self._leash = Leash()
-        self._migrate()
-        for name in COMPONENTS:
-            self._component(name).start()
-        for name in COMPONENTS:
-            self.wait_until_ready(name)
 
     def start(self, name: str, *, wait: bool = True) -> None:
         """Start a component that was stopped or killed, and wait until it reports to be alive."""
@@ -134,6 +126,19 @@ class LocalAirflow(AirflowApi):
         """What a component (or "db-migrate") wrote so far, or the last lines of it."""
         return self._component(name).log(lines)
 
+    def _prepare(self) -> None:
+        self.home = Path(self._given_home or tempfile.mkdtemp(prefix="airflow-trtc-")).resolve()
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        self._write_password()
+        self._leash = Leash()
+
+    def _up(self) -> None:
+        self._migrate()
+        for name in COMPONENTS:
+            self._component(name).start()
+        for name in COMPONENTS:
+            self.wait_until_ready(name)
+
     def _component(self, name: str) -> Component:
         if name not in self._components:
             self._components[name] = Component(
@@ -160,7 +165,7 @@ class LocalAirflow(AirflowApi):
         settings = {
             ("core", "dags_folder"): self._dags_folder,
             ("core", "simple_auth_manager_passwords_file"): self.home / "passwords.json",
-            ("database", "sql_alchemy_conn"): f"sqlite:///{self.home / 'airflow.db'}",
+            ("database", "sql_alchemy_conn"): f"sqlite:///{self.home / 'airflow.db'}?timeout={_LOCK_SECONDS}",
             ("logging", "base_log_folder"): self.home / "logs",
             **self._settings,
         }
