@@ -1,0 +1,202 @@
+"""Every DAG in dags_examples/, run for real against the emulator."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+    from airflow_trtc.emulator import Emulator
+
+EXAMPLES = Path(__file__).parent.parent / "dags_examples"
+
+# Which file defines which DAGs; a test compares this with what the files hold.
+DAGS = {
+    "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
+    "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
+    "wait_and_fan_out.py": {"trtc_wait_and_fan_out"},
+    "wait_for_many.py": {"trtc_wait_for_many"},
+}
+
+QUICK = {"poke_interval": 0.5, "timeout": 120, "grace_seconds": 2.0, "settle_seconds": 1.0}
+
+RunExample = Callable[..., "DagRun"]
+
+
+def dags_of(module: ModuleType) -> dict[str, Any]:
+    from airflow.sdk import DAG
+
+    return {dag.dag_id: dag for dag in vars(module).values() if isinstance(dag, DAG)}
+
+
+def hurry(dag: Any) -> None:
+    """Look every half second instead of every ten."""
+    wait = dag.get_task("wait")
+    for name, value in QUICK.items():
+        if wait.is_mapped:
+            wait.partial_kwargs[name] = value
+        else:
+            setattr(wait, name, value)
+
+
+@pytest.fixture
+def run_example(
+    trtc_connection: Emulator, load_dags: Callable[[Path], ModuleType], run_dag: Callable[..., DagRun]
+) -> RunExample:
+    def run(name: str, dag_id: str, **conf: Any) -> DagRun:
+        dag = dags_of(load_dags(EXAMPLES / name))[dag_id]
+        hurry(dag)
+        return run_dag(EXAMPLES / name, dag_id, conf)
+
+    return run
+
+
+def result(run: DagRun, task_id: str, map_index: int = -1) -> Any:
+    instance = run.get_task_instance(task_id, map_index=map_index)
+    assert instance is not None
+    return instance.xcom_pull(task_ids=task_id, map_indexes=map_index)
+
+
+def states(run: DagRun) -> dict[tuple[str, int], str | None]:
+    return {(one.task_id, one.map_index): one.state for one in run.get_task_instances()}
+
+
+def keys_in_truth(emulator: Emulator, recording_id: str) -> list[str]:
+    """Where the files really made are, in the order in which they began."""
+    truth = emulator.truth(recording_id)
+    assert truth["status"] == "Gone", "the wait ended before the recording"
+    files = sorted(truth["files"], key=lambda file: (file["BeginTimeStamp"], file["FileName"]))
+    return [f"{recording_id}/{file['FileName']}" for file in files]
+
+
+def growing(emulator: Emulator, **options: Any) -> str:
+    """A recording that lists one more file at each look, and ends after them."""
+    return emulator.add_recording(**{"files": 3, "file_every_reads": 1, "ends_after_reads": 4} | options)
+
+
+def test_this_file_knows_every_example(load_dags: Callable[[Path], ModuleType]) -> None:
+    files = {path.name: set(dags_of(load_dags(path))) for path in EXAMPLES.glob("*.py")}
+    assert files == DAGS
+
+
+@pytest.mark.parametrize("name", DAGS)
+def test_the_page_of_a_dag_tells_how_to_try_it(name: str, load_dags: Callable[[Path], ModuleType]) -> None:
+    for dag in dags_of(load_dags(EXAMPLES / name)).values():
+        assert "python -m airflow_trtc.emulator\n" in dag.doc_md
+        assert "airflow dags trigger trtc_" in dag.doc_md
+        for param in dag.params.values():
+            assert param.schema["title"]
+            assert param.description
+
+
+def commands() -> list[tuple[str, str]]:
+    """DAG id and JSON for the emulator of each command that a docstring shows."""
+    found = []
+    for name in DAGS:
+        text = (EXAMPLES / name).read_text()
+        for command in re.findall(r"airflow dags trigger .*?\)\"", text, re.DOTALL):
+            dag_id = command.split()[3]
+            found.append((dag_id, command.partition("-d '")[2].partition("'")[0]))
+    return found
+
+
+@pytest.mark.parametrize("dag_id, body", commands())
+def test_the_command_shown_makes_the_conf_that_the_dag_wants(
+    dag_id: str, body: str, trtc_emulator: Emulator, load_dags: Callable[[Path], ModuleType]
+) -> None:
+    request = urllib.request.Request(f"{trtc_emulator.url}/_control/seed", data=body.encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        conf = json.load(answer)
+    (dag,) = [
+        dag for name in DAGS for dag in dags_of(load_dags(EXAMPLES / name)).values() if dag.dag_id == dag_id
+    ]
+    assert set(conf) == set(dag.params)
+    for name, value in conf.items():
+        dag.params.get_param(name).resolve(value)
+
+
+def test_importing_the_examples_loads_no_sdk() -> None:
+    paths = [str(EXAMPLES / name) for name in DAGS]
+    code = f"import runpy, sys; [*map(runpy.run_path, {paths})]; print('tencentcloud' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert run.stdout.split()[-1] == "False"
+
+
+def test_fan_out_has_one_task_for_each_file(trtc_connection: Emulator, run_example: RunExample) -> None:
+    recording_id = growing(trtc_connection)
+    run = run_example("wait_and_fan_out.py", "trtc_wait_and_fan_out", recording_id=recording_id)
+    assert run.state == "success"
+    keys = keys_in_truth(trtc_connection, recording_id)
+    assert len(keys) == 3
+    assert [result(run, "process", index) for index in range(len(keys))] == keys
+    assert result(run, "report") == f"gone: {', '.join(keys)}"
+
+
+def test_many_waits_are_collected(trtc_connection: Emulator, run_example: RunExample) -> None:
+    # One wait after the other in dag.test(): the recordings must outlast those before them.
+    recording_ids = [growing(trtc_connection, files=files) for files in (1, 2, 3)]
+    ids = [*recording_ids, recording_ids[0]]
+    run = run_example("wait_for_many.py", "trtc_wait_for_many", recording_ids=ids)
+    assert run.state == "success"
+    expected = {one: keys_in_truth(trtc_connection, one) for one in recording_ids}
+    assert [len(keys) for keys in expected.values()] == [1, 2, 3]
+    assert result(run, "collect") == expected
+    assert states(run)["wait", 2] == "success"
+    assert ("wait", 3) not in states(run)
+
+
+@pytest.mark.parametrize("dag_id", ["trtc_wait_deferrable", "trtc_wait_reschedule"])
+def test_both_modes_hand_on_the_same(dag_id: str, trtc_connection: Emulator, run_example: RunExample) -> None:
+    recording_id = growing(trtc_connection)
+    run = run_example("reschedule_or_deferrable.py", dag_id, recording_id=recording_id)
+    assert run.state == "success"
+    assert result(run, "object_keys") == keys_in_truth(trtc_connection, recording_id)
+
+
+@pytest.mark.parametrize(
+    "options, outcome",
+    [({"ended": True}, "never_seen"), ({"participants": 0, "max_idle_seconds": 2}, "gone")],
+)
+def test_nothing_recorded_tells_the_host_and_goes_on(
+    options: dict[str, Any], outcome: str, trtc_connection: Emulator, run_example: RunExample
+) -> None:
+    recording_id = trtc_connection.add_recording(**options)
+    run = run_example("nothing_recorded.py", "trtc_nothing_recorded", recording_id=recording_id)
+    assert run.state == "success"
+    assert states(run)["process", -1] == "skipped"
+    assert recording_id in result(run, "tell_the_host")
+    assert result(run, "wait") == []
+    instance = run.get_task_instance("wait")
+    assert instance is not None
+    assert instance.xcom_pull(task_ids="wait", key="recording")["outcome"] == outcome
+    assert result(run, "close_the_books") == 0
+
+
+def test_nothing_recorded_processes_files_that_there_are(
+    trtc_connection: Emulator, run_example: RunExample
+) -> None:
+    recording_id = growing(trtc_connection)
+    run = run_example("nothing_recorded.py", "trtc_nothing_recorded", recording_id=recording_id)
+    assert run.state == "success"
+    assert states(run)["tell_the_host", -1] == "skipped"
+    keys = keys_in_truth(trtc_connection, recording_id)
+    assert [result(run, "process", index) for index in range(len(keys))] == keys
+    assert result(run, "close_the_books") == 3
+
+
+def test_unknown_recording_is_skipped(trtc_connection: Emulator, run_example: RunExample) -> None:
+    recording_id = trtc_connection.new_recording_id()
+    run = run_example("nothing_recorded.py", "trtc_skip_if_unknown", recording_id=recording_id)
+    assert states(run) == {("wait", -1): "skipped", ("process", -1): "skipped"}
