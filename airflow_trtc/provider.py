@@ -68,7 +68,6 @@ CONNECTION_TYPE: dict[str, Any] = {
         "proxy": _field(
             "Proxy", "http://[name:password@]host:port. Empty: HTTPS_PROXY and NO_PROXY.", format="password"
         ),
-        "callback_secret": _field("Callback key", "The key that signs event callbacks.", format="password"),
         "console_url": _field(
             "Page of a recording",
             "Address with {sdk_app_id}, {recording_id} and {region}; shown as a button at the task.",

@@ -73,7 +73,7 @@ def test_the_form_shows_every_field_that_is_read_and_no_other():
     assert tuple(CONNECTION["conn-fields"]["credential_kind"]["schema"]["enum"]) == KINDS
 
 
-@pytest.mark.parametrize("name", ["token", "callback_secret", "proxy"])
+@pytest.mark.parametrize("name", ["token", "proxy"])
 def test_secrets_are_typed_into_password_fields_and_masked_by_airflow(name):
     from airflow.sdk._shared.secrets_masker.secrets_masker import DEFAULT_SENSITIVE_FIELDS
 

@@ -39,7 +39,6 @@ EXTRA_FIELDS = (
     "requests_per_second",
     "timeout_seconds",
     "proxy",
-    "callback_secret",
     "console_url",
 )
 CONSOLE_URL_FIELDS = ("sdk_app_id", "recording_id", "region")
@@ -57,7 +56,6 @@ class TrtcSettings:
     :param requests_per_second: how fast this process may ask; the service allows 20 a second and action.
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
     :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
-    :param callback_secret: the key that signs the service's callbacks.
     :param console_url: template of a page about one recording, see :func:`from_connection`.
     :param warnings: what looked wrong but could be ignored, one sentence each.
     """
@@ -70,7 +68,6 @@ class TrtcSettings:
     requests_per_second: float = DEFAULT_REQUESTS_PER_SECOND
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     proxy: str | None = field(default=None, repr=False)
-    callback_secret: str | None = field(default=None, repr=False)
     console_url: str | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
@@ -112,7 +109,6 @@ def from_connection(
         requests_per_second=fields.number("requests_per_second", DEFAULT_REQUESTS_PER_SECOND, 0.01, 1000),
         timeout_seconds=fields.number("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 0.01, 300),
         proxy=_proxy(fields.text("proxy")),
-        callback_secret=fields.text("callback_secret"),
         console_url=_console_url(fields.text("console_url")),
         warnings=fields.unknown(EXTRA_FIELDS),
     )

@@ -64,9 +64,7 @@ def test_unusable_endpoint_is_refused_with_the_reason(host, word):
 def test_defaults_are_the_public_api_below_its_limit():
     settings = read()
     assert (settings.endpoint, settings.region) == ("https://trtc.tencentcloudapi.com", "ap-guangzhou")
-    assert (settings.sdk_app_id, settings.proxy, settings.console_url, settings.callback_secret) == (
-        None,
-    ) * 4
+    assert (settings.sdk_app_id, settings.proxy, settings.console_url) == (None,) * 3
     assert (settings.requests_per_second, settings.timeout_seconds) == (15.0, 10.0)
     assert settings.identity == StaticKeys("AKIDx", "secret-key")
     assert settings.warnings == ()
@@ -143,7 +141,7 @@ def test_field_that_nobody_reads_is_warned_about(name, hint):
 
 def test_secrets_are_hidden_in_repr():
     settings = read(
-        {"token": "tok-hidden", "callback_secret": "cb-hidden", "proxy": "http://u:px-hidden@proxy:1"},
+        {"token": "tok-hidden", "proxy": "http://u:px-hidden@proxy:1"},
         password="pw-hidden",
     )
     assert "hidden" not in repr(settings)
