@@ -1,4 +1,4 @@
-r"""What to do when nothing was recorded: nobody came, or the service does not know the recording.
+"""What to do when nothing was recorded: nobody came, or the service does not know the recording.
 
 * The recording was seen and ended **without files**, since nobody came. The wait succeeds with an empty list,
   and a task mapped over it is skipped.
@@ -7,14 +7,15 @@ r"""What to do when nothing was recorded: nobody came, or the service does not k
   with "skip" the other DAG of the file, trtc_skip_if_unknown, skips the wait and what depends on it.
 * A task that has to run **in any case** needs the trigger rule none_failed.
 
-Try it without an account. The first command prints the connection to export before Airflow starts. The
-second asks for a recording that is over already, and triggers the DAG with its id; with participants 0
-instead of ended true it is one that nobody comes to:
+Try it without an account. This prints the connection to export before Airflow starts:
 
     python -m airflow_trtc.emulator
 
-    airflow dags trigger trtc_nothing_recorded --conf "$(curl -s http://127.0.0.1:8765/_control/seed \
-        -d '{"ended": true}')"
+This puts a recording in that is over already, and triggers the DAG with its id; with participants 0 instead
+of ended true it is one that nobody comes to:
+
+    airflow dags trigger trtc_nothing_recorded --conf "$(curl -s http://127.0.0.1:8765/_control/seed -d '{
+        "ended": true}')"
 """
 
 from __future__ import annotations

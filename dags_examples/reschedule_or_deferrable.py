@@ -1,4 +1,4 @@
-r"""The same wait in reschedule mode and deferrable; results and errors are the same.
+"""The same wait in reschedule mode and deferrable; results and errors are the same.
 
 * **Deferrable** is the one to choose where a triggerer runs, and every usual Airflow has one. All waits
   share one process, nothing is started for a look, and a look may come every few seconds.
@@ -7,14 +7,15 @@ r"""The same wait in reschedule mode and deferrable; results and errors are the 
 * **Poke**, the default of Airflow's sensors, occupies a worker slot for the whole recording. It is for short
   waits only.
 
-Try both without an account. The first command prints the connection to export before Airflow starts; the
-second puts a recording in that ends after a minute, and triggers one of the DAGs with its id; the other one
-is trtc_wait_reschedule:
+Try both without an account. This prints the connection to export before Airflow starts:
 
     python -m airflow_trtc.emulator
 
-    airflow dags trigger trtc_wait_deferrable --conf "$(curl -s http://127.0.0.1:8765/_control/seed \
-        -d '{"files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}')"
+This puts a recording in that ends after a minute, and triggers one of the DAGs with its id; the other one is
+trtc_wait_reschedule:
+
+    airflow dags trigger trtc_wait_deferrable --conf "$(curl -s http://127.0.0.1:8765/_control/seed -d '{
+        "files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}')"
 """
 
 from __future__ import annotations

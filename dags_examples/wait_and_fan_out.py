@@ -1,14 +1,15 @@
-r"""Wait for one recording, then run one task for each of its files.
+"""Wait for one recording, then run one task for each of its files.
 
 Whoever starts the recording triggers this DAG with the id that CreateCloudRecording answered.
 
-Try it without an account. The first command prints the connection to export before Airflow starts; the
-second puts a recording in that grows for a minute, and triggers the DAG with its id:
+Try it without an account. This prints the connection to export before Airflow starts:
 
     python -m airflow_trtc.emulator
 
-    airflow dags trigger trtc_wait_and_fan_out --conf "$(curl -s http://127.0.0.1:8765/_control/seed \
-        -d '{"files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}')"
+This puts a recording in that grows for a minute, and triggers the DAG with its id:
+
+    airflow dags trigger trtc_wait_and_fan_out --conf "$(curl -s http://127.0.0.1:8765/_control/seed -d '{
+        "files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}')"
 
 The same DAG waits for real recordings as soon as trtc_default is a connection to your account.
 """

@@ -1,15 +1,16 @@
-r"""Wait for several recordings at once, then collect the files of all of them.
+"""Wait for several recordings at once, then collect the files of all of them.
 
 The ids come from an upstream task, as they would from a table of lessons or meetings; here it hands on what
 the run was started with. Each recording gets a wait of its own; they wait at the same time.
 
-Try it without an account. The first command prints the connection to export before Airflow starts; the
-second puts two recordings in that end after 30 and 60 seconds, and triggers the DAG with their ids:
+Try it without an account. This prints the connection to export before Airflow starts:
 
     python -m airflow_trtc.emulator
 
-    airflow dags trigger trtc_wait_for_many --conf "$(curl -s http://127.0.0.1:8765/_control/seed \
-        -d '{"recordings": [{"ends_after_seconds": 30}, {"ends_after_seconds": 60}]}')"
+This puts two recordings in that end after 30 and 60 seconds, and triggers the DAG with their ids:
+
+    airflow dags trigger trtc_wait_for_many --conf "$(curl -s http://127.0.0.1:8765/_control/seed -d '{
+        "recordings": [{"ends_after_seconds": 30}, {"ends_after_seconds": 60}]}')"
 """
 
 from __future__ import annotations
