@@ -105,6 +105,7 @@ class Demonstration:
     def _watch(self) -> None:
         give_up_at = time.monotonic() + RUN_SECONDS
         while True:
+            self._airflow.check_alive()
             state = self._airflow.run_state(DAG_ID, self._run_id)
             self._tell_recordings()
             self._tell_tasks()

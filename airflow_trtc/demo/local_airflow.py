@@ -122,6 +122,12 @@ class LocalAirflow(AirflowApi):
             lambda: f"{name} is not ready. The end of its log:\n{self.component_log(name, _TAIL_LINES)}",
         )
 
+    def check_alive(self) -> None:
+        """Raise LocalAirflowError if a component has ended that was neither stopped nor killed from here."""
+        for component in self._components.values():
+            if component.exit_code is not None:
+                raise self._death(component)
+
     def component_log(self, name: str, lines: int | None = None) -> str:
         """What a component (or "db-migrate") wrote so far, or the last lines of it."""
         return self._component(name).log(lines)
@@ -203,9 +209,7 @@ class LocalAirflow(AirflowApi):
         return datetime.fromisoformat(heartbeat).timestamp() > component.started_at
 
     def _look_around(self) -> None:
-        for component in self._components.values():
-            if component.exit_code is not None:
-                raise self._death(component)
+        self.check_alive()
 
     def _death(self, component: Component) -> LocalAirflowError:
         return LocalAirflowError(
