@@ -25,11 +25,12 @@ MAY_IMPORT = {
     "links": set(),
     "triggers": {"hooks", "journal", "recording", "errors"},
     "sensors": {"_compat", "triggers", "hooks", "journal", "links", "results", "recording", "errors"},
+    "prune": {"journal"},
     "demo": {"demo", "emulator"},
 }
 
 # Only these may know Airflow; the DAG of the demo is one that users could write.
-AIRFLOW = {"hooks", "journal", "links", "triggers", "sensors", "_compat", "demo"}
+AIRFLOW = {"hooks", "journal", "links", "triggers", "sensors", "_compat", "prune", "demo"}
 
 VENDOR_AND_WEB = ("tencentcloud", "httpx", "requests", "fastapi", "starlette", "uvicorn")
 

@@ -1,0 +1,142 @@
+"""The trigger without Airflow's processes: its arguments, its event, its manners."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+
+from airflow_trtc import triggers
+from airflow_trtc.emulator import Emulator
+from airflow_trtc.triggers import TrtcRecordingTrigger
+
+ARGUMENTS: dict[str, Any] = {
+    "recording_id": "-gCT+x..",
+    "sdk_app_id": 1400000001,
+    "region": "ap-guangzhou",
+    "trtc_conn_id": "trtc_other",
+    "poke_interval": 7.5,
+    "exponential_backoff": True,
+    "max_wait": 90.0,
+    "finish_if_never_seen": True,
+    "grace_seconds": 5.0,
+    "settle_seconds": 6.0,
+    "gone_codes": ["ResourceNotFound"],
+    "known": {"v": 1, "recording_id": "-gCT+x..", "files": []},
+    "deferred_at": 1.5,
+    "timeout_at": 2.5,
+    "execution_timeout_at": 3.5,
+    "console_url": "https://console.example",
+    "try_number": 2,
+}
+
+
+def trigger(emulator: Emulator, recording_id: str, **options: Any) -> TrtcRecordingTrigger:
+    """Make a trigger that looks at once and often."""
+    place = {"sdk_app_id": emulator.sdk_app_id, "region": emulator.region}
+    pace = {"poke_interval": 0.05, "grace_seconds": 0.2, "settle_seconds": 0.1, "deferred_at": time.time()}
+    return TrtcRecordingTrigger(recording_id=recording_id, **{**place, **pace, **options})
+
+
+async def events(watching: TrtcRecordingTrigger) -> list[dict[str, Any]]:
+    """Run to exhaustion."""
+    return [event.payload async for event in watching.run()]
+
+
+def run(watching: TrtcRecordingTrigger, seconds: float = 20.0) -> list[dict[str, Any]]:
+    return asyncio.run(asyncio.wait_for(events(watching), seconds))
+
+
+def test_every_argument_survives_being_stored() -> None:
+    from airflow.sdk import serde
+
+    path, kwargs = TrtcRecordingTrigger(**ARGUMENTS).serialize()
+    assert path == "airflow_trtc.triggers.TrtcRecordingTrigger"
+    assert kwargs == ARGUMENTS
+    stored = serde.deserialize(json.loads(json.dumps(serde.serialize(kwargs))))
+    assert TrtcRecordingTrigger(**stored).serialize()[1] == ARGUMENTS
+
+
+def test_its_recording_is_not_overwritten_by_airflows_task_id() -> None:
+    """The triggerer assigns `task_id`; the service's TaskId must not live there."""
+    watching = TrtcRecordingTrigger(**ARGUMENTS)
+    watching.task_id = "wait"
+    assert watching.serialize()[1] == ARGUMENTS
+
+
+def test_it_fires_once_with_every_file(trtc_connection: Emulator) -> None:
+    recording_id = trtc_connection.add_recording(files=3, file_every_reads=1, ends_after_reads=4)
+    [payload] = run(trigger(trtc_connection, recording_id))
+    assert (payload["v"], payload["status"], payload["outcome"]) == (1, "finished", "gone")
+    listed = trtc_connection.truth(recording_id)["listed_files"]
+    assert [file["file_name"] for file in payload["known"]["files"]] == [file["FileName"] for file in listed]
+    json.dumps(payload)
+
+
+def test_what_the_worker_knew_is_in_the_event(trtc_connection: Emulator) -> None:
+    """The worker saw the recording; at the trigger's first look it is gone."""
+    recording_id = trtc_connection.add_recording(ended=True)
+    seen = {"first_seen_at": "2026-01-01T00:00:00+00:00", "last_seen_at": "2026-01-01T00:00:00+00:00"}
+    known = {"v": 1, "recording_id": recording_id, "files": [{"file_name": "early"}], **seen}
+    [payload] = run(trigger(trtc_connection, recording_id, known=known))
+    assert payload["status"] == "finished"
+    assert [file["file_name"] for file in payload["known"]["files"]] == ["early"]
+
+
+def test_time_over_is_told_with_its_limit_after_a_last_look(trtc_connection: Emulator) -> None:
+    recording_id = trtc_connection.add_recording(files=1)
+    [payload] = run(trigger(trtc_connection, recording_id, poke_interval=600.0, timeout_at=time.time() + 0.3))
+    assert (payload["status"], payload["limit"]) == ("timed_out", "timeout")
+    assert payload["known"]["status"] == "InProgress"
+    [payload] = run(trigger(trtc_connection, recording_id, execution_timeout_at=time.time() + 0.1))
+    assert payload["limit"] == "execution_timeout"
+
+
+def test_a_wrong_key_is_told_at_once(trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = json.dumps({**trtc_connection.connection, "password": "wrong"})
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", wrong)
+    [payload] = run(trigger(trtc_connection, trtc_connection.add_recording()))
+    assert (payload["status"], payload["failure"]) == ("failed", "setup")
+    assert "AuthFailure.SignatureFailure" in payload["reason"]
+    assert trtc_connection.secret_key not in json.dumps(payload)
+
+
+def test_a_look_that_fails_is_tried_once_and_the_wait_goes_on(trtc_connection: Emulator) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    trtc_connection.fault("throttle", count=2, recording_id=recording_id)
+    [payload] = run(trigger(trtc_connection, recording_id))
+    assert payload["status"] == "finished"
+    counters = trtc_connection.state()["counters"]["DescribeCloudRecording"]
+    assert counters["RequestLimitExceeded"] == 2
+
+
+def test_cancelling_it_leaves_no_task_and_no_client_behind(trtc_connection: Emulator) -> None:
+    async def scene() -> set[Any]:
+        watching = asyncio.create_task(events(trigger(trtc_connection, trtc_connection.add_recording())))
+        await asyncio.sleep(0.5)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(scene()) == set()
+
+
+def test_a_restarted_trigger_looks_soon_although_its_interval_is_long(trtc_connection: Emulator) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ended=True)
+    watching = trigger(trtc_connection, recording_id, poke_interval=300.0, deferred_at=time.time() - 3600)
+    assert watching._first_pause() <= 10.0
+
+
+def test_no_event_comes_before_the_scheduler_knows_of_the_deferral(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "EARLIEST_EVENT_SECONDS", 1.5)
+    watching = trigger(trtc_connection, trtc_connection.add_recording(ended=True), finish_if_never_seen=True)
+    watching._task_instance = object()
+    monkeypatch.setattr(watching, "_xcom_ids", dict)
+    started = time.time()
+    run(watching)
+    assert time.time() - started >= 1.4
