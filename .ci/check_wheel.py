@@ -61,6 +61,7 @@ def check_metadata(metadata: Message) -> None:
     """The licence expression, the Pythons, and no requirement beyond the few that are meant."""
     require(metadata["License-Expression"] == "Apache-2.0", f"licence: {metadata['License-Expression']}")
     require(metadata["Requires-Python"] == ">=3.10", f"Python: {metadata['Requires-Python']}")
+    require("# " in str(metadata.get_payload()), "the README is missing")
     found = {line.split(">=")[0].split("[")[0].strip() for line in metadata.get_all("Requires-Dist", [])}
     require(found == REQUIREMENTS, f"requirements: {sorted(found)}")
 
