@@ -1,0 +1,93 @@
+"""The Airflow and the emulator that all end-to-end tests share."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeGuard
+
+import pytest
+
+from airflow_trtc.emulator import Emulator
+
+pytest.register_assert_rewrite("tests.e2e.stage")
+
+from tests.e2e.shared_airflow import SharedAirflow  # noqa: E402
+from tests.e2e.stage import Stage  # noqa: E402 - after the line above: its asserts are to explain themselves
+
+SECRET_KEY = "zuVvQk3Wc8mT5rYp1sXh7LfB"
+WRONG_KEY = SECRET_KEY[::-1]
+SETTINGS = {
+    ("core", "dags_are_paused_at_creation"): False,
+    ("core", "parallelism"): 32,  # each wait in poke mode holds a worker
+    ("dag_processor", "refresh_interval"): 600,
+    ("scheduler", "task_instance_heartbeat_timeout"): 45,  # until a killed worker is noticed
+}
+
+
+@pytest.fixture(scope="session")
+def e2e_emulator() -> Iterator[Emulator]:
+    with Emulator(secret_key=SECRET_KEY) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def shared_airflow(request: pytest.FixtureRequest, e2e_emulator: Emulator) -> Iterator[SharedAirflow]:
+    good = e2e_emulator.connection
+    good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
+    connections = {
+        "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),
+        "AIRFLOW_CONN_TRTC_WRONG_KEY": json.dumps(good | {"password": WRONG_KEY}),
+    }
+    dags = Path(__file__).parent / "dags"
+    with SharedAirflow(dags, env=connections, config=SETTINGS) as airflow:
+        airflow.wait_for_dag("quick")
+        yield airflow
+        airflow.keep_home = request.session.testsfailed > 0
+
+
+@pytest.fixture(scope="session")
+def stage(
+    request: pytest.FixtureRequest, shared_airflow: SharedAirflow, e2e_emulator: Emulator
+) -> Iterator[Stage]:
+    """Every test that takes it begins now; see `Stage`."""
+    has_journal = _has_journal()
+    stage = Stage(shared_airflow, e2e_emulator, has_journal=has_journal)
+    parts = [item for item in request.session.items if _is_part(item)]
+    stage.raise_curtain([part for part in parts if has_journal or "journal" not in part.fixturenames])
+    yield stage
+    stage.is_closed = True
+
+
+@pytest.fixture
+def stage_after_all(stage: Stage) -> Stage:
+    """For tests of what all others leave behind."""
+    stage.wait_for_all()
+    return stage
+
+
+@pytest.fixture
+def journal(stage: Stage) -> None:
+    """For tests of what outlives a try: Airflow below 3.3 has no place for it."""
+    if not stage.has_journal:
+        pytest.skip("this Airflow has no store that outlives a try (3.3 has): files that vanished are lost")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not _is_part(pyfuncitem):
+        return None
+    pyfuncitem.funcargs["stage"].collect(pyfuncitem)
+    return True
+
+
+def _is_part(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function) and "stage" in inspect.signature(item.function).parameters
+
+
+def _has_journal() -> bool:
+    from airflow.sdk.execution_time import context
+
+    return hasattr(context, "AssetStateStoreAccessor")
