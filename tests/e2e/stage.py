@@ -27,6 +27,10 @@ MODES = ("poke", "reschedule", "deferrable")
 PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 2.0
 
+# Airflow fails tasks that leave and come back within one round of its scheduler, which takes many seconds
+# while dozens of processes start on two cores.
+STARTS_AT_A_TIME = 4
+
 _Found = TypeVar("_Found")
 
 
@@ -40,6 +44,7 @@ class Stage:
         self.is_closed = False
         self._parts: dict[str, _Part] = {}
         self._local = threading.local()
+        self._starts = threading.Semaphore(STARTS_AT_A_TIME)
         self._turn = threading.Condition()
         self._busy = 0
         self._is_taken = False
@@ -115,7 +120,7 @@ class Stage:
 
     def wait_for_each(self, dag_id: str, recording_ids: Sequence[str]) -> Wait:
         """Start a run that is mapped over recordings."""
-        return self._run(dag_id, list(recording_ids), {"recording_ids": list(recording_ids)})
+        return self._run(dag_id, list(recording_ids), {"recording_ids": list(recording_ids)}, map_index=0)
 
     def until(
         self, find: Callable[[], _Found | None], what: str, timeout: float = PATIENCE_SECONDS
@@ -131,11 +136,12 @@ class Stage:
             time.sleep(POLL_SECONDS)
         return found
 
-    def _run(self, dag_id: str, recording_ids: list[str], conf: dict[str, Any]) -> Wait:
-        run_id = self.airflow.trigger(dag_id, conf)
-        wait = Wait(self, dag_id, run_id, recording_ids)
-        if (part := getattr(self._local, "part", None)) is not None:
-            part.waits.append(wait)
+    def _run(self, dag_id: str, recording_ids: list[str], conf: dict[str, Any], map_index: int = -1) -> Wait:
+        with self._starts:
+            wait = Wait(self, dag_id, self.airflow.trigger(dag_id, conf), recording_ids)
+            if (part := getattr(self._local, "part", None)) is not None:
+                part.waits.append(wait)
+            self.until(lambda: wait.xcom("progress", map_index=map_index), f"a look by {dag_id}")
         return wait
 
     def _report(self, part: _Part) -> str:

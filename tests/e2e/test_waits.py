@@ -95,16 +95,6 @@ def test_a_wrong_key_fails_while_the_recording_still_runs(stage: Stage, mode: st
     assert "AuthFailure.SignatureFailure" in wait.log()
 
 
-@pytest.mark.parametrize("fault", ["throttle", "outage"])
-def test_a_minute_of_trouble_only_prolongs_the_wait(stage: Stage, mode: str, fault: str) -> None:
-    wait = stage.wait(f"plain_{mode}", stage.record({"files": 1}, files=3))
-    wait.until_told(1)
-    stage.emulator.fault(fault, seconds=60, recording_id=wait.recording_id)
-    wait.script({"files": 2}, {"files": 3}, {"gone": True})  # nobody sees this before the minute is over
-    wait.assert_handed_on("gone", file_count=3)
-    assert "no answer of use" in wait.log()
-
-
 @pytest.mark.usefixtures("journal")
 def test_a_file_that_is_no_longer_listed_is_handed_on(stage: Stage, mode: str) -> None:
     first, second = index_file(1), index_file(2)
