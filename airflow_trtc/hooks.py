@@ -235,11 +235,13 @@ def _extra(text: str | None) -> Any:
 
 
 async def _amask_extra(connection: Connection) -> None:
-    """Mask the extra's secrets; Airflow before 3.3 can do so only by blocking."""
+    """Mask the extra's secrets, where Airflow can do so without blocking.
+
+    Before 3.3 masking asks the supervisor from a second event loop, which ends the whole triggerer
+    ("Response read out of order"). There the extra stays unmasked in triggers; nothing here logs it.
+    """
     if hasattr(connection, "aextra_dejson"):
         await connection.aextra_dejson()
-    else:
-        await asyncio.to_thread(lambda: connection.extra_dejson)
 
 
 def _lookup_errors() -> tuple[type[Exception], ...]:

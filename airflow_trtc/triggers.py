@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_trtc import xcoms
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.journal import AsyncJournal, journal_key
@@ -198,10 +199,8 @@ class TrtcRecordingTrigger(BaseTrigger):
         if not (ids := self._xcom_ids()):
             return True
         try:
-            from airflow.sdk.bases.xcom import BaseXCom
-
             value = progress(known, console_url=self.console_url, try_number=self.try_number)
-            await BaseXCom.aset(key=PROGRESS_XCOM, value=value, **ids)
+            await xcoms.write(PROGRESS_XCOM, value, **ids)
         except Exception as error:
             self.log.warning("Could not show the progress of %s: %s", self.recording_id, error)
             return False
@@ -213,9 +212,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         if not (ids := self._xcom_ids()):
             return known
         with contextlib.suppress(Exception):
-            from airflow.sdk.bases.xcom import BaseXCom
-
-            value = await BaseXCom.aget_one(key=PROGRESS_XCOM, **ids)
+            value = await xcoms.read(PROGRESS_XCOM, **ids)
             if isinstance(value, dict) and value.get("try_number") == self.try_number:
                 return from_json(value, self.recording_id)
         return known

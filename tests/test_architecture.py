@@ -23,14 +23,15 @@ MAY_IMPORT = {
     "hooks": {"cloud", "recording", "errors", "provider"},
     "journal": {"recording"},
     "links": set(),
-    "triggers": {"hooks", "journal", "recording", "errors"},
+    "xcoms": set(),
+    "triggers": {"hooks", "journal", "xcoms", "recording", "errors"},
     "sensors": {"_compat", "triggers", "hooks", "journal", "links", "results", "recording", "errors"},
     "prune": {"journal"},
     "demo": {"demo", "emulator"},
 }
 
 # Only these may know Airflow; the DAG of the demo is one that users could write.
-AIRFLOW = {"hooks", "journal", "links", "triggers", "sensors", "_compat", "prune", "demo"}
+AIRFLOW = {"hooks", "journal", "links", "triggers", "sensors", "_compat", "xcoms", "prune", "demo"}
 
 VENDOR_AND_WEB = ("tencentcloud", "httpx", "requests", "fastapi", "starlette", "uvicorn")
 
