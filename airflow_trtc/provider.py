@@ -33,7 +33,8 @@ CONNECTION_TYPE: dict[str, Any] = {
         ),
         "credential_kind": _field(
             "Kind of credentials",
-            "Where the keys come from. static: the SecretId and SecretKey above.",
+            "Where the keys come from. static: SecretId and SecretKey above; environment; profile: the"
+            " credentials file; cvm_role: the machine's role; assume_role; oidc.",
             enum=["static", "environment", "profile", "cvm_role", "assume_role", "oidc"],
             default="static",
         ),

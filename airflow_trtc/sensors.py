@@ -177,7 +177,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             hook = TrtcHook(self.trtc_conn_id, region=self.region or None, sdk_app_id=app_id)
             visit = _Visit(self, context, hook, known or Known(self.recording_id))
         except TrtcSetupError as error:
-            raise AirflowFailException(str(error)) from error
+            raise self._failure(Failure.SETUP, str(error)) from error
         self.console_url = visit.console_url
         return visit
 
@@ -218,7 +218,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             finished_at=finished_at,
             polls=max(known.looks, int(context.get("task_reschedule_count") or 0) + 1),
         )
-        self.log.info("Recording %s has ended (%s); files: %d", known.recording_id, outcome, len(files))
+        self.log.info("The recording has ended (%s); files: %d", outcome, len(files))
         if self.do_xcom_push:
             context["ti"].xcom_push(key=RECORDING_XCOM, value=summary)
         self._check_map_length(len(files))
@@ -286,6 +286,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             execution_timeout_at=execution_timeout_at,
             console_url=self.console_url,
             try_number=context["ti"].try_number,
+            show_progress=self.do_xcom_push,
         )
 
     def _resume(self, context: Context, visit: _Visit, event: dict[str, Any]) -> Any:
@@ -358,7 +359,7 @@ class _Visit:
             observation = interpret(error, self._sensor.gone_codes)
         verdict, news = self._watch.take(observation, datetime.now(timezone.utc))
         for line in news:
-            self._sensor.log.info("Recording %s: %s", recording_id, line)
+            self._sensor.log.info("%s (recording %s)", line, recording_id)
         return verdict
 
     def note(self) -> None:

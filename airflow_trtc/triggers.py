@@ -59,6 +59,7 @@ class TrtcRecordingTrigger(BaseTrigger):
     :param execution_timeout_at: the same for the task's ``execution_timeout``.
     :param console_url: shown in the progress.
     :param try_number: the try that deferred, shown in the progress.
+    :param show_progress: write the XCom ``progress``.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         execution_timeout_at: float | None = None,
         console_url: str | None = None,
         try_number: int | None = None,
+        show_progress: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recording_id = recording_id
@@ -100,6 +102,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         self.execution_timeout_at = execution_timeout_at
         self.console_url = console_url
         self.try_number = try_number
+        self.show_progress = show_progress
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and every argument, for another triggerer to go on."""
@@ -107,6 +110,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             "recording_id", "sdk_app_id", "region", "trtc_conn_id", "poke_interval", "exponential_backoff",
             "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "known",
             "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number",
+            "show_progress",
         )  # fmt: skip
         return "airflow_trtc.triggers.TrtcRecordingTrigger", {name: getattr(self, name) for name in names}
 
@@ -152,7 +156,7 @@ class TrtcRecordingTrigger(BaseTrigger):
     def _take(self, watch: Watch, observation: Observation) -> Verdict:
         verdict, news = watch.take(observation, datetime.now(timezone.utc))
         for line in news:
-            self.log.info("Recording %s: %s", self.recording_id, line)
+            self.log.info("%s (recording %s)", line, self.recording_id)
         return verdict
 
     async def _note(self, watch: Watch, journal: AsyncJournal) -> None:
@@ -196,7 +200,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         return next((name for name, at in self._limits() if time.time() >= at), None)
 
     async def _write_progress(self, known: Known) -> bool:
-        if not (ids := self._xcom_ids()):
+        if not self.show_progress or not (ids := self._xcom_ids()):
             return True
         try:
             value = progress(known, console_url=self.console_url, try_number=self.try_number)
@@ -228,6 +232,7 @@ def progress(known: Known, *, console_url: str | None, try_number: int | None) -
     """The XCom ``progress``: all that is known so far, for people to look at."""
     return {
         **to_json(known),
+        "state": "gone" if known.is_gone and known.was_seen else known.status or "never seen",
         "file_count": len(known.files),
         "console_url": console_url,
         "try_number": try_number,

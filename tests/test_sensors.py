@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.journal import JOURNAL
 from airflow_trtc.sensors import TrtcRecordingSensor, checked_recording_id, with_journal
 
+HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 DAGS = Path(__file__).parent / "dags" / "waits.py"
 MODES = ["poke", "reschedule", "deferrable"]
 
@@ -119,7 +121,9 @@ def test_a_recording_nobody_ever_saw_fails_and_says_why(
 ) -> None:
     recording_id = trtc_connection.new_recording_id()
     assert wait(mode, recording_id).state() == "failed"
-    assert f"has not known recording {recording_id}" in "".join(capfd.readouterr())
+    told = "".join(capfd.readouterr())
+    assert "has not known this recording" in told
+    assert f"Recording: {recording_id}" in told
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -205,6 +209,7 @@ def test_a_refused_wait_fails_but_silent_fail_goes_on(
         assert wait(mode, recording_id, variant).state() == state, variant
 
 
+@pytest.mark.skipif(not HAS_JOURNAL, reason="below Airflow 3.3 there is no journal")
 @pytest.mark.parametrize("mode", MODES)
 def test_a_second_run_profits_from_what_the_first_saw(
     mode: str, trtc_connection: Emulator, wait: Wait
@@ -232,7 +237,7 @@ def test_other_inlets_and_backoff_change_nothing(mode: str, trtc_connection: Emu
         recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
         outcome = wait(mode, recording_id, variant)
         assert outcome.state() == "success"
-        assert names(wait(mode, recording_id).xcom()) == names(outcome.xcom())
+        assert names(outcome.xcom()) == truth(trtc_connection, recording_id)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -241,7 +246,7 @@ def test_progress_shows_what_is_known(mode: str, trtc_connection: Emulator, wait
     progress = wait(mode, recording_id, "short").xcom("progress")
     assert progress["status"] == "InProgress"
     assert progress["file_count"] == len(progress["files"]) == 2
-    assert progress["console_url"].startswith("https://console.")
+    assert progress["console_url"] == trtc_connection.page_url(recording_id)
 
 
 def test_more_files_than_airflow_maps_over_fail_with_the_setting_to_change(

@@ -126,4 +126,4 @@ def _check_json(action: str, params: Mapping[str, Any]) -> None:
 def _hint(name: str, known: tuple[str, ...]) -> str:
     by_lower_case = {right.lower(): right for right in known}
     near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
-    return f"; did you mean {by_lower_case[near[0]]!r}?".rstrip("?") + "?" if near else ""
+    return f" (did you mean {by_lower_case[near[0]]!r}?)" if near else ""

@@ -73,7 +73,11 @@ class Emulator(Controls):
             "login": self.secret_id,
             "password": self.secret_key,
             "host": self.url,
-            "extra": {"region": self.region, "sdk_app_id": self.sdk_app_id},
+            "extra": {
+                "region": self.region,
+                "sdk_app_id": self.sdk_app_id,
+                "console_url": f"{self.url}/_control/recordings/{{recording_id}}",
+            },
         }
 
     @property

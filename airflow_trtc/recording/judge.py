@@ -125,12 +125,15 @@ def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) ->
 
 def _never_seen(known: Known, rules: Rules) -> str:
     return (
-        f"the service has not known recording {known.recording_id} for {rules.grace_seconds:g} s, and no "
-        "look ever showed it. It gives the same answer in all of these cases: (1) the recording id, the "
-        "SdkAppId or the region is wrong: compare each with the CreateCloudRecording call and its answer; "
-        "(2) the recording ended before the first look: start waiting while it runs; (3) more than its "
-        "ResourceExpiredHour (72 hours unless set at the start) has passed since it was created. "
-        'If recordings may be over before the wait begins, set if_never_seen="finish" or "skip".'
+        f"the service has not known this recording for {rules.grace_seconds:g} s, and no look ever "
+        "showed it. It gives the same answer in each of these cases:\n"
+        "(1) the recording id, the SdkAppId or the region is wrong: compare each with the "
+        "CreateCloudRecording call and its answer;\n"
+        "(2) the recording ended before the first look: start waiting while it runs;\n"
+        "(3) more than its ResourceExpiredHour (72 hours unless set at the start) has passed since it was "
+        "created.\n"
+        'If recordings may be over before the wait begins, set if_never_seen="finish" or "skip".\n'
+        f"Recording: {known.recording_id}"
     )
 
 

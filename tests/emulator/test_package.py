@@ -59,7 +59,11 @@ def test_the_connection(trtc_emulator):
         "login": emulator.DEFAULT_SECRET_ID,
         "password": emulator.DEFAULT_SECRET_KEY,
         "host": trtc_emulator.url,
-        "extra": {"region": "ap-guangzhou", "sdk_app_id": 1400000001},
+        "extra": {
+            "region": "ap-guangzhou",
+            "sdk_app_id": 1400000001,
+            "console_url": f"{trtc_emulator.url}/_control/recordings/{{recording_id}}",
+        },
     }
 
 
