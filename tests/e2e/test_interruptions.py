@@ -9,12 +9,14 @@ from tests.e2e.stage import MODES, Stage, Wait, index_file
 
 # The worker of a deferred task sees only the first file, so that the second is known to its trigger alone.
 EARLY = ({"files": [index_file(1)]}, {"files": [index_file(1), index_file(2)]})
-# Afterwards the service lists neither.
-LATE = ({"files": [index_file(3)]}, {"gone": True})
+# From the interruption on the service lists neither.
+LATE = {"files": [index_file(3)]}
+LAST = (LATE, {"gone": True})
 
 WAITING = ("running", "deferred", "up_for_reschedule")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("journal")]
+pytestmark = pytest.mark.e2e
+outlives_a_try = pytest.mark.usefixtures("journal")
 
 
 def waiting(stage: Stage, dag_id: str) -> Wait:
@@ -28,21 +30,24 @@ def test_another_triggerer_goes_on_where_a_killed_one_was(stage: Stage) -> None:
     wait = waiting(stage, "plain_deferrable")
     with stage.alone():
         stage.airflow.kill("triggerer")
-        wait.script(*LATE)
+        wait.script(*LAST)
         stage.airflow.start("triggerer")
         wait.assert_handed_on("gone", file_count=3)
     assert wait.task()["try_number"] == 1
 
 
+@outlives_a_try
 @pytest.mark.parametrize("victim", ["task", "worker"])
 def test_a_retry_goes_on_where_a_killed_process_was(stage: Stage, victim: str) -> None:
     wait = waiting(stage, "retried_poke")
+    wait.script(LATE)
     kill(wait, victim)
-    wait.script(*LATE)
+    wait.script(*LAST)
     wait.assert_handed_on("gone", file_count=3)
     assert wait.task()["try_number"] == 2
 
 
+@outlives_a_try
 @pytest.mark.parametrize("victim", ["task", "worker"])
 def test_a_retry_succeeds_although_the_recording_ended_meanwhile(stage: Stage, victim: str) -> None:
     wait = waiting(stage, "retried_poke")
@@ -52,38 +57,44 @@ def test_a_retry_succeeds_although_the_recording_ended_meanwhile(stage: Stage, v
     assert wait.task()["try_number"] == 2
 
 
+@outlives_a_try
 @pytest.mark.parametrize("mode", MODES)
 def test_a_wait_that_is_cleared_goes_on_where_it_was(stage: Stage, mode: str) -> None:
     wait = waiting(stage, f"plain_{mode}")
+    wait.script(LATE)
     wait.clear()
     wait.until_state(*WAITING, tries=2)
-    wait.script(*LATE)
+    wait.script(*LAST)
     wait.assert_handed_on("gone", file_count=3)
 
 
+@outlives_a_try
 @pytest.mark.parametrize("mode", MODES)
 def test_a_finished_wait_that_is_cleared_hands_on_the_same_again(stage: Stage, mode: str) -> None:
-    wait = stage.wait(f"plain_{mode}", stage.record(*EARLY, *LATE, files=0))
+    wait = stage.wait(f"plain_{mode}", stage.record(*EARLY, *LAST, files=0))
     wait.assert_handed_on("gone", file_count=3)
     wait.clear()
     wait.assert_handed_on("gone", file_count=3)
     assert wait.task()["try_number"] == 2
 
 
+@outlives_a_try
 @pytest.mark.parametrize("mode", MODES)
 def test_a_wait_that_took_too_long_goes_on_from_there_when_cleared(stage: Stage, mode: str) -> None:
     wait = waiting(stage, f"short_{mode}")
     assert wait.end() == "failed"
-    wait.script(*LATE)
+    wait.script(*LAST)
     wait.clear()
     wait.assert_handed_on("gone", file_count=3)
 
 
+@outlives_a_try
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])  # rescheduling has no run long enough to interrupt
 def test_the_retry_after_an_execution_timeout_goes_on_from_there(stage: Stage, mode: str) -> None:
     wait = waiting(stage, f"interrupted_{mode}")
+    wait.script(LATE)
     wait.until_state(*WAITING, tries=2)
-    wait.script(*LATE)
+    wait.script(*LAST)
     wait.assert_handed_on("gone", file_count=3)
     assert "AirflowTaskTimeout" in wait.log(1)
 

@@ -28,10 +28,12 @@ def test_a_mapped_wait_that_is_cleared_goes_on_where_it_was(stage: Stage, mode: 
     wait = stage.wait_for_each(f"mapped_{mode}", recording_ids)
     for map_index in range(2):
         wait.until_told(2, map_index)
+    for map_index, recording_id in enumerate(recording_ids):
+        stage.emulator.script(recording_id, [late(map_index)])
     wait.clear()
     for map_index, recording_id in enumerate(recording_ids):
         wait.until_state("running", "deferred", "up_for_reschedule", tries=2, map_index=map_index)
-        stage.emulator.script(recording_id, [{"files": [index_file(3 + map_index)]}, {"gone": True}])
+        stage.emulator.script(recording_id, [late(map_index), {"gone": True}])
     assert wait.end() == "success"
     assert wait.xcom(task_id="collect") == expected(wait)
     assert [len(files) for files in wait.xcom(task_id="collect")] == [3, 3]
@@ -42,6 +44,11 @@ def test_triggers_that_know_the_end_at_once_do_not_come_back_too_early(stage: St
     assert wait.end() == "success"
     assert [wait.xcom(map_index=index) for index in range(12)] == expected(wait)
     assert {wait.task(index)["try_number"] for index in range(12)} == {1}
+
+
+def late(map_index: int) -> dict[str, object]:
+    """What the service lists from the interruption on."""
+    return {"files": [index_file(3 + map_index)]}
 
 
 def expected(wait: Wait) -> list[list[dict[str, object]]]:
