@@ -79,7 +79,8 @@ def journal(stage: Stage) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not _is_part(pyfuncitem):
         return None
-    pyfuncitem.funcargs["stage"].collect(pyfuncitem)
+    stage: Stage = pyfuncitem.funcargs["stage"]  # type: ignore[assignment]
+    stage.collect(pyfuncitem)
     return True
 
 

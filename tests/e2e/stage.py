@@ -91,9 +91,10 @@ class Stage:
     def _play(self, part: _Part) -> None:
         self._local.part = part
         try:
-            part.future.set_result(part.body(**part.arguments))
+            part.body(**part.arguments)
+            part.future.set_result(None)
         except BaseException as error:
-            part.report = self._report(part)
+            part.report = _said(lambda: self._report(part))
             part.future.set_exception(error)
         finally:
             with self._turn:
