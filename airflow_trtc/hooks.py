@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from airflow_trtc.recording.model import Snapshot
 
+NO_CONNECTION = "Client.NoConnection"
+
 
 class TrtcHook(BaseHook):
     """Calls Tencent RTC with the keys of an Airflow connection.
@@ -196,7 +198,7 @@ class TrtcHook(BaseHook):
         """Say which connection is missing, or that Airflow could not be asked for it."""
         if type(error).__name__ == "AirflowNotFoundException" or "CONNECTION_NOT_FOUND" in str(error):
             message = f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}."
-            return TrtcSetupError(message, code="Client.NoConnection")
+            return TrtcSetupError(message, code=NO_CONNECTION)
         message = f"Airflow could not be asked for the connection {self.trtc_conn_id!r}."
         return TrtcTransientError(message, code="Client.ConnectionUnavailable")
 

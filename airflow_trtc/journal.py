@@ -97,11 +97,16 @@ def _pages(known: Known) -> list[list[dict[str, Any]]]:
 def _load(key: str, recording_id: str) -> _Plan:
     head = yield _Get(key)
     known = from_json(head, recording_id)
-    pages = head.get("pages") if isinstance(head, Mapping) else 0
+    count = head.get("pages") if isinstance(head, Mapping) else 0
+    pages = count if type(count) is int else 0
     files: list[Any] = []
-    for page in range(pages if type(pages) is int else 0):
+    page, is_full = 0, False
+    # Of two who write at the same time the slower one may shorten the head: look behind a full page.
+    while page < pages or is_full:
         rows = yield _Get(_page_key(key, page))
-        files += rows if isinstance(rows, list) else []
+        rows = rows if isinstance(rows, list) else []
+        files += rows
+        page, is_full = page + 1, len(rows) >= FILES_PER_PAGE
     return replace(known, files=files_from_json(files))
 
 
@@ -110,7 +115,12 @@ def _save(key: str, known: Known) -> _Plan:
     stored = yield from _load(key, known.recording_id)
     joined = combine(known, stored)
     # Stored files stay in front, so that full pages never change.
-    joined = replace(joined, files=merge_files(stored.files, joined.files), refusals=known.refusals)
+    joined = replace(joined, files=merge_files(stored.files, joined.files))
+    # Who writes has just looked; hosts' clocks may differ, so times do not decide who knows better.
+    if known.last_seen_at is not None:
+        joined = replace(joined, status=known.status, exited_at=known.exited_at)
+    if known.last_seen_at is not None or known.is_gone:
+        joined = replace(joined, absent_since=known.absent_since, absent_at=known.absent_at)
     old, new = _pages(stored), _pages(joined)
     for page, rows in enumerate(new):
         if old[page : page + 1] != [rows]:
@@ -146,37 +156,58 @@ def _result(stop: StopIteration) -> Known:
     return known
 
 
-class Journal:
-    """What is known of one recording, in the store, seen from a worker.
+class _Journal:
+    """What worker and trigger have in common.
 
     Nothing here raises: a store that is missing or fails is reported once in the log, and the wait goes on.
+
+    :ivar is_available: whether this Airflow has a store.
+    :ivar is_loaded: whether the journal was read, or there is none to read.
     """
 
-    def __init__(self, store: Store | None, key: str) -> None:
+    def __init__(self, store: Any, key: str) -> None:
         self._store = store
         self._key = key
-        self._failing = False
+        self._is_failing = False
+        self.is_available = store is not None
+        self.is_loaded = store is None
+
+    def _loaded(self, known: Known, stored: Known, *, same_try: bool) -> Known:
+        self.is_loaded, self._is_failing = True, False
+        joined = combine(known, stored)
+        return replace(joined, refusals=stored.refusals) if same_try else joined
+
+    def _failed(self, error: Exception) -> None:
+        if not self._is_failing:
+            message = "The journal of recordings failed (%s: %s); the wait goes on"
+            log.warning(message, type(error).__name__, error)
+        self._is_failing = True
+
+
+class Journal(_Journal):
+    """What is known of one recording, in the store, seen from a worker."""
+
+    def __init__(self, store: Store | None, key: str) -> None:
+        super().__init__(store, key)
 
     @classmethod
     def of_task(cls, context: Mapping[str, Any], key: str) -> Journal:
         """The journal as a running task reaches it; empty and silent below Airflow 3.3."""
         return cls(_worker_store(context), key)
 
-    @property
-    def is_available(self) -> bool:
-        """Whether this Airflow has a store for it."""
-        return self._store is not None
+    def load(self, known: Known, *, same_try: bool = False) -> Known:
+        """`known`, joined with what the journal holds.
 
-    def load(self, known: Known) -> Known:
-        """`known`, joined with what the journal holds."""
+        :param same_try: the row was written by this try, before it was rescheduled; go on counting.
+        """
         if self._store is None:
             return known
         try:
-            loaded = combine(known, _drive(_load(self._key, known.recording_id), self._store))
+            stored = _drive(_load(self._key, known.recording_id), self._store)
         except Exception as error:
-            self._report(error)
+            self._failed(error)
             return known
-        return loaded
+        return self._loaded(known, stored, same_try=same_try)
 
     def save(self, known: Known) -> tuple[Known, bool]:
         """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
@@ -185,43 +216,32 @@ class Journal:
         try:
             joined = _drive(_save(self._key, known), self._store)
         except Exception as error:
-            self._report(error)
+            self._failed(error)
             return known, False
-        self._failing = False
         return joined, True
 
-    def _report(self, error: Exception) -> None:
-        _report(self, error)
 
-
-class AsyncJournal:
+class AsyncJournal(_Journal):
     """The same for a trigger."""
 
     def __init__(self, store: AsyncStore | None, key: str) -> None:
-        self._store = store
-        self._key = key
-        self._failing = False
+        super().__init__(store, key)
 
     @classmethod
     def of_trigger(cls, key: str) -> AsyncJournal:
         """The journal as a trigger reaches it; empty and silent below Airflow 3.3."""
         return cls(_trigger_store(), key)
 
-    @property
-    def is_available(self) -> bool:
-        """Whether this Airflow has a store for it."""
-        return self._store is not None
-
     async def load(self, known: Known) -> Known:
         """`known`, joined with what the journal holds."""
         if self._store is None:
             return known
         try:
-            loaded = combine(known, await _adrive(_load(self._key, known.recording_id), self._store))
+            stored = await _adrive(_load(self._key, known.recording_id), self._store)
         except Exception as error:
-            _report(self, error)
+            self._failed(error)
             return known
-        return loaded
+        return self._loaded(known, stored, same_try=False)
 
     async def save(self, known: Known) -> tuple[Known, bool]:
         """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
@@ -230,17 +250,9 @@ class AsyncJournal:
         try:
             joined = await _adrive(_save(self._key, known), self._store)
         except Exception as error:
-            _report(self, error)
+            self._failed(error)
             return known, False
-        self._failing = False
         return joined, True
-
-
-def _report(journal: Any, error: Exception) -> None:
-    if not journal._failing:
-        message = "The journal of recordings failed (%s: %s); the wait goes on"
-        log.warning(message, type(error).__name__, error)
-    journal._failing = True
 
 
 def _worker_store(context: Mapping[str, Any]) -> Store | None:

@@ -16,6 +16,7 @@ from airflow_trtc.journal import JOURNAL
 
 # A recording can be asked about for 720 hours at most (ResourceExpiredHour); this is twice as long.
 DEFAULT_DAYS = 60
+LEAST_DAYS = 31
 ROWS_PER_TRANSACTION = 1000
 
 
@@ -61,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--dry-run", action="store_true", help="only count them")
     options = parser.parse_args(arguments)
-    if options.days <= 0:
-        parser.error("--days must be more than 0")
+    if options.days < LEAST_DAYS:
+        parser.error(f"--days must be {LEAST_DAYS} or more: a recording can be asked about for 30 days")
     try:
         count = prune(datetime.now(timezone.utc) - timedelta(days=options.days), dry_run=options.dry_run)
     except ImportError:

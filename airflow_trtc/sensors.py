@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ from airflow_trtc._compat import (
     conf,
 )
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.journal import JOURNAL, Journal, journal_key
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.recording.judge import (
@@ -32,6 +33,7 @@ from airflow_trtc.recording.judge import (
     interpret,
 )
 from airflow_trtc.recording.known import Known, from_json, to_json
+from airflow_trtc.recording.model import Observation
 from airflow_trtc.recording.watch import Watch
 from airflow_trtc.results import file_results, recording_result
 from airflow_trtc.triggers import PROGRESS_XCOM, TrtcRecordingTrigger, progress
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 RECORDING_XCOM = "recording"
 
 # The trigger itself ends the wait in time; Airflow's own limit is for when no triggerer runs.
-DEFERRAL_MARGIN_SECONDS = 60.0
+DEFERRAL_MARGIN_SECONDS = 180.0
+LONGEST_HURRY_SECONDS = 60.0
 
 
 class TrtcRecordingSensor(BaseSensorOperator):
@@ -107,6 +110,8 @@ class TrtcRecordingSensor(BaseSensorOperator):
         super().__init__(inlets=with_journal(inlets), **kwargs)
         if if_never_seen not in ("fail", "finish", "skip"):
             raise ValueError(f'if_never_seen must be "fail", "finish" or "skip", not {if_never_seen!r}')
+        if isinstance(gone_codes, str):
+            raise ValueError(f"gone_codes must be a list of codes, not the text {gone_codes!r}")
         self.recording_id = recording_id
         self.sdk_app_id = sdk_app_id
         self.trtc_conn_id = trtc_conn_id
@@ -119,15 +124,18 @@ class TrtcRecordingSensor(BaseSensorOperator):
         self.gone_codes = tuple(gone_codes)
         self.console_url: str | None = None
         self._visit: _Visit | None = None
+        self._executing_since = 0.0
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over recordings; the journal becomes an inlet of the mapped task as well."""
-        return super().partial(**{**kwargs, "inlets": with_journal(kwargs.get("inlets"))})
+        inlets = kwargs.get("inlets", (kwargs.get("default_args") or {}).get("inlets"))
+        return super().partial(**{**kwargs, "inlets": with_journal(inlets)})
 
     def execute(self, context: Context) -> Any:
         """Wait; see the class."""
         self._visit = None  # ``dag.test()`` runs one operator object several times
+        self._executing_since = time.monotonic()
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
@@ -135,11 +143,10 @@ class TrtcRecordingSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the recording; in deferrable mode, defer unless that settles it."""
-        if self._visit is None:
-            self._visit = self._begin(context)
-            self.log.info("Waiting for %s", self._visit)
-        visit = self._visit
-        verdict = visit.look(hurry_until=time.monotonic() + self._longest_hurry_seconds)
+        visit = self._visit = self._visit or self._begin_or_wait(context)
+        if visit is None:
+            return PokeReturnValue(is_done=False)
+        verdict = visit.look(hurry_until=self._hurry_until())
         if isinstance(verdict, Waiting):
             if self._defers(visit):
                 self._defer(context, visit)
@@ -149,37 +156,69 @@ class TrtcRecordingSensor(BaseSensorOperator):
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, started_at: float | None = None
     ) -> Any:
-        """Resume with what the trigger saw."""
+        """Resume with what the trigger saw.
+
+        :param started_at: for `resume_execution`, when there is no event; unused here.
+        """
         event = _checked(event)
-        visit = self._visit = self._begin(context, from_json(event["known"], self.recording_id))
+        self.recording_id = event["known"]["recording_id"]
+        # What the trigger needed a connection for is in its event; nothing may go wrong here any more.
+        place = _Place(event["sdk_app_id"], event["region"], event["console_url"])
+        visit = self._visit = self._visit_at(place, context, from_json(event["known"], self.recording_id))
         visit.note()
         try:
             return self._resume(context, visit, event)
         except AirflowSensorTimeout as error:
             raise self._timed_out(str(error)) from None
         except TrtcError as error:
-            return self._as_poke_would(context, error, started_at)
+            return self._as_poke_would(context, error, event["started_at"])
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after deferral; `silent_fail` outlives a trigger that broke."""
+        started_at = (next_kwargs or {}).get("started_at")
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralError as error:
-            return self._as_poke_would(context, error, None)
+            return self._as_poke_would(context, error, started_at)
+        except AirflowSensorTimeout:
+            # Without an event it was Airflow's own limit on the deferral, made from the tighter one of both.
+            limit = self.execution_timeout
+            if self._visit is None and limit is not None and limit.total_seconds() < self.timeout:
+                raise self._execution_timed_out() from None
+            raise
 
     # -- beginning and ending ---------------------------------------------------------------------
 
-    def _begin(self, context: Context, known: Known | None = None) -> _Visit:
+    def _begin_or_wait(self, context: Context) -> _Visit | None:
+        """Begin; after a reschedule, trouble with a connection that was there before is waited out."""
+        try:
+            visit = self._begin(context)
+        except TrtcError as error:
+            if not context.get("task_reschedule_count"):
+                raise
+            self.log.warning("%s", error)
+            return None
+        self.log.info("Waiting for %s", visit)
+        return visit
+
+    def _begin(self, context: Context) -> _Visit:
         try:
             self.recording_id = checked_recording_id(self.recording_id)
             # An argument rendered from a template is a text; the hook reads both.
             app_id: Any = self.sdk_app_id or None
             hook = TrtcHook(self.trtc_conn_id, region=self.region or None, sdk_app_id=app_id)
-            visit = _Visit(self, context, hook, known or Known(self.recording_id))
+            place = _Place.of(hook, self.recording_id)
         except TrtcSetupError as error:
+            if error.code == NO_CONNECTION:  # or Airflow could not read it just now: a retry may help
+                raise
             raise self._failure(Failure.SETUP, str(error)) from error
-        self.console_url = visit.console_url
-        return visit
+        return self._visit_at(place, context, Known(self.recording_id), hook)
+
+    def _visit_at(
+        self, place: _Place, context: Context, known: Known, hook: TrtcHook | None = None
+    ) -> _Visit:
+        self.console_url = place.console_url
+        return _Visit(self, context, place, known, hook)
 
     def rules(self) -> Rules:
         """What the user decided, for the judge."""
@@ -210,8 +249,8 @@ class TrtcRecordingSensor(BaseSensorOperator):
         files = file_results(known.files, known.recording_id, self.file_name_prefix or None)
         summary = recording_result(
             recording_id=known.recording_id,
-            sdk_app_id=visit.sdk_app_id,
-            region=visit.region,
+            sdk_app_id=visit.place.sdk_app_id,
+            region=visit.place.region,
             outcome=outcome,
             file_count=len(files),
             first_seen_at=known.first_seen_at,
@@ -236,42 +275,49 @@ class TrtcRecordingSensor(BaseSensorOperator):
 
     def _timed_out(self, message: str) -> Exception:
         text = f"{message} {self._visit.where_it_stands() if self._visit else ''}".strip()
-        if self.never_fail:
+        if self.never_fail or self.soft_fail:
             return AirflowSkipException(text)
         return AirflowSensorTimeout(text)
+
+    def _execution_timed_out(self) -> BaseException:
+        return AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over")
 
     # -- deferring --------------------------------------------------------------------------------
 
     def _defers(self, visit: _Visit) -> bool:
         # Without a journal a rescheduled task would forget, at every look, that it ever saw the recording.
-        return self.deferrable or (self.reschedule and not visit.journal.is_available)
+        return self.deferrable or (self.reschedule and not visit.is_kept)
 
-    @property
-    def _longest_hurry_seconds(self) -> float:
-        return min(self.timeout, self.grace_seconds + self.settle_seconds)
+    def _hurry_until(self) -> float:
+        """Until when a look may be repeated in haste, by the monotonic clock; it occupies a worker's slot."""
+        now = time.monotonic()
+        longest = min(self.grace_seconds + self.settle_seconds, LONGEST_HURRY_SECONDS)
+        return min(now + longest, self._executing_since + self.timeout)
 
     def _defer(self, context: Context, visit: _Visit, started_at: float | None = None) -> None:
         if not self.deferrable:
-            self.log.info("Airflow below 3.3 keeps nothing between reschedules: the sensor defers instead")
+            why = "the journal fails" if visit.journal.is_available else "Airflow below 3.3"
+            self.log.info("%s keeps nothing between reschedules: the sensor defers instead", why)
         started_at = started_at or _started_at(context)
-        timeout_at = started_at + self.timeout
-        limit = self.execution_timeout
-        execution_timeout_at = started_at + limit.total_seconds() if limit else None
+        timeout_at, execution_timeout_at = self._limits(started_at)
         last = min(timeout_at, execution_timeout_at or timeout_at)
         self.defer(
-            trigger=self._trigger(context, visit, timeout_at, execution_timeout_at),
+            trigger=self._trigger(context, visit, started_at),
             method_name="execute_complete",
             kwargs={"started_at": started_at},
             timeout=timedelta(seconds=max(last - time.time(), 0.0) + DEFERRAL_MARGIN_SECONDS),
         )
 
-    def _trigger(
-        self, context: Context, visit: _Visit, timeout_at: float, execution_timeout_at: float | None
-    ) -> TrtcRecordingTrigger:
+    def _limits(self, started_at: float) -> tuple[float, float | None]:
+        limit = self.execution_timeout
+        return started_at + self.timeout, started_at + limit.total_seconds() if limit else None
+
+    def _trigger(self, context: Context, visit: _Visit, started_at: float) -> TrtcRecordingTrigger:
+        timeout_at, execution_timeout_at = self._limits(started_at)
         return TrtcRecordingTrigger(
             recording_id=self.recording_id,
-            sdk_app_id=visit.sdk_app_id,
-            region=visit.region,
+            sdk_app_id=visit.place.sdk_app_id,
+            region=visit.place.region,
             trtc_conn_id=self.trtc_conn_id,
             poke_interval=self.poke_interval,
             exponential_backoff=self.exponential_backoff,
@@ -287,6 +333,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             console_url=self.console_url,
             try_number=context["ti"].try_number,
             show_progress=self.do_xcom_push,
+            started_at=started_at,
         )
 
     def _resume(self, context: Context, visit: _Visit, event: dict[str, Any]) -> Any:
@@ -296,49 +343,90 @@ class TrtcRecordingSensor(BaseSensorOperator):
         if event["status"] == "failed":
             raise self._failure(Failure(event["failure"]), event["reason"])
         if event["limit"] == "execution_timeout":
-            raise AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over")
+            raise self._execution_timed_out()
         raise AirflowSensorTimeout(f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s.")
 
     def _as_poke_would(self, context: Context, error: Exception, started_at: float | None) -> Any:
         """Treat an ordinary error after deferral as `BaseSensorOperator` treats it in `poke`."""
         if self.silent_fail:
             self.log.error("Sensor poke failed: %s", error)
-            self._defer(context, self._visit or self._begin(context), started_at)
+            started_at = started_at or _started_at(context)
+            timeout_at, execution_timeout_at = self._limits(started_at)
+            if execution_timeout_at is not None and time.time() >= execution_timeout_at:
+                raise self._execution_timed_out()
+            if time.time() >= timeout_at:
+                raise self._timed_out(
+                    f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s."
+                )
+            visit = self._visit or self._begin(context)
+            visit.forgive()
+            self._defer(context, visit, started_at)
         if self.never_fail:
             raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
         raise error
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a recording is asked about, and where people can see it."""
+
+    sdk_app_id: int
+    region: str
+    console_url: str | None
+
+    @classmethod
+    def of(cls, hook: TrtcHook, recording_id: str) -> _Place:
+        settings = hook.settings
+        sdk_app_id = hook.required_app_id(settings)
+        url = console_url(
+            settings.console_url,
+            endpoint=settings.endpoint,
+            sdk_app_id=sdk_app_id,
+            region=settings.region,
+            recording_id=recording_id,
+        )
+        return cls(sdk_app_id, settings.region, url)
+
+
 class _Visit:
     """One stay on a worker: what is known, and the way to the service, the journal and the XComs."""
 
-    def __init__(self, sensor: TrtcRecordingSensor, context: Context, hook: TrtcHook, known: Known) -> None:
-        settings = hook.settings
+    def __init__(
+        self,
+        sensor: TrtcRecordingSensor,
+        context: Context,
+        place: _Place,
+        known: Known,
+        hook: TrtcHook | None,
+    ) -> None:
         self._sensor = sensor
         self._context = context
         self._hook = hook
-        self.region = settings.region
-        self.sdk_app_id = hook.required_app_id(settings)
-        self.console_url = console_url(
-            settings.console_url,
-            endpoint=settings.endpoint,
-            sdk_app_id=self.sdk_app_id,
-            region=self.region,
-            recording_id=known.recording_id,
-        )
-        self.journal = Journal.of_task(context, journal_key(self.sdk_app_id, self.region, known.recording_id))
-        loaded = self.journal.load(known)
+        self.place = place
+        self._was_rescheduled = bool(context.get("task_reschedule_count"))
+        key = journal_key(place.sdk_app_id, place.region, known.recording_id)
+        self.journal = Journal.of_task(context, key)
+        loaded = self.journal.load(known, same_try=self._was_rescheduled)
         self._watch = Watch(loaded, sensor.rules(), unsaved=bool(known.files or known.was_seen))
 
     def __str__(self) -> str:
-        place = f"application {self.sdk_app_id}, region {self.region}"
+        place = f"application {self.place.sdk_app_id}, region {self.place.region}"
         pace = f"a look every {self._sensor.poke_interval:g} s for at most {self._sensor.timeout:g} s"
-        return f"recording {self.known.recording_id} ({place}), {pace}. Console: {self.console_url}"
+        return f"recording {self.known.recording_id} ({place}), {pace}. Console: {self.place.console_url}"
 
     @property
     def known(self) -> Known:
         """What is known of the recording now."""
         return self._watch.known
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a later look in another process would know what this one knows."""
+        return self.journal.is_available and self.journal.is_loaded and not self._watch.unsaved
+
+    def forgive(self) -> None:
+        """Count refusals anew."""
+        self._watch.known = replace(self._watch.known, refusals=0)
 
     def look(self, hurry_until: float) -> Verdict:
         """Look once, and again while the judge asks for haste; note what is new."""
@@ -353,14 +441,24 @@ class _Visit:
 
     def _look_once(self) -> Verdict:
         recording_id = self.known.recording_id
+        if not self.journal.is_loaded:
+            self._watch.known = self.journal.load(self.known, same_try=self._was_rescheduled)
+        assert self._hook is not None, "only a visit that begins with a connection looks"
         try:
-            observation: Any = self._hook.describe_recording(recording_id)
+            observation: Observation = self._hook.describe_recording(recording_id)
         except TrtcError as error:
             observation = interpret(error, self._sensor.gone_codes)
         verdict, news = self._watch.take(observation, datetime.now(timezone.utc))
         for line in news:
             self._sensor.log.info("%s (recording %s)", line, recording_id)
+        if self._may_have_forgotten and _says_never_seen(verdict):
+            return Waiting("the journal, which may know the recording, cannot be read")
         return verdict
+
+    @property
+    def _may_have_forgotten(self) -> bool:
+        earlier = self._was_rescheduled or (self._context["ti"].try_number or 1) > 1
+        return earlier and not self.journal.is_loaded
 
     def note(self) -> None:
         """Write what is new to the journal and show it in the XComs."""
@@ -368,10 +466,17 @@ class _Visit:
             self._watch.known, saved = self.journal.save(self._watch.known)
             self._watch.unsaved = not saved
         if self._watch.untold and self._sensor.do_xcom_push:
-            ti = self._context["ti"]
-            value = progress(self.known, console_url=self.console_url, try_number=ti.try_number)
+            self._watch.untold = not self._show_progress()
+
+    def _show_progress(self) -> bool:
+        ti = self._context["ti"]
+        value = progress(self.known, console_url=self.place.console_url, try_number=ti.try_number)
+        try:
             ti.xcom_push(key=PROGRESS_XCOM, value=value)
-            self._watch.untold = False
+        except Exception as error:
+            self._sensor.log.warning("Could not show the progress of %s: %s", self.known.recording_id, error)
+            return False
+        return True
 
     def where_it_stands(self) -> str:
         """A sentence for the error of a wait that took too long."""
@@ -384,6 +489,13 @@ class _Visit:
             f"Recording {known.recording_id} still runs: status {known.status}, {len(known.files)} files so "
             "far; they are kept, and a cleared task goes on from there."
         )
+
+
+def _says_never_seen(verdict: Verdict) -> bool:
+    match verdict:
+        case Finished(outcome="never_seen") | Failed(failure=Failure.NEVER_SEEN):
+            return True
+    return False
 
 
 def with_journal(inlets: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
 from airflow_trtc.errors import TrtcError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.journal import AsyncJournal, journal_key
 from airflow_trtc.recording.judge import (
     GONE_CODES,
@@ -26,7 +26,7 @@ from airflow_trtc.recording.judge import (
     interpret,
 )
 from airflow_trtc.recording.known import Known, combine, from_json, to_json
-from airflow_trtc.recording.model import Observation
+from airflow_trtc.recording.model import Observation, Trouble
 from airflow_trtc.recording.pacing import next_look_seconds
 from airflow_trtc.recording.watch import Watch
 
@@ -34,6 +34,7 @@ PROGRESS_XCOM = "progress"
 
 # Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
 EARLIEST_EVENT_SECONDS = 10.0
+LAST_LOOK_SECONDS = 30.0
 
 
 class TrtcRecordingTrigger(BaseTrigger):
@@ -41,7 +42,8 @@ class TrtcRecordingTrigger(BaseTrigger):
 
     The event's payload is plain JSON: ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``),
     ``known`` (all that is known of the recording) and, by status, ``outcome`` and ``finished_at``,
-    ``failure`` and ``reason``, or ``limit`` (``timeout`` or ``execution_timeout``).
+    ``failure`` and ``reason``, or ``limit`` (``timeout`` or ``execution_timeout``); ``sdk_app_id``,
+    ``region``, ``console_url`` and ``started_at`` are the trigger's own.
 
     It shows what it knows in the task's XCom ``progress`` and keeps it in the journal, both when
     something changes. It never stops the recording, whatever happens to the task.
@@ -60,6 +62,7 @@ class TrtcRecordingTrigger(BaseTrigger):
     :param console_url: shown in the progress.
     :param try_number: the try that deferred, shown in the progress.
     :param show_progress: write the XCom ``progress``.
+    :param started_at: when the wait began, Unix seconds; handed back in the event.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         console_url: str | None = None,
         try_number: int | None = None,
         show_progress: bool = True,
+        started_at: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recording_id = recording_id
@@ -103,6 +107,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         self.console_url = console_url
         self.try_number = try_number
         self.show_progress = show_progress
+        self.started_at = started_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and every argument, for another triggerer to go on."""
@@ -111,6 +116,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "known",
             "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number",
             "show_progress",
+            "started_at",
         )  # fmt: skip
         return "airflow_trtc.triggers.TrtcRecordingTrigger", {name: getattr(self, name) for name in names}
 
@@ -136,21 +142,29 @@ class TrtcRecordingTrigger(BaseTrigger):
                 await self._sleep(self._pause(watch, verdict))
 
     async def _open(self, journal: AsyncJournal) -> Watch:
-        known = await journal.load(from_json(self.known, self.recording_id))
-        if not journal.is_available:
+        given = from_json(self.known, self.recording_id)
+        known = await journal.load(given)
+        if not journal.is_available or not journal.is_loaded:
             known = combine(known, await self._read_progress())
         rules = Rules(
             finish_if_never_seen=self.finish_if_never_seen,
             grace_seconds=self.grace_seconds,
             settle_seconds=self.settle_seconds,
         )
-        return Watch(known, rules)
+        return Watch(known, rules, untold=known != given)
 
     async def _look(self, hook: TrtcHook) -> Observation:
+        # When time is up, the last look may not take long: Airflow's own limit comes soon after ours.
+        longest = LAST_LOOK_SECONDS if self._limit_reached() else None
         try:
             # Tried once: this loop is the retry, and a throttled service is better left alone.
-            return await hook.adescribe_recording(self.recording_id, attempts=1)
+            look = hook.adescribe_recording(self.recording_id, attempts=1)
+            return await asyncio.wait_for(look, longest)
+        except asyncio.TimeoutError:
+            return Trouble("passing", "Client.Timeout", f"the last look took more than {longest:g} s")
         except TrtcError as error:
+            if error.code == NO_CONNECTION:  # the worker had it; Airflow says so of any trouble with secrets
+                return Trouble("passing", error.code, str(error))
             return interpret(error, self.gone_codes)
 
     def _take(self, watch: Watch, observation: Observation) -> Verdict:
@@ -168,12 +182,16 @@ class TrtcRecordingTrigger(BaseTrigger):
 
     async def _event(self, watch: Watch, **payload: Any) -> dict[str, Any]:
         if self.task_instance is not None:  # in dag.test() there is no scheduler to wait for
-            await asyncio.sleep(max(0.0, self.deferred_at + EARLIEST_EVENT_SECONDS - time.time()))
-        return {"v": 1, **payload, "known": to_json(watch.known)}
+            early_seconds = self.deferred_at + EARLIEST_EVENT_SECONDS - time.time()
+            await asyncio.sleep(max(0.0, min(early_seconds, EARLIEST_EVENT_SECONDS)))
+        names = ("sdk_app_id", "region", "console_url", "started_at")
+        own = {name: getattr(self, name) for name in names}
+        return {"v": 1, **payload, **own, "known": to_json(watch.known)}
 
     def _first_pause(self) -> float:
         # The worker has just looked; after a restart the look may be long due, so spread the waiters.
-        due_seconds = self.deferred_at + self.poke_interval - time.time()
+        # The worker's clock may be ahead.
+        due_seconds = min(self.deferred_at + self.poke_interval - time.time(), self.poke_interval)
         return due_seconds if due_seconds > 0 else random.random() * min(self.poke_interval, 10.0)
 
     def _pause(self, watch: Watch, verdict: Verdict) -> float:
@@ -181,7 +199,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             return min(verdict.hurry_seconds, self.poke_interval)
         return next_look_seconds(
             self.poke_interval,
-            looks=watch.known.looks,
+            looks=watch.looks,
             exponential=self.exponential_backoff,
             longest_seconds=self.max_wait,
             troubles=watch.troubles,
@@ -197,7 +215,8 @@ class TrtcRecordingTrigger(BaseTrigger):
         return [(name, at) for name, at in limits.items() if at is not None]
 
     def _limit_reached(self) -> str | None:
-        return next((name for name, at in self._limits() if time.time() >= at), None)
+        reached = [(at, name) for name, at in self._limits() if time.time() >= at]
+        return min(reached)[1] if reached else None
 
     async def _write_progress(self, known: Known) -> bool:
         if not self.show_progress or not (ids := self._xcom_ids()):

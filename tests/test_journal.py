@@ -12,7 +12,7 @@ import pytest
 from airflow_trtc import journal
 from airflow_trtc.journal import FILES_PER_PAGE, AsyncJournal, Journal, journal_key
 from airflow_trtc.recording.known import Known, learn
-from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot
+from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot, Trouble
 
 KEY = journal_key(1400000001, "ap-guangzhou", "rid")
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -145,3 +145,39 @@ def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
     keys = {journal_key(*each) for each in ids}
     assert len(keys) == 4
     assert len(journal_key(1, "r", "x" * 10_000)) < 100
+
+
+def test_the_writer_knows_better_than_a_row_from_a_host_whose_clock_is_ahead() -> None:
+    """Otherwise an exit would be taken back by every save and never settle."""
+    store = DictStore()
+    Journal(store, KEY).save(known("a", at=NOW + timedelta(hours=1)))
+    exiting = learn(known("a"), Snapshot("rid", "Exited"), NOW + timedelta(seconds=5))
+    joined, _ = Journal(store, KEY).save(exiting)
+    assert (joined.status, joined.exited_at) == ("Exited", NOW + timedelta(seconds=5))
+    gone = learn(exiting, Absence("ResourceNotFound"), NOW + timedelta(seconds=9))
+    assert Journal(store, KEY).save(gone)[0].is_gone
+
+
+def test_a_head_that_a_slower_writer_shortened_hides_no_page() -> None:
+    store = DictStore()
+    many = list(map(str, range(FILES_PER_PAGE + 1)))
+    Journal(store, KEY).save(known(*many))
+    store.set(KEY, {**store.get(KEY), "pages": 1})
+    assert names(Journal(store, KEY).load(Known("rid"))) == many
+
+
+def test_refusals_are_counted_on_only_within_a_try() -> None:
+    store = DictStore()
+    refused = learn(known("a"), Trouble("refused", "FailedOperation", "no"), NOW)
+    Journal(store, KEY).save(refused)
+    assert Journal(store, KEY).load(Known("rid"), same_try=True).refusals == 1
+    assert Journal(store, KEY).load(Known("rid")).refusals == 0
+
+
+def test_whether_it_was_read_is_known() -> None:
+    for store, loaded in ((DictStore(), True), (BrokenStore(), False)):
+        one = Journal(store, KEY)
+        assert not one.is_loaded
+        one.load(Known("rid"))
+        assert one.is_loaded is loaded
+    assert Journal(None, KEY).is_loaded

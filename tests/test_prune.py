@@ -70,8 +70,8 @@ def test_many_rows_are_deleted_in_several_transactions(monkeypatch: pytest.Monke
     assert prune.prune(NOW) == 3
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "soon"])
-def test_an_age_that_is_none_is_refused(days: str) -> None:
+@pytest.mark.parametrize("days", ["0", "-1", "30", "soon"])
+def test_an_age_that_could_touch_living_recordings_is_refused(days: str) -> None:
     with pytest.raises(SystemExit) as stop:
         prune.main(["--days", days])
     assert stop.value.code == 2

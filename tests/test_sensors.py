@@ -52,6 +52,15 @@ class Outcome:
         return [self.xcom(task_id="process", map_index=index) for index in indexes]
 
 
+class BrokenStore:
+    """A store that is there and always fails."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        raise RuntimeError("the database is away")
+
+    set = get
+
+
 Wait = Callable[..., Outcome]
 
 
@@ -209,6 +218,22 @@ def test_a_refused_wait_fails_but_silent_fail_goes_on(
         assert wait(mode, recording_id, variant).state() == state, variant
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_silent_fail_ends_with_the_timeout(mode: str, trtc_connection: Emulator, wait: Wait) -> None:
+    recording_id = trtc_connection.add_recording(files=1)
+    trtc_connection.script(recording_id, [{"files": 1}, {"error": "FailedOperation"}])
+    assert wait(mode, recording_id, "short_silent").state() == "failed"
+
+
+def test_a_journal_that_cannot_be_written_makes_a_reschedule_wait_defer(
+    trtc_connection: Emulator, wait: Wait, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("airflow_trtc.journal._worker_store", lambda context: BrokenStore())
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
+    assert names(wait("reschedule", recording_id).xcom()) == truth(trtc_connection, recording_id)
+    assert "the sensor defers instead" in "".join(capfd.readouterr())
+
+
 @pytest.mark.skipif(not HAS_JOURNAL, reason="below Airflow 3.3 there is no journal")
 @pytest.mark.parametrize("mode", MODES)
 def test_a_second_run_profits_from_what_the_first_saw(
@@ -292,6 +317,11 @@ def test_an_id_that_is_none_is_refused(value: Any) -> None:
 
 def test_an_id_loses_its_surrounding_blanks() -> None:
     assert checked_recording_id(" -gCT+x..\n") == "-gCT+x.."
+
+
+def test_codes_that_are_one_text_are_refused() -> None:
+    with pytest.raises(ValueError, match="gone_codes"):
+        TrtcRecordingSensor(task_id="t", recording_id="r", gone_codes="ResourceNotFound")
 
 
 @pytest.mark.parametrize("inlets", [None, [], [JOURNAL], [JOURNAL, JOURNAL]])

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Any] = {
     "console_url": "https://console.example",
     "try_number": 2,
     "show_progress": False,
+    "started_at": 0.5,
 }
 
 
@@ -129,6 +130,43 @@ def test_a_restarted_trigger_looks_soon_although_its_interval_is_long(trtc_conne
     recording_id = trtc_connection.add_recording(files=1, ended=True)
     watching = trigger(trtc_connection, recording_id, poke_interval=300.0, deferred_at=time.time() - 3600)
     assert watching._first_pause() <= 10.0
+
+
+def test_backoff_counts_only_the_looks_of_this_wait(trtc_connection: Emulator) -> None:
+    """The journal's count is everybody's; a pause made from it could last for days."""
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    known = {"v": 1, "recording_id": recording_id, "looks": 20}
+    [payload] = run(trigger(trtc_connection, recording_id, known=known, exponential_backoff=True))
+    assert payload["status"] == "finished"
+
+
+def test_of_two_limits_that_have_passed_the_earlier_is_told(trtc_connection: Emulator) -> None:
+    recording_id = trtc_connection.add_recording()
+    past = {"timeout_at": time.time() - 1, "execution_timeout_at": time.time() - 2}
+    [payload] = run(trigger(trtc_connection, recording_id, **past))
+    assert payload["limit"] == "execution_timeout"
+
+
+def test_a_worker_whose_clock_is_ahead_delays_nothing() -> None:
+    ahead = TrtcRecordingTrigger(**{**ARGUMENTS, "deferred_at": time.time() + 3600})
+    assert ahead._first_pause() <= ARGUMENTS["poke_interval"]
+
+
+def test_a_connection_that_airflow_cannot_find_just_now_is_waited_for(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    monkeypatch.delenv("AIRFLOW_CONN_TRTC_DEFAULT")
+
+    async def scene() -> list[dict[str, Any]]:
+        watching = asyncio.create_task(events(trigger(trtc_connection, recording_id)))
+        await asyncio.sleep(0.5)
+        assert not watching.done()
+        monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_connection.connection_json)
+        return await asyncio.wait_for(watching, 30)
+
+    [payload] = asyncio.run(scene())
+    assert payload["status"] == "finished"
 
 
 def test_no_event_comes_before_the_scheduler_knows_of_the_deferral(

@@ -71,6 +71,7 @@ def _whole_number(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     try:
-        return int(value) or None
+        number = int(value)
     except ValueError:
         return None
+    return number if 0 < number < 2**63 else None  # what Airflow can send between its processes

@@ -144,7 +144,7 @@ _TROUBLE: tuple[tuple[set[str], str, str], ...] = (
 )
 _BROKE_OFF = ("Client.ConnectionLost", "The connection to {} broke off.")
 _NETWORK = {"httpx.TransportError", "requests.RequestException", "urllib3.HTTPError"}
-_NETWORK |= {"builtins.OSError", "asyncio.TimeoutError"}
+_NETWORK |= {"builtins.OSError", "builtins.EOFError", "asyncio.TimeoutError", "http.client.IncompleteRead"}
 _UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 
 

@@ -136,7 +136,7 @@ def parse_endpoint(
     if parts.scheme not in ("http", "https"):
         raise _bad_endpoint(given, f"the scheme {parts.scheme!r} is neither http nor https")
     if parts.username or parts.password:
-        raise _bad_endpoint("the given host", "keys belong into login and password, not into the host")
+        raise _bad_endpoint("@", "")
     if not parts.hostname or any(sign.isspace() or sign in "\\%" for sign in parts.hostname):
         raise _bad_endpoint(given, "there is no host name in it")
     if parts.path.strip("/") or parts.query or parts.fragment:
@@ -163,6 +163,8 @@ def app_id(value: object, where: str) -> int | None:
 
 
 def _bad_endpoint(given: str, why: str) -> TrtcSetupError:
+    if "@" in given:  # what stands before it may be keys
+        given, why = "the given host", "keys belong into login and password, not into the host"
     return TrtcSetupError(
         f"The API endpoint {given!r} cannot be used: {why}. Leave the host empty for {PUBLIC_HOST}."
     )

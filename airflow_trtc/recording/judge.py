@@ -5,7 +5,8 @@ The rules of this file:
 * Pure and total. It reads no clock: what has to last (a grace period, a settle time) is measured
   between answers, so an outage of the service ends no wait.
 * Only a recording that was seen and is now not there, or that told ``Exited`` and had time to list its
-  last files, has finished. Statuses, codes and answers that nobody has documented only prolong the wait.
+  last files, has finished. Right after its first sight "not there" has to be said twice. Statuses, codes
+  and answers that nobody has documented only prolong the wait.
 * ``Exited`` means "is exiting"; it lasts milliseconds and is usually never seen.
 
 Vendor facts: On-Cloud Recording, trtc.io/document/45169, and DescribeCloudRecording,
@@ -104,6 +105,9 @@ def judge(known: Known, rules: Rules = Rules()) -> Verdict:
 
 
 def _judge_trouble(known: Known, trouble: Trouble, rules: Rules) -> Verdict:
+    if known.was_seen and trouble.code.startswith("Client."):
+        # Not the service said so. What worked before may work again: a proxy or a key store restarts.
+        return Waiting(f"nothing learnt: {trouble.message}")
     if trouble.kind == "setup":
         return Failed(Failure.SETUP, trouble.message)
     if trouble.kind == "refused" and known.refusals >= rules.refusals:
@@ -113,11 +117,14 @@ def _judge_trouble(known: Known, trouble: Trouble, rules: Rules) -> Verdict:
 
 
 def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) -> Verdict:
-    if known.was_seen:
+    hurry = min(rules.hurry_seconds, rules.grace_seconds)
+    if known.first_seen_at is not None:
+        fresh = (since - known.first_seen_at).total_seconds() < rules.grace_seconds
+        if fresh and since == at and not known.exited_at:
+            return Waiting("the service does not know it so soon; asking once more", hurry)
         return Finished("exited" if known.exited_at else "gone", known.files, since)
     if (at - since).total_seconds() < rules.grace_seconds:
-        reason = "the service does not know the recording (yet)"
-        return Waiting(reason, min(rules.hurry_seconds * 2, rules.grace_seconds))
+        return Waiting("the service does not know the recording (yet)", hurry * 2)
     if rules.finish_if_never_seen:
         return Finished("never_seen", known.files, at)
     return Failed(Failure.NEVER_SEEN, _never_seen(known, rules))
@@ -146,6 +153,9 @@ def _judge_exit(known: Known, exited_at: datetime, last_seen_at: datetime, rules
 def interpret(error: TrtcError, gone_codes: Collection[str] = GONE_CODES) -> Absence | Trouble:
     """Say what a failed look tells of the recording.
 
+    A code of ours (``Client.…``) tells of the way to the service; an HTTP status that the service never
+    sends, for one, may come from a proxy, so it does not count as a wrong set-up at once.
+
     :param gone_codes: the codes that mean "not there", each also with anything after a further dot.
     """
     code = error.code or type(error).__name__
@@ -153,7 +163,8 @@ def interpret(error: TrtcError, gone_codes: Collection[str] = GONE_CODES) -> Abs
         return Trouble("passing", code, str(error), error.request_id)
     if any(code == gone or code.startswith(f"{gone}.") for gone in gone_codes):
         return Absence(code, error.request_id)
-    kind: Literal["setup", "refused"] = "setup" if isinstance(error, TrtcSetupError) else "refused"
+    is_setup = isinstance(error, TrtcSetupError) and not code.startswith("Client.Http")
+    kind: Literal["setup", "refused"] = "setup" if is_setup else "refused"
     return Trouble(kind, code, str(error), error.request_id)
 
 

@@ -121,7 +121,7 @@ def combine(own: Known, other: Known) -> Known:
         last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
         exited_at=latest_sight.exited_at,
         looks=max(own.looks, other.looks),
-        refusals=max(own.refusals, other.refusals),
+        refusals=own.refusals,
         trouble=own.trouble,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_trtc.recording.judge import Rules, Verdict, describe_news, judge
@@ -17,6 +17,7 @@ class Watch:
     :ivar known: what is known of the recording.
     :ivar unsaved: is there anything that the journal does not hold yet?
     :ivar untold: is there anything that the task's XComs do not show yet?
+    :ivar looks: looks of this waiter alone; those in `known` are everybody's.
     :ivar troubles: looks in a row that taught nothing.
     """
 
@@ -24,12 +25,14 @@ class Watch:
     rules: Rules
     unsaved: bool = False
     untold: bool = True
-    troubles: int = field(default=0)
+    looks: int = 0
+    troubles: int = 0
 
     def take(self, observation: Observation, at: datetime) -> tuple[Verdict, list[str]]:
         """Add a look made at `at`; return where the recording stands and what is new, a sentence each."""
         before, self.known = self.known, learn(self.known, observation, at)
         if is_news(before, self.known):
             self.unsaved = self.untold = True
+        self.looks += 1
         self.troubles = self.troubles + 1 if self.known.trouble else 0
         return judge(self.known, self.rules), describe_news(before, self.known, observation)

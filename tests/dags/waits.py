@@ -26,6 +26,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "finish": {"if_never_seen": "finish"},
     "skip": {"if_never_seen": "skip"},
     "short": {"timeout": SHORT},
+    "short_silent": {"timeout": SHORT, "silent_fail": True},
     "short_soft": {"timeout": SHORT, "soft_fail": True},
     "short_never_fail": {"timeout": SHORT, "never_fail": True},
     "soft": {"soft_fail": True},

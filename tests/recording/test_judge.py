@@ -81,7 +81,7 @@ def test_exited_does_not_settle_while_nothing_can_be_learnt() -> None:
 
 
 def test_in_progress_after_exited_takes_the_exit_back() -> None:
-    known = tell(seen(status="Exited"), seen(A), GONE)
+    known = tell(seen(status="Exited"), seen(A), GONE, GONE)
     end = judge(known)
     assert isinstance(end, Finished)
     assert end.outcome == "gone"
@@ -156,6 +156,27 @@ def test_what_a_later_list_tells_of_a_file_fills_gaps_and_never_erases() -> None
     assert tell(seen(A), seen(bare)).files == (A,)
 
 
+def test_right_after_the_first_sight_not_there_has_to_be_said_twice() -> None:
+    """Just after its start, not every part of the service may know the recording."""
+    first = verdict(seen(A), GONE, every=2.0)
+    assert isinstance(first, Waiting)
+    assert first.hurry_seconds is not None
+    assert isinstance(verdict(seen(A), GONE, seen(A, B), every=2.0), Waiting)
+    assert isinstance(verdict(seen(A), GONE, GONE, every=2.0), Finished)
+    assert isinstance(verdict(seen(A), GONE, every=60.0), Finished)
+
+
+OURS = "Client.Http407"
+
+
+def test_trouble_on_the_way_never_fails_a_wait_that_has_seen_its_recording() -> None:
+    """A proxy that restarts says odd things; it worked before."""
+    for kind in ("setup", "refused"):
+        trouble = Trouble(kind, OURS, "proxy says no")  # type: ignore[arg-type]
+        assert isinstance(verdict(seen(A), *[trouble] * 9), Waiting)
+    assert isinstance(verdict(*[Trouble("refused", OURS, "m")] * 3), Failed)
+
+
 # -- errors -----------------------------------------------------------------------------------------
 
 
@@ -174,6 +195,8 @@ def test_what_a_later_list_tells_of_a_file_fills_gaps_and_never_erases() -> None
         (TrtcTransientError("m", code="InternalError.CRInternalError"), "passing"),
         (TrtcTransientError("m", code="ResourceNotFound"), "passing"),
         (TrtcSetupError("m", code="AuthFailure.SecretIdNotFound"), "setup"),
+        (TrtcSetupError("m", code="Client.NoMetadata"), "setup"),
+        (TrtcSetupError("m", code="Client.Http403"), "refused"),
     ],
 )
 def test_what_an_error_means_for_the_wait(error: TrtcError, meaning: str) -> None:
