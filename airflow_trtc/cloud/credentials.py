@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ KINDS = tuple(FIELDS_OF_KIND)
 
 REFRESH_AHEAD_SECONDS = 600.0
 UNUSABLE_AHEAD_SECONDS = 30.0
+FAILURE_HOLDS_SECONDS = 5.0
 TRY_AGAIN_SECONDS = 30.0
 
 
@@ -215,6 +217,8 @@ class KeySource:
         self._lock = threading.Lock()
         self._keys: Keys | None = None
         self._fresh_until = 0.0
+        self._failure: TrtcError | None = None
+        self._failed_until = 0.0
 
     def fresh(self) -> Keys | None:
         """The keys at hand, or None when it is time to fetch. Never blocks."""
@@ -229,6 +233,9 @@ class KeySource:
         with self._lock:
             if keys := self.fresh():
                 return keys
+            if self._failure is not None and self._clock() < self._failed_until:
+                # Whoever waited in line meanwhile need not wait for the same failure again.
+                raise copy(self._failure)
             try:
                 keys = self._fetch()
             except TrtcError as error:
@@ -240,6 +247,7 @@ class KeySource:
         keys, now = self._keys, self._clock()
         usable_until = (keys.expires_at or 0.0) - UNUSABLE_AHEAD_SECONDS if keys else 0.0
         if keys is None or now >= usable_until:
+            self._failure, self._failed_until = error, self._clock() + FAILURE_HOLDS_SECONDS
             raise error
         self._fresh_until = min(now + TRY_AGAIN_SECONDS, usable_until)
         log.warning("New keys cannot be had, the old ones still serve for a while: %s", error)

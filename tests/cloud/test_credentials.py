@@ -66,6 +66,16 @@ class TestKeySource:
         with pytest.raises(TrtcTransientError, match="down"):
             source.current()
 
+    def test_those_who_waited_for_a_failure_do_not_repeat_it(self):
+        source = self.source(TrtcTransientError("down", code="Client.NoMetadata"), Keys("a", "k"))
+        for _ in range(3):
+            with pytest.raises(TrtcTransientError, match="down") as caught:
+                source.current()
+            assert caught.value.code == "Client.NoMetadata"
+        assert self.fetched == 1
+        self.now += 6
+        assert source.current().secret_id == "a"
+
     def test_many_threads_fetch_once(self):
         fetches = []
 
