@@ -250,11 +250,11 @@ class TrtcRecordingTrigger(BaseTrigger):
 def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:
     """The XCom ``progress``: all that is known so far, for people to look at."""
     return {
-        **to_json(known),
         "state": "gone" if known.is_gone and known.was_seen else known.status or "never seen",
         "file_count": len(known.files),
         "console_url": console_url,
         "try_number": try_number,
+        **to_json(known),
     }
 
 
