@@ -262,7 +262,7 @@ def _worker_store(context: Mapping[str, Any]) -> Store | None:
     try:
         # Always by asset: the shortcut without it fails as soon as the task has other inlets.
         store: Store = stores[JOURNAL]
-    except KeyError:
+    except (KeyError, TypeError):
         return None
     return store
 

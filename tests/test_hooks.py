@@ -143,6 +143,8 @@ def test_a_missing_connection_is_named():
     "extra, word", [("{broken", "JSON"), ("[1]", "JSON object"), ({"region": {}}, "region")]
 )
 def test_a_wrong_field_names_the_connection(connect, extra, word):
+    if isinstance(extra, str) and not hasattr(Connection, "aextra_dejson"):
+        pytest.skip("below Airflow 3.3 Airflow itself refuses such a connection, and says it is not there")
     connect(extra=extra)
     with pytest.raises(TrtcSetupError, match=f"'trtc_default': .*{word}"):
         _ = TrtcHook().settings
@@ -176,7 +178,8 @@ def test_secrets_of_the_extra_are_masked_in_logs(monkeypatch):
     _ = TrtcHook().settings
     assert masked == [{"token": "session-token"}]
     asyncio.run(TrtcHook().asettings())
-    assert masked == [{"token": "session-token"}] * 2
+    twice = hasattr(Connection, "aextra_dejson")  # below Airflow 3.3 a trigger cannot mask
+    assert masked == [{"token": "session-token"}] * (2 if twice else 1)
 
 
 def test_a_closed_hook_leaves_the_client_to_the_others(emulator, connect):
@@ -208,6 +211,8 @@ class TestConnection:
 
     def test_airflow_can_run_it(self, emulator, monkeypatch):
         """As the API server and workers do, with a connection that is stored nowhere yet."""
+        if not hasattr(Connection, "test_connection"):
+            pytest.skip("below Airflow 3.3 only the API server's own kind of connection can be tested")
         monkeypatch.setattr(Connection, "get_hook", lambda self, **_: TrtcHook(self.conn_id))
         connection = Connection.from_json(emulator.connection_json, conn_id="not_saved")
         assert connection.test_connection()[0]
