@@ -168,8 +168,6 @@ class TrtcRecordingSensor(BaseSensorOperator):
         visit.note()
         try:
             return self._resume(context, visit, event)
-        except AirflowSensorTimeout as error:
-            raise self._timed_out(str(error)) from None
         except TrtcError as error:
             return self._as_poke_would(context, error, event["started_at"])
 
@@ -273,7 +271,8 @@ class TrtcRecordingSensor(BaseSensorOperator):
             "the scheduler and the workers, then clear this task: nothing is lost."
         )
 
-    def _timed_out(self, message: str) -> Exception:
+    def _timed_out(self, message: str | None = None) -> Exception:
+        message = message or f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s."
         text = f"{message} {self._visit.where_it_stands() if self._visit else ''}".strip()
         if self.never_fail or self.soft_fail:
             return AirflowSkipException(text)
@@ -314,6 +313,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
 
     def _trigger(self, context: Context, visit: _Visit, started_at: float) -> TrtcRecordingTrigger:
         timeout_at, execution_timeout_at = self._limits(started_at)
+        rules = self.rules()
         return TrtcRecordingTrigger(
             recording_id=self.recording_id,
             sdk_app_id=visit.place.sdk_app_id,
@@ -322,9 +322,9 @@ class TrtcRecordingSensor(BaseSensorOperator):
             poke_interval=self.poke_interval,
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait.total_seconds() if self.max_wait else None,
-            finish_if_never_seen=self.if_never_seen == "finish",
-            grace_seconds=self.grace_seconds,
-            settle_seconds=self.settle_seconds,
+            finish_if_never_seen=rules.finish_if_never_seen,
+            grace_seconds=rules.grace_seconds,
+            settle_seconds=rules.settle_seconds,
             gone_codes=self.gone_codes,
             known=to_json(visit.known),
             deferred_at=time.time(),
@@ -344,7 +344,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             raise self._failure(Failure(event["failure"]), event["reason"])
         if event["limit"] == "execution_timeout":
             raise self._execution_timed_out()
-        raise AirflowSensorTimeout(f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s.")
+        raise self._timed_out()
 
     def _as_poke_would(self, context: Context, error: Exception, started_at: float | None) -> Any:
         """Treat an ordinary error after deferral as `BaseSensorOperator` treats it in `poke`."""
@@ -355,9 +355,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             if execution_timeout_at is not None and time.time() >= execution_timeout_at:
                 raise self._execution_timed_out()
             if time.time() >= timeout_at:
-                raise self._timed_out(
-                    f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s."
-                )
+                raise self._timed_out()
             visit = self._visit or self._begin(context)
             visit.forgive()
             self._defer(context, visit, started_at)

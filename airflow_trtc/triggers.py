@@ -114,8 +114,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         names = (
             "recording_id", "sdk_app_id", "region", "trtc_conn_id", "poke_interval", "exponential_backoff",
             "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "known",
-            "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number",
-            "show_progress",
+            "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number", "show_progress",
             "started_at",
         )  # fmt: skip
         return "airflow_trtc.triggers.TrtcRecordingTrigger", {name: getattr(self, name) for name in names}
@@ -189,8 +188,8 @@ class TrtcRecordingTrigger(BaseTrigger):
         return {"v": 1, **payload, **own, "known": to_json(watch.known)}
 
     def _first_pause(self) -> float:
-        # The worker has just looked; after a restart the look may be long due, so spread the waiters.
-        # The worker's clock may be ahead.
+        # The worker has just looked (by its own clock, which may be ahead). After a restart the look may be
+        # long due: spread the waiters.
         due_seconds = min(self.deferred_at + self.poke_interval - time.time(), self.poke_interval)
         return due_seconds if due_seconds > 0 else random.random() * min(self.poke_interval, 10.0)
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from airflow_trtc.cloud import calls, failures, parameters
 from airflow_trtc.cloud.credentials import Keys, key_source
@@ -18,15 +18,6 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.recording.model import Snapshot
 
 _Value = TypeVar("_Value")
-
-
-class RecordingSource(Protocol):
-    """What watches recordings needs: one look at one recording."""
-
-    async def describe_recording(
-        self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
-    ) -> Snapshot:
-        """Look at one recording once."""
 
 
 class TrtcClient:

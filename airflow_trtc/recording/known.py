@@ -14,7 +14,6 @@ from typing import Any
 from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Snapshot, Trouble
 
 EXITED = "Exited"
-DOCUMENTED_STATUSES = frozenset({"Idle", "InProgress", EXITED})
 
 _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
 
