@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 JOURNAL = Asset(name="trtc_recordings", uri="trtc://recordings")
 
 FILES_PER_PAGE = 100
+LOG_KEY = "log"
+ENTRIES_PER_PAGE = 100
 LONGEST_KEY = 480  # the store takes 512; pages add a suffix
 STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
 
@@ -48,6 +50,56 @@ def journal_key(sdk_app_id: int, region: str, recording_id: str) -> str:
     if len(key) <= LONGEST_KEY:
         return key
     return f"poll/{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def callback_key(sdk_app_id: int, recording_id: str) -> str:
+    """Key of the head row of what callbacks told; no region: a callback does not name one."""
+    return _bounded("cb", f"cb/{sdk_app_id}/{recording_id}")
+
+
+def inbox_key(received_at_ms: int, identity: str) -> str:
+    """Key of a callback that was stored and not yet looked at; such keys sort by time."""
+    return f"in/{received_at_ms:013d}/{identity}"
+
+
+def event_key(sdk_app_id: int, subject: str, identity: str) -> str:
+    """Key of one event as it was received; `subject` is ``task:<id>``, ``room:<id>`` or ``-``."""
+    return _bounded("ev", f"ev/{sdk_app_id}/{subject}/{identity}")
+
+
+def log_page(seq: int) -> int:
+    """The page of the change log that holds entry number `seq`; the first entry is 1."""
+    return (seq - 1) // ENTRIES_PER_PAGE
+
+
+def log_page_key(page: int) -> str:
+    """Key of a page of the change log."""
+    return f"log/{page:010d}"
+
+
+def due_key(at_ms: int, sdk_app_id: int, recording_id: str) -> str:
+    """Key of the wish to judge a recording at that time; such keys sort by time."""
+    return _bounded(f"due/{at_ms:013d}", f"due/{at_ms:013d}/{sdk_app_id}/{recording_id}")
+
+
+def due_value(sdk_app_id: int, recording_id: str, region: str | None) -> dict[str, Any]:
+    """Value of such a row; it repeats the key, which may be a digest.
+
+    :param region: where the recording was asked about; None when only callbacks told of it.
+    """
+    return {"v": 1, "app": sdk_app_id, "recording_id": recording_id, "region": region}
+
+
+def done_key(sdk_app_id: int, recording_id: str, milestone: str) -> str:
+    """Key of the note that the asset event of this milestone was emitted."""
+    return _bounded("done", f"done/{sdk_app_id}/{recording_id}/{milestone}")
+
+
+def _bounded(prefix: str, key: str) -> str:
+    # Some databases keep no character beyond U+FFFF in a key.
+    if len(key) <= LONGEST_KEY and key.isascii():
+        return key
+    return f"{prefix}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 class Store(Protocol):

@@ -1,0 +1,250 @@
+"""One callback of the service: signature, bytes in, a typed event out. Reads no clock, knows no web server.
+
+The service repeats a message until it is answered, so the same event may come several times, and events
+may overtake each other; an event carries no id, so :attr:`Callback.identity` makes one. Types are loose:
+numbers come as texts and the other way round, fields are added, and other products of the vendor wrap the
+event into a message of their own. All of that is read; what is no event is a :class:`CallbackError`.
+
+Vendor facts: Cloud Recording and Web Page Recording Webhooks, trtc.io/document/54914, as of 2026.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+DEEPEST = 64  # levels of nesting; real events have five
+LONGEST_NUMBER = 400  # digits; PostgreSQL and Python read longer ones only with an effort
+HIGHEST_TYPE = 999_999_999
+LATEST_MS = 9_999_999_999_999  # thirteen digits, as keys have them
+
+RECORDING_GROUPS = frozenset({3, 8})  # on-cloud recording and web page recording
+
+# What `Callback` has as attributes of its own; the rest of EventInfo tells two events apart as well.
+_NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class CallbackError(ValueError):
+    """The bytes are no event; the message says why, and repeats nothing of what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One event, as the service told it.
+
+    :param group: family of events (``EventGroupId``), e.g. 3 for on-cloud recording.
+    :param type: what happened (``EventType``), e.g. 310; may be one that nobody has documented yet.
+    :param task_id: the recording (or other task); None when the event has none.
+    :param room_id: the room, as a text also when its id is a number.
+    :param user_id: a user, or the recording's robot.
+    :param happened_at_ms: Unix milliseconds; None when the event has no time.
+    :param sent_at_ms: when this delivery was sent; differs between deliveries of one event.
+    :param payload: the event's ``Payload``; empty when there is none.
+    :param event: the whole event without its wrapper, as plain JSON.
+    :param wrapper: what another product put around it; None when the event came as it is.
+    :param identity: 32 hex digits, equal for each delivery of one event.
+    """
+
+    group: int
+    type: int
+    task_id: str | None
+    room_id: str | None
+    user_id: str | None
+    happened_at_ms: int | None
+    sent_at_ms: int | None
+    payload: Mapping[str, Any]
+    event: Mapping[str, Any]
+    wrapper: Mapping[str, Any] | None
+    identity: str
+
+    @property
+    def recording_id(self) -> str | None:
+        """The recording it tells of; None for events of other families."""
+        return self.task_id if self.group in RECORDING_GROUPS else None
+
+    @property
+    def subject(self) -> str:
+        """What it is about: ``task:<id>``, ``room:<id>``, or ``-``."""
+        if self.task_id:
+            return f"task:{self.task_id}"
+        return f"room:{self.room_id}" if self.room_id else "-"
+
+
+def sign(key: str, body: bytes) -> str:
+    """The signature that the service puts into the header ``Sign``, over the exact bytes of the body."""
+    return base64.b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()).decode()
+
+
+def is_signed(body: bytes, signature: str | None, keys: Collection[str]) -> bool:
+    """Whether the body was signed with one of the keys. An empty key signs nothing."""
+    given = (signature or "").encode("utf-8", "backslashreplace")
+    is_right = False
+    for key in keys:  # all of them: the time taken must not tell which one fits
+        is_right |= bool(key) and hmac.compare_digest(sign(key, body).encode(), given)
+    return is_right
+
+
+def parse(body: bytes) -> Callback:
+    """Read the body of a request.
+
+    Zero characters and halves of surrogate pairs, which databases refuse, become U+FFFD.
+
+    :raises CallbackError: it is no event. Nothing else is raised, whatever the bytes are.
+    """
+    message = _json_object(body)
+    if "CallbackCommand" not in message:
+        return _read(message, None)
+    inner = message.get("Callback")
+    if isinstance(inner, dict):
+        return _read(inner, {name: value for name, value in message.items() if name != "Callback"})
+    command = message.pop("CallbackCommand")
+    return _read(message, {"CallbackCommand": command})
+
+
+def parse_event(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None = None) -> Callback:
+    """Read an event that was stored.
+
+    :raises CallbackError: it is no event.
+    """
+    if not isinstance(event, Mapping):
+        raise CallbackError("the event is not a JSON object")
+    return _read(event, wrapper if isinstance(wrapper, Mapping) else None)
+
+
+def _read(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None) -> Callback:
+    group, kind = _kind(event, "EventGroupId"), _kind(event, "EventType")
+    info = event.get("EventInfo")
+    info = info if isinstance(info, Mapping) else {}
+    task, room, user = (_text(info.get(name)) for name in ("TaskId", "RoomId", "UserId"))
+    happened_at_ms = _happened_at_ms(info)
+    payload = info.get("Payload")
+    return Callback(
+        group=group,
+        type=kind,
+        task_id=task,
+        room_id=room,
+        user_id=user,
+        happened_at_ms=happened_at_ms,
+        sent_at_ms=_instant(event.get("CallbackTs")) or _instant(event.get("CallbackMsTs")),
+        payload=payload if isinstance(payload, Mapping) else {},
+        event=event,
+        wrapper=wrapper,
+        identity=_identity([group, kind, task, room, user, happened_at_ms], info),
+    )
+
+
+def _identity(named: list[Any], info: Mapping[str, Any]) -> str:
+    # Not over the bytes: a wrapper, white space or a number sent as text make no other event of it.
+    rest = {name: value for name, value in info.items() if name not in _NAMED}
+    text = json.dumps([*named, rest], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _happened_at_ms(info: Mapping[str, Any]) -> int | None:
+    exact = _instant(info.get("EventMsTs")) or _instant(info.get("EventTsMs"))
+    return exact or _instant(info.get("EventTs"), 1000)
+
+
+def _instant(value: object, unit_ms: int = 1) -> int | None:
+    number = _whole(value)
+    return number * unit_ms if number is not None and 0 < number <= LATEST_MS // unit_ms else None
+
+
+def _kind(event: Mapping[str, Any], name: str) -> int:
+    if name not in event:
+        raise CallbackError(f"there is no {name} in it")
+    number = _whole(event[name])
+    if number is None or not 0 <= number <= HIGHEST_TYPE:
+        raise CallbackError(f"its {name} is not a number from 0 to {HIGHEST_TYPE}")
+    return number
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, also one written as text or with a fraction of zero."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and len(value) <= LONGEST_NUMBER:
+        try:
+            return int(value)
+        except ValueError:
+            return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    number = _whole(value)
+    return None if number is None else str(number)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode("utf-8-sig")
+        message = json.loads(text, parse_constant=_no_number, parse_float=_float, parse_int=_int)
+    except CallbackError:
+        raise
+    except UnicodeDecodeError:
+        raise CallbackError("the body is not UTF-8") from None
+    except RecursionError:
+        raise CallbackError("the body is nested too deeply") from None
+    except ValueError as error:
+        raise CallbackError(f"the body is not JSON ({getattr(error, 'msg', 'invalid')})") from None
+    if not isinstance(message, dict):
+        raise CallbackError("the body is not a JSON object")
+    # Counting is cheap; real events need no closer look.
+    if text.count("{") + text.count("[") > DEEPEST:
+        _check_depth(message)
+    if "\\u0000" in text or "\\ud" in text or "\\uD" in text:
+        message = _clean(message)
+    return cast("dict[str, Any]", message)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise CallbackError(f"the body is not JSON ({name} is no number)")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise CallbackError("a number in it is too large")
+    return number
+
+
+def _int(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise CallbackError("a number in it is too large")
+    return int(digits)
+
+
+def _check_depth(message: dict[str, Any]) -> None:
+    level: list[Any] = [message]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _children(outer)]
+        if not level:
+            return
+    raise CallbackError("the body is nested too deeply")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    children = value.values() if isinstance(value, dict) else value
+    return (child for child in children if isinstance(child, dict | list))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        sound = value.replace("\0", _REPLACEMENT).encode("utf-16", "surrogatepass")
+        return sound.decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_clean(name): _clean(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_clean(inner) for inner in value]
+    return value
