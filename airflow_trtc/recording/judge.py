@@ -3,23 +3,25 @@
 The rules of this file:
 
 * Pure and total. It reads no clock: what has to last (a grace period, a settle time) is measured
-  between answers, so an outage of the service ends no wait.
-* Only a recording that was seen and is now not there, or that told ``Exited`` and had time to list its
-  last files, has finished. Right after its first sight "not there" has to be said twice. Statuses, codes
-  and answers that nobody has documented only prolong the wait.
+  between answers, so an outage of the service ends no wait. Only what callbacks leave open is measured
+  up to the time that the caller gives.
+* Only a recording that was seen and is now not there, that told ``Exited`` and had time to list its
+  last files, or whose callbacks tell its end, has finished. Right after its first sight "not there" has
+  to be said twice. Statuses, codes and answers that nobody has documented only prolong the wait.
 * ``Exited`` means "is exiting"; it lasts milliseconds and is usually never seen.
+* What is made after the end (the upload, an mp4, a file in VOD) only callbacks can tell.
 
-Vendor facts: On-Cloud Recording, trtc.io/document/45169, and DescribeCloudRecording,
-trtc.io/document/46958, both as of 2026.
+Vendor facts: On-Cloud Recording, trtc.io/document/45169, DescribeCloudRecording,
+trtc.io/document/46958, and Cloud Recording Webhooks, trtc.io/document/54914, all as of 2026.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from airflow_trtc.errors import (
     TrtcError,
@@ -27,12 +29,17 @@ from airflow_trtc.errors import (
     TrtcThrottledError,
     TrtcTransientError,
 )
+from airflow_trtc.recording.callback import Callback
 from airflow_trtc.recording.known import EXITED, Known
 from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Trouble
+from airflow_trtc.recording.outputs import Output, output
+from airflow_trtc.recording.problems import FAIL_ON, LINGERING, Problem, problems_of
 
 GONE_CODES = ("ResourceNotFound", "FailedOperation.TaskNotExist", "FailedOperation.TaskFinished")
 
-Outcome = Literal["exited", "gone", "never_seen"]
+Outcome: TypeAlias = Literal["exited", "gone", "told", "never_seen"]
+WaitFor: TypeAlias = Literal["recording", "upload", "mp4", "vod"]
+MILESTONES: tuple[WaitFor, ...] = get_args(WaitFor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,14 @@ class Rules:
     :param settle_seconds: how long to go on asking after ``Exited``, so that the last files are listed.
     :param hurry_seconds: pause between looks while one of these two is running.
     :param refusals: how many refused looks in a row fail the wait.
+    :param wait_for: ``recording``, its end; or what is made of it: ``upload``, the index files are in the
+        bucket; ``mp4``, the conversions (aac too); ``vod``, the files are in VOD.
+    :param fail_on: the kinds of problems that fail the wait, see `Problem`.
+    :param order_seconds: callbacks overtake one another: how long, after one that tells the end, to wait
+        for those that it overtook.
+    :param callback_timeout_seconds: how long, after the end and after each callback, to wait for the one
+        that completes what is waited for.
+    :param finish_if_no_callback: when it does not come, finish with what there is.
     """
 
     finish_if_never_seen: bool = False
@@ -52,6 +67,11 @@ class Rules:
     settle_seconds: float = 10.0
     hurry_seconds: float = 2.0
     refusals: int = 3
+    wait_for: WaitFor = "recording"
+    fail_on: Collection[str] = FAIL_ON
+    order_seconds: float = 2.0
+    callback_timeout_seconds: float = 3600.0
+    finish_if_no_callback: bool = False
 
 
 class Failure(Enum):
@@ -60,6 +80,8 @@ class Failure(Enum):
     NEVER_SEEN = "never_seen"
     SETUP = "setup"
     REFUSED = "refused"
+    RECORDING = "recording"
+    NO_CALLBACK = "no_callback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +89,28 @@ class Waiting:
     """Go on.
 
     :param hurry_seconds: ask again after this many seconds; None leaves it to the waiter's own interval.
+    :param until: judge again then, even if nothing was heard until then; None for no such time.
+    :param asks: is there anything that a look could still show?
     """
 
     reason: str
     hurry_seconds: float | None = None
+    until: datetime | None = None
+    asks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The recording has ended; these are all files that any look listed."""
+    """What was waited for is there; these are all files that any look or callback showed.
+
+    :param finished_at: when that was noticed.
+    :param problems: what went wrong, as far as callbacks told.
+    """
 
     outcome: Outcome
     files: tuple[RecordedFile, ...]
     finished_at: datetime
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +121,26 @@ class Failed:
     reason: str
 
 
-Verdict = Waiting | Finished | Failed
+Verdict: TypeAlias = Waiting | Finished | Failed
 
 
-def judge(known: Known, rules: Rules = Rules()) -> Verdict:
-    """Say where the recording stands after the last look."""
+def judge(known: Known, rules: Rules, at: datetime) -> Verdict:
+    """Say where the recording stands after the last look and the last callback.
+
+    :param at: the present time; matters only for what is waited for without asking.
+    """
+    end = _judge_end(known, rules, at)
+    if not isinstance(end, Finished):
+        return end
+    end = replace(end, problems=problems_of(known))
+    if bad := [problem for problem in end.problems if problem.kind in rules.fail_on and problem.is_final]:
+        return Failed(Failure.RECORDING, _ended_badly(known, bad))
+    return end if rules.wait_for == "recording" else _judge_output(known, rules, end, at)
+
+
+def _judge_end(known: Known, rules: Rules, at: datetime) -> Verdict:
+    if (told := known.told.end or known.told.failed_start) is not None:
+        return _judge_told_end(known, rules, told.received_at, at)
     if known.trouble is not None:
         return _judge_trouble(known, known.trouble, rules)
     if known.absent_since is not None and known.absent_at is not None:
@@ -102,6 +148,62 @@ def judge(known: Known, rules: Rules = Rules()) -> Verdict:
     if known.exited_at is not None and known.last_seen_at is not None:
         return _judge_exit(known, known.exited_at, known.last_seen_at, rules)
     return Waiting(f"the recording is {known.status}" if known.status else "nobody has looked yet")
+
+
+def _judge_told_end(known: Known, rules: Rules, told_at: datetime, at: datetime) -> Verdict:
+    until = told_at + timedelta(seconds=rules.order_seconds)
+    if at < until and not known.is_gone:
+        # Looks go on: should the receiver's clock be ahead, they end the wait.
+        return Waiting("a callback told the end; waiting for those that it may have overtaken", until=until)
+    return Finished("told", known.files, told_at)
+
+
+def _judge_output(known: Known, rules: Rules, end: Finished, at: datetime) -> Verdict:
+    made = output(known, rules.wait_for, rules.settle_seconds)
+    lingering = [problem for problem in end.problems if problem.kind == LINGERING]
+    if made.complete_at is not None and (not lingering or LINGERING not in rules.fail_on):
+        if at >= made.complete_at:
+            return replace(end, finished_at=made.told_at or end.finished_at)
+        return Waiting(made.state, until=made.complete_at, asks=False)
+    last = max([end.finished_at, known.told.last_received_at or end.finished_at])
+    until = last + timedelta(seconds=rules.callback_timeout_seconds)
+    if at < until:
+        state = "; ".join([made.state, *(problem.message for problem in lingering)])
+        return Waiting(f"the recording has ended; {state}", until=until, asks=False)
+    if lingering and LINGERING in rules.fail_on:
+        return Failed(Failure.RECORDING, _ended_badly(known, lingering))
+    missing = _no_callback(known, rules, made)
+    if rules.finish_if_no_callback:
+        return replace(end, finished_at=until, problems=(*end.problems, Problem("no_callback", missing)))
+    return Failed(Failure.NO_CALLBACK, missing)
+
+
+def _ended_badly(known: Known, problems: Collection[Problem]) -> str:
+    kinds = ", ".join(dict.fromkeys(problem.kind for problem in problems))
+    return (
+        "the service reports that the recording did not end well: "
+        + "; ".join(problem.message for problem in problems)
+        + f". Files known: {len(known.files)}. To go on all the same, leave {kinds} out of fail_on and clear "
+        f"the task; nothing is lost.\nRecording: {known.recording_id}"
+    )
+
+
+def _no_callback(known: Known, rules: Rules, made: Output) -> str:
+    heard = ", ".join(str(sign.type) for sign in known.told.signs) or "none"
+    return (
+        f'waited for "{rules.wait_for}", and no callback completed it within '
+        f"{rules.callback_timeout_seconds:g} s of the end or of the last callback: {made.state}. "
+        f"Callbacks received for this recording: {heard}.\n"
+        "(1) None at all: check the callback address in the console (recording callback of the "
+        "application), that the service reaches it, and that the keys are equal; the API server's log "
+        "names refused ones. Try it with: python -m airflow_trtc.emulator send-callback --help\n"
+        "(2) Some: Airflow may have been away for more than a minute, which is how long the service tries; "
+        "or the recording makes nothing of this kind: compare wait_for with its StorageParams and "
+        "OutputFormat;\n"
+        "(3) the service takes longer: raise callback_timeout, and clear the task.\n"
+        'To go on with what there is, set if_no_callback="finish" or "skip".\n'
+        f"Recording: {known.recording_id}"
+    )
 
 
 def _judge_trouble(known: Known, trouble: Trouble, rules: Rules) -> Verdict:
@@ -127,6 +229,12 @@ def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) ->
         return Waiting("the service does not know the recording (yet)", hurry * 2)
     if rules.finish_if_never_seen:
         return Finished("never_seen", known.files, at)
+    if known.told.signs:
+        # It exists, so the wait asks in the wrong place, or asks too late and a callback is missing.
+        heard_at = known.told.last_received_at or since
+        until = heard_at + timedelta(seconds=rules.callback_timeout_seconds)
+        if at < until:
+            return Waiting("callbacks tell of the recording, but the service does not know it", until=until)
     return Failed(Failure.NEVER_SEEN, _never_seen(known, rules))
 
 
@@ -169,8 +277,13 @@ def interpret(error: TrtcError, gone_codes: Collection[str] = GONE_CODES) -> Abs
 
 
 def describe_news(before: Known, after: Known, observation: Observation) -> list[str]:
-    """What a look changed, a sentence each, for the log; empty when all is as it was."""
+    """What a look or a callback changed, a sentence each, for the log; empty when all is as it was."""
     news = []
+    if isinstance(observation, Callback) and after != before:
+        payload = {
+            name: value for name, value in observation.payload.items() if name in ("Status", "LeaveCode")
+        }
+        news.append(f"callback {observation.type} {payload or ''}".rstrip())
     if after.status != before.status:
         news.append(f"status {before.status or 'unknown'} -> {after.status}")
     known_names = {file.file_name for file in before.files}

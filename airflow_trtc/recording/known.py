@@ -1,4 +1,4 @@
-"""What all looks so far have told of one recording: it grows with every look and forgets no file.
+"""What looks and callbacks so far have told of one recording: it grows with each and forgets no file.
 
 `Known` is the state that survives: the journal and the trigger's arguments hold its JSON form. Times
 come from outside, as aware datetimes; nothing here reads a clock.
@@ -7,14 +7,27 @@ come from outside, as aware datetimes; nothing here reads a clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from airflow_trtc.recording.callback import Callback
 from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Snapshot, Trouble
+from airflow_trtc.recording.told import (
+    NOTHING_TOLD,
+    Told,
+    files_of,
+    hear,
+    merge_told,
+    time_from_json,
+    told_from_json,
+    told_to_json,
+)
 
 EXITED = "Exited"
 
+_FILE_FIELDS = tuple(each.name for each in fields(RecordedFile))
+_FILE_NUMBERS = {"begin_timestamp_ms", "end_timestamp_ms"}
 _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
 
 
@@ -22,7 +35,7 @@ _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_
 class Known:
     """Everything that is known of one recording.
 
-    :param files: every file that any look listed, in the order of first sight.
+    :param files: every file that any look listed or any callback named, in the order of first sight.
     :param status: the last status the service told; None when it never told one.
     :param first_seen_at: first answer that showed the recording; None when there was none.
     :param exited_at: first of the latest unbroken row of ``Exited`` answers.
@@ -31,10 +44,12 @@ class Known:
     :param looks: how often anybody asked, as far as it was noted.
     :param refusals: refused looks in a row.
     :param trouble: what went wrong with the last look; None when it was answered.
+    :param told: what callbacks told, besides files.
     """
 
     recording_id: str
     files: tuple[RecordedFile, ...] = ()
+    told: Told = NOTHING_TOLD
     status: str | None = None
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
@@ -57,7 +72,13 @@ class Known:
 
 
 def learn(known: Known, observation: Observation, at: datetime) -> Known:
-    """Add one look, made at `at`. Total: whatever comes, no file that was known is lost."""
+    """Add one look, made at `at`, or one callback, received at `at`.
+
+    Total: whatever comes, no file that was known is lost. Callbacks may come in any order, any number of
+    times; the result is the same.
+    """
+    if isinstance(observation, Callback):
+        return _learn_callback(known, observation, at)
     known = replace(known, looks=known.looks + 1)
     match observation:
         case Snapshot() if observation.recording_id == known.recording_id:
@@ -88,6 +109,13 @@ def _learn_snapshot(known: Known, seen: Snapshot, at: datetime) -> Known:
     )
 
 
+def _learn_callback(known: Known, callback: Callback, at: datetime) -> Known:
+    if callback.task_id != known.recording_id:
+        return known
+    files = merge_files(known.files, files_of(callback))
+    return replace(known, files=files, told=hear(known.told, callback, at))
+
+
 def _answer_for_another(seen: Snapshot) -> Trouble:
     message = f"the service answered for another recording, {seen.recording_id}"
     return Trouble("passing", "Client.AnswerForAnother", message, seen.request_id)
@@ -97,14 +125,16 @@ def merge_files(*lists: Iterable[RecordedFile]) -> tuple[RecordedFile, ...]:
     """All files of all lists, each name once; what a later list tells of a file fills or corrects it."""
     merged: dict[str, RecordedFile] = {}
     for file in (file for files in lists for file in files):
-        before = merged.get(file.file_name, file)
-        merged[file.file_name] = RecordedFile(
-            file.file_name,
-            before.user_id if file.user_id is None else file.user_id,
-            before.track_type if file.track_type is None else file.track_type,
-            before.begin_timestamp_ms if file.begin_timestamp_ms is None else file.begin_timestamp_ms,
-        )
+        before = merged.get(file.file_name)
+        merged[file.file_name] = file if before is None else _merged(before, file)
     return tuple(merged.values())
+
+
+def _merged(before: RecordedFile, file: RecordedFile) -> RecordedFile:
+    if before == file:
+        return before
+    told = {name: value for name in _FILE_FIELDS if (value := getattr(file, name)) is not None}
+    return replace(before, **told)
 
 
 def combine(own: Known, other: Known) -> Known:
@@ -115,6 +145,7 @@ def combine(own: Known, other: Known) -> Known:
     return replace(
         later,
         files=merge_files(earlier.files, later.files),
+        told=merge_told(earlier.told, later.told),
         status=latest_sight.status,
         first_seen_at=min(_present(own.first_seen_at, other.first_seen_at), default=None),
         last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
@@ -156,23 +187,25 @@ def to_json(known: Known) -> dict[str, Any]:
         "looks": known.looks,
         "refusals": known.refusals,
         "files": files_to_json(known.files),
+        "told": told_to_json(known.told),
         **{name: time.isoformat() if (time := getattr(known, name)) else None for name in _TIMES},
     }
 
 
 def files_to_json(files: Iterable[RecordedFile]) -> list[dict[str, Any]]:
-    """One plain dict a file, with the fields of `RecordedFile`."""
-    return [asdict(file) for file in files]
+    """One plain dict a file, with the fields of `RecordedFile` that are known."""
+    return [{name: value for name, value in asdict(file).items() if value is not None} for file in files]
 
 
 def from_json(value: object, recording_id: str) -> Known:
     """Read the JSON form back. Total: what cannot be read, or is about another recording, is left out."""
     if not isinstance(value, Mapping) or value.get("v") != 1 or value.get("recording_id") != recording_id:
         return Known(recording_id)
-    times: dict[str, Any] = {name: _time(value.get(name)) for name in _TIMES}
+    times: dict[str, Any] = {name: time_from_json(value.get(name)) for name in _TIMES}
     return Known(
         recording_id,
         files=files_from_json(value.get("files")),
+        told=told_from_json(value.get("told")),
         status=_text(value.get("status")),
         looks=_count(value.get("looks")),
         refusals=_count(value.get("refusals")),
@@ -187,15 +220,15 @@ def files_from_json(value: object) -> tuple[RecordedFile, ...]:
 
 
 def _file(item: object) -> RecordedFile | None:
-    if not isinstance(item, Mapping) or (name := _text(item.get("file_name"))) is None:
+    if not isinstance(item, Mapping) or _text(item.get("file_name")) is None:
         return None
-    begin = item.get("begin_timestamp_ms")
-    return RecordedFile(
-        name,
-        _text(item.get("user_id")),
-        _text(item.get("track_type")),
-        begin if type(begin) is int else None,
-    )
+    told = {name: _number(item.get(name)) for name in _FILE_NUMBERS}
+    texts = {name: _text(item.get(name)) for name in _FILE_FIELDS if name not in _FILE_NUMBERS}
+    return RecordedFile(**{**told, **texts})  # type: ignore[arg-type]
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int else None
 
 
 def _count(value: object) -> int:
@@ -204,13 +237,3 @@ def _count(value: object) -> int:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else None

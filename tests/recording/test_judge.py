@@ -30,6 +30,7 @@ from airflow_trtc.recording.known import Known, combine, from_json, is_news, lea
 from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Snapshot, Trouble
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+LATER = START + timedelta(days=30)
 RID = "-gCTFWtU+7t7DUlo."
 A, B, C = (RecordedFile(f"{name}.m3u8", name, "audio", 1730087526709 + n) for n, name in enumerate("abc"))
 GONE = Absence("ResourceNotFound")
@@ -50,7 +51,7 @@ def tell(*looks: Observation, every: float = 10.0, known: Known | None = None) -
 
 
 def verdict(*looks: Observation, every: float = 10.0, rules: Rules | None = None) -> object:
-    return judge(tell(*looks, every=every), rules or Rules())
+    return judge(tell(*looks, every=every), rules or Rules(), LATER)
 
 
 def test_in_progress_then_gone_is_the_normal_end_with_every_file_ever_listed() -> None:
@@ -82,7 +83,7 @@ def test_exited_does_not_settle_while_nothing_can_be_learnt() -> None:
 
 def test_in_progress_after_exited_takes_the_exit_back() -> None:
     known = tell(seen(status="Exited"), seen(A), GONE, GONE)
-    end = judge(known)
+    end = judge(known, Rules(), LATER)
     assert isinstance(end, Finished)
     assert end.outcome == "gone"
 
@@ -130,7 +131,7 @@ def test_an_answer_for_another_recording_teaches_nothing() -> None:
     known = tell(seen(A), seen(B, status="Exited", recording_id="other"))
     assert known.files == (A,)
     assert known.status == "InProgress"
-    assert isinstance(judge(known), Waiting)
+    assert isinstance(judge(known, Rules(), LATER), Waiting)
 
 
 def test_a_wrong_set_up_fails_at_once_even_when_the_recording_was_seen() -> None:
