@@ -1,9 +1,11 @@
 """Where what is known of recordings outlives tries, runs and killed processes.
 
 On Airflow 3.3 and later the journal is the asset state store of one constant asset, which every sensor
-has as inlet; this is the only module that knows the store. A recording has one head row and one row for
-each hundred files, so that rows stay small and old pages are never written again. Older Airflow has no
-such store; then there is no journal, and what is known travels in the trigger's arguments and XComs.
+has as inlet; this is the only module that knows the store and the names of its rows. What looks showed of a
+recording, and what callbacks told of it, are two rows, since each row has one kind of writers: tasks and
+triggers the one, the API server the other. Readers join them. Each has a head and one row more for each
+hundred files, so that rows stay small and old pages are never written again. Older Airflow has no such
+store; then there is no journal, and what is known travels in the trigger's arguments and XComs.
 
 The rows are readable by every author of a DAG: they hold no secrets and no signed addresses. They are
 working state: Airflow deletes them all when the last DAG with a sensor is deleted.
@@ -16,10 +18,12 @@ import hashlib
 import logging
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from airflow.sdk import Asset
 
+from airflow_trtc.recording.callback import Callback, parse_event
 from airflow_trtc.recording.known import (
     Known,
     combine,
@@ -42,6 +46,8 @@ LONGEST_KEY = 480  # the store takes 512; pages add a suffix
 STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
 
 log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 
 def journal_key(sdk_app_id: int, region: str, recording_id: str) -> str:
@@ -102,6 +108,28 @@ def _bounded(prefix: str, key: str) -> str:
     return f"{prefix}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one recording.
+
+    :param region: where it is asked about; elsewhere the same id may be unknown.
+    """
+
+    sdk_app_id: int
+    region: str
+    recording_id: str
+
+    @property
+    def seen(self) -> str:
+        """Key of what looks showed."""
+        return journal_key(self.sdk_app_id, self.region, self.recording_id)
+
+    @property
+    def told(self) -> str:
+        """Key of what callbacks told."""
+        return callback_key(self.sdk_app_id, self.recording_id)
+
+
 class Store(Protocol):
     """The verbs of Airflow's store that the worker uses."""
 
@@ -134,7 +162,7 @@ class _Set:
 
 
 # What to read and write, written once; `_drive` and `_adrive` do it.
-_Plan = Generator[_Get | _Set, Any, Known]
+_Plan: TypeAlias = Generator[_Get | _Set, Any, _Result]
 
 
 def _page_key(key: str, page: int) -> str:
@@ -146,7 +174,8 @@ def _pages(known: Known) -> list[list[dict[str, Any]]]:
     return [rows[start : start + FILES_PER_PAGE] for start in range(0, len(rows), FILES_PER_PAGE)]
 
 
-def _load(key: str, recording_id: str) -> _Plan:
+def load_plan(key: str, recording_id: str) -> _Plan[Known]:
+    """Read a recording's row with its pages; what cannot be read is left out."""
     head = yield _Get(key)
     known = from_json(head, recording_id)
     count = head.get("pages") if isinstance(head, Mapping) else 0
@@ -162,9 +191,9 @@ def _load(key: str, recording_id: str) -> _Plan:
     return replace(known, files=files_from_json(files))
 
 
-def _save(key: str, known: Known) -> _Plan:
+def save_plan(key: str, known: Known) -> _Plan[Known]:
     """Join what is known with what is stored, and write what differs: pages first, then the head."""
-    stored = yield from _load(key, known.recording_id)
+    stored = yield from load_plan(key, known.recording_id)
     joined = combine(known, stored)
     # Stored files stay in front, so that full pages never change.
     joined = replace(joined, files=merge_files(stored.files, joined.files))
@@ -182,17 +211,36 @@ def _save(key: str, known: Known) -> _Plan:
     return joined
 
 
-def _drive(plan: _Plan, store: Store) -> Known:
+def _load_all(rows: Rows) -> _Plan[Known]:
+    seen = yield from load_plan(rows.seen, rows.recording_id)
+    told = yield from load_plan(rows.told, rows.recording_id)
+    return combine(seen, told)
+
+
+def _log_end() -> _Plan[int]:
+    head = yield _Get(LOG_KEY)
+    seq = head.get("seq") if isinstance(head, Mapping) else None
+    return seq if type(seq) is int else 0
+
+
+def _announce(rows: Rows, at: datetime) -> _Plan[None]:
+    key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id)
+    yield _Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region))
+
+
+def drive(plan: _Plan[_Result], store: Store) -> _Result:
+    """Carry a plan out; raises what the store raises."""
     answer = None
     try:
         while True:
             step = plan.send(answer)
             answer = store.get(step.key) if isinstance(step, _Get) else store.set(step.key, step.value)
     except StopIteration as stop:
-        return _result(stop)
+        result: _Result = stop.value
+        return result
 
 
-async def _adrive(plan: _Plan, store: AsyncStore) -> Known:
+async def _adrive(plan: _Plan[_Result], store: AsyncStore) -> _Result:
     answer = None
     try:
         while True:
@@ -200,12 +248,8 @@ async def _adrive(plan: _Plan, store: AsyncStore) -> Known:
             call = store.aget(step.key) if isinstance(step, _Get) else store.aset(step.key, step.value)
             answer = await asyncio.wait_for(call, STORE_TIMEOUT_SECONDS)
     except StopIteration as stop:
-        return _result(stop)
-
-
-def _result(stop: StopIteration) -> Known:
-    known: Known = stop.value
-    return known
+        result: _Result = stop.value
+        return result
 
 
 class _Journal:
@@ -217,9 +261,9 @@ class _Journal:
     :ivar is_loaded: whether the journal was read, or there is none to read.
     """
 
-    def __init__(self, store: Any, key: str) -> None:
+    def __init__(self, store: Any, rows: Rows) -> None:
         self._store = store
-        self._key = key
+        self._rows = rows
         self._is_failing = False
         self.is_available = store is not None
         self.is_loaded = store is None
@@ -239,72 +283,135 @@ class _Journal:
 class Journal(_Journal):
     """What is known of one recording, in the store, seen from a worker."""
 
-    def __init__(self, store: Store | None, key: str) -> None:
-        super().__init__(store, key)
+    def __init__(self, store: Store | None, rows: Rows) -> None:
+        super().__init__(store, rows)
 
     @classmethod
-    def of_task(cls, context: Mapping[str, Any], key: str) -> Journal:
+    def of_task(cls, context: Mapping[str, Any], rows: Rows) -> Journal:
         """The journal as a running task reaches it; empty and silent below Airflow 3.3."""
-        return cls(_worker_store(context), key)
+        return cls(_worker_store(context), rows)
 
     def load(self, known: Known, *, same_try: bool = False) -> Known:
         """`known`, joined with what the journal holds.
 
         :param same_try: the row was written by this try, before it was rescheduled; go on counting.
         """
-        if self._store is None:
-            return known
-        try:
-            stored = _drive(_load(self._key, known.recording_id), self._store)
-        except Exception as error:
-            self._failed(error)
-            return known
-        return self._loaded(known, stored, same_try=same_try)
+        stored = self._read(_load_all(self._rows))
+        return known if stored is None else self._loaded(known, stored, same_try=same_try)
+
+    def load_told(self, known: Known) -> Known:
+        """`known`, joined with what callbacks told."""
+        stored = self._read(load_plan(self._rows.told, known.recording_id))
+        return known if stored is None else combine(known, stored)
+
+    def log_end(self) -> int | None:
+        """Number of the last entry in the change log; None when that cannot be read."""
+        return self._read(_log_end())
 
     def save(self, known: Known) -> tuple[Known, bool]:
         """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
         if self._store is None:
             return known, True
+        joined = self._read(save_plan(self._rows.seen, known))
+        return (known, False) if joined is None else (joined, True)
+
+    def announce(self, at: datetime) -> None:
+        """Let the API server judge the recording: a wait found by its own looks that it has ended."""
+        self._read(_announce(self._rows, at))
+
+    def _read(self, plan: _Plan[_Result]) -> _Result | None:
+        if self._store is None:
+            return None
         try:
-            joined = _drive(_save(self._key, known), self._store)
+            result = drive(plan, self._store)
         except Exception as error:
             self._failed(error)
-            return known, False
-        return joined, True
+            return None
+        self._is_failing = False
+        return result
 
 
 class AsyncJournal(_Journal):
     """The same for a trigger."""
 
-    def __init__(self, store: AsyncStore | None, key: str) -> None:
-        super().__init__(store, key)
+    def __init__(self, store: AsyncStore | None, rows: Rows) -> None:
+        super().__init__(store, rows)
 
     @classmethod
-    def of_trigger(cls, key: str) -> AsyncJournal:
+    def of_trigger(cls, rows: Rows) -> AsyncJournal:
         """The journal as a trigger reaches it; empty and silent below Airflow 3.3."""
-        return cls(_trigger_store(), key)
+        return cls(trigger_store(), rows)
 
     async def load(self, known: Known) -> Known:
-        """`known`, joined with what the journal holds."""
-        if self._store is None:
-            return known
-        try:
-            stored = await _adrive(_load(self._key, known.recording_id), self._store)
-        except Exception as error:
-            self._failed(error)
-            return known
-        return self._loaded(known, stored, same_try=False)
+        """See `Journal`; what callbacks told is read by `load_told`, or comes through the change log."""
+        stored = await self._read(load_plan(self._rows.seen, known.recording_id))
+        return known if stored is None else self._loaded(known, stored, same_try=False)
+
+    async def load_told(self, known: Known) -> Known:
+        """See `Journal`."""
+        stored = await self._read(load_plan(self._rows.told, known.recording_id))
+        return known if stored is None else combine(known, stored)
 
     async def save(self, known: Known) -> tuple[Known, bool]:
-        """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
+        """See `Journal`."""
         if self._store is None:
             return known, True
+        joined = await self._read(save_plan(self._rows.seen, known))
+        return (known, False) if joined is None else (joined, True)
+
+    async def announce(self, at: datetime) -> None:
+        """See `Journal`."""
+        await self._read(_announce(self._rows, at))
+
+    async def _read(self, plan: _Plan[_Result]) -> _Result | None:
+        if self._store is None:
+            return None
         try:
-            joined = await _adrive(_save(self._key, known), self._store)
+            result = await _adrive(plan, self._store)
         except Exception as error:
             self._failed(error)
-            return known, False
-        return joined, True
+            return None
+        self._is_failing = False
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the change log: a callback that was stored.
+
+    :param seq: its number; they begin with 1 and leave none out.
+    :param callback: None when it is too long for the log: the recording's row has it.
+    """
+
+    seq: int
+    sdk_app_id: int
+    recording_id: str
+    received_at: datetime
+    callback: Callback | None
+
+
+class LogReader:
+    """Reads the change log page by page; raises what the store raises."""
+
+    def __init__(self, store: AsyncStore) -> None:
+        self._store = store
+
+    async def end(self) -> int:
+        """Number of the last entry."""
+        return await _adrive(_log_end(), self._store)
+
+    async def page(self, page: int) -> list[Entry]:
+        """The entries of a page, as far as they were written; empty when it is gone."""
+        value = await asyncio.wait_for(self._store.aget(log_page_key(page)), STORE_TIMEOUT_SECONDS)
+        items = value.get("entries") if isinstance(value, Mapping) else None
+        return [_entry(item) for item in items or ()]
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    seconds, milliseconds = divmod(item["received_at_ms"], 1000)
+    received_at = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=milliseconds * 1000)
+    callback = None if item["event"] is None else parse_event(item["event"])
+    return Entry(item["seq"], item["app"], item["recording_id"], received_at, callback)
 
 
 def _worker_store(context: Mapping[str, Any]) -> Store | None:
@@ -338,7 +445,8 @@ class _TriggerStore:
             self._accessor.set(key, value)
 
 
-def _trigger_store() -> AsyncStore | None:
+def trigger_store() -> AsyncStore | None:
+    """The store as triggers reach it; None below Airflow 3.3 and outside Airflow."""
     try:
         from airflow.sdk.execution_time import task_runner
         from airflow.sdk.execution_time.context import AssetStateStoreAccessor

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_trtc import journal
-from airflow_trtc.journal import FILES_PER_PAGE, AsyncJournal, Journal, journal_key
+from airflow_trtc.journal import FILES_PER_PAGE, AsyncJournal, Journal, Rows, journal_key
 from airflow_trtc.recording.known import Known, learn
 from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot, Trouble
 
-KEY = journal_key(1400000001, "ap-guangzhou", "rid")
+ROWS = Rows(1400000001, "ap-guangzhou", "rid")
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -60,30 +60,30 @@ def names(value: Known) -> list[str]:
 
 def test_what_was_saved_is_loaded() -> None:
     store = DictStore()
-    saved, ok = Journal(store, KEY).save(known("a", "b"))
+    saved, ok = Journal(store, ROWS).save(known("a", "b"))
     assert ok
-    assert Journal(store, KEY).load(Known("rid")) == saved == known("a", "b")
+    assert Journal(store, ROWS).load(Known("rid")) == saved == known("a", "b")
 
 
 def test_trigger_and_worker_read_each_other() -> None:
     store = DictStore()
-    asyncio.run(AsyncJournal(store, KEY).save(known("a")))
-    Journal(store, KEY).save(known("b", at=NOW + timedelta(seconds=9)))
-    assert names(asyncio.run(AsyncJournal(store, KEY).load(Known("rid")))) == ["a", "b"]
+    asyncio.run(AsyncJournal(store, ROWS).save(known("a")))
+    Journal(store, ROWS).save(known("b", at=NOW + timedelta(seconds=9)))
+    assert names(asyncio.run(AsyncJournal(store, ROWS).load(Known("rid")))) == ["a", "b"]
 
 
 def test_saving_joins_what_another_waiter_wrote_meanwhile() -> None:
     store = DictStore()
-    Journal(store, KEY).save(known("a", "b"))
-    joined, _ = Journal(store, KEY).save(known("a", "c", at=NOW + timedelta(seconds=1)))
+    Journal(store, ROWS).save(known("a", "b"))
+    joined, _ = Journal(store, ROWS).save(known("a", "c", at=NOW + timedelta(seconds=1)))
     assert names(joined) == ["a", "b", "c"]
 
 
 def test_a_recording_that_is_gone_stays_gone_for_the_next_waiter() -> None:
     store = DictStore()
     gone = learn(known("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
-    Journal(store, KEY).save(gone)
-    loaded = Journal(store, KEY).load(Known("rid"))
+    Journal(store, ROWS).save(gone)
+    loaded = Journal(store, ROWS).load(Known("rid"))
     assert loaded.is_gone
     assert names(loaded) == ["a"]
 
@@ -91,44 +91,44 @@ def test_a_recording_that_is_gone_stays_gone_for_the_next_waiter() -> None:
 def test_fifteen_hundred_files_fit_into_small_rows_and_full_pages_are_written_once() -> None:
     store = DictStore()
     many = [f"20032332_1038631851__UserId_s_{n:044d}__UserId_e_main_audio.m3u8" for n in range(1500)]
-    Journal(store, KEY).save(known(*many[:1450]))
+    Journal(store, ROWS).save(known(*many[:1450]))
     store.writes.clear()
-    Journal(store, KEY).save(known(*many, at=NOW + timedelta(seconds=1)))
-    assert store.writes == [f"{KEY}/files/{1450 // FILES_PER_PAGE}", KEY]
+    Journal(store, ROWS).save(known(*many, at=NOW + timedelta(seconds=1)))
+    assert store.writes == [f"{ROWS.seen}/files/{1450 // FILES_PER_PAGE}", ROWS.seen]
     assert max(len(row) for row in store.rows.values()) < 65_535
-    assert names(Journal(store, KEY).load(Known("rid"))) == many
+    assert names(Journal(store, ROWS).load(Known("rid"))) == many
 
 
 def test_a_page_that_was_lost_costs_only_its_files() -> None:
     store = DictStore()
-    Journal(store, KEY).save(known(*map(str, range(250))))
-    del store.rows[f"{KEY}/files/1"]
-    assert len(Journal(store, KEY).load(Known("rid")).files) == 150
+    Journal(store, ROWS).save(known(*map(str, range(250))))
+    del store.rows[f"{ROWS.seen}/files/1"]
+    assert len(Journal(store, ROWS).load(Known("rid")).files) == 150
 
 
 @pytest.mark.parametrize("junk", [1, "x", [], {}, {"v": 1}, {"v": 1, "recording_id": "rid", "pages": "many"}])
 def test_junk_in_the_store_reads_as_nothing_known(junk: Any) -> None:
     store = DictStore()
-    store.set(KEY, junk)
-    assert names(Journal(store, KEY).load(Known("rid"))) == []
+    store.set(ROWS.seen, junk)
+    assert names(Journal(store, ROWS).load(Known("rid"))) == []
 
 
 def test_a_store_that_fails_is_reported_once_and_never_raises(caplog: pytest.LogCaptureFixture) -> None:
-    broken = Journal(BrokenStore(), KEY)
+    broken = Journal(BrokenStore(), ROWS)
     assert broken.load(known("a")) == known("a")
     assert broken.save(known("a")) == (known("a"), False)
-    assert asyncio.run(AsyncJournal(BrokenStore(), KEY).save(known("a"))) == (known("a"), False)
+    assert asyncio.run(AsyncJournal(BrokenStore(), ROWS).save(known("a"))) == (known("a"), False)
     assert [record.levelname for record in caplog.records].count("WARNING") == 2  # one for each of the two
 
 
 def test_without_a_store_everything_is_known_only_in_memory() -> None:
-    none = Journal.of_task({}, KEY)
+    none = Journal.of_task({}, ROWS)
     assert not none.is_available
     assert none.save(known("a")) == (known("a"), True)
 
 
 def test_a_task_whose_inlets_lost_the_journal_goes_without() -> None:
-    assert not Journal.of_task({"asset_state_store": {}}, KEY).is_available
+    assert not Journal.of_task({"asset_state_store": {}}, ROWS).is_available
 
 
 def test_a_hanging_store_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_a_hanging_store_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.Event().wait()
 
     monkeypatch.setattr(journal, "STORE_TIMEOUT_SECONDS", 0.01)
-    assert asyncio.run(AsyncJournal(Hanging(), KEY).load(known("a"))) == known("a")
+    assert asyncio.run(AsyncJournal(Hanging(), ROWS).load(known("a"))) == known("a")
 
 
 def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
@@ -150,34 +150,34 @@ def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
 def test_the_writer_knows_better_than_a_row_from_a_host_whose_clock_is_ahead() -> None:
     """Otherwise an exit would be taken back by every save and never settle."""
     store = DictStore()
-    Journal(store, KEY).save(known("a", at=NOW + timedelta(hours=1)))
+    Journal(store, ROWS).save(known("a", at=NOW + timedelta(hours=1)))
     exiting = learn(known("a"), Snapshot("rid", "Exited"), NOW + timedelta(seconds=5))
-    joined, _ = Journal(store, KEY).save(exiting)
+    joined, _ = Journal(store, ROWS).save(exiting)
     assert (joined.status, joined.exited_at) == ("Exited", NOW + timedelta(seconds=5))
     gone = learn(exiting, Absence("ResourceNotFound"), NOW + timedelta(seconds=9))
-    assert Journal(store, KEY).save(gone)[0].is_gone
+    assert Journal(store, ROWS).save(gone)[0].is_gone
 
 
 def test_a_head_that_a_slower_writer_shortened_hides_no_page() -> None:
     store = DictStore()
     many = list(map(str, range(FILES_PER_PAGE + 1)))
-    Journal(store, KEY).save(known(*many))
-    store.set(KEY, {**store.get(KEY), "pages": 1})
-    assert names(Journal(store, KEY).load(Known("rid"))) == many
+    Journal(store, ROWS).save(known(*many))
+    store.set(ROWS.seen, {**store.get(ROWS.seen), "pages": 1})
+    assert names(Journal(store, ROWS).load(Known("rid"))) == many
 
 
 def test_refusals_are_counted_on_only_within_a_try() -> None:
     store = DictStore()
     refused = learn(known("a"), Trouble("refused", "FailedOperation", "no"), NOW)
-    Journal(store, KEY).save(refused)
-    assert Journal(store, KEY).load(Known("rid"), same_try=True).refusals == 1
-    assert Journal(store, KEY).load(Known("rid")).refusals == 0
+    Journal(store, ROWS).save(refused)
+    assert Journal(store, ROWS).load(Known("rid"), same_try=True).refusals == 1
+    assert Journal(store, ROWS).load(Known("rid")).refusals == 0
 
 
 def test_whether_it_was_read_is_known() -> None:
     for store, loaded in ((DictStore(), True), (BrokenStore(), False)):
-        one = Journal(store, KEY)
+        one = Journal(store, ROWS)
         assert not one.is_loaded
         one.load(Known("rid"))
         assert one.is_loaded is loaded
-    assert Journal(None, KEY).is_loaded
+    assert Journal(None, ROWS).is_loaded
