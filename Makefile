@@ -36,17 +36,20 @@ $(VENV)/.made: $(LOCK) pyproject.toml .ci/make-env .ci/find-python
 demo: env  ## run a real Airflow against the emulator for about two minutes; KEEP=1 leaves it up
 	@$(BIN)/python -m airflow_trtc.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-.PHONY: test test-unit test-dags test-e2e test-matrix
-test: test-unit test-dags test-e2e  ## all of the next three
+.PHONY: test test-unit test-dags test-e2e test-postgres test-matrix
+test: test-unit test-dags test-e2e test-postgres  ## all of the next four
 
 test-unit: env  ## fast tests
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "not dags and not e2e" $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "not dags and not e2e and not postgres" $(PYTEST_ARGS)
 
 test-dags: env  ## tests that run whole DAGs in one process
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(PYTEST_ARGS)
 
 test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+
+test-postgres: env  ## tests that start a real Airflow on a PostgreSQL of its own
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m postgres $(PYTEST_ARGS)
 
 test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
 	.ci/matrix $(MATRIX)

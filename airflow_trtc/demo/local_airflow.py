@@ -1,4 +1,4 @@
-"""A whole Airflow on this machine for a short time: the same programs as in production, on one SQLite file.
+"""A whole Airflow on this machine for a short time: the same programs as in production.
 
 Runs on Airflow 3.1 and later. Knows nothing of TRTC; whoever starts it passes connections as environment.
 """
@@ -6,6 +6,7 @@ Runs on Airflow 3.1 and later. Knows nothing of TRTC; whoever starts it passes c
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import logging
 import os
@@ -17,23 +18,29 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import httpx
 from typing_extensions import Self
 
 from airflow_trtc.demo import processes
+from airflow_trtc.demo.postgresql import NoPostgreSql, PostgreSql
 from airflow_trtc.demo.processes import Component, Leash, free_ports
 from airflow_trtc.demo.rest import AirflowApi
 
 _log = logging.getLogger(__name__)
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# An API server that serves nothing but tasks.
+TASK_API = "task-api"
 
 # Airflow's health report spells a component's name this way.
 _HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 8.0
 _TAIL_LINES = 40
+# What Airflow's synchronous and asynchronous halves speak to PostgreSQL with.
+_DRIVERS = ("psycopg2", "asyncpg")
 # How long a component waits for the others to finish writing. With SQLite's 5 seconds a burst of runs on a
 # slow machine ends a scheduler with "database is locked".
 _LOCK_SECONDS = 60
@@ -45,6 +52,9 @@ class LocalAirflowError(RuntimeError):
 
 class LocalAirflow(AirflowApi):
     """A running Airflow: API server, scheduler with LocalExecutor, DAG processor and triggerer.
+
+    Its database is one SQLite file, or a PostgreSQL of its own for `database="postgresql"`, which the
+    drivers psycopg2 and asyncpg must be installed for; see `airflow_trtc.demo.postgresql` for PostgreSQL.
 
     Use it as a context manager; inside, all of them are up and a user is logged in::
 
@@ -65,19 +75,29 @@ class LocalAirflow(AirflowApi):
         env: Mapping[str, str] | None = None,
         config: Mapping[tuple[str, str], object] | None = None,
         home: str | os.PathLike[str] | None = None,
+        database: Literal["sqlite", "postgresql"] = "sqlite",
+        api_workers: int = 1,
+        task_api: bool = False,
     ) -> None:
         """Choose what it runs with; nothing is written or started before `with`.
 
         `config` maps (section, option) to a value and wins over the quick settings chosen here.
+        `api_workers` are the processes of the API server. With `task_api`, tasks have an API server of
+        their own, the component "task-api": nobody else can keep them waiting, or end with theirs.
         """
-        api_port, *log_ports = free_ports(3)
+        api_port, task_port, *log_ports = free_ports(4)
         super().__init__(f"http://127.0.0.1:{api_port}", "admin", secrets.token_urlsafe(12))
+        self.components = (*COMPONENTS, TASK_API) if task_api else COMPONENTS
+        self._database = database
+        self._api_workers = api_workers
+        self._task_url = f"http://127.0.0.1:{task_port if task_api else api_port}"
         self.keep_home = home is not None
         self._given_home = home
         self._dags_folder = Path(dags_folder).resolve()
         self._env = dict(env or {})
-        self._settings = _quick_settings(self.url, log_ports) | dict(config or {})
+        self._settings = _quick_settings(self.url, self._task_url, log_ports) | dict(config or {})
         self._components: dict[str, Component] = {}
+        self._postgresql: PostgreSql | None = None
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready; raises LocalAirflowError."""
@@ -99,6 +119,13 @@ class LocalAirflow(AirflowApi):
     def log_folder(self) -> Path:
         """Where the output of each component is kept."""
         return self.home / "components"
+
+    @property
+    def database_url(self) -> str:
+        """Airflow's database as SQLAlchemy names it."""
+        if self._postgresql:
+            return self._postgresql.url.replace("postgresql:", "postgresql+psycopg2:", 1)
+        return f"sqlite:///{self.home / 'airflow.db'}?timeout={_LOCK_SECONDS}"
 
     def start(self, name: str, *, wait: bool = True) -> None:
         """Start a component that was stopped or killed, and wait until it reports to be alive."""
@@ -139,11 +166,26 @@ class LocalAirflow(AirflowApi):
         self._leash = Leash()
 
     def _up(self) -> None:
+        if self._database == "postgresql":
+            self._start_postgresql()
         self._migrate()
-        for name in COMPONENTS:
+        for name in self.components:
             self._component(name).start()
-        for name in COMPONENTS:
+        for name in self.components:
             self.wait_until_ready(name)
+
+    def _start_postgresql(self) -> None:
+        if missing := [name for name in _DRIVERS if importlib.util.find_spec(name) is None]:
+            raise LocalAirflowError(
+                f"Airflow on PostgreSQL needs {' and '.join(missing)}: install psycopg2-binary and asyncpg"
+            )
+        try:
+            self._postgresql = PostgreSql(log_folder=self.log_folder, leash=self._leash)
+        except NoPostgreSql as error:
+            raise LocalAirflowError(str(error)) from error
+        component = self._components[self._postgresql.component.name] = self._postgresql.component
+        component.start()
+        self.wait_until_ready(component.name)
 
     def _component(self, name: str) -> Component:
         if name not in self._components:
@@ -157,10 +199,12 @@ class LocalAirflow(AirflowApi):
         return self._components[name]
 
     def _arguments(self, name: str) -> list[str]:
-        port = self.url.rpartition(":")[2]
+        port, task_port = (url.rpartition(":")[2] for url in (self.url, self._task_url))
+        address = ("--host", "127.0.0.1", "--port")
         return {
             "db-migrate": ["db", "migrate"],
-            "api-server": ["api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1"],
+            "api-server": ["api-server", *address, port, "--workers", str(self._api_workers)],
+            TASK_API: ["api-server", *address, task_port, "--workers", "1", "--apps", "execution"],
             # No log servers: they would listen on all addresses, and the API server finds the files itself.
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -171,7 +215,7 @@ class LocalAirflow(AirflowApi):
         settings = {
             ("core", "dags_folder"): self._dags_folder,
             ("core", "simple_auth_manager_passwords_file"): self.home / "passwords.json",
-            ("database", "sql_alchemy_conn"): f"sqlite:///{self.home / 'airflow.db'}?timeout={_LOCK_SECONDS}",
+            ("database", "sql_alchemy_conn"): self.database_url,
             ("logging", "base_log_folder"): self.home / "logs",
             **self._settings,
         }
@@ -194,7 +238,11 @@ class LocalAirflow(AirflowApi):
         processes.stop([migration], 0)
 
     def _is_ready(self, component: Component) -> bool:
+        if self._postgresql and component is self._postgresql.component:
+            return self._postgresql.is_ready
         try:
+            if component.name == TASK_API:
+                return httpx.get(f"{self._task_url}/execution/health", trust_env=False).is_success
             health = self.health()
         except httpx.TransportError:
             return False
@@ -219,12 +267,17 @@ class LocalAirflow(AirflowApi):
 
     def _down(self, *, keep: bool) -> None:
         self.disconnect()
-        processes.stop(list(self._components.values()), _GRACE_SECONDS)
+        database = self._postgresql.component if self._postgresql else None
+        processes.stop([one for one in self._components.values() if one is not database], _GRACE_SECONDS)
+        if self._postgresql:
+            self._postgresql.stop()  # now that nobody uses it
         self._leash.let_go()
         if keep or self.keep_home:
             _log.warning("Airflow's files are left in %s, its logs in %s", self.home, self.log_folder)
         else:
             shutil.rmtree(self.home, ignore_errors=True)
+        if self._postgresql:
+            self._postgresql.remove()
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -242,7 +295,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"NO_PROXY": direct, "no_proxy": direct}
 
 
-def _quick_settings(url: str, log_ports: list[int]) -> dict[tuple[str, str], object]:
+def _quick_settings(url: str, task_url: str, log_ports: list[int]) -> dict[tuple[str, str], object]:
     """Settings for a small, quick Airflow that keeps to itself; the same names hold from Airflow 3.1 on."""
     worker_log_port, triggerer_log_port = log_ports
     return {
@@ -253,7 +306,7 @@ def _quick_settings(url: str, log_ports: list[int]) -> dict[tuple[str, str], obj
             "core",
             "auth_manager",
         ): "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        ("core", "execution_api_server_url"): f"{url}/execution/",
+        ("core", "execution_api_server_url"): f"{task_url}/execution/",
         ("core", "executor"): "LocalExecutor",
         ("core", "fernet_key"): base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         ("core", "load_examples"): False,

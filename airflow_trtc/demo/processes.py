@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from airflow_trtc.demo import leash
 
@@ -49,15 +50,26 @@ class Component:
     """A program that may be started, stopped, killed and started again; all its output goes to one file."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, environment: Mapping[str, str], folder: Path, leash: Leash
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        leash: Leash,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Define it; `folder` is its working directory and gets its log file."""
+        """Define it; `folder` gets its log file and is its working directory.
+
+        `options` are further ones of `subprocess.Popen`, such as another user or working directory.
+        """
         self.name = name
         self.log_path = folder / f"{name}.log"
         self.started_at = 0.0
         self._command = list(command)
         self._environment = dict(environment)
         self._leash = leash
+        self._options = {"cwd": folder, **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -81,8 +93,8 @@ class Component:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                cwd=self.log_path.parent,
                 start_new_session=True,
+                **self._options,
             )
         self.started_at = time.time()
         self._leash.tie(self._process.pid)
@@ -98,7 +110,10 @@ class Component:
     def kill(self) -> None:
         """End it and all its descendants at once, as a crash of the machine would."""
         if self._process:
-            leash.send(self._process.pid, signal.SIGKILL)
+            # Again for those that were being started meanwhile; and a killed process takes a moment to go.
+            while leash.pids_of_session(self._process.pid):
+                leash.send(self._process.pid, signal.SIGKILL)
+                time.sleep(0.02)
             self._reap()
 
     def log(self, lines: int | None = None) -> str:

@@ -1,9 +1,12 @@
 import time
 from pathlib import Path
 
+import psutil
+import psycopg2
 import pytest
 
 from airflow_trtc.demo import __main__ as demo
+from airflow_trtc.demo import leash, local_airflow
 from airflow_trtc.demo.local_airflow import LocalAirflow, LocalAirflowError, inherited
 
 DAG = """
@@ -81,3 +84,38 @@ def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixt
     assert demo.main([]) == 0
     assert "OK: 13 files were recorded" in capsys.readouterr().out
     assert time.monotonic() - began_at < 240
+
+
+def serving(session: int) -> list[int]:
+    """The processes of a session that several workers of a server are."""
+    return [
+        pid
+        for pid in leash.pids_of_session(session)
+        if "spawn_main" in " ".join(psutil.Process(pid).cmdline())
+    ]
+
+
+@pytest.mark.postgres
+def test_airflow_on_postgresql_survives_the_death_of_all_its_api_servers(tmp_path: Path) -> None:
+    (tmp_path / "doubles.py").write_text(DAG)
+    with LocalAirflow(tmp_path, database="postgresql", api_workers=2, task_api=True) as airflow:
+        database_url = airflow.database_url.replace("+psycopg2", "")
+        airflow.unpause("doubles")
+        first = airflow.trigger("doubles")
+        session = airflow._component("api-server")._process.pid  # type: ignore[union-attr]
+        assert len(serving(session)) == 2
+        airflow.kill("api-server")
+        assert leash.pids_of_session(session) == []
+        airflow.start("api-server")
+        assert airflow.wait_for_run("doubles", first) == "success"
+        assert airflow.wait_for_run("doubles", airflow.trigger("doubles")) == "success"
+    with pytest.raises(psycopg2.OperationalError, match="refused"):
+        psycopg2.connect(database_url)
+
+
+def test_without_drivers_airflow_on_postgresql_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_airflow, "_DRIVERS", ("psycopg2", "no_such_driver"))
+    with pytest.raises(LocalAirflowError, match="needs no_such_driver: install psycopg2-binary and asyncpg"):
+        LocalAirflow(tmp_path, database="postgresql", home=tmp_path).__enter__()

@@ -10,10 +10,7 @@ from typing import Any
 
 import httpx
 
-from airflow_trtc.demo.local_airflow import COMPONENTS, LocalAirflow
-from airflow_trtc.demo.processes import Component, free_ports
-
-TASK_API = "task-api"
+from airflow_trtc.demo.local_airflow import LocalAirflow
 
 # What was known of all runs holds so long, so that many tests ask no more often than one.
 FRESH_SECONDS = 2.0
@@ -28,12 +25,8 @@ class SharedAirflow(LocalAirflow):
     that itself waits for the event loop (Airflow 3.3, `api_fastapi/logging/decorators.py`).
     """
 
-    components = (*COMPONENTS, TASK_API)
-
     def __init__(self, dags_folder: Path, *, env: dict[str, str], config: dict[tuple[str, str], Any]) -> None:
-        (self._task_port,) = free_ports(1)
-        task_api = {("core", "execution_api_server_url"): f"{self._task_url}/execution/"}
-        super().__init__(dags_folder, env=env, config=config | task_api)
+        super().__init__(dags_folder, env=env, config=config, task_api=True)
         self._questions = threading.Semaphore(QUESTIONS_AT_A_TIME)
         self._changes = threading.Lock()
         self._lock = threading.Lock()
@@ -59,26 +52,3 @@ class SharedAirflow(LocalAirflow):
         super().clear(dag_id, run_id, task_ids, **options)
         with self._lock:
             self._asked_at = float("-inf")  # what was known of the run no longer holds
-
-    @property
-    def _task_url(self) -> str:
-        return f"http://127.0.0.1:{self._task_port}"
-
-    def _up(self) -> None:
-        super()._up()
-        self._component(TASK_API).start()
-        self.wait_until_ready(TASK_API)
-
-    def _arguments(self, name: str) -> list[str]:
-        if name != TASK_API:
-            return super()._arguments(name)
-        address = ["--host", "127.0.0.1", "--port", str(self._task_port)]
-        return ["api-server", "--apps", "execution", "--workers", "1", *address]
-
-    def _is_ready(self, component: Component) -> bool:
-        if component.name != TASK_API:
-            return super()._is_ready(component)
-        try:
-            return httpx.get(f"{self._task_url}/execution/health", trust_env=False).is_success
-        except httpx.TransportError:
-            return False
