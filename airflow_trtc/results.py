@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import pendulum
 
 from airflow_trtc.recording.files import object_key
+from airflow_trtc.recording.judge import Finished
+from airflow_trtc.recording.known import Known
 from airflow_trtc.recording.model import RecordedFile
+from airflow_trtc.recording.told import LEFT
 
 
 def file_results(
@@ -17,26 +21,35 @@ def file_results(
 ) -> list[dict[str, Any]]:
     """The files as plain dicts, in the order in which they began.
 
-    Keys: ``file_name``, ``user_id`` (None when mixed), ``track_type``, ``begin_at`` (ISO 8601, UTC),
-    ``begin_timestamp_ms``, ``object_key`` (prefix, recording id and file name) and ``recording_id``.
+    Keys: ``file_name``, ``format`` (``hls``, ``mp4``, ``aac``), ``user_id`` (None when mixed),
+    ``track_type``, ``media_id``, ``begin_at`` and ``end_at`` (ISO 8601, UTC), ``begin_timestamp_ms``,
+    ``object_key`` (prefix, recording id and file name; None for a file in VOD), ``vod_file_id``,
+    ``vod_url`` and ``recording_id``. ``end_at``, ``media_id`` and the two of VOD are None unless callbacks
+    told them.
     """
     ordered = sorted(files, key=lambda file: (file.begin_timestamp_ms or 0, file.file_name))
     return [_file_result(file, recording_id, prefix) for file in ordered]
 
 
 def _file_result(file: RecordedFile, recording_id: str, prefix: str | Sequence[str] | None) -> dict[str, Any]:
+    is_in_vod = file.vod_file_id is not None
     return {
         "file_name": file.file_name,
+        "format": file.format,
         "user_id": file.user_id,
         "track_type": file.track_type,
-        "begin_at": _begin_at(file.begin_timestamp_ms),
+        "media_id": file.media_id,
+        "begin_at": _time(file.begin_timestamp_ms),
+        "end_at": _time(file.end_timestamp_ms),
         "begin_timestamp_ms": file.begin_timestamp_ms,
-        "object_key": object_key(recording_id, file.file_name, prefix),
+        "object_key": None if is_in_vod else object_key(recording_id, file.file_name, prefix),
+        "vod_file_id": file.vod_file_id,
+        "vod_url": file.vod_url,
         "recording_id": recording_id,
     }
 
 
-def _begin_at(timestamp_ms: int | None) -> str | None:
+def _time(timestamp_ms: int | None) -> str | None:
     if timestamp_ms is None:
         return None
     try:
@@ -48,30 +61,37 @@ def _begin_at(timestamp_ms: int | None) -> str | None:
 
 
 def recording_result(
+    known: Known,
+    finished: Finished,
     *,
-    recording_id: str,
     sdk_app_id: int,
-    region: str,
-    outcome: str,
-    file_count: int,
-    first_seen_at: datetime | None,
-    finished_at: datetime,
-    polls: int,
+    region: str | None,
+    wait_for: str = "recording",
+    polls: int | None = None,
 ) -> dict[str, Any]:
     """The summary of a finished recording, with times in ISO 8601, UTC.
 
     ``outcome`` is ``exited`` (its end was seen), ``gone`` (it was seen, and then the service knew it no
-    more) or ``never_seen``; ``finished_at`` is when a look noticed; ``polls`` counts the looks.
+    more), ``told`` (callbacks told its end) or ``never_seen``; ``ended_at`` is when the recorder left, None
+    unless a callback told it; ``finished_at`` is when the end was noticed; ``problems`` are those that
+    callbacks told, with ``kind`` and ``message`` (see `Problem`); ``polls`` counts the looks.
+
+    :param region: where it was asked about; None when only callbacks told of it.
+    :param polls: instead of the looks that are known of.
     """
+    end = known.told.end
     return {
-        "recording_id": recording_id,
+        "recording_id": known.recording_id,
         "sdk_app_id": sdk_app_id,
         "region": region,
-        "outcome": outcome,
-        "file_count": file_count,
-        "first_seen_at": iso(first_seen_at),
-        "finished_at": iso(finished_at),
-        "polls": polls,
+        "outcome": finished.outcome,
+        "wait_for": wait_for,
+        "file_count": len(finished.files),
+        "first_seen_at": iso(known.first_seen_at),
+        "ended_at": iso(end.happened_at) if end is not None and end.type == LEFT else None,
+        "finished_at": iso(finished.finished_at),
+        "problems": [asdict(problem) for problem in finished.problems],
+        "polls": known.looks if polls is None else polls,
     }
 
 

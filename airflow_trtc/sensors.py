@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
@@ -20,20 +20,23 @@ from airflow_trtc._compat import (
 )
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.journal import JOURNAL, Journal, journal_key
+from airflow_trtc.journal import JOURNAL, Journal, Rows
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.recording.judge import (
+    CALLBACK_TIMEOUT_SECONDS,
     GONE_CODES,
     Failed,
     Failure,
     Finished,
     Rules,
     Verdict,
+    WaitFor,
     Waiting,
     interpret,
 )
 from airflow_trtc.recording.known import Known, from_json, to_json
-from airflow_trtc.recording.model import Observation
+from airflow_trtc.recording.model import Look
+from airflow_trtc.recording.problems import FAIL_ON, PROBLEM_KINDS, Problem
 from airflow_trtc.recording.watch import Watch
 from airflow_trtc.results import file_results, recording_result
 from airflow_trtc.triggers import PROGRESS_XCOM, TrtcRecordingTrigger, progress
@@ -49,12 +52,13 @@ LONGEST_HURRY_SECONDS = 60.0
 
 
 class TrtcRecordingSensor(BaseSensorOperator):
-    """Wait until a cloud recording has ended, and return its files.
+    """Wait until a cloud recording has ended, or until its files are where they belong, and return them.
 
     The service tells of a recording only while it runs; afterwards it answers as if the recording had
-    never existed. So the sensor succeeds when a recording that was seen is gone, or when it told
-    ``Exited`` and had time to list its last files. Every file that any look listed is handed on, also
-    after retries, clears, killed workers and killed triggerers (Airflow 3.3; see the README for older).
+    never existed. So the sensor succeeds when a recording that was seen is gone, when it told ``Exited``
+    and had time to list its last files, or when a callback told its end. Every file that any look listed
+    or any callback named is handed on, also after retries, clears, killed workers and killed triggerers
+    (Airflow 3.3; see the README for older).
 
     A throttled or unreachable service never fails the wait; a wrong key fails it at once. Poke,
     reschedule and deferrable mode have the same results and raise the same errors.
@@ -69,14 +73,23 @@ class TrtcRecordingSensor(BaseSensorOperator):
     :param if_never_seen: what to do when the service has not known the recording for `grace_seconds` and
         no look ever showed it: ``fail`` (default; a wrong id looks just so), ``finish`` with no files, or
         ``skip``.
+    :param wait_for: ``recording`` (default), its end; ``upload``, its index files are in the bucket;
+        ``mp4``, its conversions to mp4 or aac are; ``vod``, its files are in VOD. All but the first need
+        callbacks.
+    :param callback_timeout: how long, after the end and after each callback, to wait for the callback that
+        completes what is waited for; seconds or a timedelta. Default an hour.
+    :param if_no_callback: what to do when it does not come: ``fail`` (default), ``finish`` with the files
+        that are known, or ``skip``.
+    :param fail_on: the kinds of problems that fail the task when callbacks tell of them, see `Problem`.
+        Default: all but ``image``. Those left out are listed in the summary.
     :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
         list; it becomes the front of each file's ``object_key``. (templated)
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a recording never seen. Default 30.
     :param settle_seconds: how long to go on asking after ``Exited`` for the last files. Default 10.
     :param gone_codes: the service's error codes that mean "not there".
-    :raises AirflowFailException: the set-up is wrong, the recording was never seen, or it has more files
-        than Airflow may map over; no retry would help.
+    :raises AirflowFailException: the set-up is wrong, the recording was never seen or did not end well, a
+        callback is missing, or there are more files than Airflow may map over; no retry would help.
     :raises AirflowSensorTimeout: `timeout` is over.
     :raises TrtcFailedError: the service refused three looks in a row with a code that nobody documented.
     """
@@ -99,6 +112,10 @@ class TrtcRecordingSensor(BaseSensorOperator):
         trtc_conn_id: str = TrtcHook.default_conn_name,
         region: str | None = None,
         if_never_seen: Literal["fail", "finish", "skip"] = "fail",
+        wait_for: WaitFor = "recording",
+        callback_timeout: float | timedelta = CALLBACK_TIMEOUT_SECONDS,
+        if_no_callback: Literal["fail", "finish", "skip"] = "fail",
+        fail_on: Collection[str] = FAIL_ON,
         file_name_prefix: str | Sequence[str] | None = None,
         deferrable: bool | None = None,
         grace_seconds: float = 30.0,
@@ -108,8 +125,13 @@ class TrtcRecordingSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(inlets=with_journal(inlets), **kwargs)
-        if if_never_seen not in ("fail", "finish", "skip"):
-            raise ValueError(f'if_never_seen must be "fail", "finish" or "skip", not {if_never_seen!r}')
+        _check_choice("if_never_seen", if_never_seen, ("fail", "finish", "skip"))
+        _check_choice("if_no_callback", if_no_callback, ("fail", "finish", "skip"))
+        _check_choice("wait_for", wait_for, get_args(WaitFor))
+        if isinstance(fail_on, str):
+            raise ValueError(f"fail_on must be a list of kinds, not the text {fail_on!r}")
+        for kind in fail_on:
+            _check_choice("fail_on", kind, PROBLEM_KINDS)
         if isinstance(gone_codes, str):
             raise ValueError(f"gone_codes must be a list of codes, not the text {gone_codes!r}")
         self.recording_id = recording_id
@@ -117,6 +139,10 @@ class TrtcRecordingSensor(BaseSensorOperator):
         self.trtc_conn_id = trtc_conn_id
         self.region = region
         self.if_never_seen = if_never_seen
+        self.wait_for = wait_for
+        self.callback_timeout = _seconds(callback_timeout)
+        self.if_no_callback = if_no_callback
+        self.fail_on = tuple(sorted(fail_on))
         self.file_name_prefix = file_name_prefix
         self.deferrable = _default_deferrable() if deferrable is None else deferrable
         self.grace_seconds = grace_seconds
@@ -206,11 +232,19 @@ class TrtcRecordingSensor(BaseSensorOperator):
             app_id: Any = self.sdk_app_id or None
             hook = TrtcHook(self.trtc_conn_id, region=self.region or None, sdk_app_id=app_id)
             place = _Place.of(hook, self.recording_id)
+            self._check_callbacks(context)
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow could not read it just now: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return self._visit_at(place, context, Known(self.recording_id), hook)
+
+    def _check_callbacks(self, context: Context) -> None:
+        if self.wait_for != "recording" and "asset_state_store" not in context:
+            raise TrtcSetupError(
+                f'wait_for="{self.wait_for}" needs callbacks, which Airflow can receive from version 3.3 on; '
+                'with this version only wait_for="recording" is possible'
+            )
 
     def _visit_at(
         self, place: _Place, context: Context, known: Known, hook: TrtcHook | None = None
@@ -224,38 +258,42 @@ class TrtcRecordingSensor(BaseSensorOperator):
             finish_if_never_seen=self.if_never_seen == "finish",
             grace_seconds=self.grace_seconds,
             settle_seconds=self.settle_seconds,
+            wait_for=self.wait_for,
+            fail_on=self.fail_on,
+            callback_timeout_seconds=self.callback_timeout,
+            finish_if_no_callback=self.if_no_callback == "finish",
         )
 
     def _conclude(self, context: Context, visit: _Visit, verdict: Finished | Failed) -> list[dict[str, Any]]:
         if isinstance(verdict, Failed):
             raise self._failure(verdict.failure, verdict.reason)
-        return self._hand_on(context, visit, verdict.outcome, verdict.finished_at)
+        return self._hand_on(context, visit, verdict)
 
     def _failure(self, failure: Failure, reason: str) -> Exception:
         if self.soft_fail or self.never_fail:  # Airflow's own message would hide the reason
             self.log.warning("%s", reason)
         if failure is Failure.NEVER_SEEN and self.if_never_seen == "skip":
             return AirflowSkipException(reason)
+        if failure is Failure.NO_CALLBACK and self.if_no_callback == "skip":
+            return AirflowSkipException(reason)
         if failure is Failure.REFUSED:
             return TrtcFailedError(reason, recording_id=self.recording_id)
         return AirflowFailException(reason)
 
-    def _hand_on(
-        self, context: Context, visit: _Visit, outcome: str, finished_at: datetime
-    ) -> list[dict[str, Any]]:
+    def _hand_on(self, context: Context, visit: _Visit, finished: Finished) -> list[dict[str, Any]]:
         known = visit.known
-        files = file_results(known.files, known.recording_id, self.file_name_prefix or None)
+        files = file_results(finished.files, known.recording_id, self.file_name_prefix or None)
         summary = recording_result(
-            recording_id=known.recording_id,
+            known,
+            finished,
             sdk_app_id=visit.place.sdk_app_id,
             region=visit.place.region,
-            outcome=outcome,
-            file_count=len(files),
-            first_seen_at=known.first_seen_at,
-            finished_at=finished_at,
+            wait_for=self.wait_for,
             polls=max(known.looks, int(context.get("task_reschedule_count") or 0) + 1),
         )
-        self.log.info("The recording has ended (%s); files: %d", outcome, len(files))
+        for problem in finished.problems:
+            self.log.warning("%s: %s", problem.kind, problem.message)
+        self.log.info("The recording has ended (%s); files: %d", finished.outcome, len(files))
         if self.do_xcom_push:
             context["ti"].xcom_push(key=RECORDING_XCOM, value=summary)
         self._check_map_length(len(files))
@@ -326,7 +364,12 @@ class TrtcRecordingSensor(BaseSensorOperator):
             grace_seconds=rules.grace_seconds,
             settle_seconds=rules.settle_seconds,
             gone_codes=self.gone_codes,
+            wait_for=rules.wait_for,
+            fail_on=rules.fail_on,
+            callback_timeout_seconds=rules.callback_timeout_seconds,
+            finish_if_no_callback=rules.finish_if_no_callback,
             known=to_json(visit.known),
+            since=visit.since,
             deferred_at=time.time(),
             timeout_at=timeout_at,
             execution_timeout_at=execution_timeout_at,
@@ -339,7 +382,10 @@ class TrtcRecordingSensor(BaseSensorOperator):
     def _resume(self, context: Context, visit: _Visit, event: dict[str, Any]) -> Any:
         if event["status"] == "finished":
             finished_at = datetime.fromisoformat(event["finished_at"])
-            return self._hand_on(context, visit, event["outcome"], finished_at)
+            # A trigger that was started by the version before knows of no problems.
+            problems = tuple(Problem(**each) for each in event.get("problems", ()))
+            finished = Finished(event["outcome"], visit.known.files, finished_at, problems)
+            return self._hand_on(context, visit, finished)
         if event["status"] == "failed":
             raise self._failure(Failure(event["failure"]), event["reason"])
         if event["limit"] == "execution_timeout":
@@ -402,9 +448,11 @@ class _Visit:
         self._hook = hook
         self.place = place
         self._was_rescheduled = bool(context.get("task_reschedule_count"))
-        key = journal_key(place.sdk_app_id, place.region, known.recording_id)
-        self.journal = Journal.of_task(context, key)
+        self.journal = Journal.of_task(context, Rows(place.sdk_app_id, place.region, known.recording_id))
+        # In this order: what is stored in between is in both, and not in neither.
+        self.since = self.journal.log_end() if hook is not None else None
         loaded = self.journal.load(known, same_try=self._was_rescheduled)
+        self._is_fresh = True
         self._watch = Watch(loaded, sensor.rules(), unsaved=bool(known.files or known.was_seen))
 
     def __str__(self) -> str:
@@ -431,27 +479,43 @@ class _Visit:
         while True:
             verdict = self._look_once()
             self.note()
-            if not isinstance(verdict, Waiting) or verdict.hurry_seconds is None:
+            if isinstance(verdict, Finished) and verdict.outcome in ("exited", "gone"):
+                # What only looks have found out starts event-driven DAGs as well.
+                self.journal.announce(datetime.now(timezone.utc))
+            pause_seconds = _haste(verdict)
+            if pause_seconds is None or time.monotonic() + pause_seconds > hurry_until:
                 return verdict
-            if time.monotonic() + verdict.hurry_seconds > hurry_until:
-                return verdict
-            time.sleep(verdict.hurry_seconds)
+            time.sleep(pause_seconds)
 
     def _look_once(self) -> Verdict:
-        recording_id = self.known.recording_id
-        if not self.journal.is_loaded:
-            self._watch.known = self.journal.load(self.known, same_try=self._was_rescheduled)
-        assert self._hook is not None, "only a visit that begins with a connection looks"
-        try:
-            observation: Observation = self._hook.describe_recording(recording_id)
-        except TrtcError as error:
-            observation = interpret(error, self._sensor.gone_codes)
-        verdict, news = self._watch.take(observation, datetime.now(timezone.utc))
+        self._read_journal()
+        verdict = self._watch.judge(datetime.now(timezone.utc))
+        if isinstance(verdict, Finished) or (isinstance(verdict, Waiting) and not verdict.asks):
+            return verdict
+        if isinstance(verdict, Failed) and verdict.failure in (Failure.RECORDING, Failure.NO_CALLBACK):
+            return verdict
+        news = self._watch.take(self._ask(), datetime.now(timezone.utc))
         for line in news:
-            self._sensor.log.info("%s (recording %s)", line, recording_id)
+            self._sensor.log.info("%s (recording %s)", line, self.known.recording_id)
+        verdict = self._watch.judge(datetime.now(timezone.utc))
         if self._may_have_forgotten and _says_never_seen(verdict):
             return Waiting("the journal, which may know the recording, cannot be read")
         return verdict
+
+    def _read_journal(self) -> None:
+        if self._is_fresh:  # it was read when this visit began
+            self._is_fresh = False
+        elif self.journal.is_loaded:
+            self._watch.join(self.journal.load_told(self.known))
+        else:
+            self._watch.known = self.journal.load(self.known, same_try=self._was_rescheduled)
+
+    def _ask(self) -> Look:
+        assert self._hook is not None, "only a visit that begins with a connection looks"
+        try:
+            return self._hook.describe_recording(self.known.recording_id)
+        except TrtcError as error:
+            return interpret(error, self._sensor.gone_codes)
 
     @property
     def _may_have_forgotten(self) -> bool:
@@ -489,6 +553,15 @@ class _Visit:
         )
 
 
+def _haste(verdict: Verdict) -> float | None:
+    """Seconds until it is worth judging again on the spot; None: the verdict leaves it to the interval."""
+    if not isinstance(verdict, Waiting):
+        return None
+    if verdict.until is not None:
+        return max(0.0, (verdict.until - datetime.now(timezone.utc)).total_seconds())
+    return verdict.hurry_seconds
+
+
 def _says_never_seen(verdict: Verdict) -> bool:
     match verdict:
         case Finished(outcome="never_seen") | Failed(failure=Failure.NEVER_SEEN):
@@ -518,6 +591,18 @@ def checked_recording_id(value: Any) -> str:
             "CreateCloudRecording answered)"
         )
     return value.strip()
+
+
+def _check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def _seconds(value: float | timedelta) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 0:
+        raise ValueError(f"callback_timeout must not be negative, as {value!r} is")
+    return seconds
 
 
 def _default_deferrable() -> bool:

@@ -6,28 +6,34 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
+from airflow_trtc.ears import Ear, listening
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.journal import AsyncJournal, journal_key
+from airflow_trtc.journal import AsyncJournal, Rows
 from airflow_trtc.recording.judge import (
+    CALLBACK_TIMEOUT_SECONDS,
     GONE_CODES,
     Failed,
+    Failure,
     Finished,
     Rules,
     Verdict,
+    WaitFor,
     Waiting,
     interpret,
 )
 from airflow_trtc.recording.known import Known, combine, from_json, to_json
-from airflow_trtc.recording.model import Observation, Trouble
+from airflow_trtc.recording.model import Look, Trouble
 from airflow_trtc.recording.pacing import next_look_seconds
+from airflow_trtc.recording.problems import FAIL_ON
 from airflow_trtc.recording.watch import Watch
 
 PROGRESS_XCOM = "progress"
@@ -40,10 +46,14 @@ LAST_LOOK_SECONDS = 30.0
 class TrtcRecordingTrigger(BaseTrigger):
     """Watch one recording and fire once: it finished, the wait failed, or time is up.
 
+    It asks the service every `poke_interval` seconds, and hears of callbacks a second or so after the
+    API server has stored them (Airflow 3.3).
+
     The event's payload is plain JSON: ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``),
-    ``known`` (all that is known of the recording) and, by status, ``outcome`` and ``finished_at``,
-    ``failure`` and ``reason``, or ``limit`` (``timeout`` or ``execution_timeout``); ``sdk_app_id``,
-    ``region``, ``console_url`` and ``started_at`` are the trigger's own.
+    ``known`` (all that is known of the recording) and, by status, ``outcome``, ``finished_at`` and
+    ``problems`` (``kind`` and ``message`` of each), ``failure`` and ``reason``, or ``limit`` (``timeout`` or
+    ``execution_timeout``); ``sdk_app_id``, ``region``, ``console_url`` and ``started_at`` are the trigger's
+    own.
 
     It shows what it knows in the task's XCom ``progress`` and keeps it in the journal, both when
     something changes. It never stops the recording, whatever happens to the task.
@@ -55,7 +65,9 @@ class TrtcRecordingTrigger(BaseTrigger):
     :param exponential_backoff: double the interval with every look, up to `max_wait` seconds.
     :param finish_if_never_seen: see `Rules`; the same holds for the next two.
     :param gone_codes: the service's codes that mean "not there".
+    :param wait_for: see `Rules`; the same holds for the next three.
     :param known: what the worker knew when it deferred, as JSON.
+    :param since: number of the last entry of the change log that it could know; None when it had no log.
     :param deferred_at: when that was, Unix seconds.
     :param timeout_at: Unix seconds at which the wait is over; None for never.
     :param execution_timeout_at: the same for the task's ``execution_timeout``.
@@ -79,7 +91,12 @@ class TrtcRecordingTrigger(BaseTrigger):
         grace_seconds: float = 30.0,
         settle_seconds: float = 10.0,
         gone_codes: Sequence[str] = GONE_CODES,
+        wait_for: WaitFor = "recording",
+        fail_on: Collection[str] = FAIL_ON,
+        callback_timeout_seconds: float = CALLBACK_TIMEOUT_SECONDS,
+        finish_if_no_callback: bool = False,
         known: dict[str, Any] | None = None,
+        since: int | None = None,
         deferred_at: float | None = None,
         timeout_at: float | None = None,
         execution_timeout_at: float | None = None,
@@ -100,7 +117,12 @@ class TrtcRecordingTrigger(BaseTrigger):
         self.grace_seconds = grace_seconds
         self.settle_seconds = settle_seconds
         self.gone_codes = list(gone_codes)
+        self.wait_for = wait_for
+        self.fail_on = sorted(fail_on)
+        self.callback_timeout_seconds = callback_timeout_seconds
+        self.finish_if_no_callback = finish_if_no_callback
         self.known = known
+        self.since = since
         self.deferred_at = time.time() if deferred_at is None else deferred_at
         self.timeout_at = timeout_at
         self.execution_timeout_at = execution_timeout_at
@@ -113,7 +135,8 @@ class TrtcRecordingTrigger(BaseTrigger):
         """Class path and every argument, for another triggerer to go on."""
         names = (
             "recording_id", "sdk_app_id", "region", "trtc_conn_id", "poke_interval", "exponential_backoff",
-            "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "known",
+            "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "wait_for",
+            "fail_on", "callback_timeout_seconds", "finish_if_no_callback", "known", "since",
             "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number", "show_progress",
             "started_at",
         )  # fmt: skip
@@ -126,19 +149,61 @@ class TrtcRecordingTrigger(BaseTrigger):
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _watch(self) -> dict[str, Any]:
-        journal = AsyncJournal.of_trigger(journal_key(self.sdk_app_id, self.region, self.recording_id))
+        rows = Rows(self.sdk_app_id, self.region, self.recording_id)
+        journal = AsyncJournal.of_trigger(rows)
         watch = await self._open(journal)
         async with TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=self.sdk_app_id) as hook:
-            await self._sleep(self._first_pause())
-            while True:
-                observation = await self._look(hook)
-                verdict = self._take(watch, observation)
-                await self._note(watch, journal)
-                if (payload := _payload(verdict)) is not None:
-                    return await self._event(watch, **payload)
-                if (limit := self._limit_reached()) is not None:
-                    return await self._event(watch, status="timed_out", limit=limit)
-                await self._sleep(self._pause(watch, verdict))
+            with listening(self.sdk_app_id, self.recording_id, self.since) as ear:
+                return await self._listen_and_look(watch, ear, journal, hook)
+
+    async def _listen_and_look(
+        self, watch: Watch, ear: Ear, journal: AsyncJournal, hook: TrtcHook
+    ) -> dict[str, Any]:
+        look_at = time.time() + self._first_pause()
+        limit = None
+        verdict = watch.judge(_now())
+        if isinstance(verdict, Failed):
+            # The worker would have said so: what it knew besides (a wait that was forgiven) is not in here.
+            verdict = Waiting("the wait goes on")
+        while True:
+            await self._note(watch, journal)
+            if (payload := _payload(verdict)) is not None:
+                await self._announce(verdict, journal)
+                return await self._event(watch, **payload)
+            if limit is not None:
+                return await self._event(watch, status="timed_out", limit=limit)
+            is_news = await self._hear(watch, ear, journal, until=self._next(look_at, verdict))
+            if not is_news and (time.time() >= look_at or self._limit_reached()):
+                limit = self._limit_reached()
+                if isinstance(verdict, Waiting) and verdict.asks:
+                    self._tell(watch.take(await self._look(hook), _now()))
+                else:  # only callbacks can tell more; the journal has those that were not heard
+                    watch.join(await journal.load_told(watch.known))
+                verdict = watch.judge(_now())
+                look_at = time.time() + self._pause(watch, verdict)
+            else:
+                verdict = watch.judge(_now())
+            if isinstance(verdict, Failed) and verdict.failure is Failure.NO_CALLBACK:
+                watch.join(await journal.load_told(watch.known))
+                verdict = watch.judge(_now())
+
+    def _next(self, look_at: float, verdict: Verdict) -> float:
+        """When there is something to do, Unix seconds, if nothing is heard before."""
+        times = [look_at, *(at for _, at in self._limits())]
+        if isinstance(verdict, Waiting) and verdict.until is not None:
+            times.append(verdict.until.timestamp())
+        return min(times)
+
+    async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal, until: float) -> bool:
+        """Listen; return whether anything was heard, or may have been missed."""
+        entries = await ear.wait(until - time.time())
+        missed, ear.missed = ear.missed, False
+        if missed:
+            watch.join(await journal.load_told(watch.known))
+        for entry in entries:
+            if entry.callback is not None:
+                self._tell(watch.take(entry.callback, entry.received_at))
+        return missed or bool(entries)
 
     async def _open(self, journal: AsyncJournal) -> Watch:
         given = from_json(self.known, self.recording_id)
@@ -149,10 +214,14 @@ class TrtcRecordingTrigger(BaseTrigger):
             finish_if_never_seen=self.finish_if_never_seen,
             grace_seconds=self.grace_seconds,
             settle_seconds=self.settle_seconds,
+            wait_for=self.wait_for,
+            fail_on=self.fail_on,
+            callback_timeout_seconds=self.callback_timeout_seconds,
+            finish_if_no_callback=self.finish_if_no_callback,
         )
         return Watch(known, rules, untold=known != given)
 
-    async def _look(self, hook: TrtcHook) -> Observation:
+    async def _look(self, hook: TrtcHook) -> Look:
         # When time is up, the last look may not take long: Airflow's own limit comes soon after ours.
         longest = LAST_LOOK_SECONDS if self._limit_reached() else None
         try:
@@ -166,11 +235,14 @@ class TrtcRecordingTrigger(BaseTrigger):
                 return Trouble("passing", error.code, str(error))
             return interpret(error, self.gone_codes)
 
-    def _take(self, watch: Watch, observation: Observation) -> Verdict:
-        verdict, news = watch.take(observation, datetime.now(timezone.utc))
+    def _tell(self, news: list[str]) -> None:
         for line in news:
             self.log.info("%s (recording %s)", line, self.recording_id)
-        return verdict
+
+    async def _announce(self, verdict: Verdict, journal: AsyncJournal) -> None:
+        """What only looks have found out starts event-driven DAGs as well."""
+        if isinstance(verdict, Finished) and verdict.outcome in ("exited", "gone"):
+            await journal.announce(_now())
 
     async def _note(self, watch: Watch, journal: AsyncJournal) -> None:
         if watch.unsaved:
@@ -204,10 +276,6 @@ class TrtcRecordingTrigger(BaseTrigger):
             troubles=watch.troubles,
             chance=random.random(),
         )
-
-    async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not beyond a limit: the last look is made when time is up."""
-        await asyncio.sleep(max(0.0, min([seconds, *(at - time.time() for _, at in self._limits())])))
 
     def _limits(self) -> list[tuple[str, float]]:
         limits = {"timeout": self.timeout_at, "execution_timeout": self.execution_timeout_at}
@@ -249,7 +317,7 @@ class TrtcRecordingTrigger(BaseTrigger):
 def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:
     """The XCom ``progress``: all that is known so far, for people to look at."""
     return {
-        "state": "gone" if known.is_gone and known.was_seen else known.status or "never seen",
+        "state": _state(known),
         "file_count": len(known.files),
         "console_url": console_url,
         "try_number": try_number,
@@ -257,10 +325,25 @@ def progress(known: Known, *, console_url: str | None, try_number: int | None) -
     }
 
 
+def _state(known: Known) -> str:
+    if known.told.end is not None or (known.is_gone and known.was_seen):
+        return "ended"
+    return known.status or ("started" if known.told.signs else "never seen")
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
 def _payload(verdict: Verdict) -> dict[str, Any] | None:
     match verdict:
-        case Finished(outcome=outcome, finished_at=finished_at):
-            return {"status": "finished", "outcome": outcome, "finished_at": finished_at.isoformat()}
+        case Finished(outcome=outcome, finished_at=finished_at, problems=problems):
+            return {
+                "status": "finished",
+                "outcome": outcome,
+                "finished_at": finished_at.isoformat(),
+                "problems": [asdict(problem) for problem in problems],
+            }
         case Failed(failure=failure, reason=reason):
             return {"status": "failed", "failure": failure.value, "reason": reason}
     return None

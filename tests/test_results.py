@@ -8,7 +8,10 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_trtc.recording.judge import Finished
+from airflow_trtc.recording.known import Known
 from airflow_trtc.recording.model import RecordedFile
+from airflow_trtc.recording.problems import Problem
 from airflow_trtc.results import file_results, recording_result
 
 
@@ -16,13 +19,33 @@ def test_a_file_is_a_plain_dict_with_all_keys() -> None:
     [file] = file_results([RecordedFile("a.m3u8", "jeff", "audio", 1730087526709)], "t+x.", "lessons")
     assert file == {
         "file_name": "a.m3u8",
+        "format": "hls",
         "user_id": "jeff",
         "track_type": "audio",
+        "media_id": None,
         "begin_at": "2024-10-28T03:52:06.709000+00:00",
+        "end_at": None,
         "begin_timestamp_ms": 1730087526709,
         "object_key": "lessons/t+x./a.m3u8",
+        "vod_file_id": None,
+        "vod_url": None,
         "recording_id": "t+x.",
     }
+
+
+def test_a_file_in_vod_has_no_key_in_a_bucket() -> None:
+    file = RecordedFile(
+        "a.mp4",
+        "jeff",
+        end_timestamp_ms=1730087527000,
+        media_id="main",
+        vod_file_id="5",
+        vod_url="http://v/a.mp4",
+    )
+    [result] = file_results([file], "t", "lessons")
+    assert result["object_key"] is None
+    told = ("mp4", "main", "2024-10-28T03:52:07+00:00", "5", "http://v/a.mp4")
+    assert tuple(result[key] for key in ("format", "media_id", "end_at", "vod_file_id", "vod_url")) == told
 
 
 def test_what_the_service_does_not_say_is_null() -> None:
@@ -42,10 +65,10 @@ def test_any_timestamp_gives_json(timestamp: int | None) -> None:
 
 def test_the_summary_has_times_in_utc() -> None:
     noon_in_berlin = datetime(2026, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    summary = recording_result(
-        recording_id="t", sdk_app_id=1400000001, region="ap-guangzhou", outcome="gone",
-        file_count=0, first_seen_at=None, finished_at=noon_in_berlin, polls=3,
-    )  # fmt: skip
+    finished = Finished("gone", (), noon_in_berlin, (Problem("image", "no logo"),))
+    summary = recording_result(Known("t"), finished, sdk_app_id=1400000001, region="ap-guangzhou")
+    assert summary["problems"] == [{"kind": "image", "message": "no logo"}]
+    assert summary["ended_at"] is None
     assert summary["finished_at"] == "2026-06-01T10:00:00+00:00"
     assert summary["first_seen_at"] is None
     json.dumps(summary)

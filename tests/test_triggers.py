@@ -26,6 +26,11 @@ ARGUMENTS: dict[str, Any] = {
     "grace_seconds": 5.0,
     "settle_seconds": 6.0,
     "gone_codes": ["ResourceNotFound"],
+    "wait_for": "mp4",
+    "fail_on": ["start", "vod"],
+    "callback_timeout_seconds": 60.0,
+    "finish_if_no_callback": True,
+    "since": 7,
     "known": {"v": 1, "recording_id": "-gCT+x..", "files": []},
     "deferred_at": 1.5,
     "timeout_at": 2.5,
@@ -60,6 +65,12 @@ def test_every_argument_survives_being_stored() -> None:
     assert kwargs == ARGUMENTS
     stored = serde.deserialize(json.loads(json.dumps(serde.serialize(kwargs))))
     assert TrtcRecordingTrigger(**stored).serialize()[1] == ARGUMENTS
+
+
+def test_arguments_stored_by_the_version_before_callbacks_still_work() -> None:
+    new = {"wait_for", "fail_on", "callback_timeout_seconds", "finish_if_no_callback", "since"}
+    old = {name: value for name, value in ARGUMENTS.items() if name not in new}
+    assert TrtcRecordingTrigger(**old).wait_for == "recording"
 
 
 def test_its_recording_is_not_overwritten_by_airflows_task_id() -> None:

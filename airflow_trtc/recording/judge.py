@@ -41,6 +41,8 @@ Outcome: TypeAlias = Literal["exited", "gone", "told", "never_seen"]
 WaitFor: TypeAlias = Literal["recording", "upload", "mp4", "vod"]
 MILESTONES: tuple[WaitFor, ...] = get_args(WaitFor)
 
+CALLBACK_TIMEOUT_SECONDS = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -70,7 +72,7 @@ class Rules:
     wait_for: WaitFor = "recording"
     fail_on: Collection[str] = FAIL_ON
     order_seconds: float = 2.0
-    callback_timeout_seconds: float = 3600.0
+    callback_timeout_seconds: float = CALLBACK_TIMEOUT_SECONDS
     finish_if_no_callback: bool = False
 
 
@@ -232,9 +234,8 @@ def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) ->
     if known.told.signs:
         # It exists, so the wait asks in the wrong place, or asks too late and a callback is missing.
         heard_at = known.told.last_received_at or since
-        until = heard_at + timedelta(seconds=rules.callback_timeout_seconds)
-        if at < until:
-            return Waiting("callbacks tell of the recording, but the service does not know it", until=until)
+        if at < heard_at + timedelta(seconds=rules.callback_timeout_seconds):
+            return Waiting("callbacks tell of the recording, but the service does not know it")
     return Failed(Failure.NEVER_SEEN, _never_seen(known, rules))
 
 

@@ -1,0 +1,205 @@
+"""How triggers hear of callbacks at once: one reader of the change log for all that wait in an event loop.
+
+Airflow's supervisor answers a trigger's questions one after the other, 10 to 25 ms each, so a thousand
+triggers cannot ask for themselves. One reader asks for the number of the last entry, once a second for
+all, and fetches a page of a hundred entries only when there are new ones; an entry holds the callback itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+from airflow_trtc.journal import ENTRIES_PER_PAGE, Entry, LogReader, log_page, trigger_store
+
+READ_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0  # between two tries to read a store that fails
+MOST_PAGES = 50  # farther behind, each recording's own row is the shorter way
+MOST_KEPT = 2000  # entries in memory, for triggers that start after they were read
+
+log = logging.getLogger(__name__)
+
+
+class Log(Protocol):
+    """What is read: see `LogReader`."""
+
+    async def end(self) -> int:
+        """Number of the last entry."""
+
+    async def page(self, page: int) -> list[Entry]:
+        """The entries of a page, as far as they were written; empty when it is gone."""
+
+
+class Ear:
+    """What one trigger hears.
+
+    :ivar missed: entries may have been missed; the recording's own row has them. Who reads it resets this.
+    """
+
+    def __init__(self, sdk_app_id: int, recording_id: str, since: int) -> None:
+        self.recording = (sdk_app_id, recording_id)
+        self.since = since
+        self.missed = False
+        self._entries: list[Entry] = []
+        self._news = asyncio.Event()
+
+    async def wait(self, seconds: float) -> list[Entry]:
+        """Wait for something new, at most so long; return what there is."""
+        if seconds > 0 and not self._news.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), seconds)
+        self._news.clear()
+        entries, self._entries = self._entries, []
+        return entries
+
+    def hear(self, entry: Entry) -> None:
+        """Take an entry, unless it is older than what the trigger began with, or heard already."""
+        if entry.seq <= self.since:
+            return
+        self.since = entry.seq
+        if entry.callback is None:
+            self.missed = True
+        else:
+            self._entries.append(entry)
+        self._news.set()
+
+    def miss(self) -> None:
+        """Wake the trigger: something may have been missed."""
+        self.missed = True
+        self._news.set()
+
+
+class Hub:
+    """The reader of one event loop. It reads while anybody listens."""
+
+    def __init__(self, changes: Log) -> None:
+        self._changes = changes
+        self._ears: dict[tuple[int, str], set[Ear]] = {}
+        self._kept: deque[Entry] = deque(maxlen=MOST_KEPT)
+        self._end: int | None = None  # number of the last entry that was read
+        self._task: asyncio.Task[None] | None = None
+        self._is_failing = False
+
+    def add(self, ear: Ear) -> None:
+        """Let it hear everything since the entry that it names."""
+        self._ears.setdefault(ear.recording, set()).add(ear)
+        if self._end is not None:
+            self._catch_up(ear)
+        if self._task is None or self._task.done():
+            # In an empty context: in that of the first trigger it would log into that one's file for ever.
+            start = asyncio.get_running_loop().create_task
+            self._task = contextvars.Context().run(start, self._read_on())
+
+    def remove(self, ear: Ear) -> None:
+        """Forget it."""
+        ears = self._ears.get(ear.recording, set())
+        ears.discard(ear)
+        if not ears:
+            self._ears.pop(ear.recording, None)
+
+    def _catch_up(self, ear: Ear) -> None:
+        first_kept = self._kept[0].seq if self._kept else (self._end or 0) + 1
+        if ear.since < first_kept - 1:
+            ear.miss()
+        for entry in self._kept:
+            if (entry.sdk_app_id, entry.recording_id) == ear.recording:
+                ear.hear(entry)
+
+    async def _read_on(self) -> None:
+        pause = READ_SECONDS
+        while self._ears:
+            try:
+                await self._read()
+            except Exception as error:
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                if not self._is_failing:
+                    message = "Callbacks cannot be heard of just now (%s: %s); waits go on by asking"
+                    log.warning(message, type(error).__name__, error)
+                self._is_failing = True
+            else:
+                if self._is_failing:
+                    log.info("Callbacks are heard of again")
+                pause, self._is_failing = READ_SECONDS, False
+            await asyncio.sleep(pause)
+        # Whoever listens next is told what was missed in between.
+        self._end = None
+        self._kept.clear()
+
+    async def _read(self) -> None:
+        end = await self._changes.end()
+        for ear in self._all():
+            if ear.since > end:  # the journal was deleted, and began anew
+                ear.since = 0
+                ear.miss()
+        if self._end is None:
+            self._begin(end)
+        elif end < self._end or log_page(end) - log_page(self._end) > MOST_PAGES:
+            self._skip_to(end)
+        assert self._end is not None
+        while self._end < end:
+            await self._read_page(log_page(self._end + 1), end)
+
+    def _begin(self, end: int) -> None:
+        """Begin with the oldest entry that anybody needs, if it is not too far back."""
+        oldest = min((ear.since for ear in self._all()), default=end)
+        self._end = max(oldest, end - MOST_KEPT, 0)
+        for ear in self._all():
+            if ear.since < self._end:
+                ear.miss()
+
+    async def _read_page(self, page: int, end: int) -> None:
+        assert self._end is not None
+        last = min(end, (page + 1) * ENTRIES_PER_PAGE)
+        for entry in await self._changes.page(page):
+            if not self._end < entry.seq <= last:
+                continue
+            if entry.seq > self._end + 1:
+                self._skip_to(entry.seq - 1)
+            self._kept.append(entry)
+            self._end = entry.seq
+            for ear in tuple(self._ears.get((entry.sdk_app_id, entry.recording_id), ())):
+                ear.hear(entry)
+        if self._end < last:  # the page was pruned, or cannot be read
+            self._skip_to(last)
+
+    def _skip_to(self, end: int) -> None:
+        self._end = end
+        self._kept.clear()
+        for ear in self._all():
+            ear.miss()
+
+    def _all(self) -> list[Ear]:
+        return [ear for ears in self._ears.values() for ear in ears]
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def listening(sdk_app_id: int, recording_id: str, since: int | None) -> Iterator[Ear]:
+    """An ear for one recording, as long as the block lasts. Below Airflow 3.3 it hears nothing.
+
+    :param since: number of the last entry that the worker could know; None when it could not read that.
+    """
+    ear = Ear(sdk_app_id, recording_id, since or 0)
+    store = trigger_store()
+    if store is None:
+        yield ear
+        return
+    if since is None:
+        ear.miss()
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub(LogReader(store))
+    hub = _hubs[loop]
+    hub.add(ear)
+    try:
+        yield ear
+    finally:
+        hub.remove(ear)
