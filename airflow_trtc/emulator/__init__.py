@@ -23,6 +23,12 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
     advance(seconds)             POST   /_control/advance    {"seconds": ...}
+    set_callback(url, key)       POST   /_control/receiver   {"url": ... or null, "key": ... or null}
+    callback_trouble(**options)  POST   /_control/callbacks  options
+    callbacks(id=None)           GET    /_control/callbacks[?recording_id=...][&ledger=0]
+    send_event(group, type, info)  POST /_control/event      {"event_group": 1, "event_type": 102,
+                                        "event_info": {"RoomId": "8001"}} -> the event's record
+    wait_for_callbacks()         until nothing that is due is on its way; returns the counters
     new_recording_id()           GET    /_control/new-id     an id of no recording
     state(requests=False)        GET    /_control/state[?requests=1]
     reset()                      POST   /_control/reset
@@ -56,6 +62,30 @@ by reads may be combined, then both must be met)::
 
 ``Emulator(new_recordings={...})`` gives progress options to what CreateCloudRecording starts.
 
+Options of ``add_recording``, also of ``new_recordings``, that concern callbacks::
+
+    callbacks              {"302": "lost", "305": "doubled", "310": 30}: never sent, sent twice, sent so many
+                           real seconds late; what is named here is met by no loss and doubling at random
+    room_events            true: also 101, 103, 201, 203 at the start, 104, 102 when all leave (false)
+    start_fails            true: 301 with Status 1 after the time of Idle, nothing is recorded, and nothing
+                           else is told (false)
+    leave_code             of 302 (0; 99 when idle; 101 when the same robot came in again)
+    upload_status          of 305, or a list: [1, 2] = files linger, then recovered (0)
+    mp4_status             of 310, for mp4 and aac: of all, or a list with one for each 310 (0)
+    vod_status             of 311: of all, or a list with one for each file; in both lists an element may be
+                           a list again: [0, [1, 0]] = the second file lingers, then is there (0)
+    vod_end_status         of 312 (0)
+    files_per_310          files in each 310, 0 for all in one (1)
+    failovers              306: how many, a second apart, or seconds after the start (0)
+    upload_errors          308: how many, or a list of {"Code": ..., "Message": ...} (0)
+    image_errors           309: how many, or a list of addresses (0)
+    index_after_seconds    from 307, an index file's first segment, to its 304 (0.2)
+    upload_after_seconds, mp4_after_seconds, vod_after_seconds
+                           from the end, 302, to 305 (0.033), the first 310 (2.6), the first 311 (2.6)
+    media_every_seconds    from one 310 or 311 to the next (0.5)
+    vod_end_after_seconds  from the last 311 to 312 (0.1)
+    recovered_after_seconds  from one status in a list to the next (5)
+
 Steps of ``script``: while a script runs, it answers instead of the recording's own life, which goes on
 underneath. What a step leaves out comes from that life. After the last step the life is seen again::
 
@@ -81,14 +111,45 @@ carried out), ``slow`` (by ``delay_seconds``). Limits: ``count`` requests, ``sec
 ``recording_id``; without count and seconds it lasts until ``clear_faults()``.
 
 ``truth``: ``status`` (Idle, InProgress, Exited, Gone), ``end_reason`` (ended, deleted, idle, replaced,
-script), ``created_at``, ``started_at``, ``ended_at``, ``history``, ``reads``, ``files`` (index files made so
-far), ``listed_files`` (those some answer has shown), ``mp4_files``, ``aac_files``, ``vod_files`` (made at the
-end), and what the recording is. ``state``: recordings, ``counters`` per action and code, ``throttled``,
-faults, and ``requests`` without secrets.
+script, failed), ``created_at``, ``started_at``, ``ended_at``, ``history``, ``reads``, ``files`` (index
+files made so far), ``listed_files`` (those some answer has shown), ``mp4_files``, ``aac_files``,
+``vod_files`` (made at the end; with MediaId, EndTimeStamp, and on VOD FileId, VideoUrl), ``failed_files``
+(told with status 2), ``callbacks`` (the ledger), and what the recording is. ``state``: recordings,
+``counters`` per action and code, ``throttled``, faults, and ``requests`` without secrets.
+
+Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed
+with the key; without a URL there are none, without a key they have no ``Sign``. Recordings tell 301, 303
+and for each index file 307 and 304, at the end 302, 305, and a 310 for each mp4 or aac file; on VOD 301,
+302, a 311 for each file, 312. They come when they are due, whether anybody asks or not. Of what happened
+before a recording was added, or before there was a URL, nothing is told; nothing at all of one added with
+``ended``. An answer other than 200, of more than 2000 bytes, or none within ``callback_timeout_seconds``
+(5) is a failure: sent again at once, then every ``callback_retry_seconds`` (10), and dropped
+``callback_lifetime_seconds`` (60) after the first attempt. At most ``callback_connections`` (16) are under
+way. A repetition has a new CallbackTs, and often other white space. ``room_events=True`` is the default of
+the recordings' option.
+
+Options of ``callback_trouble``, also of ``Emulator(callback_trouble={...})``; each call replaces all of
+them, without options the trouble is over. With ``Emulator(seed=...)`` the same recordings meet the same
+trouble::
+
+    loss, doubled          shares of events (0 to 1) that are never sent, that are sent twice
+    lose_types             event types that are never sent, e.g. [302]
+    delay_seconds          real seconds each is sent late
+    shuffle_seconds        each is late by a random part of this, so that the order is lost
+
+The ledger, in ``callbacks()["ledger"]`` and for one recording in ``truth(id)["callbacks"]``, has every
+event that was due, in order: ``number``, ``event_group``, ``event_type``, ``recording_id``, ``at``,
+``payload``, ``event_info``, ``status`` (waiting, delivered, dropped after all attempts, lost on purpose),
+``copies`` (0 lost, 1, 2 doubled), ``delivered`` (copies answered with 200), ``delay_seconds``, and
+``attempts`` with ``copy``, ``at`` (real time), ``seconds``, ``status`` of the answer, ``error``. Counters,
+also in ``state()["callbacks"]``: ``events``, ``delivered``, ``lost``, ``doubled``, ``dropped``,
+``attempts``, ``failures``, ``waiting``.
+
+To try a receiver without an emulator: ``python -m airflow_trtc.emulator send-callback --help``.
 
 Time: recordings live by a clock that runs ``time_scale`` times as fast as the real one and can be moved by
-``advance()``; with ``time_scale=0`` it moves by hand only. Signatures, the frequency limit and faults go by
-real seconds.
+``advance()``; with ``time_scale=0`` it moves by hand only. Signatures, the frequency limit, faults, and the
+delays and repetitions of callbacks go by real seconds.
 """
 
 from __future__ import annotations
@@ -100,6 +161,7 @@ if TYPE_CHECKING:
     from airflow_trtc.emulator.control import ControlError
     from airflow_trtc.emulator.server import Emulator
     from airflow_trtc.emulator.settings import (
+        DEFAULT_CALLBACK_KEY,
         DEFAULT_DENIED_SECRET_ID,
         DEFAULT_DENIED_SECRET_KEY,
         DEFAULT_FOREIGN_SDK_APP_ID,
@@ -114,6 +176,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "DEFAULT_CALLBACK_KEY",
     "DEFAULT_DENIED_SECRET_ID",
     "DEFAULT_DENIED_SECRET_KEY",
     "DEFAULT_FOREIGN_SDK_APP_ID",

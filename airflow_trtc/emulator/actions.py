@@ -46,7 +46,7 @@ def create(state: State, call: Call) -> Values:
     if limit and sum(1 for _ in state.running(call.now)) >= limit:
         raise ApiError("FailedOperation.RestrictedConcurrency", limit)
     recording = _new_recording(state, call)
-    state.recordings[recording.recording_id] = recording
+    state.add(recording, call.now)
     return {"TaskId": recording.recording_id}
 
 
@@ -54,6 +54,7 @@ def describe(state: State, call: Call) -> Values:
     """Tell status and files as the recording shows them now."""
     recording = _known_recording(state, call)
     sight = look(recording, call.now)
+    state.follow(recording, call.now)
     if sight.error:
         raise ApiError(sight.error, message=sight.message)
     if sight.is_gone:
@@ -77,6 +78,7 @@ def delete(state: State, call: Call) -> Values:
     """Stop a running recording."""
     recording = _running_recording(state, call)
     end(recording, call.now, "deleted")
+    state.follow(recording, call.now)
     return {"TaskId": recording.recording_id}
 
 
@@ -127,6 +129,7 @@ def _end_recordings_of_robot(state: State, call: Call) -> None:
     for recording in list(state.running(call.now)):
         if (recording.recipe.sdk_app_id, recording.recipe.room_id, recording.robot_id) == wanted:
             end(recording, call.now, "replaced")
+            state.follow(recording, call.now)
 
 
 def _new_recording(state: State, call: Call) -> Recording:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from types import EllipsisType
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from airflow_trtc.emulator.control import ControlError
+
+_WAIT_SECONDS = 0.01
 
 
 class Controls(ABC):
@@ -29,6 +33,41 @@ class Controls(ABC):
     def add_recording(self, **options: Any) -> str:
         """Put a recording in and return its id; the package docstring lists the options."""
         return str(self._control("POST", "seed", options)["recording_id"])
+
+    def set_callback(self, url: str | None, key: str | EllipsisType | None = ...) -> None:
+        """Send callbacks there from now on, or nowhere; the key stays unless given, None does not sign."""
+        given = {} if isinstance(key, EllipsisType) else {"key": key}
+        self._control("POST", "receiver", {"url": url, **given})
+
+    def send_event(
+        self,
+        event_group: int,
+        event_type: int,
+        event_info: Mapping[str, Any] | None = None,
+        *,
+        sdk_app_id: int | None = None,
+    ) -> dict[str, Any]:
+        """Send any event and return its record; times that ``event_info`` lacks are those of now."""
+        options = {"event_group": event_group, "event_type": event_type, "event_info": event_info}
+        return self._control("POST", "event", {**options, "sdk_app_id": sdk_app_id})
+
+    def callback_trouble(self, **options: Any) -> None:
+        """Lose, double, shuffle or delay callbacks from now on; without options none any more."""
+        self._control("POST", "callbacks", options)
+
+    def callbacks(self, recording_id: str | None = None, *, ledger: bool = True) -> dict[str, Any]:
+        """Return counters and ledger of the callbacks, of one recording if wanted."""
+        options = {} if recording_id is None else {"recording_id": recording_id}
+        return self._control("GET", "callbacks", {**options, "ledger": "1" if ledger else "0"})
+
+    def wait_for_callbacks(self, timeout_seconds: float = 30.0) -> dict[str, Any]:
+        """Return the counters when nothing that is due is on its way any more, else ``TimeoutError``."""
+        deadline = time.monotonic() + timeout_seconds
+        while (counters := self.callbacks(ledger=False))["waiting"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"callbacks are still on their way: {counters}")
+            time.sleep(_WAIT_SECONDS)
+        return counters
 
     def new_recording_id(self) -> str:
         """Return an id that looks real and belongs to no recording."""

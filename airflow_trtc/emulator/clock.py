@@ -26,6 +26,13 @@ class Clock:
         """Return the emulated Unix time in seconds."""
         return self._started_at + (self._ticks() - self._first_tick) * self.scale + self._moved_seconds
 
+    def real_seconds_until(self, instant: float) -> float | None:
+        """Return how many real seconds it takes to reach an emulated time, None if that never comes."""
+        seconds = instant - self.now()
+        if seconds <= 0:
+            return 0.0
+        return seconds / self.scale if self.scale else None
+
     def advance(self, seconds: float) -> float:
         """Move the clock forward by emulated seconds and return the new time."""
         if seconds < 0:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.ledger import described, trouble_of
 from airflow_trtc.emulator.options import built
 from airflow_trtc.emulator.recordings import GONE, Recording, advance, end, play
 from airflow_trtc.emulator.seeding import Seed, recording_of, step_of
-from airflow_trtc.emulator.state import State, truth
+from airflow_trtc.emulator.state import State, ledger_of, truth
 
 Options = Mapping[str, Any]
 Operation = Callable[[State, Options], dict[str, Any]]
@@ -61,6 +63,7 @@ def script(state: State, options: Options) -> dict[str, Any]:
     else:
         recording.script = []
         recording.script_makes_files = False
+    state.follow(recording, now)
     return truth(recording, now)
 
 
@@ -69,12 +72,15 @@ def end_recording(state: State, options: Options) -> dict[str, Any]:
     recording = _find(state, options)
     now = state.clock.now()
     end(recording, now, "ended")
+    state.follow(recording, now)
     return truth(recording, now)
 
 
 def tell_truth(state: State, options: Options) -> dict[str, Any]:
     """Tell all that really happened to one recording."""
-    return truth(_find(state, options), state.clock.now())
+    recording = _find(state, options)
+    told = truth(recording, state.clock.now())
+    return {**told, "callbacks": ledger_of(state, recording.recording_id)}
 
 
 def add_fault(state: State, options: Options) -> dict[str, Any]:
@@ -97,7 +103,56 @@ def clear_faults(state: State, options: Options) -> dict[str, Any]:
 
 def advance_clock(state: State, options: Options) -> dict[str, Any]:
     """Move the recordings' clock forward."""
-    return {"now": state.clock.advance(float(options["seconds"]))}
+    now = state.clock.advance(float(options["seconds"]))
+    state.collect_callbacks()
+    return {"now": now}
+
+
+def set_receiver(state: State, options: Options) -> dict[str, Any]:
+    """Send callbacks to another address, or to none; without ``key`` the key stays."""
+    key = options.get("key", state.callbacks.key)
+    recordings = state.recordings.values()
+    state.callbacks.set_receiver(options["url"], key, recordings, state.clock.now())
+    state.on_news()
+    return {"url": state.callbacks.url}
+
+
+def send_event(state: State, options: Options) -> dict[str, Any]:
+    """Send any event."""
+    group, event_type = options["event_group"], options["event_type"]
+    now = state.clock.now()
+    info = with_times(group, event_type, now, options.get("event_info") or {})
+    recording = state.recordings.get(info.get("TaskId", ""))
+    record = state.callbacks.send(
+        Event(group, event_type, now, info),
+        None if recording is None else recording.recording_id,
+        options.get("sdk_app_id"),
+    )
+    state.on_news()
+    return record
+
+
+def list_callbacks(state: State, options: Options) -> dict[str, Any]:
+    """Tell what was sent: counters, and the whole ledger or that of one recording."""
+    counters = _callback_counters(state)
+    if options.get("ledger") == "0":
+        return counters
+    ledger = state.callbacks.ledger
+    recording_id = options.get("recording_id")
+    records = ledger.records if recording_id is None else ledger.of_recording.get(recording_id, ())
+    return {**counters, "ledger": described(records)}
+
+
+def trouble_callbacks(state: State, options: Options) -> dict[str, Any]:
+    """Change what happens to callbacks on their way; what is not given does not happen any more."""
+    state.callbacks.trouble = trouble_of(options)
+    return _callback_counters(state)
+
+
+def _callback_counters(state: State) -> dict[str, Any]:
+    state.collect_callbacks()
+    callbacks = state.callbacks
+    return {"url": callbacks.url, "trouble": vars(callbacks.trouble), **callbacks.ledger.describe()}
 
 
 def new_recording_id(state: State, options: Options) -> dict[str, Any]:
@@ -114,6 +169,7 @@ def whole_state(state: State, options: Options) -> dict[str, Any]:
         "recordings": {name: truth(recording, now) for name, recording in state.recordings.items()},
         "counters": {action: dict(codes) for action, codes in state.counters.items()},
         "throttled": state.throttled,
+        "callbacks": _callback_counters(state),
         **list_faults(state, options),
     }
     is_asked = options.get("requests") not in (None, False, "", "0", "false")
@@ -123,6 +179,7 @@ def whole_state(state: State, options: Options) -> dict[str, Any]:
 def reset(state: State, options: Options) -> dict[str, Any]:
     """Forget everything."""
     state.reset()
+    state.on_news()
     return {"status": "ok"}
 
 
@@ -134,6 +191,9 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "truth": {"GET": tell_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},
+    "receiver": {"POST": set_receiver},
+    "event": {"POST": send_event},
+    "callbacks": {"GET": list_callbacks, "POST": trouble_callbacks},
     "new-id": {"GET": new_recording_id},
     "state": {"GET": whole_state},
     "reset": {"POST": reset},
@@ -149,7 +209,7 @@ def _add(state: State, options: Options) -> str:
     recording = recording_of(seeded, state.settings, recording_id, now)
     if seeded.ended:
         _end_long_ago(recording, now)
-    state.recordings[recording_id] = recording
+    state.add(recording, now, is_over=seeded.ended)
     return recording_id
 
 

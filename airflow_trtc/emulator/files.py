@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count as count_up
@@ -88,6 +89,39 @@ def media_files(recipe: Recipe, index_files: Sequence[File], extension: str) -> 
         _file(user, _media_name(recipe, user, extension), "audio" if extension == "aac" else track, begin)
         for user, begin in begins.items()
     ]
+
+
+def conversions(
+    recipe: Recipe, recording_id: str, index_files: Sequence[File], ended_at: float
+) -> dict[str, list[File]]:
+    """Return what is made of these index files at the end: lists of mp4, aac and VOD files.
+
+    Besides what the service lists, they have what its events tell: MediaId, EndTimeStamp, and on VOD
+    FileId and VideoUrl.
+    """
+    is_vod = recipe.storage == "vod"
+    made: dict[str, list[File]] = {"mp4_files": [], "aac_files": [], "vod_files": []}
+    for extension in recipe.media_extensions:
+        for each in media_files(recipe, index_files, extension):
+            told = {**each, "MediaId": media_id(recipe), "EndTimeStamp": round(ended_at * 1000)}
+            if is_vod:
+                told.update(_vod_place(recipe, recording_id, told))
+            made["vod_files" if is_vod else f"{extension}_files"].append(told)
+    return made
+
+
+def media_id(recipe: Recipe) -> str:
+    """Return which of a user's streams is recorded, as events call it: main, aux, or mix for all."""
+    return "mix" if recipe.mixed else _media(recipe)
+
+
+def _vod_place(recipe: Recipe, recording_id: str, file: File) -> File:
+    key = f"{recording_id}/{file['FileName']}".encode()
+    first, second = zlib.crc32(key), zlib.adler32(key)
+    file_id = f"5285890{first:010d}{second % 100:02d}"
+    extension = file["FileName"].rpartition(".")[2]
+    url = f"http://{recipe.sdk_app_id}.vod2.myqcloud.com/{second:08x}vodtrans/{file_id}/f0.{extension}"
+    return {"FileId": file_id, "VideoUrl": url}
 
 
 def checked_file(given: Mapping[str, Any]) -> File:

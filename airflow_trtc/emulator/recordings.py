@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
-from airflow_trtc.emulator.files import File, Recipe, media_files
+from airflow_trtc.emulator.files import File, Recipe, conversions, media_files
+from airflow_trtc.emulator.telling import FAILED, Telling
 
 IDLE = "Idle"
 IN_PROGRESS = "InProgress"
@@ -38,6 +39,7 @@ class Plan:
     exited_seconds: float = 0.0
     exited_reads: int = 0
     has_anchors: bool = True
+    start_fails: bool = False
     room_empty_after_seconds: float | None = None
     max_idle_seconds: float = 30.0
 
@@ -93,6 +95,8 @@ class Recording:
     list_without_hls: str = "nothing"
     recorder_key: str | None = None
     destination: dict[str, Any] = field(default_factory=dict)
+    users: Sequence[str] = ()
+    telling: Telling = field(default_factory=Telling)
     stage: str = IDLE
     span: Span = field(default_factory=lambda: Span(0.0))
     history: list[tuple[float, str]] = field(default_factory=list)
@@ -101,6 +105,8 @@ class Recording:
     end_reason: str | None = None
     reads: int = 0
     files: list[File] = field(default_factory=list)
+    made_at: list[float] = field(default_factory=list)
+    """When each of ``files`` was made."""
     listed_files: list[File] = field(default_factory=list)
     made_count: int = 0
     script: list[Step] = field(default_factory=list)
@@ -182,17 +188,49 @@ def play(recording: Recording, steps: Sequence[Step], now: float) -> None:
     _advance_script(recording, now)
 
 
+def next_change_at(recording: Recording, now: float) -> float | None:
+    """Return when the recording will change by itself, None if only a read or a command can change it."""
+    instants = [_stage_over_at(recording)]
+    if recording.script:
+        instants.append(_step_over_at(recording))
+    if recording.stage == IN_PROGRESS and recording.made_count < len(recording.planned_files):
+        answers = max(recording.span.reads, 1)
+        instants.append(None if recording.script_makes_files else _next_file_at(recording, now, answers))
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
+def keeps_index_files(recording: Recording) -> bool:
+    """Return whether the service makes its index files known at all."""
+    recipe = recording.recipe
+    return recipe.storage != "vod" and (recipe.keeps_hls or recording.list_without_hls == "index")
+
+
 def produced_files(recording: Recording) -> dict[str, list[File]]:
     """Return all files made so far: index files, and at the end conversions and files on VOD."""
-    made: dict[str, list[File]] = {"files": [], "mp4_files": [], "aac_files": [], "vod_files": []}
-    is_vod = recording.recipe.storage == "vod"
-    if not is_vod and (recording.recipe.keeps_hls or recording.list_without_hls == "index"):
-        made["files"] = list(recording.files)
-    if not recording.is_running:
-        for extension in recording.recipe.media_extensions:
-            kind = "vod" if is_vod else extension
-            made[f"{kind}_files"] += media_files(recording.recipe, recording.files, extension)
-    return made
+    made: dict[str, list[File]] = {"files": list(recording.files) if keeps_index_files(recording) else []}
+    told, failed = told_files(recording)
+    return {**made, **told, "failed_files": failed}
+
+
+def told_files(recording: Recording) -> tuple[dict[str, list[File]], list[File]]:
+    """Return the conversions by kind, none before the end, and those of them that failed."""
+    kinds: dict[str, list[File]] = {"mp4_files": [], "aac_files": [], "vod_files": []}
+    failed: list[File] = []
+    if recording.ended_at is None:
+        return kinds, failed
+    all_made = conversions(recording.recipe, recording.recording_id, recording.files, recording.ended_at)
+    numbered = enumerate((kind, each) for kind, files in all_made.items() for each in files)
+    for number, (kind, each) in numbered:
+        (failed if _has_failed(recording, kind, number) else kinds[kind]).append(each)
+    return kinds, failed
+
+
+def _has_failed(recording: Recording, kind: str, number: int) -> bool:
+    telling = recording.telling
+    if kind == "vod_files":
+        return telling.vod_statuses(number)[-1] == FAILED
+    batch = number // telling.files_per_310 if telling.files_per_310 else 0
+    return telling.mp4_statuses(batch)[-1] == FAILED
 
 
 def _advance_stages(recording: Recording, now: float) -> None:
@@ -207,7 +245,7 @@ def _is_due(instant: float | None, now: float) -> TypeGuard[float]:
 def _stage_over_at(recording: Recording) -> float | None:
     plan, span = recording.plan, recording.span
     if recording.stage == IDLE:
-        if not plan.has_anchors:
+        if not (plan.has_anchors or plan.start_fails):
             return span.over_at(plan.max_idle_seconds, None)
         return span.over_at(plan.idle_seconds, plan.idle_reads)
     if recording.stage == IN_PROGRESS:
@@ -225,7 +263,9 @@ def _idle_end(plan: Plan, span: Span) -> float | None:
 
 
 def _leave_stage(recording: Recording, instant: float) -> None:
-    if recording.stage == IDLE and recording.plan.has_anchors:
+    if recording.stage == IDLE and recording.plan.start_fails:
+        _stop(recording, instant, "failed")
+    elif recording.stage == IDLE and recording.plan.has_anchors:
         _start_stage(recording, IN_PROGRESS, instant)
     elif recording.stage == EXITED:
         _start_stage(recording, GONE, instant)
@@ -279,7 +319,7 @@ def _make_file(recording: Recording, begin: float) -> None:
         offset = recording.made_count * TRACK_OFFSET_SECONDS if is_together else 0.0
         made["BeginTimeStamp"] = round((begin + offset) * 1000)
     recording.made_count += 1
-    _remember(recording.files, [made])
+    _keep(recording, [made], begin)
 
 
 def _advance_script(recording: Recording, now: float) -> None:
@@ -331,7 +371,7 @@ def _scripted_sight(recording: Recording, step: Step, now: float) -> Sight:
         while recording.made_count < min(step.files, len(recording.planned_files)):
             _make_file(recording, now)
     elif step.files is not None:
-        _remember(recording.files, step.files)
+        _keep(recording, step.files, now)
     own = _own_sight(recording)
     return Sight(
         status=step.status or own.status,
@@ -357,6 +397,11 @@ def _listing(recording: Recording) -> list[File]:
     if recording.list_without_hls == "media":
         return media_files(recipe, recording.files, recipe.media_extensions[0])
     return []
+
+
+def _keep(recording: Recording, files: Iterable[File], now: float) -> None:
+    _remember(recording.files, files)
+    recording.made_at += [now] * (len(recording.files) - len(recording.made_at))
 
 
 def _remember(known: list[File], files: Iterable[File]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from airflow_trtc.emulator.faults import SCRIPT_KINDS
@@ -12,11 +12,14 @@ from airflow_trtc.emulator.options import built, check_choice, check_numbers
 from airflow_trtc.emulator.recordings import Plan, Recording, Step
 from airflow_trtc.emulator.schemas import MAX_NUMERIC_ROOM
 from airflow_trtc.emulator.settings import FILE_LIST_FORMS, LISTINGS_WITHOUT_HLS, Settings
+from airflow_trtc.emulator.telling import Statuses, Telling
 
 SECONDS_PER_HOUR = 3600
 _PLAN_NAMES = frozenset(each.name for each in fields(Plan)) - {"has_anchors"}
 _RECIPE_NAMES = frozenset(each.name for each in fields(Recipe))
-PROGRESS_NAMES = _PLAN_NAMES | {"files", "participants", "recoveries", "empty_file_list", "list_without_hls"}
+_TELLING_NAMES = frozenset(each.name for each in fields(Telling))
+_OTHER_PROGRESS = {"files", "participants", "recoveries", "empty_file_list", "list_without_hls"}
+PROGRESS_NAMES = _PLAN_NAMES | _TELLING_NAMES | _OTHER_PROGRESS
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,32 @@ class Seed:
     list_without_hls: str | None = None
     recorder_key: str | None = None
     destination: Mapping[str, Any] | None = None
+    callbacks: Mapping[str, str | float] = field(default_factory=dict)
+    room_events: bool | None = None
+    start_fails: bool = False
+    leave_code: int | None = None
+    upload_status: int | Sequence[int] = 0
+    mp4_status: Statuses = 0
+    vod_status: Statuses = 0
+    vod_end_status: int = 0
+    failovers: int | Sequence[float] = 0
+    upload_errors: int | Sequence[Mapping[str, Any]] = 0
+    image_errors: int | Sequence[str] = 0
+    files_per_310: int = Telling.files_per_310
+    index_after_seconds: float = Telling.index_after_seconds
+    upload_after_seconds: float = Telling.upload_after_seconds
+    mp4_after_seconds: float = Telling.mp4_after_seconds
+    vod_after_seconds: float = Telling.vod_after_seconds
+    media_every_seconds: float = Telling.media_every_seconds
+    vod_end_after_seconds: float = Telling.vod_end_after_seconds
+    recovered_after_seconds: float = Telling.recovered_after_seconds
 
     def __post_init__(self) -> None:
         check_numbers(self)
         check_choice(self, "storage", ("cos", "vod"))
         check_choice(self, "empty_file_list", (None, *FILE_LIST_FORMS))
         check_choice(self, "list_without_hls", (None, *LISTINGS_WITHOUT_HLS))
+        _telling(self, room_events=False)
         if self.recoveries > MAX_RECOVERIES:
             raise ValueError(f"recoveries must be at most {MAX_RECOVERIES}")
 
@@ -71,6 +94,7 @@ def recording_of(seed: Seed, settings: Settings, recording_id: str, now: float) 
     created_at = now - seed.started_seconds_ago
     recipe = _recipe(seed, settings)
     users = _users(seed.participants)
+    planned_files = _planned_files(seed, recipe, users)
     return Recording(
         recording_id=recording_id,
         recipe=recipe,
@@ -78,11 +102,15 @@ def recording_of(seed: Seed, settings: Settings, recording_id: str, now: float) 
         robot_id=seed.robot_id,
         created_at=created_at,
         expires_at=created_at + seed.expires_after_hours * SECONDS_PER_HOUR,
-        planned_files=_planned_files(seed, recipe, users),
+        planned_files=planned_files,
         empty_file_list=seed.empty_file_list or settings.empty_file_list,
         list_without_hls=seed.list_without_hls or settings.list_without_hls,
         recorder_key=seed.recorder_key,
         destination=dict(seed.destination or {}),
+        users=list(dict.fromkeys([*users, *(each["UserId"] for each in planned_files if each["UserId"])])),
+        telling=_telling(
+            seed, room_events=settings.room_events if seed.room_events is None else seed.room_events
+        ),
     )
 
 
@@ -120,6 +148,11 @@ def _plan(seed: Seed, settings: Settings, *, has_anchors: bool) -> Plan:
     if seed.exited_seconds is None:
         values["exited_seconds"] = 0.0 if seed.exited_reads else settings.exited_seconds
     return Plan(has_anchors=has_anchors, **values)
+
+
+def _telling(seed: Seed, *, room_events: bool) -> Telling:
+    values = {name: getattr(seed, name) for name in _TELLING_NAMES}
+    return Telling(**{**values, "room_events": room_events})
 
 
 def _users(participants: int | Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import time
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import uvicorn
 
     from airflow_trtc.emulator.app import Application
+
+log = logging.getLogger("airflow_trtc.emulator")
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
@@ -68,6 +71,7 @@ class Emulator(Controls):
     @property
     def connection(self) -> dict[str, Any]:
         """The Airflow connection to this emulator."""
+        key = self._state.callbacks.key
         return {
             "conn_type": "trtc",
             "login": self.secret_id,
@@ -77,6 +81,7 @@ class Emulator(Controls):
                 "region": self.region,
                 "sdk_app_id": self.sdk_app_id,
                 "console_url": f"{self.url}/_control/recordings/{{recording_id}}",
+                **({} if key is None else {"callback_secret": key}),
             },
         }
 
@@ -122,11 +127,24 @@ class Emulator(Controls):
         asyncio.run(self._run(listener))
 
     async def _run(self, listener: socket.socket) -> None:
+        from airflow_trtc.emulator.courier import Courier
+
         self._loop = asyncio.get_running_loop()
-        await self._server.serve(sockets=[listener])
+        courier = asyncio.ensure_future(Courier(self._state).run())
+        courier.add_done_callback(_report_failure)
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            courier.cancel()
+            await asyncio.gather(courier, return_exceptions=True)
 
     def _control(self, method: str, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
         return control.run(self._state, method, path, options)
+
+
+def _report_failure(courier: asyncio.Future[None]) -> None:
+    if not courier.cancelled() and (error := courier.exception()):
+        log.error("no callbacks are sent any more", exc_info=error)
 
 
 def _listen(host: str, port: int) -> socket.socket:

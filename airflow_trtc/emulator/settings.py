@@ -14,6 +14,7 @@ DEFAULT_DENIED_SECRET_ID = "AKIDdeniedEXAMPLE"
 DEFAULT_DENIED_SECRET_KEY = "denied-secret-key-EXAMPLE"
 DEFAULT_SDK_APP_ID = 1400000001
 DEFAULT_FOREIGN_SDK_APP_ID = 1400000002
+DEFAULT_CALLBACK_KEY = "emulatorCallbackKEY"
 DEFAULT_REGION = "ap-guangzhou"
 DEFAULT_RATE_LIMIT = 20
 DEFAULT_CONCURRENCY_LIMIT = 100
@@ -61,8 +62,24 @@ class Settings:
     """Progress options (see ``add_recording``) for what CreateCloudRecording starts."""
     clock_skew_seconds: float = 0.0
     """How far the service's clock is ahead of this machine's when it judges a signature's age."""
+    callback_url: str | None = None
+    """Where events are sent; None sends none."""
+    callback_key: str | None = field(default=None, repr=False)
+    """Signs the callbacks, at most 32 letters and digits; None leaves the ``Sign`` header out."""
+    callback_trouble: Mapping[str, Any] = field(default_factory=dict)
+    """Options of ``callback_trouble()`` from the beginning."""
+    callback_timeout_seconds: float = 5.0
+    """Real seconds until a callback without an answer has failed."""
+    callback_retry_seconds: float = 10.0
+    """Real seconds between two attempts; only the first repetition comes at once."""
+    callback_lifetime_seconds: float = 60.0
+    """Real seconds since the first attempt after which a callback is dropped."""
+    callback_connections: int = 16
+    """Callbacks under way at one time."""
+    room_events: bool = False
+    """Whether recordings tell of their room and their participants too, if they do not say it."""
     seed: int | None = None
-    """Makes recording ids repeatable."""
+    """Makes recording ids and the trouble of callbacks repeatable."""
     keep_requests: int = 1000
     """How many requests are remembered for ``state(requests=True)``."""
 
@@ -71,6 +88,10 @@ class Settings:
         _refuse_unless(
             self.list_without_hls in LISTINGS_WITHOUT_HLS, "list_without_hls", LISTINGS_WITHOUT_HLS
         )
+        for name in ("timeout", "retry", "lifetime"):
+            seconds = getattr(self, f"callback_{name}_seconds")
+            _refuse_unless(seconds >= 0, f"callback_{name}_seconds", "0 or more")
+        _refuse_unless(self.callback_connections >= 1, "callback_connections", "1 or more")
         _refuse_unless(self.time_scale >= 0, "time_scale", "0 or more")
 
     @property

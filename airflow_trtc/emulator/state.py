@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from airflow_trtc.emulator import names
+from airflow_trtc.emulator.callbacks import Callbacks
 from airflow_trtc.emulator.clock import Clock
 from airflow_trtc.emulator.faults import Faults
+from airflow_trtc.emulator.ledger import described
+from airflow_trtc.emulator.messages import check_key, check_url
 from airflow_trtc.emulator.recordings import Recording, advance, produced_files
 from airflow_trtc.emulator.seeding import check_progress
 from airflow_trtc.emulator.settings import Settings
@@ -32,10 +35,16 @@ class State:
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         check_progress(settings.new_recordings)
+        if settings.callback_url is not None:
+            check_url(settings.callback_url)
+        if settings.callback_key is not None:
+            check_key(settings.callback_key)
         self.settings = settings
         self.lock = threading.RLock()
         self.wall = wall
         self.ticks = ticks
+        self.on_news: Callable[[], None] = _nobody_listens
+        """Called when a callback may be due earlier than was known; from any thread, under the lock."""
         self.reset()
 
     def reset(self) -> None:
@@ -44,10 +53,31 @@ class State:
         self.random = random.Random(self.settings.seed)
         self.recordings: dict[str, Recording] = {}
         self.faults = Faults()
+        chosen = self.settings.seed
+        self.callbacks = Callbacks(self.settings, random.random() if chosen is None else chosen)
         self.limiter = RateLimiter(self.settings.rate_limit)
         self.counters: dict[str, Counter[str]] = {}
         self.throttled = 0
         self.requests: deque[dict[str, Any]] = deque(maxlen=self.settings.keep_requests)
+
+    def add(self, recording: Recording, now: float, *, is_over: bool = False) -> None:
+        """Take a new recording in and tell of it from now on, unless it is over."""
+        self.recordings[recording.recording_id] = recording
+        self.callbacks.begin(recording, now, is_over=is_over)
+        self.on_news()
+
+    def follow(self, recording: Recording, now: float) -> None:
+        """Notice what a read or a command changed in a recording, so that it is told in time."""
+        known = self.callbacks.next_at()
+        self.callbacks.follow(recording, now)
+        if self.callbacks.next_at() != known:
+            self.on_news()
+
+    def collect_callbacks(self, limit: int | None = None) -> None:
+        """Bring the ledger up to date."""
+        self.callbacks.collect(self.clock.now(), limit)
+        if self.callbacks.outbox:
+            self.on_news()
 
     def new_recording_id(self) -> str:
         """Return an id that no recording has."""
@@ -70,6 +100,10 @@ class State:
         self.requests.append({"action": action, "code": code, **request})
 
 
+def _nobody_listens() -> None:
+    pass
+
+
 def without_secrets(value: Any) -> Any:
     """Return request parameters with every secret replaced, however deep."""
     if isinstance(value, dict):
@@ -78,6 +112,12 @@ def without_secrets(value: Any) -> Any:
             for name, each in value.items()
         }
     return [without_secrets(each) for each in value] if isinstance(value, list) else value
+
+
+def ledger_of(state: State, recording_id: str) -> list[dict[str, Any]]:
+    """Return all events of a recording so far, and what became of them, as JSON."""
+    state.collect_callbacks()
+    return described(state.callbacks.ledger.of_recording.get(recording_id, ()))
 
 
 def truth(recording: Recording, now: float) -> dict[str, Any]:

@@ -1,0 +1,282 @@
+"""From the life of a recording to the events the service sends of it. Pure: nothing here reads a clock.
+
+Sources: "Cloud Recording and Web Page Recording Webhooks" (trtc.io/document/54914), "Room & Media Webhooks"
+(trtc.io/document/39558), and a log of real events of January 2026. The types of fields are as loose here as
+they are there.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_trtc.emulator.files import File, conversions
+from airflow_trtc.emulator.recordings import Recording, keeps_index_files
+from airflow_trtc.emulator.telling import FAILED
+
+ROOM, MEDIA, RECORDING = 1, 2, 3
+STREAM_INGEST = 7
+"""The one group whose events carry ``CallbackMsTs``."""
+
+_LEAVE_CODES = {"idle": 99, "replaced": 101}
+_TYPES_WITH_TIME_AS_TEXT = frozenset({301, 302, 307})
+_STREAMS = {0: (203, 201), 1: (203,), 2: (201,)}
+_STEP_SECONDS = 0.001
+"""Between events that come together, so that their times tell their order."""
+
+_SAMPLE_UPLOAD_ERROR = {"Code": "InvalidParameter", "Message": "AccessKey invalid"}
+_SAMPLE_IMAGE_URL = "http://images.example/watermark-{}.png"
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: what it is, when it happened (Unix seconds), and the inside of ``EventInfo``."""
+
+    group: int
+    type: int
+    at: float
+    info: Mapping[str, Any]
+
+
+@dataclass
+class Tale:
+    """What has been told of a recording, and what is still to come (a heap of instant, number, event)."""
+
+    recording: Recording
+    coming: list[tuple[float, int, Event]] = field(default_factory=list)
+    count: int = 0
+    is_begun: bool = False
+    is_started: bool = False
+    files_told: int = 0
+    is_ended: bool = False
+
+
+def due_events(tale: Tale, now: float) -> list[Event]:
+    """Return the events due by now, oldest first, each once. The recording was advanced to now before."""
+    _learn(tale)
+    due = []
+    while tale.coming and tale.coming[0][0] <= now:
+        due.append(heapq.heappop(tale.coming)[2])
+    return due
+
+
+def skip(tale: Tale, instant: float) -> None:
+    """Leave out every event before this instant; those known to come are told."""
+    _learn(tale)
+    while tale.coming and tale.coming[0][0] < instant:
+        heapq.heappop(tale.coming)
+
+
+def next_event_at(tale: Tale) -> float | None:
+    """Return when the next event known so far is due."""
+    _learn(tale)
+    return tale.coming[0][0] if tale.coming else None
+
+
+def with_times(group: int, event_type: int, at: float, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inside of an event with the times it lacks, each in the type the service uses for it."""
+    seconds = int(at)
+    is_text = group == RECORDING and event_type in _TYPES_WITH_TIME_AS_TEXT
+    times = {"EventTs": str(seconds) if is_text else seconds, "EventMsTs": round(at * 1000)}
+    if group not in (ROOM, MEDIA, RECORDING):
+        del times["EventTs"]
+    return {**{name: value for name, value in times.items() if name not in info}, **info}
+
+
+def _learn(tale: Tale) -> None:
+    recording = tale.recording
+    if not tale.is_begun:
+        tale.is_begun = True
+        _add(tale, _beginning(recording))
+    if not tale.is_started and recording.started_at is not None:
+        tale.is_started = True
+        if recording.telling.room_events:
+            _add(tale, _people_come(recording, recording.started_at))
+    if tale.files_told < len(recording.files):
+        if keeps_index_files(recording):
+            _add(tale, _index_files(recording, tale.files_told))
+        tale.files_told = len(recording.files)
+    if not tale.is_ended and recording.ended_at is not None:
+        tale.is_ended = True
+        _hasten(tale, recording.ended_at)
+        _add(tale, _ending(recording, recording.ended_at))
+
+
+def _add(tale: Tale, events: Iterator[Event]) -> None:
+    for event in events:
+        tale.count += 1
+        heapq.heappush(tale.coming, (event.at, tale.count, event))
+
+
+def _hasten(tale: Tale, end: float) -> None:
+    """Let nothing that belongs to the recording itself come after its end."""
+    early = [(min(at, end), number, _moved(event, min(at, end))) for at, number, event in tale.coming]
+    tale.coming = early
+    heapq.heapify(tale.coming)
+
+
+def _moved(event: Event, at: float) -> Event:
+    if at == event.at:
+        return event
+    info = {name: value for name, value in event.info.items() if name not in ("EventTs", "EventMsTs")}
+    return Event(event.group, event.type, at, with_times(event.group, event.type, at, info))
+
+
+def _beginning(recording: Recording) -> Iterator[Event]:
+    if recording.plan.start_fails:
+        return
+    at, telling = recording.created_at, recording.telling
+    yield _event(recording, 301, at, {"Status": 0})
+    if recording.recipe.storage == "cos":
+        yield _event(recording, 303, at + _STEP_SECONDS, {"Status": 0})
+    for seconds in _listed(telling.failovers, lambda number: number):
+        yield _event(recording, 306, at + seconds, {"Status": 0})
+    for error in _listed(telling.upload_errors, lambda number: _SAMPLE_UPLOAD_ERROR):
+        yield _event(recording, 308, at + 1, dict(error))
+    for url in _listed(telling.image_errors, _SAMPLE_IMAGE_URL.format):
+        yield _event(recording, 309, at + 1, {"Url": url})
+
+
+def _index_files(recording: Recording, first: int) -> Iterator[Event]:
+    told = zip(recording.files[first:], recording.made_at[first:], strict=True)
+    # From 2 on: files that are there at once come after 301 and 303.
+    for number, (each, made_at) in enumerate(told, 2):
+        at = made_at + number * _STEP_SECONDS
+        cut = {
+            "FileName": each["FileName"],
+            "UserId": each["UserId"] or "",
+            "TrackType": each["TrackType"],
+            "BeginTimeStamp": each["BeginTimeStamp"],
+        }
+        yield _event(recording, 307, at, cut)
+        uploaded_at = at + recording.telling.index_after_seconds
+        yield _event(recording, 304, uploaded_at, {"FileList": each["FileName"]})
+
+
+def _ending(recording: Recording, at: float) -> Iterator[Event]:
+    if recording.plan.start_fails:
+        if recording.end_reason == "failed":
+            yield _event(recording, 301, at, {"Status": 1})
+        return
+    telling = recording.telling
+    if telling.room_events and recording.plan.room_empty_after_seconds is None:
+        yield from _people_leave(recording, at)
+    code = telling.leave_code
+    if code is None:
+        code = _LEAVE_CODES.get(recording.end_reason or "", 0)
+    yield _event(recording, 302, at, {"LeaveCode": code})
+    yield from _vod_ending(recording, at) if recording.recipe.storage == "vod" else _cos_ending(recording, at)
+
+
+def _cos_ending(recording: Recording, at: float) -> Iterator[Event]:
+    telling = recording.telling
+    for stage, status in enumerate(telling.upload_statuses()):
+        told_at = at + telling.upload_after_seconds + stage * telling.recovered_after_seconds
+        yield _event(recording, 305, told_at, {"Status": status})
+    for number, batch in enumerate(_batches(_conversions(recording, at), telling.files_per_310)):
+        first_at = at + telling.mp4_after_seconds + number * telling.media_every_seconds
+        for stage, status in enumerate(telling.mp4_statuses(number)):
+            told = [] if status == FAILED else batch
+            payload = {
+                "Status": status,
+                "FileList": [each["FileName"] for each in told],
+                "FileMessage": [{"FileName": each["FileName"], **_media_facts(each)} for each in told],
+            }
+            yield _event(recording, 310, first_at + stage * telling.recovered_after_seconds, payload)
+
+
+def _vod_ending(recording: Recording, at: float) -> Iterator[Event]:
+    telling = recording.telling
+    last_at = at + telling.vod_after_seconds
+    for number, each in enumerate(_conversions(recording, at)):
+        last_at = at + telling.vod_after_seconds + number * telling.media_every_seconds
+        for stage, status in enumerate(telling.vod_statuses(number)):
+            told_at = last_at + stage * telling.recovered_after_seconds
+            yield _event(recording, 311, told_at, _vod_payload(each, status))
+    end_at = last_at + telling.vod_end_after_seconds
+    yield _event(recording, 312, end_at, {"Status": telling.vod_end_status})
+
+
+def _vod_payload(file: File, status: int) -> Payload:
+    facts = _media_facts(file)
+    if status == 0:
+        place = {name: file[name] for name in ("FileId", "VideoUrl")}
+        return {"Status": 0, "TencentVod": {**facts, **place, "CacheFile": file["FileName"]}}
+    known = {name: facts[name] for name in ("UserId", "TrackType")}
+    text = "the file is still on the server" if status != FAILED else "upload to VOD failed"
+    return {"Status": status, "Errmsg": text, "TencentVod": {**known, "CacheFile": file["FileName"]}}
+
+
+def _media_facts(file: File) -> Payload:
+    return {
+        "UserId": file["UserId"] or "",
+        "TrackType": file["TrackType"],
+        "MediaId": file["MediaId"],
+        "StartTimeStamp": file["BeginTimeStamp"],
+        "EndTimeStamp": file["EndTimeStamp"],
+    }
+
+
+def _people_come(recording: Recording, at: float) -> Iterator[Event]:
+    steps = 0
+    for user in recording.users:
+        arrived = {"UserId": user, "Role": 20, "TerminalType": 2, "UserType": 3, "Reason": 1}
+        happenings = [(ROOM, 103, arrived)]
+        if not steps:
+            happenings.insert(0, (ROOM, 101, {"UserId": user}))
+        streams = _STREAMS[recording.recipe.stream_type]
+        happenings += [(MEDIA, event_type, {"UserId": user}) for event_type in streams]
+        for group, event_type, info in happenings:
+            yield _room_event(recording, group, event_type, at + steps * _STEP_SECONDS, info)
+            steps += 1
+    empty_after = recording.plan.room_empty_after_seconds
+    if empty_after is not None:
+        yield from _people_leave(recording, at + empty_after)
+
+
+def _people_leave(recording: Recording, at: float) -> Iterator[Event]:
+    if recording.started_at is None:
+        return
+    for user in recording.users:
+        yield _room_event(recording, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": 1})
+    if recording.users:
+        yield _room_event(recording, ROOM, 102, at, {})
+
+
+def _event(recording: Recording, event_type: int, at: float, payload: Payload) -> Event:
+    info = {
+        "RoomId": recording.recipe.room_id,
+        **with_times(RECORDING, event_type, at, {}),
+        "UserId": recording.robot_id,
+        "TaskId": recording.recording_id,
+        "Payload": payload,
+    }
+    return Event(RECORDING, event_type, at, info)
+
+
+def _room_event(recording: Recording, group: int, event_type: int, at: float, info: Payload) -> Event:
+    recipe = recording.recipe
+    # The documentation's samples have a number for numeric rooms, but a string in that of 102.
+    is_text = recipe.is_string_room or event_type == 102 or not recipe.room_id.isdigit()
+    room: str | int = recipe.room_id if is_text else int(recipe.room_id)
+    return Event(group, event_type, at, {"RoomId": room, **with_times(group, event_type, at, {}), **info})
+
+
+def _conversions(recording: Recording, ended_at: float) -> list[File]:
+    made = conversions(recording.recipe, recording.recording_id, recording.files, ended_at)
+    return [each for files in made.values() for each in files]
+
+
+def _batches(files: Sequence[File], size: int) -> Iterator[Sequence[File]]:
+    size = size or max(len(files), 1)
+    for first in range(0, len(files), size):
+        yield files[first : first + size]
+
+
+def _listed(value: Any, sample: Any) -> list[Any]:
+    """Return the given values, or as many samples as the number says."""
+    return [sample(number) for number in range(1, value + 1)] if isinstance(value, int) else list(value)
