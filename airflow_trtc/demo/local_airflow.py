@@ -127,6 +127,15 @@ class LocalAirflow(AirflowApi):
             return self._postgresql.url.replace("postgresql:", "postgresql+psycopg2:", 1)
         return f"sqlite:///{self.home / 'airflow.db'}?timeout={_LOCK_SECONDS}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Airflow's programs run with; with it, a program is one of this Airflow."""
+        return self._environment()
+
+    def pids(self, name: str) -> list[int]:
+        """The processes of a component, empty if it does not run."""
+        return self._component(name).pids()
+
     def start(self, name: str, *, wait: bool = True) -> None:
         """Start a component that was stopped or killed, and wait until it reports to be alive."""
         self._component(name).start()

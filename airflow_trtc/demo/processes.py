@@ -82,6 +82,10 @@ class Component:
         """Its exit code, if it was started and has ended by itself."""
         return self._process.poll() if self._process else None
 
+    def pids(self) -> list[int]:
+        """Its living processes with all descendants."""
+        return leash.pids_of_session(self._process.pid) if self._process else []
+
     def start(self) -> None:
         """Start it; raises RuntimeError if it runs already."""
         if self._process:

@@ -179,10 +179,10 @@ class AirflowApi:
                 raise
             return None
 
-    def _pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, key: str, **params: Any) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
-            page = self.api("GET", path, params={"limit": _PAGE, "offset": offset})[key]
+            page = self.api("GET", path, params={**params, "limit": _PAGE, "offset": offset})[key]
             yield from page
             offset += len(page)
             if len(page) < _PAGE:

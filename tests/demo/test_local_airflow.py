@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from airflow_trtc.demo import __main__ as demo
-from airflow_trtc.demo import leash, local_airflow
+from airflow_trtc.demo import local_airflow
 from airflow_trtc.demo.local_airflow import LocalAirflow, LocalAirflowError, inherited
 
 DAG = """
@@ -86,13 +86,9 @@ def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixt
     assert time.monotonic() - began_at < 240
 
 
-def serving(session: int) -> list[int]:
-    """The processes of a session that several workers of a server are."""
-    return [
-        pid
-        for pid in leash.pids_of_session(session)
-        if "spawn_main" in " ".join(psutil.Process(pid).cmdline())
-    ]
+def workers(pids: list[int]) -> list[int]:
+    """Those that the API server started to serve requests."""
+    return [pid for pid in pids if "spawn_main" in " ".join(psutil.Process(pid).cmdline())]
 
 
 @pytest.mark.postgres
@@ -102,10 +98,10 @@ def test_airflow_on_postgresql_survives_the_death_of_all_its_api_servers(tmp_pat
         database_url = airflow.database_url.replace("+psycopg2", "")
         airflow.unpause("doubles")
         first = airflow.trigger("doubles")
-        session = airflow._component("api-server")._process.pid  # type: ignore[union-attr]
-        assert len(serving(session)) == 2
+        pids = airflow.pids("api-server")
+        assert len(workers(pids)) == 2
         airflow.kill("api-server")
-        assert leash.pids_of_session(session) == []
+        assert not any(map(psutil.pid_exists, pids))
         airflow.start("api-server")
         assert airflow.wait_for_run("doubles", first) == "success"
         assert airflow.wait_for_run("doubles", airflow.trigger("doubles")) == "success"

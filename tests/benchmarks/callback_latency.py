@@ -1,0 +1,274 @@
+"""How soon a task knows: callbacks against polling at the service's limit, with few and many waiting tasks.
+
+    python -m tests.benchmarks.callback_latency --output build/benchmark
+
+One Airflow on PostgreSQL with two API workers, its triggerer, scheduler and DAG processor, and the emulator,
+all on this machine. Tasks are deferred by writing their rows (see `park`), since starting workers for a
+thousand takes half an hour; what a worker does after the wake-up is not measured. Prints a table, and writes
+it and a plot. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+
+from airflow_trtc.demo.local_airflow import LocalAirflow
+from airflow_trtc.emulator import Emulator
+from tests.benchmarks.plot import Row, plot
+
+HERE = Path(__file__).parent
+KEY = "benchmarkKey"
+LIMIT_PER_SECOND = 20  # the service's, for an account
+PER_SECOND = 10  # how fast recordings end
+NEVER = 36_000.0
+IDLE_SECONDS = 30.0
+SETTLE_SECONDS = 15.0
+PATIENCE_SECONDS = 300.0
+PARTS = ("triggerer", "api-server")
+
+# The moments are written down by the database, in the transaction that makes them.
+WATCH = """
+CREATE TABLE bench (what text, run_id text, map_index int, at timestamptz, value jsonb);
+CREATE FUNCTION bench_task() RETURNS trigger AS $$ BEGIN
+    INSERT INTO bench VALUES ('scheduled', NEW.run_id, NEW.map_index, clock_timestamp(), NULL);
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
+CREATE FUNCTION bench_xcom() RETURNS trigger AS $$ BEGIN
+    INSERT INTO bench VALUES ('shown', NEW.run_id, NEW.map_index, clock_timestamp(), NEW.value);
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
+CREATE TRIGGER bench_task AFTER UPDATE ON task_instance FOR EACH ROW
+    WHEN (OLD.state = 'deferred' AND NEW.state = 'scheduled') EXECUTE FUNCTION bench_task();
+CREATE TRIGGER bench_xcom AFTER INSERT OR UPDATE ON xcom FOR EACH ROW
+    WHEN (NEW.key = 'progress') EXECUTE FUNCTION bench_xcom();
+"""
+
+
+@dataclass
+class Result:
+    """What one way of waiting took, in seconds; loads are shares of one processor."""
+
+    way: str
+    waiting: int
+    shown: list[float] = field(default_factory=list)
+    scheduled: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
+    idle: dict[str, float] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)
+
+
+class Bench:
+    """One Airflow and one emulator, measured."""
+
+    def __init__(self, airflow: LocalAirflow, emulator: Emulator) -> None:
+        self.airflow = airflow
+        self.emulator = emulator
+        self._database = psycopg2.connect(airflow.database_url.replace("+psycopg2", ""))
+        self._database.autocommit = True
+        self._ask(WATCH)
+        airflow.api("POST", "/api/v2/pools", json={"name": "closed", "slots": 0, "include_deferred": False})
+        airflow.unpause("parked")
+
+    def measure(self, waiting: int, changing: int, *, by_callbacks: bool) -> Result:
+        """Let so many tasks wait; let recordings get a file each and end, and see when tasks know."""
+        way = "callbacks" if by_callbacks else f"polling, {LIMIT_PER_SECOND}/s"
+        tell(f"{way}, {waiting} waiting tasks")
+        result = Result(way, waiting)
+        self.emulator.reset()
+        url = f"{self.airflow.url}/trtc/callbacks/trtc_default" if by_callbacks else None
+        self.emulator.set_callback(url, KEY)
+        recording_ids = [self.emulator.add_recording(files=2) for _ in range(waiting)]
+        for recording_id in recording_ids:
+            self.emulator.script(recording_id, [{"files": 1}])
+        if by_callbacks:
+            self.emulator.wait_for_callbacks(PATIENCE_SECONDS)
+        run_id = self._park(recording_ids, NEVER if by_callbacks else waiting / LIMIT_PER_SECOND)
+        tell(f"  all wait; nothing happens for {IDLE_SECONDS:.0f} s")
+        time.sleep(SETTLE_SECONDS)
+        with self._load(result.idle):
+            time.sleep(IDLE_SECONDS)
+        step = max(waiting // changing, 1)
+        chosen = list(enumerate(recording_ids))[::step][:changing]
+        with self._load(result.busy):
+            tell(f"  {changing} recordings get one more file")
+            result.shown = self._change(
+                run_id, chosen, lambda one: self.emulator.script(one, [{"files": 2}]), "shown"
+            )
+            tell(f"  {changing} recordings end")
+            result.scheduled = self._change(run_id, chosen, self.emulator.end, "scheduled")
+        if by_callbacks:
+            self.emulator.wait_for_callbacks(PATIENCE_SECONDS)
+            ledger = self.emulator.callbacks()["ledger"]
+            result.answered = [attempt["seconds"] for each in ledger for attempt in each["attempts"]]
+        self._clear(run_id)
+        return result
+
+    def _change(
+        self, run_id: str, chosen: Sequence[tuple[int, str]], change: Callable[[str], None], what: str
+    ) -> list[float]:
+        """Change these recordings one after the other; return how long each was not known of."""
+        began_at, changed_at = time.monotonic(), {}
+        for number, (map_index, recording_id) in enumerate(chosen):
+            time.sleep(max(0.0, began_at + number / PER_SECOND - time.monotonic()))
+            changed_at[map_index] = time.time()
+            change(recording_id)
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            known_at = self._known_at(run_id, what)
+            if changed_at.keys() <= known_at.keys():
+                return [known_at[map_index] - at for map_index, at in changed_at.items()]
+            self.airflow.check_alive()
+            if time.monotonic() > give_up_at:
+                missing = changed_at.keys() - known_at.keys()
+                raise TimeoutError(f"tasks {sorted(missing)} of {run_id} were never {what}")
+            time.sleep(0.5)
+
+    def _known_at(self, run_id: str, what: str) -> dict[int, float]:
+        rows = self._ask(
+            "SELECT map_index, extract(epoch FROM min(at))::float8 FROM bench WHERE run_id = %s AND what = %s"
+            " AND (value IS NULL OR (value ->> 'file_count')::int >= 2) GROUP BY map_index",
+            run_id,
+            what,
+        )
+        return dict(rows)
+
+    def _park(self, recording_ids: list[str], poke_interval: float) -> str:
+        run_id = self.airflow.trigger("parked", {"recording_ids": recording_ids})
+        self._until_count(
+            len(recording_ids),
+            "SELECT count(*) FROM task_instance"
+            " WHERE run_id = %s AND task_id = 'wait' AND state = 'scheduled'",
+            run_id,
+        )
+        options = {
+            "recording_ids": recording_ids,
+            "poke_interval": poke_interval,
+            "sdk_app_id": self.emulator.settings.sdk_app_id,
+            "region": self.emulator.region,
+        }
+        subprocess.run(
+            [sys.executable, str(HERE / "park.py"), run_id],
+            input=json.dumps(options),
+            text=True,
+            env=self.airflow.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self._until_count(
+            len(recording_ids),
+            "SELECT count(*) FROM task_instance t JOIN trigger g ON t.trigger_id = g.id"
+            " WHERE t.run_id = %s AND g.triggerer_id IS NOT NULL",
+            run_id,
+        )
+        return run_id
+
+    def _clear(self, run_id: str) -> None:
+        """Let nothing of a run go on waiting."""
+        self._ask("UPDATE task_instance SET state = 'success', trigger_id = NULL WHERE run_id = %s", run_id)
+        self._until_count(0, "SELECT count(*) FROM trigger WHERE %s IS NOT NULL", run_id)
+
+    def _until_count(self, count: int, statement: str, *values: object) -> None:
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while (found := self._ask(statement, *values)[0][0]) != count:
+            self.airflow.check_alive()
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"there are {found}, not {count}: {statement}")
+            time.sleep(0.5)
+
+    def _ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._database.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def _load(self, into: dict[str, float]) -> Iterator[None]:
+        """Note how much of a processor each part of Airflow takes."""
+        before, began_at = {name: self._cpu_seconds(name) for name in PARTS}, time.monotonic()
+        yield
+        seconds = time.monotonic() - began_at
+        into.update({name: (self._cpu_seconds(name) - before[name]) / seconds for name in PARTS})
+
+    def _cpu_seconds(self, name: str) -> float:
+        times = [psutil.Process(pid).cpu_times() for pid in self.airflow.pids(name)]
+        return float(sum(each.user + each.system for each in times))
+
+
+def table(results: Sequence[Result]) -> str:
+    """All results as Markdown."""
+    lines = [
+        "| Way | Waiting tasks | New file -> in the task's progress | End -> task scheduled "
+        "| Callback answered | Triggerer, idle / busy | API server, idle / busy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for each in results:
+        loads = [f"{each.idle[name]:.0%} / {each.busy[name]:.0%}" for name in PARTS]
+        spans = map(span, (each.shown, each.scheduled, each.answered))
+        lines.append(f"| {' | '.join([each.way, str(each.waiting), *spans, *loads])} |")
+    machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
+    lines += ["", f"Median / 95th percentile / longest, in seconds; loads are of one processor. {machine}."]
+    return "\n".join(lines)
+
+
+def span(seconds: Sequence[float]) -> str:
+    """Median, 95th percentile and maximum."""
+    if not seconds:
+        return "-"
+    ordered = sorted(seconds)
+    percentile = ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)]
+    return f"{statistics.median(ordered):.2f} / {percentile:.2f} / {ordered[-1]:.2f}"
+
+
+def tell(text: str) -> None:
+    """Say how far it is."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("build/benchmark"), help="folder to write to")
+    parser.add_argument("--waiting", type=int, nargs="*", default=[10, 1000], help="how many tasks wait")
+    options = parser.parse_args()
+    with Emulator(callback_key=KEY, rate_limit=LIMIT_PER_SECOND, concurrency_limit=0) as emulator:
+        airflow = LocalAirflow(
+            HERE / "dags",
+            env={"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json},
+            config={("triggerer", "capacity"): 5000, ("core", "max_map_length"): 5000},
+            database="postgresql",
+            api_workers=2,
+            task_api=True,
+        )
+        tell("Airflow starts")
+        with airflow:
+            bench = Bench(airflow, emulator)
+            results = [
+                bench.measure(waiting, min(waiting, 200), by_callbacks=by_callbacks)
+                for waiting in options.waiting
+                for by_callbacks in (True, False)
+            ]
+    options.output.mkdir(parents=True, exist_ok=True)
+    text = table(results)
+    (options.output / "callback_latency.md").write_text(text + "\n")
+    rows = [Row(f"{each.way}, {each.waiting} tasks", each.scheduled) for each in results]
+    title = "From the end of a recording to the task being scheduled"
+    (options.output / "callback_latency.svg").write_text(plot(title, rows))
+    print(f"\n{text}\n\nwritten to {options.output}")
+
+
+if __name__ == "__main__":
+    main()

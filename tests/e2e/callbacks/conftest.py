@@ -1,0 +1,59 @@
+"""The Airflow on PostgreSQL and the emulator that all tests of callbacks share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_trtc.demo.local_airflow import LocalAirflow
+from airflow_trtc.emulator import Emulator
+
+pytest.register_assert_rewrite("tests.e2e.callbacks.listening")
+
+from tests.e2e.callbacks.listening import Listening  # noqa: E402 - after the line above
+
+CALLBACK_KEY = "e2eCallbackKey"
+BUSY_APP = 1400000003  # see dags/listeners.py
+SETTINGS = {
+    ("core", "dags_are_paused_at_creation"): False,
+    ("core", "parallelism"): 8,
+    ("dag_processor", "refresh_interval"): 600,
+}
+
+
+@pytest.fixture(scope="session")
+def listening(request: pytest.FixtureRequest) -> Iterator[Listening]:
+    from airflow.sdk.execution_time import context
+
+    if not hasattr(context, "AssetStateStoreAccessor"):
+        pytest.skip("this Airflow has no store for callbacks (3.3 has)")
+    dags = Path(__file__).parent / "dags"
+    with Emulator(callback_key=CALLBACK_KEY, more_sdk_app_ids=[BUSY_APP]) as emulator:
+        airflow = LocalAirflow(
+            dags,
+            env={"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json},
+            config=SETTINGS,
+            database="postgresql",
+            api_workers=2,
+            task_api=True,
+        )
+        with airflow:
+            airflow.wait_for_dag("on_finished")
+            emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_default", CALLBACK_KEY)
+            yield Listening(airflow, emulator)
+            airflow.keep_home = request.session.testsfailed > 0
+
+
+@pytest.fixture(scope="session")
+def burst_size() -> int:
+    """How many recordings end within five seconds."""
+    return int(os.environ.get("TRTC_TEST_BURST", "500"))
+
+
+@pytest.fixture(scope="session")
+def sensor_count() -> int:
+    """For how many of them a task waits. A task takes some seconds of a processor, so all of them minutes."""
+    return int(os.environ.get("TRTC_TEST_SENSORS", "60"))
