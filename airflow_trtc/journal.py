@@ -101,6 +101,35 @@ def done_key(sdk_app_id: int, recording_id: str, milestone: str) -> str:
     return _bounded("done", f"done/{sdk_app_id}/{recording_id}/{milestone}")
 
 
+def bad_key(key: str) -> str:
+    """Key of a row that could not be dealt with and was set aside."""
+    return _bounded("bad", f"bad/{key}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """Keys that begin with `prefix` and stand from `first` to `last`.
+
+    The bounds are for the index and hold in every collation, because only digits differ; whether
+    punctuation counts depends on the database, so the prefix has to be asked as well.
+    """
+
+    prefix: str
+    first: str
+    last: str
+
+
+INBOX = KeyRange("in/", f"in/{0:013d}", f"in/{10**13 - 1:013d}")
+LOG_PAGES = KeyRange("log/", f"log/{0:010d}", f"log/{10**10 - 1:010d}")
+# What nobody has written for long may go; not the counter of the log, nor what is still to be dealt with.
+LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/")
+
+
+def due_range(now_ms: int) -> KeyRange:
+    """Keys of what is due at that time."""
+    return KeyRange("due/", f"due/{0:013d}", f"due/{now_ms + 1:013d}")
+
+
 def _bounded(prefix: str, key: str) -> str:
     # Some databases keep no character beyond U+FFFF in a key.
     if len(key) <= LONGEST_KEY and key.isascii():
@@ -404,10 +433,17 @@ class LogReader:
         """The entries of a page, as far as they were written; empty when it is gone."""
         value = await asyncio.wait_for(self._store.aget(log_page_key(page)), STORE_TIMEOUT_SECONDS)
         items = value.get("entries") if isinstance(value, Mapping) else None
-        return [_entry(item) for item in items or ()]
+        return [entry for item in items or () if (entry := _entry(item)) is not None]
 
 
-def _entry(item: Mapping[str, Any]) -> Entry:
+def _entry(item: Mapping[str, Any]) -> Entry | None:
+    try:
+        return _read_entry(item)
+    except (KeyError, TypeError, ValueError):
+        return None  # the reader notices the hole
+
+
+def _read_entry(item: Mapping[str, Any]) -> Entry:
     seconds, milliseconds = divmod(item["received_at_ms"], 1000)
     received_at = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=milliseconds * 1000)
     callback = None if item["event"] is None else parse_event(item["event"])

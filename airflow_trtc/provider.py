@@ -73,6 +73,36 @@ CONNECTION_TYPE: dict[str, Any] = {
             "Page of a recording",
             "Address with {sdk_app_id}, {recording_id} and {region}; shown as a button at the task.",
         ),
+        "callback_secret": _field(
+            "Callback key",
+            "Key of the callbacks, as in the console. Two, separated by a comma, while you change it.",
+            format="password",
+        ),
+        "callback_unsigned": _field(
+            "Accept unsigned callbacks",
+            "Only when no key can be set: anybody who knows the address can then send callbacks.",
+            "boolean",
+            default=False,
+        ),
+    },
+}
+
+
+CONFIG: dict[str, Any] = {
+    "trtc": {
+        "description": "Callbacks of Tencent RTC and the journal of recordings.",
+        "options": {
+            "journal_days": {
+                "description": (
+                    "After how many days without a change the API server deletes rows of the journal: what"
+                    " is known of recordings, and callbacks as they were received. At least 31."
+                ),
+                "version_added": None,
+                "type": "integer",
+                "example": "90",
+                "default": "60",
+            },
+        },
     },
 }
 
@@ -94,5 +124,13 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.sensors"]}],
         "triggers": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.triggers"]}],
         "connection-types": [CONNECTION_TYPE],
+        "asset-uris": [
+            {
+                "schemes": ["trtc"],
+                "handler": "airflow_trtc.assets.sanitize_uri",
+                "factory": "airflow_trtc.assets.create_asset",
+            }
+        ],
+        "config": CONFIG,
         "extra-links": ["airflow_trtc.links.TrtcConsoleLink"],
     }

@@ -40,6 +40,9 @@ EXTRA_FIELDS = (
     "timeout_seconds",
     "proxy",
     "console_url",
+    # What follows is for the receiver of callbacks; no client reads it.
+    "callback_secret",
+    "callback_unsigned",
 )
 CONSOLE_URL_FIELDS = ("sdk_app_id", "recording_id", "region")
 
