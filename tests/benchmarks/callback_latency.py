@@ -33,6 +33,7 @@ from tests.benchmarks.plot import Row, plot
 
 HERE = Path(__file__).parent
 KEY = "benchmarkKey"
+LOG_KEY = "log"  # as in airflow_trtc.journal; to import that one would start Airflow in this process too
 LIMIT_PER_SECOND = 20  # the service's, for an account
 PER_SECOND = 10  # how fast recordings end
 NEVER = 36_000.0
@@ -156,7 +157,8 @@ class Bench:
             run_id,
         )
         options = {
-            "recording_ids": recording_ids,
+            "recordings": [self.emulator.truth(recording_id) for recording_id in recording_ids],
+            "since": self._log_end(),
             "poke_interval": poke_interval,
             "sdk_app_id": self.emulator.settings.sdk_app_id,
             "region": self.emulator.region,
@@ -176,6 +178,11 @@ class Bench:
             run_id,
         )
         return run_id
+
+    def _log_end(self) -> int:
+        """Number of the last entry of the change log, as workers read it."""
+        rows = self._ask("SELECT value FROM asset_state_store WHERE key = %s", LOG_KEY)
+        return int(json.loads(rows[0][0])["seq"]) if rows else 0
 
     def _clear(self, run_id: str) -> None:
         """Let nothing of a run go on waiting."""
@@ -242,6 +249,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("build/benchmark"), help="folder to write to")
+    parser.add_argument("--ways", nargs="*", default=["callbacks", "polling"], help="what to compare")
     parser.add_argument("--waiting", type=int, nargs="*", default=[10, 1000], help="how many tasks wait")
     options = parser.parse_args()
     with Emulator(callback_key=KEY, rate_limit=LIMIT_PER_SECOND, concurrency_limit=0) as emulator:
@@ -257,9 +265,9 @@ def main() -> None:
         with airflow:
             bench = Bench(airflow, emulator)
             results = [
-                bench.measure(waiting, min(waiting, 200), by_callbacks=by_callbacks)
+                bench.measure(waiting, min(waiting, 200), by_callbacks=way == "callbacks")
                 for waiting in options.waiting
-                for by_callbacks in (True, False)
+                for way in options.ways
             ]
     options.output.mkdir(parents=True, exist_ok=True)
     text = table(results)

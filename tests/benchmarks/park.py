@@ -17,24 +17,28 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from airflow_trtc.recording.known import Known, learn, to_json
-from airflow_trtc.recording.model import Snapshot
+from airflow_trtc.recording.model import RecordedFile, Snapshot
 from airflow_trtc.triggers import TrtcRecordingTrigger
 
 
-def park(run_id: str, recording_ids: list[str], *, poke_interval: float, **options: Any) -> None:
-    """Defer task number n of the run to wait for recording number n, after one look at it."""
+def park(run_id: str, recordings: list[dict[str, Any]], *, poke_interval: float, **options: Any) -> None:
+    """Defer task number n of the run to wait for recording number n, after one look at it.
+
+    :param recordings: what the emulator knows of each.
+    :param poke_interval: seconds, as all further options an argument of the trigger.
+    """
     now = time.time()
     with create_session() as session:
         tasks = select(TaskInstance).where(TaskInstance.run_id == run_id, TaskInstance.task_id == "wait")
         for task in session.scalars(tasks):
-            recording_id = recording_ids[task.map_index]
+            recording_id = recordings[task.map_index]["recording_id"]
             trigger = Trigger.from_object(
                 TrtcRecordingTrigger(
                     recording_id=recording_id,
                     poke_interval=poke_interval,
-                    known=to_json(seen(recording_id)),
+                    known=to_json(seen(recordings[task.map_index])),
                     # Workers do not look at all recordings at once either.
-                    deferred_at=now - poke_interval * task.map_index / len(recording_ids),
+                    deferred_at=now - poke_interval * task.map_index / len(recordings),
                     try_number=1,
                     started_at=now,
                     **options,
@@ -49,9 +53,12 @@ def park(run_id: str, recording_ids: list[str], *, poke_interval: float, **optio
             task.next_kwargs = {}
 
 
-def seen(recording_id: str) -> Known:
+def seen(recording: dict[str, Any]) -> Known:
     """What a worker knows after one look."""
-    return learn(Known(recording_id), Snapshot(recording_id, "InProgress"), datetime.now(timezone.utc))
+    recording_id = recording["recording_id"]
+    files = tuple(RecordedFile(file["FileName"]) for file in recording["files"])
+    snapshot = Snapshot(recording_id, recording["status"], files)
+    return learn(Known(recording_id), snapshot, datetime.now(timezone.utc))
 
 
 if __name__ == "__main__":
