@@ -1,4 +1,4 @@
-"""``python -m airflow_trtc.emulator``: serve until stopped."""
+"""``python -m airflow_trtc.emulator``: serve until stopped, or send one callback."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from airflow_trtc.emulator import settings
+from airflow_trtc.emulator import send_callback, settings
 from airflow_trtc.emulator.server import Emulator
 
+SERVE = "serve"
 EXIT_CANNOT_LISTEN = 1
 EXIT_WRONG_OPTION = 2
 SEEN_EXITED_SECONDS = 0.033
@@ -32,6 +33,8 @@ Airflow connection:
 Put a recording in, with a file every 10 s and an end after 60 s:
   curl -s {url}/_control/seed -d '{{"files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}}'
 
+{callbacks}
+
 Look at it: {url}/_control/recordings/  or  curl -s {url}/_control/state
 Ask as a user: tccli trtc DescribeCloudRecording --endpoint {url} --region {region} \\
   --secretId {secret_id} --secretKey {secret_key} --SdkAppId {sdk_app_id} --TaskId=...
@@ -39,14 +42,19 @@ Stop with Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the emulator and return the exit code."""
-    options = vars(_parser().parse_args(arguments))
+    """Run the emulator, or the command that comes first, and return the exit code."""
+    command, *rest = given = list(sys.argv[1:] if arguments is None else arguments) or [SERVE]
+    if command == send_callback.COMMAND:
+        return send_callback.main(rest)
+    options = vars(_parser().parse_args(rest if command == SERVE else given))
     if options.pop("verbose"):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    trouble = {name: options.pop(f"callback_{name}") for name in ("loss", "doubled", "shuffle_seconds")}
+    options["callback_key"] = options["callback_key"] or None
     new_recordings = {name[4:]: options.pop(name) for name in list(options) if name.startswith("new_")}
     try:
-        emulator = Emulator(new_recordings=new_recordings, **options)
+        emulator = Emulator(new_recordings=new_recordings, callback_trouble=trouble, **options)
     except ValueError as error:
         print(f"wrong option: {error}", file=sys.stderr)
         return EXIT_WRONG_OPTION
@@ -81,13 +89,22 @@ def greeting(emulator: Emulator) -> str:
         sdk_app_id=emulator.sdk_app_id,
         region=emulator.region,
         connection=shlex.quote(emulator.connection_json),
+        callbacks=_callbacks(emulator),
     )
+
+
+def _callbacks(emulator: Emulator) -> str:
+    url, key = emulator.settings.callback_url, emulator.settings.callback_key
+    if url is None:
+        return "Callbacks: none; --callback-url http://127.0.0.1:8080/trtc/callbacks/trtc_default sends them."
+    return f"Callbacks: to {url}, {'unsigned' if key is None else f'signed with the key {key}'}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_trtc.emulator",
         description="A stand-in for TRTC on-cloud recording.",
+        epilog=f"'{send_callback.COMMAND} --help' explains how to send one callback to a receiver.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -120,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="all leave their room after that time",
     )
+    add("--callback-url", default=None, help="where events are sent")
+    add("--callback-key", default=settings.DEFAULT_CALLBACK_KEY, help="signs them; '' leaves them unsigned")
+    add("--callback-loss", type=float, default=0.0, help="share of them, 0 to 1, that is never sent")
+    add("--callback-doubled", type=float, default=0.0, help="share of them that is sent twice")
+    add("--callback-shuffle-seconds", type=float, default=0.0, help="each is late by a random part of it")
+    add("--room-events", action="store_true", help="recordings also tell of their room and participants")
     add("--verbose", action="store_true", help="one line for each request")
     return parser
 

@@ -20,6 +20,27 @@ ROOM, MEDIA, RECORDING = 1, 2, 3
 STREAM_INGEST = 7
 """The one group whose events carry ``CallbackMsTs``."""
 
+NAMES: Mapping[int, str] = {
+    101: "room created",
+    102: "room dismissed",
+    103: "entered",
+    104: "left",
+    201: "video on",
+    203: "audio on",
+    301: "recorder started",
+    302: "recorder left",
+    303: "upload started",
+    304: "index file uploaded",
+    305: "upload over",
+    306: "failover",
+    307: "index file made",
+    308: "upload error",
+    309: "image error",
+    310: "media files uploaded",
+    311: "file on VOD",
+    312: "VOD over",
+}
+
 _LEAVE_CODES = {"idle": 99, "replaced": 101}
 _TYPES_WITH_TIME_AS_TEXT = frozenset({301, 302, 307})
 _STREAMS = {0: (203, 201), 1: (203,), 2: (201,)}
@@ -79,9 +100,10 @@ def next_event_at(tale: Tale) -> float | None:
 
 def with_times(group: int, event_type: int, at: float, info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inside of an event with the times it lacks, each in the type the service uses for it."""
-    seconds = int(at)
+    milliseconds = round(at * 1000)
+    seconds = milliseconds // 1000
     is_text = group == RECORDING and event_type in _TYPES_WITH_TIME_AS_TEXT
-    times = {"EventTs": str(seconds) if is_text else seconds, "EventMsTs": round(at * 1000)}
+    times = {"EventTs": str(seconds) if is_text else seconds, "EventMsTs": milliseconds}
     if group not in (ROOM, MEDIA, RECORDING):
         del times["EventTs"]
     return {**{name: value for name, value in times.items() if name not in info}, **info}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from html import escape
@@ -9,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_trtc.emulator.control import ControlError
-from airflow_trtc.emulator.state import State, truth
+from airflow_trtc.emulator.events import NAMES
+from airflow_trtc.emulator.state import State, ledger_of, truth
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b2733}
@@ -24,6 +26,7 @@ _FILE_KINDS = {
     "mp4_files": "MP4 files",
     "aac_files": "AAC files",
     "vod_files": "VOD files",
+    "failed_files": "Files that failed",
 }
 
 
@@ -35,6 +38,8 @@ def recording_page(state: State, recording_id: str) -> str:
     told = truth(recording, state.clock.now())
     parts = [f"<h1>{escape(recording_id)}</h1>", _badge(told["status"]), _facts(told)]
     parts += [_files(title, told[kind]) for kind, title in _FILE_KINDS.items() if told[kind]]
+    if state.callbacks.url is not None:
+        parts += ["<h2>Callbacks</h2>", _callbacks(state, recording_id)]
     parts += [
         "<h2>History</h2>",
         _table(("When", "Status"), _history(told)),
@@ -52,7 +57,15 @@ def overview_page(state: State) -> str:
         for told in all_told
     ]
     body = _table(("Recording", "Room", "Status", "Queries"), rows) if rows else "<p>No recordings yet.</p>"
-    return _page("Recordings", ["<h1>Recordings</h1>", body])
+    parts = ["<h1>Recordings</h1>", body]
+    if state.callbacks.url is not None:
+        state.collect_callbacks()
+        counters = state.callbacks.ledger.describe().items()
+        parts += [
+            f"<h2>Callbacks to {escape(state.callbacks.url)}</h2>",
+            _table((), [(name.capitalize(), str(number)) for name, number in counters]),
+        ]
+    return _page("Recordings", parts)
 
 
 def _facts(told: dict[str, Any]) -> str:
@@ -88,6 +101,32 @@ def _files(title: str, files: Sequence[dict[str, Any]]) -> str:
         for each in files
     ]
     return f"<h2>{title}</h2>" + _table(("Name", "User", "Track", "Begins"), rows)
+
+
+def _callbacks(state: State, recording_id: str) -> str:
+    rows = [
+        (
+            _when(each["at"]),
+            f"{each['event_type']} {NAMES.get(each['event_type'], '')}",
+            escape(_fate(each)),
+            escape(json.dumps(each["payload"], ensure_ascii=False)) if each["payload"] else "-",
+        )
+        for each in ledger_of(state, recording_id)
+    ]
+    return _table(("When", "Event", "Became", "Payload"), rows)
+
+
+def _fate(told: dict[str, Any]) -> str:
+    """Return in words what became of an event."""
+    attempts = told["attempts"]
+    words = [told["status"]]
+    if told["copies"] == 2:
+        words.append("sent twice on purpose")
+    if len(attempts) > 1:
+        words.append(f"{len(attempts)} attempts")
+    if failure := next((each["error"] for each in reversed(attempts) if each["error"]), None):
+        words.append(failure)
+    return ", ".join(words)
 
 
 def _history(told: dict[str, Any]) -> Iterable[tuple[str, str]]:

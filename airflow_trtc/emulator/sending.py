@@ -57,8 +57,7 @@ class Connection:
         except (ValueError, IndexError, asyncio.LimitOverrunError):
             reason = "the answer is not HTTP"
         except OSError as error:
-            # asyncio puts an address in the place of the system's text.
-            reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+            reason = _text(error)
         except BaseException:
             self.close()
             raise
@@ -84,7 +83,7 @@ class Connection:
 
     async def _open(self, address: _Address) -> None:
         self.close()
-        context = ssl.create_default_context() if address.scheme == "https" else None
+        context = _trust() if address.scheme == "https" else None
         self._streams = await asyncio.open_connection(address.host, address.port, ssl=context)
         self._peer = (address.scheme, address.host, address.port)
 
@@ -154,6 +153,18 @@ async def _read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, int]:
     while (await reader.readuntil(b"\r\n")) != b"\r\n":
         pass
     return body, framing
+
+
+def _text(error: OSError) -> str:
+    # asyncio puts an address in the place of the system's text for a connection that failed.
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
+
+
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 @lru_cache(maxsize=16)

@@ -64,7 +64,8 @@ class State:
         """Take a new recording in and tell of it from now on, unless it is over."""
         self.recordings[recording.recording_id] = recording
         self.callbacks.begin(recording, now, is_over=is_over)
-        self.on_news()
+        if self.callbacks.url is not None:
+            self.on_news()
 
     def follow(self, recording: Recording, now: float) -> None:
         """Notice what a read or a command changed in a recording, so that it is told in time."""

@@ -17,6 +17,7 @@ from airflow_trtc.emulator import (
 from airflow_trtc.emulator.gateway import Request, respond
 from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.state import State
+from tests.emulator.receiving import Receiver
 
 APP = DEFAULT_SDK_APP_ID
 
@@ -53,6 +54,14 @@ def emulator(_shared_emulator):
     """A running emulator without recordings, whose clock is moved by hand."""
     _shared_emulator.reset()
     return _shared_emulator
+
+
+@pytest.fixture
+def receiver():
+    """A receiver of callbacks on a port of its own."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import itertools
 import socket
 import threading
 import time
+import urllib.request
 
 import pytest
 
 from airflow_trtc.emulator import ControlError, Emulator, EmulatorClient
 from airflow_trtc.emulator.events import Event
 from airflow_trtc.emulator.messages import body_of, envelope, headers, sign
-from tests.emulator.receiving import Receiver
 
 KEY = "callbackKEY1"
 OFFICIAL_BODY = (
@@ -20,13 +20,6 @@ OFFICIAL_BODY = (
     b'"RoomId":\t8489,\n\t\t"EventTs":\t1664209748,\n\t\t"EventMsTs":\t1664209748180,\n\t\t'
     b'"UserId":\t"user_85034614",\n\t\t"Reason":\t0\n\t}\n}'
 )
-
-
-@pytest.fixture
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
 
 
 @pytest.fixture
@@ -427,11 +420,22 @@ def test_shuffling_loses_the_order(serve, receiver):
 
 
 def test_what_is_on_its_way_survives_a_restart(serve, receiver):
+    emulator = serve(callback_url=refusing_url())
+    emulator.send_event(1, 102)
+    wait_until(lambda: emulator.callbacks()["failures"] == 2)
+    emulator.stop()
+    emulator.set_callback(receiver.url)
+    assert emulator.callbacks()["waiting"] == 1
+    emulator.start()
+    emulator.wait_for_callbacks()
+    assert receiver.types() == [102]
+
+
+def test_waiting_for_callbacks_has_an_end(serve):
     emulator = serve(callback_trouble={"delay_seconds": 30})
     emulator.send_event(1, 102)
-    emulator.stop()
-    emulator.callback_trouble()
-    assert emulator.callbacks()["waiting"] == 1
+    with pytest.raises(TimeoutError, match="on their way"):
+        emulator.wait_for_callbacks(timeout_seconds=0.01)
 
 
 def test_a_reset_forgets_what_is_on_its_way(serve, receiver):
@@ -480,3 +484,33 @@ def test_the_connection_has_the_key(serve):
 def test_wrong_options_are_said_plainly(options):
     with pytest.raises(ValueError, match=r"callback|loss|lose_types|leave_code"):
         Emulator(**options)
+
+
+def test_the_pages_show_what_was_told(serve, receiver):
+    emulator = serve(callback_retry_seconds=0.01)
+    receiver.answers = [(500, b"")]
+    rid = emulator.add_recording(files=1, callbacks={"305": "lost", "302": "doubled"})
+    emulator.end(rid)
+    emulator.advance(1)
+    emulator.wait_for_callbacks()
+    page = read(emulator.page_url(rid))
+    assert "302 recorder left" in page
+    assert "delivered, sent twice on purpose, 2 attempts" in page
+    assert "<td>lost</td>" in page
+    assert "2 attempts, status 500" in page
+    assert "{&quot;LeaveCode&quot;: 0}" in page
+    overview = read(f"{emulator.url}/_control/recordings/")
+    assert f"Callbacks to {receiver.url}" in overview
+    assert "<td>Doubled</td><td>1</td>" in overview
+
+
+def test_the_pages_say_nothing_of_callbacks_without_a_receiver(serve):
+    emulator = serve(callback_url=None)
+    rid = emulator.add_recording()
+    assert "Callbacks" not in read(emulator.page_url(rid)) + read(f"{emulator.url}/_control/recordings/")
+
+
+def read(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=5) as response:
+        return response.read().decode()

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from airflow_trtc.emulator import EmulatorClient
+from airflow_trtc.emulator import DEFAULT_CALLBACK_KEY, EmulatorClient
 
 
 @pytest.fixture
@@ -86,3 +86,18 @@ def test_wrong_options_are_said_plainly(start):
     _, err = process.communicate(timeout=20)
     assert process.returncode == 2
     assert "time_scale" in err
+
+
+def test_callbacks_are_sent_when_a_url_is_given(start, receiver):
+    options = ["--callback-url", receiver.url, "--callback-loss", "0.0", "--room-events"]
+    text = greeting_of(start("serve", "--port", "0", *options))
+    assert f"Callbacks: to {receiver.url}, signed with the key {DEFAULT_CALLBACK_KEY}" in text
+    client = EmulatorClient(re.search(r"http://127\.0\.0\.1:\d+", text)[0])
+    client.add_recording(participants=1)
+    client.wait_for_callbacks()
+    assert {101, 301} <= set(receiver.types())
+    assert f'"callback_secret": "{DEFAULT_CALLBACK_KEY}"' in text
+
+
+def test_without_a_url_it_says_how_to_get_callbacks(start):
+    assert "Callbacks: none; --callback-url" in greeting_of(start("--port", "0", "--callback-key", ""))

@@ -77,10 +77,20 @@ def test_every_option_is_documented():
     from dataclasses import fields
 
     from airflow_trtc.emulator.faults import KINDS
+    from airflow_trtc.emulator.ledger import Trouble
     from airflow_trtc.emulator.recordings import Step
     from airflow_trtc.emulator.seeding import Seed
 
-    words = [each.name for kind in (Seed, Step) for each in fields(kind)] + list(KINDS)
+    words = [each.name for kind in (Seed, Step, Trouble) for each in fields(kind)] + list(KINDS)
+    assert [word for word in words if word not in emulator.__doc__] == []
+
+
+def test_everything_about_callbacks_is_documented():
+    from airflow_trtc.emulator.ledger import Attempt, Ledger
+    from airflow_trtc.emulator.settings import setting_names
+
+    words = [name for name in setting_names() if name.startswith("callback_")]
+    words += [*Ledger(0).describe(), *Attempt.__dataclass_fields__, "room_events"]
     assert [word for word in words if word not in emulator.__doc__] == []
 
 
