@@ -13,16 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+from airflow_trtc.recording.judge import MILESTONES, WaitFor
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-WaitFor: TypeAlias = Literal["recording", "upload", "mp4", "vod"]
-
 SCHEME = "trtc"
-MILESTONES: tuple[WaitFor, ...] = ("recording", "upload", "mp4", "vod")
 
 _FORMS = (
     "known are trtc://recordings/finished, trtc://events/<event type>, each with ?sdk_app_id=<number> if it"

@@ -159,6 +159,12 @@ class Rows:
         return callback_key(self.sdk_app_id, self.recording_id)
 
 
+def with_journal(inlets: Any) -> list[Any]:
+    """The inlets and, once, the journal: being an inlet keeps Airflow from deleting its rows."""
+    given = inlets if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]
+    return [*(inlet for inlet in given if inlet != JOURNAL), JOURNAL]
+
+
 class Store(Protocol):
     """The verbs of Airflow's store that the worker uses."""
 

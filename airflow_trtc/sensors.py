@@ -19,8 +19,9 @@ from airflow_trtc._compat import (
     conf,
 )
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
+from airflow_trtc.handover import hand_on
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.journal import JOURNAL, Journal, Rows
+from airflow_trtc.journal import Journal, Rows, with_journal
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.recording.judge import (
     CALLBACK_TIMEOUT_SECONDS,
@@ -43,8 +44,6 @@ from airflow_trtc.triggers import PROGRESS_XCOM, TrtcRecordingTrigger, progress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-RECORDING_XCOM = "recording"
 
 # The trigger itself ends the wait in time; Airflow's own limit is for when no triggerer runs.
 DEFERRAL_MARGIN_SECONDS = 180.0
@@ -294,20 +293,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
         for problem in finished.problems:
             self.log.warning("%s: %s", problem.kind, problem.message)
         self.log.info("The recording has ended (%s); files: %d", finished.outcome, len(files))
-        if self.do_xcom_push:
-            context["ti"].xcom_push(key=RECORDING_XCOM, value=summary)
-        self._check_map_length(len(files))
-        return files
-
-    def _check_map_length(self, count: int) -> None:
-        limit = conf.getint("core", "max_map_length", fallback=1024)
-        if count <= limit or next(iter(self.iter_mapped_dependants()), None) is None:
-            return
-        raise AirflowFailException(
-            f"recording {self.recording_id} has {count} files, but Airflow maps over at most {limit}. Set "
-            f"[core] max_map_length (AIRFLOW__CORE__MAX_MAP_LENGTH) to {count} or more for the API server, "
-            "the scheduler and the workers, then clear this task: nothing is lost."
-        )
+        return hand_on(self, context, files, summary)
 
     def _timed_out(self, message: str | None = None) -> Exception:
         message = message or f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s."
@@ -567,12 +553,6 @@ def _says_never_seen(verdict: Verdict) -> bool:
         case Finished(outcome="never_seen") | Failed(failure=Failure.NEVER_SEEN):
             return True
     return False
-
-
-def with_journal(inlets: Any) -> list[Any]:
-    """The inlets and, once, the journal: being an inlet keeps Airflow from deleting its rows."""
-    given = inlets if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]
-    return [*(inlet for inlet in given if inlet != JOURNAL), JOURNAL]
 
 
 def checked_recording_id(value: Any) -> str:

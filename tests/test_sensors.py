@@ -13,8 +13,8 @@ import pytest
 
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.journal import JOURNAL
-from airflow_trtc.sensors import TrtcRecordingSensor, checked_recording_id, with_journal
+from airflow_trtc.journal import JOURNAL, with_journal
+from airflow_trtc.sensors import TrtcRecordingSensor, checked_recording_id
 
 HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 DAGS = Path(__file__).parent / "dags" / "waits.py"

@@ -1,0 +1,135 @@
+"""The operator that gives an event-driven DAG the recording that started it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_trtc._compat import AirflowFailException
+from airflow_trtc.handover import hand_on
+from airflow_trtc.journal import Journal, Rows, with_journal
+from airflow_trtc.recording.files import object_key
+from airflow_trtc.recording.known import Known
+from airflow_trtc.recording.problems import FAIL_ON, PROBLEM_KINDS
+from airflow_trtc.results import file_results
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_FINISHED_URI = "trtc://recordings/finished"
+
+
+class TrtcTriggeringRecordingOperator(BaseOperator):
+    """Return the files of the recording whose end started this run, as the sensor would.
+
+    For DAGs that are scheduled on :func:`airflow_trtc.assets.finished_recordings`. XComs are those of
+    :class:`airflow_trtc.sensors.TrtcRecordingSensor`: ``return_value`` is the list of files to map over,
+    ``recording`` the summary. A cleared run gives the same again.
+
+    A run that somebody started by hand has no such event. Give it the recording as its configuration:
+    ``{"recording_id": ..., "sdk_app_id": ..., "region": ...}``, and the journal is asked; or what an event
+    carries, ``{"recording": {...}, "files": [...]}``.
+
+    :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
+        list; it becomes the front of each file's ``object_key``. (templated)
+    :param fail_on: the kinds of problems that fail the task, see the sensor. Default: all but ``image``.
+    :raises AirflowFailException: the recording did not end well, nothing says which one is meant, or it
+        has more files than Airflow may map over.
+    """
+
+    template_fields: Sequence[str] = ("file_name_prefix",)
+    ui_color = "#d7e8ff"
+
+    def __init__(
+        self,
+        *,
+        file_name_prefix: str | Sequence[str] | None = None,
+        fail_on: Collection[str] = FAIL_ON,
+        inlets: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inlets=with_journal(inlets), **kwargs)
+        if isinstance(fail_on, str) or not set(fail_on) <= set(PROBLEM_KINDS):
+            raise ValueError(f"fail_on must be a list of {', '.join(PROBLEM_KINDS)}, not {fail_on!r}")
+        self.file_name_prefix = file_name_prefix
+        self.fail_on = tuple(sorted(fail_on))
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Find the recording; see the class."""
+        told = _of_event(context) or _of_configuration(context)
+        if told is None:
+            raise AirflowFailException(
+                "no recording started this run: schedule the DAG on "
+                "PartitionedAssetTimetable(assets=finished_recordings()), or start it with the configuration "
+                '{"recording_id": "...", "sdk_app_id": ...}'
+            )
+        summary = dict(told["recording"])
+        self._check_problems(summary)
+        files = self._files(context, told, summary)
+        summary["file_count"] = len(files)
+        self.log.info("Recording %s (%s); files: %d", summary["recording_id"], summary["outcome"], len(files))
+        return hand_on(self, context, files, summary)
+
+    def _check_problems(self, summary: Mapping[str, Any]) -> None:
+        bad = [each for each in summary.get("problems") or () if each["kind"] in self.fail_on]
+        if bad:
+            told = "; ".join(f"{each['kind']}: {each['message']}" for each in bad)
+            raise AirflowFailException(
+                f"the service reports that the recording did not end well: {told}. To go on all the same, "
+                f"leave these kinds out of fail_on and clear the task.\nRecording: {summary['recording_id']}"
+            )
+
+    def _files(
+        self, context: Context, told: Mapping[str, Any], summary: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        prefix = self.file_name_prefix or None
+        if isinstance(told.get("files"), list):
+            return [_with_prefix(file, prefix) for file in told["files"]]
+        # An event holds no long lists: each task of the run would carry them along.
+        known = self._read_journal(context, summary)
+        expected = told.get("file_count") or 0
+        if len(known.files) < expected or known == Known(known.recording_id):
+            raise AirflowFailException(
+                f"the journal holds {len(known.files)} files of recording {known.recording_id}, not "
+                f"{expected}: its rows were pruned or deleted, or application or region is another one"
+            )
+        return file_results(known.files, known.recording_id, prefix)
+
+    def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> Known:
+        rows = Rows(int(summary["sdk_app_id"]), summary.get("region") or "", summary["recording_id"])
+        journal = Journal.of_task(context, rows)
+        known = journal.load(Known(rows.recording_id))
+        if not journal.is_loaded:
+            raise RuntimeError("the journal of recordings cannot be read just now; a retry helps")
+        return known
+
+
+def _of_event(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    events = context.get("triggering_asset_events") or {}
+    for asset in events:
+        if not str(getattr(asset, "uri", "")).startswith(_FINISHED_URI):
+            continue
+        for event in events[asset]:
+            if isinstance(event.extra.get("recording"), Mapping):
+                extra: Mapping[str, Any] = event.extra
+                return extra
+    return None
+
+
+def _of_configuration(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    configuration = getattr(context.get("dag_run"), "conf", None) or {}
+    if isinstance(configuration.get("recording"), Mapping):
+        given: Mapping[str, Any] = configuration
+        return given
+    if not configuration.get("recording_id") or not configuration.get("sdk_app_id"):
+        return None
+    named = {name: configuration.get(name) for name in ("recording_id", "sdk_app_id", "region")}
+    return {"recording": {**named, "outcome": "named by hand", "problems": []}}
+
+
+def _with_prefix(file: Mapping[str, Any], prefix: str | Sequence[str] | None) -> dict[str, Any]:
+    if file.get("object_key") is None:
+        return dict(file)
+    return {**file, "object_key": object_key(file["recording_id"], file["file_name"], prefix)}
