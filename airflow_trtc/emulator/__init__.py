@@ -77,8 +77,9 @@ Options of ``add_recording``, also of ``new_recordings``, that concern callbacks
     vod_end_status         of 312 (0)
     files_per_310          files in each 310, 0 for all in one (1)
     failovers              306: how many, a second apart, or seconds after the start (0)
-    upload_errors          308: how many, or a list of {"Code": ..., "Message": ...} (0)
-    image_errors           309: how many, or a list of addresses (0)
+    upload_errors          308: how many, or a list of {"Code": ..., "Message": ...}, a second apart (0)
+    image_errors           309: how many, or a list of addresses, a second apart (0); of these three kinds
+                           none comes after the end
     index_after_seconds    from 307, an index file's first segment, to its 304 (0.2)
     upload_after_seconds, mp4_after_seconds, vod_after_seconds
                            from the end, 302, to 305 (0.033), the first 310 (2.6), the first 311 (2.6)

@@ -43,6 +43,7 @@ NAMES: Mapping[int, str] = {
 
 _LEAVE_CODES = {"idle": 99, "replaced": 101}
 _TYPES_WITH_TIME_AS_TEXT = frozenset({301, 302, 307})
+_MISHAPS = frozenset({306, 308, 309})
 _STREAMS = {0: (203, 201), 1: (203,), 2: (201,)}
 _STEP_SECONDS = 0.001
 """Between events that come together, so that their times tell their order."""
@@ -135,9 +136,12 @@ def _add(tale: Tale, events: Iterator[Event]) -> None:
 
 
 def _hasten(tale: Tale, end: float) -> None:
-    """Let nothing that belongs to the recording itself come after its end."""
-    early = [(min(at, end), number, _moved(event, min(at, end))) for at, number, event in tale.coming]
-    tale.coming = early
+    """Let nothing come after the recording's end: files are told before it, further mishaps not at all."""
+    tale.coming = [
+        (min(at, end), number, _moved(event, min(at, end)))
+        for at, number, event in tale.coming
+        if at <= end or event.type not in _MISHAPS
+    ]
     heapq.heapify(tale.coming)
 
 
@@ -157,10 +161,10 @@ def _beginning(recording: Recording) -> Iterator[Event]:
         yield _event(recording, 303, at + _STEP_SECONDS, {"Status": 0})
     for seconds in _listed(telling.failovers, lambda number: number):
         yield _event(recording, 306, at + seconds, {"Status": 0})
-    for error in _listed(telling.upload_errors, lambda number: _SAMPLE_UPLOAD_ERROR):
-        yield _event(recording, 308, at + 1, dict(error))
-    for url in _listed(telling.image_errors, _SAMPLE_IMAGE_URL.format):
-        yield _event(recording, 309, at + 1, {"Url": url})
+    for number, error in enumerate(_listed(telling.upload_errors, lambda number: _SAMPLE_UPLOAD_ERROR), 1):
+        yield _event(recording, 308, at + number, dict(error))
+    for number, url in enumerate(_listed(telling.image_errors, _SAMPLE_IMAGE_URL.format), 1):
+        yield _event(recording, 309, at + number, {"Url": url})
 
 
 def _index_files(recording: Recording, first: int) -> Iterator[Event]:

@@ -239,9 +239,26 @@ def test_errors_tell_what_was_given():
 
 
 def test_nothing_comes_after_the_end_that_belongs_before():
-    told = life(new(files=2, failovers=[3, 9], ends_after_seconds=0.1, upload_after_seconds=0))
-    assert story(told) == [301, 303, 307, 307, 306, 306, 304, 304, 302, 305]
+    told = life(new(files=2, failovers=[0.01, 9], ends_after_seconds=0.1, upload_after_seconds=0))
+    assert story(told) == [301, 303, 307, 307, 306, 304, 304, 302, 305]
     assert all(event.info["EventMsTs"] <= round((START + 0.1) * 1000) for event in told)
+
+
+def test_no_two_events_are_alike():
+    told = life(
+        new(
+            participants=3,
+            output_format=1,
+            room_events=True,
+            failovers=3,
+            upload_errors=3,
+            image_errors=3,
+            upload_status=[1, 1, 2],
+            mp4_status=[2],
+            ends_after_seconds=9,
+        )
+    )
+    assert len({(event.type, str(event.info)) for event in told}) == len(told)
 
 
 def test_people_come_and_go():
