@@ -54,10 +54,10 @@ class Connection:
             reason = f"no answer within {timeout_seconds:g} s"
         except asyncio.IncompleteReadError:
             reason = "the connection was closed before the answer was complete"
+        except OSError as error:  # before ValueError: a certificate that is not trusted is both
+            reason = _text(error)
         except (ValueError, IndexError, asyncio.LimitOverrunError):
             reason = "the answer is not HTTP"
-        except OSError as error:
-            reason = _text(error)
         except BaseException:
             self.close()
             raise
@@ -159,6 +159,8 @@ def _text(error: OSError) -> str:
     # asyncio puts an address in the place of the system's text for a connection that failed.
     if isinstance(error, ConnectionError) and error.errno:
         return os.strerror(error.errno)
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {getattr(error, 'verify_message', None) or error.reason or error}"
     return error.strerror or str(error) or type(error).__name__
 
 
