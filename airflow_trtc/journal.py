@@ -258,7 +258,9 @@ def _log_end() -> _Plan[int]:
     return seq if type(seq) is int else 0
 
 
-def _announce(rows: Rows, at: datetime) -> _Plan[None]:
+def _announce(rows: Rows, known: Known, at: datetime) -> _Plan[None]:
+    # A look that only repeats another is not written otherwise; the judge over there has to know of it.
+    yield from save_plan(rows.seen, known)
     key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id)
     yield _Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region))
 
@@ -350,9 +352,9 @@ class Journal(_Journal):
         joined = self._read(save_plan(self._rows.seen, known))
         return (known, False) if joined is None else (joined, True)
 
-    def announce(self, at: datetime) -> None:
+    def announce(self, known: Known, at: datetime) -> None:
         """Let the API server judge the recording: a wait found by its own looks that it has ended."""
-        self._read(_announce(self._rows, at))
+        self._read(_announce(self._rows, known, at))
 
     def _read(self, plan: _Plan[_Result]) -> _Result | None:
         if self._store is None:
@@ -394,9 +396,9 @@ class AsyncJournal(_Journal):
         joined = await self._read(save_plan(self._rows.seen, known))
         return (known, False) if joined is None else (joined, True)
 
-    async def announce(self, at: datetime) -> None:
+    async def announce(self, known: Known, at: datetime) -> None:
         """See `Journal`."""
-        await self._read(_announce(self._rows, at))
+        await self._read(_announce(self._rows, known, at))
 
     async def _read(self, plan: _Plan[_Result]) -> _Result | None:
         if self._store is None:

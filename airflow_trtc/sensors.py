@@ -467,7 +467,7 @@ class _Visit:
             self.note()
             if isinstance(verdict, Finished) and verdict.outcome in ("exited", "gone"):
                 # What only looks have found out starts event-driven DAGs as well.
-                self.journal.announce(datetime.now(timezone.utc))
+                self.journal.announce(self.known, datetime.now(timezone.utc))
             pause_seconds = _haste(verdict)
             if pause_seconds is None or time.monotonic() + pause_seconds > hurry_until:
                 return verdict

@@ -168,7 +168,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         while True:
             await self._note(watch, journal)
             if (payload := _payload(verdict)) is not None:
-                await self._announce(verdict, journal)
+                await self._announce(watch, verdict, journal)
                 return await self._event(watch, **payload)
             if limit is not None:
                 return await self._event(watch, status="timed_out", limit=limit)
@@ -239,10 +239,10 @@ class TrtcRecordingTrigger(BaseTrigger):
         for line in news:
             self.log.info("%s (recording %s)", line, self.recording_id)
 
-    async def _announce(self, verdict: Verdict, journal: AsyncJournal) -> None:
+    async def _announce(self, watch: Watch, verdict: Verdict, journal: AsyncJournal) -> None:
         """What only looks have found out starts event-driven DAGs as well."""
         if isinstance(verdict, Finished) and verdict.outcome in ("exited", "gone"):
-            await journal.announce(_now())
+            await journal.announce(watch.known, _now())
 
     async def _note(self, watch: Watch, journal: AsyncJournal) -> None:
         if watch.unsaved:

@@ -18,12 +18,14 @@ from airflow_trtc.journal import (
     LOG_KEY,
     Rows,
     drive,
+    journal_key,
     load_plan,
     log_page,
     log_page_key,
     save_plan,
 )
 from airflow_trtc.recording.callback import parse_event
+from airflow_trtc.recording.judge import Finished, Rules, judge
 from airflow_trtc.recording.known import learn
 from airflow_trtc.triggers import TrtcRecordingTrigger
 
@@ -168,6 +170,10 @@ def test_an_end_that_only_looks_found_is_announced(scene: Scene) -> None:
     assert payload["outcome"] == "gone"
     (due,) = scene.store.due()
     assert (due["recording_id"], due["region"]) == (scene.recording_id, scene.emulator.region)
+    # Who judges there has only the row; the second look, which made sure, told nothing new.
+    key = journal_key(due["app"], due["region"], scene.recording_id)
+    known = drive(load_plan(key, scene.recording_id), scene.store)
+    assert isinstance(judge(known, Rules(), datetime.now(timezone.utc)), Finished)
 
 
 def test_files_named_by_callbacks_are_handed_on(scene: Scene) -> None:
