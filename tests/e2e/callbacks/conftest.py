@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,11 +32,18 @@ def listening(request: pytest.FixtureRequest) -> Iterator[Listening]:
 
     if not hasattr(context, "AssetStateStoreAccessor"):
         pytest.skip("this Airflow has no store for callbacks (3.3 has)")
+    logging.getLogger("airflow_trtc.emulator").setLevel(logging.WARNING)  # thousands of lines
     dags = Path(__file__).parent / "dags"
     with Emulator(callback_key=CALLBACK_KEY, more_sdk_app_ids=[BUSY_APP]) as emulator:
+        # Callbacks of all applications come by a connection that names none.
+        of_all = emulator.connection
+        del of_all["extra"]["sdk_app_id"]
         airflow = LocalAirflow(
             dags,
-            env={"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json},
+            env={
+                "AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json,
+                "AIRFLOW_CONN_TRTC_ALL": json.dumps(of_all),
+            },
             config=SETTINGS,
             database="postgresql",
             api_workers=2,
@@ -42,7 +51,7 @@ def listening(request: pytest.FixtureRequest) -> Iterator[Listening]:
         )
         with airflow:
             airflow.wait_for_dag("on_finished")
-            emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_default", CALLBACK_KEY)
+            emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_all", CALLBACK_KEY)
             yield Listening(airflow, emulator)
             airflow.keep_home = request.session.testsfailed > 0
 

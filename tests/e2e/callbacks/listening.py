@@ -58,7 +58,7 @@ class Listening:
                 "user_id": file["UserId"] or None,
                 "track_type": file["TrackType"],
                 "begin_timestamp_ms": file["BeginTimeStamp"],
-                "object_key": f"{recording_id}/{file['FileName']}",
+                "object_key": None if kind == "vod_files" else f"{recording_id}/{file['FileName']}",
                 "recording_id": recording_id,
             }
             for kind in kinds

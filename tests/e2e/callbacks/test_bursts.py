@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
@@ -31,7 +32,6 @@ def test_each_recording_of_a_burst_starts_one_run_and_ends_its_wait(
     everything = shuffled([*waited, *busy, *others])
     listening.end_all(everything, BURST_SECONDS)
     counters = listening.emulator.wait_for_callbacks(180)
-    print(f"callbacks: {counters}")
     assert counters["dropped"] == 0
 
     assert_each_started_one_run(listening, everything)
@@ -40,6 +40,7 @@ def test_each_recording_of_a_burst_starts_one_run_and_ends_its_wait(
     ]
     assert_tasks_saw(listening, busy)
     assert listening.missing() == []
+    print(figures(listening, everything))
 
 
 def test_a_burst_of_doubled_shuffled_and_lost_callbacks_comes_to_the_same(
@@ -55,7 +56,6 @@ def test_a_burst_of_doubled_shuffled_and_lost_callbacks_comes_to_the_same(
         counters = listening.emulator.wait_for_callbacks(240)
     finally:
         listening.emulator.callback_trouble()
-    print(f"callbacks: {counters}")
     assert counters["dropped"] == 0
 
     # Whoever asks notices the end without callbacks too; of the others somebody has to have been told.
@@ -70,6 +70,7 @@ def test_a_burst_of_doubled_shuffled_and_lost_callbacks_comes_to_the_same(
     untold = set(others) - set(told)
     assert not any(listening.runs("on_finished", untold).values())
     assert listening.missing() == []
+    print(figures(listening, [*waited, *told]))
 
 
 def test_what_was_answered_outlives_killed_api_servers(listening: Listening) -> None:
@@ -80,15 +81,11 @@ def test_what_was_answered_outlives_killed_api_servers(listening: Listening) -> 
     time.sleep(BURST_SECONDS / 2)
     listening.airflow.kill("api-server")
     burst.join()
-    counters = listening.emulator.callbacks(ledger=False)
-    print(f"callbacks when the API servers were dead: {counters}")
-    assert counters["waiting"]
+    assert listening.emulator.callbacks(ledger=False)["waiting"]
     assert listening.missing() == []
 
     listening.airflow.start("api-server")
-    counters = listening.emulator.wait_for_callbacks(180)
-    print(f"callbacks in the end: {counters}")
-    assert counters["dropped"] == 0
+    assert listening.emulator.wait_for_callbacks(180)["dropped"] == 0
     assert listening.missing() == []
     assert_each_started_one_run(listening, recording_ids)
 
@@ -115,6 +112,30 @@ def assert_tasks_saw(listening: Listening, recording_ids: list[str]) -> None:
         assert seen["asset"] == f"{FINISHED}?sdk_app_id={BUSY_APP}"
         (extra,) = seen["extras"]
         assert facts(extra["files"]) == listening.expected_files(recording_id)
+
+
+def figures(listening: Listening, recording_ids: list[str]) -> str:
+    """How long it took, for people; nothing is decided by it."""
+    truths = [listening.truth(recording_id) for recording_id in recording_ids]
+    attempts = [attempt for truth in truths for each in truth["callbacks"] for attempt in each["attempts"]]
+    runs = listening.runs("on_finished", recording_ids)
+    started_at = [runs[truth["recording_id"]][0]["start_date"].replace("Z", "+00:00") for truth in truths]
+    delays = [
+        datetime.fromisoformat(at).timestamp() - truth["ended_at"]
+        for at, truth in zip(started_at, truths, strict=True)
+    ]
+    failures = sum(attempt["error"] is not None for attempt in attempts)
+    answered = span([attempt["seconds"] for attempt in attempts])
+    return (
+        f"{len(recording_ids)} recordings, {len(attempts)} callbacks sent, {failures} of them not answered "
+        f"with 200; answers after {answered} s; end -> run started {span(delays)} s (median / p95 / longest)"
+    )
+
+
+def span(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    chosen = (ordered[len(ordered) * part // 100] for part in (50, 95))
+    return " / ".join(f"{value:.2f}" for value in (*chosen, ordered[-1]))
 
 
 def is_end_told(listening: Listening, recording_id: str) -> bool:
