@@ -22,7 +22,9 @@ from airflow_trtc.web.keyring import Keyring
 from airflow_trtc.web.receiver import Receiver, Row
 from airflow_trtc.web.writer import Writer
 
-PATH = "/callbacks/{conn_id}"
+# The second is for a proxy that takes the path of [api] base_url away: then Starlette does not recognise the
+# mount's prefix, and leaves it in the path.
+PATHS = ("/callbacks/{conn_id}", "/trtc/callbacks/{conn_id}")
 COMPLAINT_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ def create_app() -> FastAPI:
         inbox.stop()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.router.routes.append(Route(PATH, Receiver(inbox.keyring, inbox.store)))
+    receiver = Receiver(inbox.keyring, inbox.store)
+    app.router.routes.extend(Route(path, receiver) for path in PATHS)
     app.state.inbox = inbox
     return app
 

@@ -1,0 +1,178 @@
+"""The app as Airflow's API server runs it, on Airflow's database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_trtc import prune
+from airflow_trtc.assets import finished_recordings
+from airflow_trtc.recording.callback import sign
+from airflow_trtc.web import answers, connections, database
+from airflow_trtc.web.app import create_app
+from airflow_trtc.web.clerk import Clerk
+from airflow_trtc.web.housekeeping import FIRST_AFTER_SECONDS, Housekeeping
+from tests.web.conftest import APP, START_MS, Store, event, story
+
+Connect = Callable[..., None]
+
+
+async def deliver(bodies: list[dict[str, Any]], *, key: str = "key", path: str = "trtc_default") -> list[int]:
+    """Post all at once, to one app, which is then shut down."""
+    app = create_app()
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
+
+            async def post(body: bytes) -> int:
+                headers = {"Sign": sign(key, body), "SdkAppId": str(APP)}
+                return (await client.post(f"/callbacks/{path}", content=body, headers=headers)).status_code
+
+            return list(await asyncio.gather(*(post(json.dumps(body).encode()) for body in bodies)))
+
+
+def test_what_is_answered_is_stored_and_worked_through(store: Store, connection: Connect) -> None:
+    connection(callback_secret="key", sdk_app_id=APP)
+    store.activate(finished_recordings())
+    told = [one for name in "abcdefgh" for one in [*story(name), *story(name)]]
+    assert set(asyncio.run(deliver(told))) == {200}
+    Clerk().work()
+    assert len(store.rows("ev/")) == 40
+    assert not store.rows("in/")
+    assert len(store.rows("cb/")) == 16
+
+
+def test_two_servers_share_the_work(store: Store, connection: Connect) -> None:
+    connection(callback_secret="key")
+
+    async def both() -> list[list[int]]:
+        return list(await asyncio.gather(deliver(story("a") * 5), deliver(story("a") * 5)))
+
+    assert {status for statuses in asyncio.run(both()) for status in statuses} == {200}
+    Clerk().work()
+    assert len(store.rows("ev/")) == 5
+    assert store.rows("log")["log"]["seq"] == 5
+
+
+def test_a_wrong_key_stores_nothing(store: Store, connection: Connect) -> None:
+    connection(callback_secret="key")
+    assert asyncio.run(deliver(story("a"), key="wrong")) == [401] * 5
+    assert not store.rows()
+
+
+def test_without_a_dag_that_listens_the_service_is_asked_to_repeat(
+    store: Store, connection: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection(callback_secret="key")
+    store.deactivate()
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(deliver(story("a"))) == [503] * 5
+    assert caplog.text.count("no DAG has a task with the journal") == 1
+    assert "TrtcRecordingSensor" in caplog.text
+    assert not store.rows()
+
+
+@pytest.mark.parametrize(
+    "section, option, value",
+    [
+        ("workers", "state_store_backend", "x.Y"),
+        ("state_store", "backend", "tests.web.test_app.OtherBackend"),
+    ],
+)
+def test_another_store_is_noticed(
+    store: Store,
+    connection: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    section: str,
+    option: str,
+) -> None:
+    connection(callback_secret="key")
+    if section == "state_store":
+        monkeypatch.setattr("airflow.state.get_state_backend", object)
+    else:
+        monkeypatch.setenv(f"AIRFLOW__{section.upper()}__{option.upper()}", "x.Y")
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(deliver(story("a"))) == [503] * 5
+    assert f"[{section}] {option} is set" in caplog.text
+    assert not store.rows()
+
+
+def test_an_older_airflow_is_noticed(monkeypatch: pytest.MonkeyPatch, connection: Connect) -> None:
+    import sys
+
+    connection(callback_secret="key")
+    monkeypatch.setitem(sys.modules, "airflow.models.asset_state_store", None)
+    assert database.why_no_store() == database.NO_STORE
+    assert asyncio.run(deliver(story("a"))) == [503] * 5
+
+
+@pytest.mark.parametrize("conn_type, problem", [("trtc", ""), ("http", "it is of type 'http', not 'trtc'")])
+def test_connections_come_from_airflow(
+    airflow_db: object, connection: Connect, conn_type: str, problem: str
+) -> None:
+    connection("one", conn_type, callback_secret="a,b", sdk_app_id=str(APP), region="ap-mumbai")
+    found = connections.look_up("one")
+    assert found.problem == problem
+    if not problem:
+        assert (found.keys, found.sdk_app_id, found.region) == (("a", "b"), APP, "ap-mumbai")
+    assert "no such connection" in connections.look_up("nobody").problem
+
+
+def test_a_database_that_fails_is_answered_with_503(
+    store: Store, connection: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection(callback_secret="key")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("insert of 'secret'")
+
+    monkeypatch.setattr(database, "insert_new", fail)
+    with caplog.at_level(logging.ERROR):
+        assert asyncio.run(deliver(story("a"))) == [503] * 5
+    assert "could not be stored, error " in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store) -> None:
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    old = ["ev/1/-/a", "cb/1/a", "cb/1/a/files/0", "poll/1/r/a", "done/1/a/recording", "bad/x"]
+    kept = ["in/0000000000001/a", "due/0000000000001/1/a", "log"]
+    store.write(dict.fromkeys([*old, *kept, "log/0000000000"], "{}"))
+    ages = dict.fromkeys([*old, *kept], 70) | {"log/0000000000": 2}
+    with create_session() as session:
+        for key, days in ages.items():
+            at = datetime.now(timezone.utc) - timedelta(days=days)
+            session.execute(update(Row).where(Row.key == key).values(updated_at=at))
+    store.write({"cb/1/fresh": "{}", "log/0000000001": "{}"})
+    now = 0.0
+    housekeeping = Housekeeping(lambda: now)
+    housekeeping()
+    assert len(store.rows()) == 12
+    now = FIRST_AFTER_SECONDS + 1
+    housekeeping()
+    assert set(store.rows()) == {*kept, "cb/1/fresh", "log/0000000001"}
+
+
+@pytest.mark.parametrize("value, days", [(None, 60), ("90", 90), ("1", 31), ("soon", 60)])
+def test_how_long_rows_stay_is_configured(
+    airflow_db: object, monkeypatch: pytest.MonkeyPatch, value: str | None, days: int
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("AIRFLOW__TRTC__JOURNAL_DAYS", value)
+    assert prune.journal_days() == days
+
+
+def test_a_name_that_is_no_connection_costs_no_error(airflow_db: object) -> None:
+    assert asyncio.run(deliver([event(301, at_ms=START_MS)], path="nobody")) == [401]
+    assert answers.REFUSED.status == 401

@@ -1,0 +1,341 @@
+"""Requests in, answers out: what is stored, and what is refused with which words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from airflow_trtc.recording.callback import sign
+from airflow_trtc.web import answers, receiver
+from airflow_trtc.web.answers import Answer
+from airflow_trtc.web.connections import receiving, split_keys
+from airflow_trtc.web.keyring import Keyring, Receiving
+from airflow_trtc.web.receiver import LARGEST_BODY, Receiver, Row
+from tests.web.conftest import APP, event
+
+BODY = json.dumps(event(302, LeaveCode=0)).encode()
+
+
+class Desk:
+    """A receiver with connections of its own; keeps what it stores."""
+
+    def __init__(self, **connections: Receiving) -> None:
+        self.connections = connections
+        self.stored: list[Row] = []
+        self.failure: Answer | None = None
+        self.looks = 0
+        self.now = 0.0
+        self.keyring = Keyring(self._look_up, lambda: self.now)
+        self.app = Starlette(routes=[Route("/callbacks/{conn_id}", Receiver(self.keyring, self._store))])
+
+    def _look_up(self, conn_id: str) -> Receiving:
+        self.looks += 1
+        return self.connections.get(conn_id, Receiving(problem="there is no such connection"))
+
+    async def _store(self, row: Row) -> Answer | None:
+        if self.failure is None:
+            self.stored.append(row)
+        return self.failure
+
+    async def send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
+            return await client.request(method, path, **arguments)
+
+    def post(
+        self,
+        body: Any = BODY,
+        key: str | None = "key",
+        conn_id: str = "signed",
+        query: str = "",
+        **headers: str,
+    ) -> httpx.Response:
+        if key is not None and isinstance(body, bytes):
+            headers = {"Sign": sign(key, body), **headers}
+        return asyncio.run(self.send("POST", f"/callbacks/{conn_id}{query}", content=body, headers=headers))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(
+        signed=Receiving(keys=("key",), sdk_app_id=APP, region="ap-guangzhou"),
+        rotating=Receiving(keys=("old", "new"), sdk_app_id=APP),
+        anyones=Receiving(keys=("key",)),
+        unsigned=Receiving(accepts_unsigned=True, sdk_app_id=APP),
+        both=receiving(
+            "trtc", None, '{"callback_secret": "key", "callback_unsigned": true, "sdk_app_id": 14}'
+        ),
+        keyless=receiving("trtc", None, "{}"),
+        http=receiving("http", None, '{"callback_secret": "key"}'),
+    )
+
+
+def test_a_signed_event_is_stored_as_it_came(desk: Desk) -> None:
+    answer = desk.post()
+    assert (answer.status_code, answer.json()) == (200, {"code": 0})
+    (row,) = desk.stored
+    value = json.loads(row.value)
+    assert value.pop("received_at_ms") == int(row.key.split("/")[1])
+    assert value == {
+        "v": 1,
+        "app": APP,
+        "conn_id": "signed",
+        "region": "ap-guangzhou",
+        "event": event(302, LeaveCode=0),
+        "wrapper": None,
+    }
+
+
+def test_either_key_of_a_rotation_is_right(desk: Desk) -> None:
+    assert desk.post(key="old", conn_id="rotating").status_code == 200
+    assert desk.post(key="new", conn_id="rotating").status_code == 200
+    assert desk.post(key="key", conn_id="rotating").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"key": None},
+        {"key": "wrong"},
+        {"key": None, "Sign": ""},
+        {"key": "key", "conn_id": "nobody"},
+        {"key": "key", "conn_id": "http"},
+        {"key": "key", "conn_id": "keyless"},
+        {"key": "", "conn_id": "keyless"},
+        {"key": None, "conn_id": "keyless"},
+        {"key": None, "conn_id": "both"},
+        {"key": "key", "conn_id": "%00"},
+        {"key": "key", "conn_id": "x" * 300},
+        {"key": None, "body": b"no event at all"},
+    ],
+)
+def test_whoever_cannot_sign_learns_nothing(desk: Desk, request_: dict[str, Any]) -> None:
+    answer = desk.post(**request_)
+    assert (answer.status_code, answer.content) == (401, answers.REFUSED.body)
+    assert set(answer.headers) == {"content-type", "content-length"}
+    assert not desk.stored
+
+
+def test_unsigned_events_are_taken_only_where_that_is_set(desk: Desk) -> None:
+    assert desk.post(key=None, conn_id="unsigned").status_code == 200
+    assert desk.post(key="key", conn_id="both", SdkAppId="14").status_code == 200
+
+
+def test_a_changed_key_is_right_at_once(desk: Desk) -> None:
+    desk.post()
+    desk.connections["signed"] = Receiving(keys=("changed",), sdk_app_id=APP)
+    desk.now += 1.5
+    assert desk.post(key="changed").status_code == 200
+    assert desk.post(key="key").status_code == 401
+
+
+def test_a_removed_key_is_wrong_within_seconds(desk: Desk) -> None:
+    desk.post()
+    del desk.connections["signed"]
+    desk.now += 5
+    assert desk.post().status_code == 401
+
+
+def test_wrong_signatures_cost_one_look_a_second(desk: Desk) -> None:
+    for _ in range(20):
+        desk.post(key="wrong")
+        desk.post(conn_id="nobody")
+    assert desk.looks == 2
+
+
+def test_many_unknown_names_do_not_wash_out_the_real_ones(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_trtc.web.keyring.MOST_NAMES", 5)
+    desk.post()
+    for number in range(20):
+        desk.post(conn_id=f"nobody{number}")
+    looks = desk.looks
+    desk.post()
+    assert desk.looks == looks
+
+
+def test_too_many_unknown_names_at_once_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_trtc.web.keyring.MOST_STRANGERS_WAITING", 0)
+    answer = desk.post(conn_id="nobody")
+    assert (answer.status_code, answer.content) == (503, answers.NOT_NOW.body)
+
+
+def test_the_log_says_why_and_keeps_quiet_for_a_minute(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            desk.post(key="wrong")
+            desk.post(key=None, conn_id="anyones")
+            desk.post(conn_id="keyless")
+            desk.post(conn_id="nobody")
+            desk.post(conn_id="nobody2")
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 4
+    assert any("'signed'" in line and "fits no key" in line for line in lines)
+    assert any("'anyones'" in line and "not signed" in line for line in lines)
+    assert any("callback_secret is empty" in line for line in lines)
+    assert "wrong" not in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"EventGroupId": 3}'])
+def test_a_signed_body_that_is_no_event_is_refused_with_the_reason(desk: Desk, body: bytes) -> None:
+    answer = desk.post(body)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Not an event: ")
+
+
+@pytest.mark.parametrize(
+    "conn_id, header, status",
+    [
+        ("signed", None, 200),
+        ("signed", str(APP), 200),
+        ("signed", "1400000002", 403),
+        ("signed", "x", 400),
+        ("signed", "0", 400),
+        ("signed", "9" * 30, 400),
+        ("anyones", str(APP), 200),
+        ("anyones", None, 400),
+    ],
+)
+def test_the_application_has_to_be_known_and_right(
+    desk: Desk, conn_id: str, header: str | None, status: int
+) -> None:
+    headers = {} if header is None else {"SdkAppId": header}
+    assert desk.post(conn_id=conn_id, **headers).status_code == status
+    assert [json.loads(row.value)["app"] for row in desk.stored] == ([APP] if status == 200 else [])
+
+
+def test_a_wrapped_event_is_answered_as_its_sender_expects(desk: Desk) -> None:
+    body = json.dumps({"CallbackCommand": "Call.X", "Callback": event(302, LeaveCode=0)}).encode()
+    answer = desk.post(body, conn_id="anyones", query=f"?CallbackCommand=Call.X&SdkAppid={APP}")
+    assert answer.json() == {"code": 0, "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+    value = json.loads(desk.stored[0].value)
+    assert (value["app"], value["event"], value["wrapper"]) == (
+        APP,
+        event(302, LeaveCode=0),
+        {"CallbackCommand": "Call.X"},
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_other_methods_get_a_hint(desk: Desk, method: str) -> None:
+    answer = asyncio.run(desk.send(method, "/callbacks/signed"))
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_the_largest_body_is_read_and_a_larger_one_is_not(desk: Desk) -> None:
+    padded = event(302, LeaveCode=0)
+    padded["x"] = "x" * (LARGEST_BODY - len(json.dumps({**padded, "x": ""})))
+    body = json.dumps(padded).encode()
+    assert len(body) == LARGEST_BODY
+    assert desk.post(body).status_code == 200
+    assert desk.post(body + b" ").status_code == 413
+
+
+def test_a_body_without_a_length_is_limited_too(desk: Desk) -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 65536
+            yield b" " * 65536
+
+    assert desk.post(endless()).status_code == 413
+    assert read < 2 * LARGEST_BODY
+
+
+@pytest.mark.parametrize("length", ["9" * 30, str(LARGEST_BODY + 1)])
+def test_a_length_that_is_too_large_is_enough(desk: Desk, length: str) -> None:
+    assert desk.post(b"x", **{"Content-Length": length}).status_code == 413
+
+
+def asgi(desk: Desk, receive: Callable[[], Any]) -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/callbacks/signed",
+        "headers": [],
+        "query_string": b"",
+    }
+    asyncio.run(desk.app({**scope, "root_path": ""}, receive, send))  # type: ignore[arg-type]
+    return sent
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.01)
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    assert asgi(desk, never)[0]["status"] == 408
+
+
+def test_a_client_that_leaves_gets_no_answer(desk: Desk) -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    assert asgi(desk, gone) == []
+
+
+def test_what_the_store_says_is_answered(desk: Desk) -> None:
+    desk.failure = answers.NOT_NOW
+    assert desk.post().status_code == 503
+
+
+def test_all_answers_are_short() -> None:
+    every = [value for value in vars(answers).values() if isinstance(value, Answer)]
+    for answer in [*every, answers.not_an_event("x" * 5000)]:
+        size = len(answer.body) + sum(len(name) + len(value) + 4 for name, value in answer.headers)
+        assert size < 1000
+        json.loads(answer.body)
+
+
+@pytest.mark.parametrize(
+    "value, keys",
+    [
+        (None, ()),
+        ("", ()),
+        ("  ", ()),
+        ("one", ("one",)),
+        ("one two", ("one", "two")),
+        ("one,two", ("one", "two")),
+        (" one , two ", ("one", "two")),
+        (123654, ("123654",)),
+        (True, ()),
+    ],
+)
+def test_keys_are_separated_by_blanks_or_commas(value: Any, keys: tuple[str, ...]) -> None:
+    assert split_keys(value) == keys
+
+
+@pytest.mark.parametrize(
+    "extra", ["{", "[]", "[" * 100_000, '{"sdk_app_id": "x"}', '{"callback_secret": " "}', None]
+)
+def test_a_connection_that_cannot_receive_says_why(extra: str | None) -> None:
+    found = receiving("trtc", None, extra)
+    assert found.problem
+    assert not found.keys
+
+
+@pytest.mark.parametrize("flag", [True, "true", "True", "1", "on"])
+def test_the_flag_may_be_a_text(flag: Any) -> None:
+    assert receiving("trtc", None, json.dumps({"callback_unsigned": flag})).accepts_unsigned
+    assert not receiving("trtc", None, json.dumps({"callback_unsigned": "false"})).accepts_unsigned
+
+
+def test_keys_are_not_in_representations() -> None:
+    assert "hunter2" not in repr(receiving("trtc", None, '{"callback_secret": "hunter2"}'))
