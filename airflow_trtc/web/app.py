@@ -67,6 +67,7 @@ class Inbox:
         if self._why_not is not None:
             log.warning("Callbacks of Tencent RTC are not received: %s", self._why_not)
             return
+        database.load_models()
         self.writer.start()
         self.clerk.start()
 

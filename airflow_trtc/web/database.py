@@ -45,6 +45,17 @@ def why_no_store() -> str | None:
     return None
 
 
+def load_models() -> None:
+    """Import all of Airflow's models now, in the calling thread.
+
+    The first query of a process makes SQLAlchemy do so, under a lock. In a thread of ours, while another
+    thread is importing one of them, that ends in each waiting for the other's lock, for ever.
+    """
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+
+
 @contextmanager
 def transaction() -> Iterator[Session]:
     """A session of its own, committed at the end; for threads, never for the event loop."""
