@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from airflow_trtc.recording.model import RecordedFile
+from airflow_trtc.results import file_results
+from airflow_trtc.web.app import create_app
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -23,6 +31,10 @@ EXAMPLES = Path(__file__).parent.parent / "dags_examples"
 
 # Which file defines which DAGs; a test compares this with what the files hold.
 DAGS = {
+    "process_each_recording.py": {"trtc_process_each_recording"},
+    "wait_for_mp4.py": {"trtc_wait_for_mp4"},
+    "watch_each_recording.py": {"trtc_watch_each_recording"},
+    "when_a_room_is_dismissed.py": {"trtc_when_a_room_is_dismissed"},
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
     "wait_and_fan_out.py": {"trtc_wait_and_fan_out"},
@@ -42,6 +54,8 @@ def dags_of(module: ModuleType) -> dict[str, Any]:
 
 def hurry(dag: Any) -> None:
     """Look every half second instead of every ten."""
+    if not dag.has_task("wait"):
+        return
     wait = dag.get_task("wait")
     for name, value in QUICK.items():
         if wait.is_mapped:
@@ -99,7 +113,7 @@ def test_this_file_knows_every_example(load_dags: Callable[[Path], ModuleType]) 
 @pytest.mark.parametrize("name", DAGS)
 def test_the_page_of_a_dag_tells_how_to_try_it(name: str, load_dags: Callable[[Path], ModuleType]) -> None:
     for dag in dags_of(load_dags(EXAMPLES / name)).values():
-        assert "python -m airflow_trtc.emulator\n" in dag.doc_md
+        assert re.search(r"python -m airflow_trtc.emulator( --callback-url \S+)?\n", dag.doc_md)
         assert "airflow dags trigger trtc_" in dag.doc_md
         for param in dag.params.values():
             assert param.schema["title"]
@@ -111,7 +125,7 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for name in DAGS:
         text = (EXAMPLES / name).read_text()
-        for command in re.findall(r"airflow dags trigger .*?\)\"", text, re.DOTALL):
+        for command in re.findall(r"airflow dags trigger \S+ --conf \"\$\(curl .*?\)\"", text, re.DOTALL):
             dag_id = command.split()[3]
             found.append((dag_id, command.partition("-d '")[2].partition("'")[0]))
     return found
@@ -186,6 +200,82 @@ def test_nothing_recorded_tells_the_host_and_goes_on(
     assert result(run, "wait") == []
     assert result(run, "wait", key="recording")["outcome"] == outcome
     assert result(run, "close_the_books") == 0
+
+
+def test_a_run_for_each_recording_processes_the_files_of_its_event(
+    trtc_connection: Emulator, run_example: RunExample
+) -> None:
+    recording_id = trtc_connection.add_recording(files=2)
+    files = [
+        RecordedFile(file["FileName"], file["UserId"])
+        for file in trtc_connection.truth(recording_id)["files"]
+    ]
+    summary = {"recording_id": recording_id, "sdk_app_id": trtc_connection.sdk_app_id, "outcome": "told"}
+    carried = {"recording": summary, "files": file_results(files, recording_id), "file_count": 2}
+    run = run_example("process_each_recording.py", "trtc_process_each_recording", **carried)
+    assert run.state == "success"
+    keys = [f"{recording_id}/{file.file_name}" for file in files]
+    assert [result(run, "process", index) for index in range(2)] == keys
+    assert result(run, "report") == f"{recording_id}: {', '.join(keys)}"
+
+
+def test_a_recording_is_watched_from_its_start(trtc_connection: Emulator, run_example: RunExample) -> None:
+    recording_id = growing(trtc_connection)
+    run = run_example("watch_each_recording.py", "trtc_watch_each_recording", recording_id=recording_id)
+    assert run.state == "success"
+    keys = keys_in_truth(trtc_connection, recording_id)
+    assert [result(run, "process", index) for index in range(len(keys))] == keys
+
+
+def test_a_dismissed_room_starts_a_run(trtc_connection: Emulator, run_example: RunExample) -> None:
+    run = run_example("when_a_room_is_dismissed.py", "trtc_when_a_room_is_dismissed", room_id="8001")
+    assert result(run, "close_the_lesson") == "room 8001 is over"
+
+
+def test_mp4_files_are_waited_for_and_processed(
+    receiving_emulator: Emulator, run_example: RunExample
+) -> None:
+    recording_id = receiving_emulator.add_recording(output_format=1, participants=2, ends_after_seconds=5)
+    run = run_example("wait_for_mp4.py", "trtc_wait_for_mp4", recording_id=recording_id)
+    assert run.state == "success"
+    made = {
+        f"{recording_id}/{file['FileName']}" for file in receiving_emulator.truth(recording_id)["mp4_files"]
+    }
+    assert len(made) == 2
+    assert {result(run, "process", index).partition(" of ")[0] for index in range(2)} == made
+
+
+@pytest.fixture
+def receiving_emulator(
+    airflow_db: Path, trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulator]:
+    """An emulator that calls back to a receiver in this process, which writes to the tests' database."""
+    from airflow_trtc.emulator import Emulator
+
+    with Emulator(callback_key="k" * 32) as emulator, served(create_app()) as url:
+        emulator.set_callback(f"{url}/callbacks/trtc_default", "k" * 32)
+        monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", emulator.connection_json)
+        yield emulator
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The app on a free port."""
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    give_up_at = time.monotonic() + 60
+    while not server.started and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+    assert server.started
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 def test_nothing_recorded_processes_files_that_there_are(
