@@ -49,6 +49,8 @@ def dotted_paths():
         for entry in info[kind]:
             yield from entry["python-modules"]
     yield from info["extra-links"]
+    for entry in info["asset-uris"]:
+        yield from (entry["handler"], entry["factory"])
     yield CONNECTION["hook-class-name"]
 
 
@@ -58,6 +60,12 @@ def test_every_path_can_be_imported(path):
         import_module(path)
     except ModuleNotFoundError:
         assert import_string(path)
+
+
+def test_the_configuration_is_complete():
+    (options,) = [section["options"] for section in get_provider_info()["config"].values()]
+    for option in options.values():
+        assert {"description", "version_added", "type", "example", "default"} <= set(option)
 
 
 def test_integrations_are_named_alike_everywhere():
@@ -77,7 +85,7 @@ def test_the_form_shows_every_field_that_is_read_and_no_other():
     assert tuple(CONNECTION["conn-fields"]["credential_kind"]["schema"]["enum"]) == KINDS
 
 
-@pytest.mark.parametrize("name", ["token", "proxy"])
+@pytest.mark.parametrize("name", ["token", "proxy", "callback_secret"])
 def test_secrets_are_typed_into_password_fields_and_masked_by_airflow(name):
     from airflow.sdk._shared.secrets_masker.secrets_masker import DEFAULT_SENSITIVE_FIELDS
 

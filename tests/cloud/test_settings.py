@@ -202,3 +202,10 @@ def test_assumed_role_is_asked_for_with_the_key_pair():
 def test_no_identity_stands_in_for_another(fields, extra, word):
     with pytest.raises(TrtcSetupError, match=word):
         read(extra, **fields)
+
+
+def test_what_the_receiver_of_callbacks_reads_is_no_mistake_and_not_kept() -> None:
+    settings = read({"callback_secret": "hunter2", "callback_unsigned": True})
+    assert not settings.warnings
+    assert "hunter2" not in repr(settings)
+    assert settings == read()

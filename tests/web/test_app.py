@@ -79,13 +79,7 @@ def test_without_a_dag_that_listens_the_service_is_asked_to_repeat(
     assert not store.rows()
 
 
-@pytest.mark.parametrize(
-    "section, option, value",
-    [
-        ("workers", "state_store_backend", "x.Y"),
-        ("state_store", "backend", "tests.web.test_app.OtherBackend"),
-    ],
-)
+@pytest.mark.parametrize("section, option", [("workers", "state_store_backend"), ("state_store", "backend")])
 def test_another_store_is_noticed(
     store: Store,
     connection: Connect,

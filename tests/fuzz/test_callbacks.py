@@ -1,0 +1,244 @@
+"""Many thousands of requests that nobody would send, through everything that reads them.
+
+``FUZZ_EXAMPLES=100000 FUZZ_SEED=1 pytest tests/fuzz`` for many; an ordinary run takes a few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import random
+from collections import Counter
+from datetime import datetime, timezone
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from airflow_trtc.recording.callback import sign
+from airflow_trtc.recording.judge import MILESTONES, Rules, judge
+from airflow_trtc.recording.known import Known, from_json, learn, to_json
+from airflow_trtc.web import emitting, folding
+from airflow_trtc.web.connections import receiving
+from airflow_trtc.web.keyring import Keyring, Receiving
+from airflow_trtc.web.receiver import Receiver, Row
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
+SEED = int(os.environ.get("FUZZ_SEED", "0"))
+APP = 1400000001
+
+CONNECTIONS = {
+    "signed": receiving("trtc", None, json.dumps({"callback_secret": "key", "sdk_app_id": APP})),
+    "anyones": receiving("trtc", None, json.dumps({"callback_secret": "old,key"})),
+    "keyless": receiving("trtc", None, json.dumps({"callback_unsigned": False})),
+    "other": receiving("http", None, None),
+}
+CONN_IDS = ["signed"] * 10 + ["anyones"] * 5 + ["keyless", "other", "nobody", "\0", "x" * 300]
+TRICKS = [
+    b"\\u0000", b"\\ud800", b"\\udfff\\ud83d", b"NaN", b"-Infinity", b"1e999", b"-0", b"9" * 500, b"[", b"{",
+    b'"', b"-", b"\xff", b"\x00", b"null", b"true", b"\xef\xbb\xbf", b"[" * 70, b'{"a":' * 70,
+    b"\xed\xa0\x80", b'"TaskId":""', b'"EventType":1e3,', b'"CallbackCommand":"x",', b'"Callback":{},',
+]  # fmt: skip
+LEAVES: list[Any] = [
+    None, True, False, 0, -1, 301, 1.5, 1e300, 10**30, 1622186275757, "", "x", "301", "1622186275", "\0",
+    "\ud800", "ü😀" * 30, "x" * 600, "a/b", "%", [], {}, [[]], {"": ""}, ["a.mp4"], "a.m3u8",
+    {"FileName": "a.mp4"}, -(10**18),
+]  # fmt: skip
+NAMES = [
+    "EventGroupId", "EventType", "CallbackTs", "EventInfo", "RoomId", "EventTs", "EventMsTs", "UserId",
+    "TaskId", "Payload", "Status", "LeaveCode", "FileList", "FileName", "FileMessage", "StartTimeStamp",
+    "EndTimeStamp", "BeginTimeStamp", "MediaId", "TrackType", "TencentVod", "FileId", "VideoUrl", "CacheFile",
+    "Errmsg", "Code", "Message", "CallbackCommand", "Callback", "Url", "EventMessage",
+]  # fmt: skip
+PAYLOADS: dict[int, dict[str, Any]] = {
+    301: {"Status": 0},
+    302: {"LeaveCode": 0},
+    303: {"Status": 0},
+    304: {"FileList": "xx.m3u8"},
+    305: {"Status": 0},
+    306: {"Status": 0},
+    307: {"FileName": "xx.m3u8", "UserId": "xx", "TrackType": "audio", "BeginTimeStamp": 1622186279144},
+    308: {"Code": "InvalidParameter", "Message": "AccessKey invalid"},
+    309: {"Url": "http://xx"},
+    310: {
+        "Status": 0,
+        "FileList": ["xxxx1.mp4"],
+        "FileMessage": [{"FileName": "xxxx1.mp4", "UserId": "x", "TrackType": "audio", "MediaId": "main"}],
+    },
+    311: {
+        "Status": 0,
+        "TencentVod": {"UserId": "x", "FileId": "1", "VideoUrl": "http://x", "CacheFile": "x.mp4"},
+    },
+    312: {"Status": 0},
+    801: {"Status": 5, "EventMessage": "Success"},
+}
+
+
+def an_event(chance: random.Random) -> Any:
+    """A real event, or something near it."""
+    kind = chance.choice([*PAYLOADS])
+    info: dict[str, Any] = {"RoomId": "1", "EventTs": "1622186275", "EventMsTs": 1622186275757, "UserId": "r"}
+    info |= {"TaskId": f"task{chance.randrange(5)}", "Payload": json.loads(json.dumps(PAYLOADS[kind]))}
+    event: Any = {
+        "EventGroupId": kind // 100,
+        "EventType": kind,
+        "CallbackTs": 1622186275913,
+        "EventInfo": info,
+    }
+    for _ in range(chance.choice([0, 0, 1, 1, 2, 5])):
+        place: Any = event
+        while isinstance(place, dict) and place and chance.random() < 0.6:
+            inner = place[chance.choice(list(place))]
+            if not isinstance(inner, dict):
+                break
+            place = inner
+        place[chance.choice([*NAMES, *place])] = anything(chance, 0)
+    if chance.random() < 0.1:
+        event = {"CallbackCommand": "Call.X", "Callback": event}
+    return event if chance.random() < 0.98 else anything(chance, 0)
+
+
+def anything(chance: random.Random, depth: int) -> Any:
+    if depth > 3 or chance.random() < 0.7:
+        return copy.deepcopy(chance.choice(LEAVES))
+    if chance.random() < 0.5:
+        return [anything(chance, depth + 1) for _ in range(chance.randrange(4))]
+    return {chance.choice(NAMES): anything(chance, depth + 1) for _ in range(chance.randrange(4))}
+
+
+def a_body(chance: random.Random) -> bytes:
+    if chance.random() < 0.02:
+        return chance.randbytes(chance.randrange(300))
+    indent = chance.choice([None, "\t"])
+    data = bytearray(json.dumps(an_event(chance), indent=indent).encode())
+    for _ in range(chance.choice([0, 0, 0, 0, 0, 0, 1, 2, 6])):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(4):
+            case 0:
+                data[at : at + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del data[at : at + chance.randint(1, 20)]
+            case 2:
+                data[at:at] = data[at : at + chance.randint(1, 40)]
+            case _:
+                data[at:at] = chance.choice(TRICKS)
+    if chance.random() < 0.001:
+        data += b" " * 300_000
+    return bytes(data)
+
+
+def some_headers(chance: random.Random, body: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Headers, and whether they sign the body."""
+    headers: list[tuple[bytes, bytes]] = []
+    is_signed = chance.random() < 0.7
+    if is_signed:
+        headers.append((b"sign", sign("key", body).encode()))
+    elif chance.random() < 0.8:
+        wrong = [b"", b"x", chance.randbytes(44), sign("", body).encode(), sign("key", body + b" ").encode()]
+        headers.append((b"sign", chance.choice(wrong)))
+    if chance.random() < 0.7:
+        app = chance.choice([str(APP).encode()] * 8 + [b"1", b"-1", b"", b"x", b"9" * 40, b"\xff", b"\xb2"])
+        headers.append((b"sdkappid", app))
+    if chance.random() < 0.1:
+        headers.append((b"content-length", chance.choice([b"x", b"-1", b"9" * 20, str(len(body)).encode()])))
+    return headers, is_signed
+
+
+class Witness:
+    """Keeps nothing, and checks that all that would be kept can be read and worked through."""
+
+    def __init__(self) -> None:
+        self.row: Row | None = None
+        self.known: dict[str, Known] = {}
+
+    async def store(self, row: Row) -> None:
+        self.row = row
+
+    def check(self, row: Row) -> None:
+        row.key.encode("ascii")
+        row.value.encode("ascii")
+        assert "\\u0000" not in row.value
+        received = folding.read_row(row.key, row.value)
+        assert len(received.event_key) <= 512
+        received.event_key.encode("ascii")
+        assert len(emitting.single_key(received)) <= 250
+        if received.recording is not None:
+            self._learn(received)
+
+    def _learn(self, received: folding.Received) -> None:
+        assert received.recording is not None
+        recording_id = received.recording[1]
+        before = self.known.get(recording_id, Known(recording_id))
+        known = learn(before, received.callback, received.received_at)
+        # Begin anew now and then: what is known only grows, and so does the time that a check takes.
+        self.known[recording_id] = known if len(known.told.signs) < 20 else Known(recording_id)
+        stored = json.loads(json.dumps(to_json(known), allow_nan=False))
+        assert from_json(stored, recording_id).told == known.told
+        for milestone in MILESTONES:
+            verdict = judge(known, Rules(wait_for=milestone, fail_on=frozenset()), datetime.now(timezone.utc))
+            assert verdict is not None
+
+
+def look_up(conn_id: str) -> Receiving:
+    return CONNECTIONS.get(conn_id, Receiving(problem="there is no such connection"))
+
+
+async def request(
+    app: Any, chance: random.Random, body: bytes, headers: Any, conn_id: str
+) -> tuple[int, int]:
+    chunks = [body]
+    if chance.random() < 0.1:
+        at = chance.randrange(len(body) + 1)
+        chunks = [body[:at], body[at:]]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    query = chance.choice([b"", b"SdkAppid=1400000001", b"SdkAppid=x&&=%ff", b"&" * 3000])
+    scope = {"type": "http", "method": "POST", "path": f"/callbacks/{conn_id}", "root_path": ""}
+    await app({**scope, "headers": headers, "query_string": query}, receive, send)
+    size = len(sent[1]["body"]) + sum(len(name) + len(value) + 4 for name, value in sent[0]["headers"])
+    return sent[0]["status"], size
+
+
+async def fuzz(chance: random.Random, examples: int) -> Counter[int]:
+    witness = Witness()
+    keyring = Keyring(look_up)
+    app = Starlette(routes=[Route("/callbacks/{conn_id}", Receiver(keyring, witness.store))])
+    statuses: Counter[int] = Counter()
+    for number in range(examples):
+        body = a_body(chance)
+        headers, is_signed = some_headers(chance, body)
+        conn_id = chance.choice(
+            ["signed"] * 10 + ["anyones"] * 5 + ["keyless", "other", "nobody", "\0", "x" * 300]
+        )
+        witness.row = None
+        status, size = await request(app, chance, body, headers, conn_id)
+        statuses[status] += 1
+        where = f"seed {SEED}, example {number}, {conn_id}, {headers}, {body[:2000]!r}"
+        assert status in {200, 400, 401, 403, 413}, where
+        assert size < 1500, where
+        assert (witness.row is not None) == (status == 200), where
+        if status not in (401, 413):
+            assert is_signed, where
+            assert conn_id in ("signed", "anyones"), where
+        if witness.row is not None:
+            try:
+                witness.check(witness.row)
+            except Exception as error:
+                raise AssertionError(where) from error
+    keyring.close()
+    return statuses
+
+
+def test_no_request_breaks_anything_and_only_signed_events_are_stored() -> None:
+    statuses = asyncio.run(fuzz(random.Random(SEED), EXAMPLES))
+    print(f"{EXAMPLES} examples, seed {SEED}: {dict(sorted(statuses.items()))}")
+    assert statuses[200] > EXAMPLES // 20
+    assert min(statuses[400], statuses[401], statuses[403]) > 0
