@@ -32,7 +32,8 @@ def listening(request: pytest.FixtureRequest) -> Iterator[Listening]:
 
     if not hasattr(context, "AssetStateStoreAccessor"):
         pytest.skip("this Airflow has no store for callbacks (3.3 has)")
-    logging.getLogger("airflow_trtc.emulator").setLevel(logging.WARNING)  # thousands of lines
+    for name in ("airflow_trtc.emulator", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # thousands of lines
     dags = Path(__file__).parent / "dags"
     with Emulator(callback_key=CALLBACK_KEY, more_sdk_app_ids=[BUSY_APP]) as emulator:
         # Callbacks of all applications come by a connection that names none.
