@@ -53,8 +53,9 @@ class _Axis:
         self._span = math.log10(most) - self._least
 
     def x(self, seconds: float) -> float:
-        """Where a duration is drawn."""
-        return LEFT + (math.log10(seconds) - self._least) / self._span * (WIDTH - LEFT - RIGHT)
+        """Where a duration is drawn; one beyond the axis at its end."""
+        share = (math.log10(max(seconds, 1e-3)) - self._least) / self._span
+        return LEFT + min(max(share, 0.0), 1.0) * (WIDTH - LEFT - RIGHT)
 
 
 def _ticks(least: float, most: float) -> list[float]:
@@ -69,10 +70,10 @@ def _row(row: Row, axis: _Axis, top: float, colour: str) -> list[str]:
     for number, seconds in enumerate(row.seconds):
         # Dots side by side: those of one duration would hide one another.
         y = middle + (number * 7 % 13 - 6) * 1.5
-        x = axis.x(max(seconds, TICKS[0]))
+        x = axis.x(seconds)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}" fill-opacity="0.35"/>')
     median = statistics.median(row.seconds)
-    x = axis.x(max(median, TICKS[0]))
+    x = axis.x(median)
     parts.append(
         f'<line x1="{x:.1f}" y1="{middle - 18}" x2="{x:.1f}" y2="{middle + 18}" stroke="{INK}" '
         'stroke-width="2"/>'

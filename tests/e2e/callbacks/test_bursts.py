@@ -116,20 +116,29 @@ def assert_tasks_saw(listening: Listening, recording_ids: list[str]) -> None:
 
 def figures(listening: Listening, recording_ids: list[str]) -> str:
     """How long it took, for people; nothing is decided by it."""
-    truths = [listening.truth(recording_id) for recording_id in recording_ids]
-    attempts = [attempt for truth in truths for each in truth["callbacks"] for attempt in each["attempts"]]
-    runs = listening.runs("on_finished", recording_ids)
-    started_at = [runs[truth["recording_id"]][0]["start_date"].replace("Z", "+00:00") for truth in truths]
-    delays = [
-        datetime.fromisoformat(at).timestamp() - truth["ended_at"]
-        for at, truth in zip(started_at, truths, strict=True)
+    truths = {recording_id: listening.truth(recording_id) for recording_id in recording_ids}
+    attempts = [
+        attempt for truth in truths.values() for each in truth["callbacks"] for attempt in each["attempts"]
     ]
     failures = sum(attempt["error"] is not None for attempt in attempts)
-    answered = span([attempt["seconds"] for attempt in attempts])
+
+    def after_end(times: dict[str, str]) -> str:
+        seconds = [_unix(time) - truths[recording_id]["ended_at"] for recording_id, time in times.items()]
+        return span(seconds)
+
+    runs = listening.runs("on_finished", recording_ids)
+    events = listening.asset_events(FINISHED, recording_ids)
     return (
-        f"{len(recording_ids)} recordings, {len(attempts)} callbacks sent, {failures} of them not answered "
-        f"with 200; answers after {answered} s; end -> run started {span(delays)} s (median / p95 / longest)"
+        f"{len(recording_ids)} recordings, {len(attempts)} callbacks sent, {failures} not answered with 200; "
+        "seconds (median / p95 / longest): "
+        f"callback -> answer {span([attempt['seconds'] for attempt in attempts])}, "
+        f"end -> asset event {after_end({key: found[0]['timestamp'] for key, found in events.items()})}, "
+        f"end -> run started {after_end({key: found[0]['start_date'] for key, found in runs.items()})}"
     )
+
+
+def _unix(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def span(seconds: list[float]) -> str:
