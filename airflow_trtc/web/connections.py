@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow_trtc.cloud.settings import app_id, default_region
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.web.keyring import Receiving
+from airflow_trtc.web import database
+from airflow_trtc.web.keyring import NotNow, Receiving
 
 CONNECTION_TYPE = "trtc"
 _TRUE = {"true", "yes", "on", "1"}
@@ -52,12 +53,16 @@ def _flag(value: Any) -> bool:
 
 
 def look_up(conn_id: str) -> Receiving:
-    """Ask Airflow for the connection: environment, key stores, database. Never raises."""
+    """Ask Airflow for the connection: environment, key stores, database.
+
+    :raises NotNow: the database cannot be asked.
+    """
     from airflow.models.connection import Connection
 
     try:
         connection = Connection.get_connection_from_secrets(conn_id)
     except Exception as error:
+        _check_database()
         if type(error).__name__ != "AirflowNotFoundException":
             log.warning("Airflow could not look the connection %r up: %s", conn_id, type(error).__name__)
         return Receiving(problem="there is no such connection, or Airflow could not read it")
@@ -65,3 +70,14 @@ def look_up(conn_id: str) -> Receiving:
         return receiving(connection.conn_type, connection.host, connection.extra)
     except Exception as error:  # a value that cannot be decrypted
         return Receiving(problem=f"its fields cannot be read ({type(error).__name__})")
+
+
+def _check_database() -> None:
+    """Airflow says "not found" also when its database is away."""
+    from sqlalchemy import text
+
+    try:
+        with database.transaction() as session:
+            session.execute(text("SELECT 1"))
+    except Exception as error:
+        raise NotNow from error

@@ -41,15 +41,18 @@ class Receiving:
     problem: str = ""
 
 
-class Overloaded(Exception):
-    """Too many unknown names are being looked up."""
+class NotNow(Exception):
+    """It cannot be looked up now: too many unknown names wait, or nobody can be asked."""
 
 
 LookUp = Callable[[str], Receiving]
 
 
 class Keyring:
-    """Remembers what `look_up` found; `look_up` runs in threads, never raises, and returns a problem."""
+    """Remembers what `look_up` found.
+
+    :param look_up: runs in threads; returns a problem for what is no connection, and raises only `NotNow`.
+    """
 
     def __init__(self, look_up: LookUp, clock: Callable[[], float] = time.monotonic) -> None:
         self._look_up = look_up
@@ -69,7 +72,7 @@ class Keyring:
     async def find(self, conn_id: str, seconds: float = REMEMBERED_SECONDS) -> Receiving:
         """What was found not longer ago than that; else look now.
 
-        :raises Overloaded: look again later.
+        :raises NotNow: look again later.
         """
         if (found := self.remembered(conn_id, seconds)) is not None:
             return found
@@ -84,7 +87,7 @@ class Keyring:
         before = self._found.get(conn_id)
         is_known = before is not None and not before[1].problem
         if not is_known and self._strangers_waiting >= MOST_STRANGERS_WAITING:
-            raise Overloaded
+            raise NotNow
         thread = self._known_thread if is_known else self._stranger_thread
         self._strangers_waiting += not is_known
         try:

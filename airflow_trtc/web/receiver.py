@@ -20,7 +20,7 @@ from airflow_trtc.journal import inbox_key
 from airflow_trtc.recording.callback import Callback, CallbackError, is_signed, parse
 from airflow_trtc.web import answers
 from airflow_trtc.web.answers import Answer
-from airflow_trtc.web.keyring import LOOK_AGAIN_SECONDS, Keyring, Overloaded, Receiving
+from airflow_trtc.web.keyring import LOOK_AGAIN_SECONDS, Keyring, NotNow, Receiving
 
 LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 10.0
@@ -80,7 +80,7 @@ class Receiver:
             return answers.TOO_SLOW
         try:
             found = await self._verify(scope["path_params"]["conn_id"], body, _header(headers, b"sign"))
-        except Overloaded:
+        except NotNow:
             return answers.NOT_NOW
         if found is None:
             return answers.REFUSED

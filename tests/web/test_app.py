@@ -135,6 +135,16 @@ def test_a_database_that_fails_is_answered_with_503(
     assert "secret" not in caplog.text
 
 
+def test_an_unreachable_database_is_no_missing_connection(
+    airflow_db: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("away")
+
+    monkeypatch.setattr(database, "transaction", fail)
+    assert asyncio.run(deliver(story("a"), path="nobody")) == [503] * 5
+
+
 def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store) -> None:
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
     from airflow.utils.session import create_session
