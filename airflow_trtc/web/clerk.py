@@ -53,7 +53,7 @@ DUE_PER_TRANSACTION = 25
 TICK_SECONDS = 0.5
 REST_SECONDS = 0.1  # ten small transactions cost ten times as much as one for all their callbacks
 BUSY_SECONDS = 0.05  # somebody else is at work; there may be something left for us
-LONGEST_BACK_OFF_SECONDS = 30.0
+LONGEST_BACK_OFF_SECONDS = 5.0
 LEAST_WAIT = timedelta(seconds=1)
 
 log = logging.getLogger(__name__)
