@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from airflow.sdk import Asset
 
 from airflow_trtc.recording.callback import Callback, parse_event
+from airflow_trtc.recording.judge import Finished
 from airflow_trtc.recording.known import (
     Known,
     combine,
@@ -88,12 +89,18 @@ def due_key(at_ms: int, sdk_app_id: int, recording_id: str) -> str:
     return _bounded(f"due/{at_ms:013d}", f"due/{at_ms:013d}/{sdk_app_id}/{recording_id}")
 
 
-def due_value(sdk_app_id: int, recording_id: str, region: str | None) -> dict[str, Any]:
+def due_value(
+    sdk_app_id: int, recording_id: str, region: str | None, finished: Finished | None = None
+) -> dict[str, Any]:
     """Value of such a row; it repeats the key, which may be a digest.
 
     :param region: where the recording was asked about; None when only callbacks told of it.
+    :param finished: how a wait found that it has ended, by the rules of its user.
     """
-    return {"v": 1, "app": sdk_app_id, "recording_id": recording_id, "region": region}
+    value = {"v": 1, "app": sdk_app_id, "recording_id": recording_id, "region": region}
+    if finished is not None:
+        value |= {"outcome": finished.outcome, "finished_at": finished.finished_at.isoformat()}
+    return value
 
 
 def done_key(sdk_app_id: int, recording_id: str, milestone: str) -> str:
@@ -258,11 +265,12 @@ def _log_end() -> _Plan[int]:
     return seq if type(seq) is int else 0
 
 
-def _announce(rows: Rows, known: Known, at: datetime) -> _Plan[None]:
+def _announce(rows: Rows, known: Known, end: Finished, at: datetime) -> _Plan[bool]:
     # A look that only repeats another is not written otherwise; the judge over there has to know of it.
     yield from save_plan(rows.seen, known)
     key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id)
-    yield _Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region))
+    yield _Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region, end))
+    return True
 
 
 def drive(plan: _Plan[_Result], store: Store) -> _Result:
@@ -352,9 +360,9 @@ class Journal(_Journal):
         joined = self._read(save_plan(self._rows.seen, known))
         return (known, False) if joined is None else (joined, True)
 
-    def announce(self, known: Known, at: datetime) -> None:
-        """Let the API server judge the recording: a wait found by its own looks that it has ended."""
-        self._read(_announce(self._rows, known, at))
+    def announce(self, known: Known, end: Finished, at: datetime) -> bool:
+        """Tell the API server of an end that looks found out; return whether that is written."""
+        return bool(self._read(_announce(self._rows, known, end, at)))
 
     def _read(self, plan: _Plan[_Result]) -> _Result | None:
         if self._store is None:
@@ -396,9 +404,9 @@ class AsyncJournal(_Journal):
         joined = await self._read(save_plan(self._rows.seen, known))
         return (known, False) if joined is None else (joined, True)
 
-    async def announce(self, known: Known, at: datetime) -> None:
+    async def announce(self, known: Known, end: Finished, at: datetime) -> bool:
         """See `Journal`."""
-        await self._read(_announce(self._rows, known, at))
+        return bool(await self._read(_announce(self._rows, known, end, at)))
 
     async def _read(self, plan: _Plan[_Result]) -> _Result | None:
         if self._store is None:

@@ -439,7 +439,10 @@ class _Visit:
         self.since = self.journal.log_end() if hook is not None else None
         loaded = self.journal.load(known, same_try=self._was_rescheduled)
         self._is_fresh = True
-        self._watch = Watch(loaded, sensor.rules(), unsaved=bool(known.files or known.was_seen))
+        # After a deferral there is no way to look, and the trigger has announced what it found.
+        is_announced = hook is None
+        unsaved = bool(known.files or known.was_seen)
+        self._watch = Watch(loaded, sensor.rules(), unsaved=unsaved, is_announced=is_announced)
 
     def __str__(self) -> str:
         place = f"application {self.place.sdk_app_id}, region {self.place.region}"
@@ -465,9 +468,6 @@ class _Visit:
         while True:
             verdict = self._look_once()
             self.note()
-            if isinstance(verdict, Finished) and verdict.outcome in ("exited", "gone"):
-                # What only looks have found out starts event-driven DAGs as well.
-                self.journal.announce(self.known, datetime.now(timezone.utc))
             pause_seconds = _haste(verdict)
             if pause_seconds is None or time.monotonic() + pause_seconds > hurry_until:
                 return verdict
@@ -513,6 +513,10 @@ class _Visit:
         if self._watch.unsaved:
             self._watch.known, saved = self.journal.save(self._watch.known)
             self._watch.unsaved = not saved
+        now = datetime.now(timezone.utc)
+        if self.journal.is_available and (end := self._watch.end_to_announce(now)) is not None:
+            # What only looks have found out starts event-driven DAGs as well.
+            self._watch.is_announced = self.journal.announce(self.known, end, now)
         if self._watch.untold and self._sensor.do_xcom_push:
             self._watch.untold = not self._show_progress()
 

@@ -168,7 +168,6 @@ class TrtcRecordingTrigger(BaseTrigger):
         while True:
             await self._note(watch, journal)
             if (payload := _payload(verdict)) is not None:
-                await self._announce(watch, verdict, journal)
                 return await self._event(watch, **payload)
             if limit is not None:
                 return await self._event(watch, status="timed_out", limit=limit)
@@ -239,15 +238,13 @@ class TrtcRecordingTrigger(BaseTrigger):
         for line in news:
             self.log.info("%s (recording %s)", line, self.recording_id)
 
-    async def _announce(self, watch: Watch, verdict: Verdict, journal: AsyncJournal) -> None:
-        """What only looks have found out starts event-driven DAGs as well."""
-        if isinstance(verdict, Finished) and verdict.outcome in ("exited", "gone"):
-            await journal.announce(watch.known, _now())
-
     async def _note(self, watch: Watch, journal: AsyncJournal) -> None:
         if watch.unsaved:
             watch.known, saved = await journal.save(watch.known)
             watch.unsaved = not saved
+        if journal.is_available and (end := watch.end_to_announce(_now())) is not None:
+            # What only looks have found out starts event-driven DAGs as well.
+            watch.is_announced = await journal.announce(watch.known, end, _now())
         if watch.untold:
             watch.untold = not await self._write_progress(watch.known)
 

@@ -176,6 +176,20 @@ def test_an_end_that_only_looks_found_is_announced(scene: Scene) -> None:
     assert isinstance(judge(known, Rules(), datetime.now(timezone.utc)), Finished)
 
 
+def test_an_end_that_looks_found_is_announced_before_the_rest_is_there(scene: Scene) -> None:
+    """Whoever waits for the end only must not wait for the upload."""
+    scene.emulator.script(scene.recording_id, [{"files": 1}, {"gone": True}])
+
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(1.0)
+        (due,) = scene.store.due()
+        assert due["outcome"] == "gone"
+        scene.tell(305, {"Status": 0})
+
+    scene.watch(story, poke_interval=0.05, wait_for="upload")
+    assert len(scene.store.due()) == 1
+
+
 def test_files_named_by_callbacks_are_handed_on(scene: Scene) -> None:
     async def story(scene: Scene) -> None:
         scene.tell(307, {"FileName": "late.m3u8", "UserId": "a", "TrackType": "audio"})

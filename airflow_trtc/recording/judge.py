@@ -134,6 +134,11 @@ def judge(known: Known, rules: Rules, at: datetime) -> Verdict:
     end = _judge_end(known, rules, at)
     if not isinstance(end, Finished):
         return end
+    if known.told.signs and end.outcome in ("exited", "gone"):
+        until = end.finished_at + timedelta(seconds=rules.settle_seconds)
+        if at < until:
+            # A look was quicker than the callback, which tells how it ended, and perhaps of more files.
+            return Waiting("it has ended; its callback should be on the way", until=until, asks=False)
     end = replace(end, problems=problems_of(known))
     if bad := [problem for problem in end.problems if problem.kind in rules.fail_on and problem.is_final]:
         return Failed(Failure.RECORDING, _ended_badly(known, bad))

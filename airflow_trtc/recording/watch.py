@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from airflow_trtc.recording.callback import Callback
-from airflow_trtc.recording.judge import Rules, Verdict, describe_news, judge
+from airflow_trtc.recording.judge import Finished, Rules, Verdict, describe_news, judge
 from airflow_trtc.recording.known import Known, combine, is_news, learn
 from airflow_trtc.recording.model import Observation
 
@@ -18,6 +18,7 @@ class Watch:
     :ivar known: what is known of the recording.
     :ivar unsaved: is there anything that the journal does not hold yet?
     :ivar untold: is there anything that the task's XComs do not show yet?
+    :ivar is_announced: does the API server know of the end, as far as looks found it out?
     :ivar looks: looks of this waiter alone; those in `known` are everybody's.
     :ivar troubles: looks in a row that taught nothing.
     """
@@ -26,6 +27,7 @@ class Watch:
     rules: Rules
     unsaved: bool = False
     untold: bool = True
+    is_announced: bool = False
     looks: int = 0
     troubles: int = 0
 
@@ -47,6 +49,16 @@ class Watch:
         if is_news(self.known, joined):
             self.untold = True
         self.known = joined
+
+    def end_to_announce(self, at: datetime) -> Finished | None:
+        """The end of the recording, if looks found it out and nobody was told yet.
+
+        Callbacks reach the API server by themselves. Whatever else is waited for, this is the end.
+        """
+        if self.is_announced:
+            return None
+        end = judge(self.known, replace(self.rules, wait_for="recording", fail_on=frozenset()), at)
+        return end if isinstance(end, Finished) and end.outcome in ("exited", "gone") else None
 
     def judge(self, at: datetime) -> Verdict:
         """Say where the recording stands at the present time."""

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_trtc.journal import (
     INBOX,
@@ -38,8 +38,10 @@ from airflow_trtc.journal import (
     log_page,
     log_page_key,
 )
-from airflow_trtc.recording.judge import MILESTONES, Finished, Rules, Waiting, judge
+from airflow_trtc.recording.judge import MILESTONES, Finished, Outcome, Rules, Waiting, judge
 from airflow_trtc.recording.known import Known, combine
+from airflow_trtc.recording.problems import problems_of
+from airflow_trtc.recording.told import time_from_json
 from airflow_trtc.web import database, emitting, folding
 from airflow_trtc.web.emitting import Listening
 from airflow_trtc.web.folding import Overlay, Received
@@ -65,6 +67,7 @@ class _Due:
     sdk_app_id: int
     recording_id: str
     region: str | None
+    end: tuple[Outcome, datetime] | None  # how and when a wait found that it has ended
 
 
 class Clerk:
@@ -292,7 +295,9 @@ def _read_due(rows: Mapping[str, str]) -> tuple[list[_Due], dict[str, str]]:
             log.error("The row %s was set aside: %s", key, error)
             bad[bad_key(key)] = folding.bad_value(key, text, str(error))
         else:
-            due.setdefault((one.sdk_app_id, one.recording_id, one.region), one)
+            place = one.sdk_app_id, one.recording_id, one.region
+            if one.end is not None or place not in due:
+                due[place] = one
     return list(due.values()), bad
 
 
@@ -305,7 +310,15 @@ def _read_one(key: str, text: str) -> _Due:
     if not str(app).isdigit() or not isinstance(recording_id, str) or not recording_id:
         raise ValueError("the row names no recording")
     region = value.get("region")
-    return _Due(key, int(app), recording_id, region if isinstance(region, str) and region else None)
+    region = region if isinstance(region, str) and region else None
+    return _Due(key, int(app), recording_id, region, _end(value))
+
+
+def _end(value: Mapping[str, Any]) -> tuple[Outcome, datetime] | None:
+    outcome, finished_at = value.get("outcome"), time_from_json(value.get("finished_at"))
+    if outcome not in ("exited", "gone") or finished_at is None:
+        return None
+    return outcome, finished_at
 
 
 def _judge(
@@ -323,6 +336,9 @@ def _judge(
         if note in done:
             continue
         verdict = judge(known, Rules(wait_for=milestone, fail_on=frozenset()), now)
+        if milestone == "recording" and due.end is not None and not isinstance(verdict, Finished):
+            # The rules of that wait were stricter or laxer than these; for its user the recording has ended.
+            verdict = Finished(due.end[0], known.files, due.end[1], problems_of(known))
         if isinstance(verdict, Finished):
             database.write(session, asset_id, {note: json.dumps({"v": 1, "at_ms": _now_ms()})})
             extra = emitting.finished_extra(
@@ -335,4 +351,3 @@ def _judge(
             value = due_value(due.sdk_app_id, due.recording_id, due.region)
             later[due_key(at_ms, due.sdk_app_id, due.recording_id)] = json.dumps(value)
     return later, notes
-    return later

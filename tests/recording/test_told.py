@@ -101,6 +101,16 @@ def test_a_recorder_that_left_ends_the_recording_whatever_looks_say(code: int) -
     assert end.problems == ()
 
 
+def test_a_look_that_was_quicker_waits_for_the_callback_that_tells_how_it_ended() -> None:
+    known = learn(hear(LIFE[0]), Snapshot(RID, "InProgress"), START)
+    known = learn(known, GONE, START + timedelta(seconds=60))
+    soon = waiting(known, after=61.0)
+    assert not soon.asks
+    assert finished(known, after=60 + Rules().settle_seconds).outcome == "gone"
+    known = learn(known, event(302, {"LeaveCode": 100}, at=60), START + timedelta(seconds=62))
+    assert failed(known, after=62.0).failure is Failure.RECORDING
+
+
 @pytest.mark.parametrize("code", [5, 98, 102, -1, None, "x"])
 def test_a_leave_code_that_nobody_documented_ends_nothing(code: object) -> None:
     assert waiting(hear(event(302, {"LeaveCode": code}))).asks

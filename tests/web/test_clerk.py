@@ -23,6 +23,7 @@ from airflow_trtc.journal import (
     log_page_key,
     save_plan,
 )
+from airflow_trtc.recording.judge import Finished, Rules, Waiting, judge
 from airflow_trtc.recording.known import Known, from_json, learn
 from airflow_trtc.recording.model import Absence, Snapshot
 from airflow_trtc.web import clerk, database, emitting, folding
@@ -148,6 +149,30 @@ def test_what_only_looks_know_is_judged_when_somebody_says_so(listening: Store) 
     # The upload is judged again later: no callback has told of it.
     (later,) = listening.rows("due/")
     assert later > due_key(START_MS + 1000, APP, "polled")
+
+
+def test_the_verdict_of_a_wait_counts_when_its_rules_were_other_ones(listening: Store) -> None:
+    """The user's grace was shorter; by the rules of the API server "not there" has to be said again."""
+    at = datetime.now(timezone.utc)
+    known = learn(Known("polled"), Snapshot("polled", "InProgress"), at)
+    known = learn(known, Absence("ResourceNotFound"), at)
+    assert isinstance(judge(known, Rules(), at), Waiting)
+    end = judge(known, Rules(grace_seconds=0), at)
+    assert isinstance(end, Finished)
+    value = due_value(APP, "polled", "ap-mumbai", end)
+    listening.write({due_key(START_MS, APP, "polled"): json.dumps(value)})
+    work()
+    assert finished(listening) == [(DONE.name, "polled")]
+    ((_, _, extra),) = listening.emitted()
+    assert extra["recording"]["outcome"] == "gone"
+
+
+@pytest.mark.parametrize("junk", [{"outcome": "never_seen"}, {"outcome": 5}, {"finished_at": "soon"}])
+def test_an_odd_verdict_counts_for_nothing(junk: dict[str, Any], listening: Store) -> None:
+    value = {**due_value(APP, "polled", "r"), "outcome": "gone", "finished_at": "2026-01-01T00:00:00+00:00"}
+    listening.write({due_key(START_MS, APP, "polled"): json.dumps({**value, **junk})})
+    work()
+    assert finished(listening) == []
 
 
 def test_nobody_listens_and_nothing_is_emitted(store: Store) -> None:
