@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -57,6 +61,59 @@ def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
+
+
+@pytest.fixture
+def receiving_emulator(
+    airflow_db: Path, trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulator]:
+    """An emulator that calls back to a receiver in this process, which writes to the tests' database."""
+    from airflow_trtc.emulator import Emulator
+    from airflow_trtc.web.app import create_app
+
+    _activate_journal()
+    with Emulator(callback_key="k" * 32) as emulator, served(create_app()) as url:
+        emulator.set_callback(f"{url}/callbacks/trtc_default", "k" * 32)
+        monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", emulator.connection_json)
+        yield emulator
+
+
+def _activate_journal() -> None:
+    """What the DAG processor does when it parses the first DAG with a sensor."""
+    from airflow.models.asset import AssetActive, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from airflow_trtc.journal import JOURNAL
+
+    with create_session() as session:
+        model = session.scalar(select(AssetModel).where(AssetModel.name == JOURNAL.name))
+        if model is None:
+            model = AssetModel(name=JOURNAL.name, uri=JOURNAL.uri)
+            session.add(model)
+            session.flush()
+        if model.active is None:
+            session.add(AssetActive.for_asset(model))
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The app on a free port."""
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    give_up_at = time.monotonic() + 60
+    while not server.started and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+    assert server.started
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 @pytest.fixture(scope="session")

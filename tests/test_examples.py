@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +16,6 @@ import pytest
 
 from airflow_trtc.recording.model import RecordedFile
 from airflow_trtc.results import file_results
-from airflow_trtc.web.app import create_app
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -243,39 +238,6 @@ def test_mp4_files_are_waited_for_and_processed(
     }
     assert len(made) == 2
     assert {result(run, "process", index).partition(" of ")[0] for index in range(2)} == made
-
-
-@pytest.fixture
-def receiving_emulator(
-    airflow_db: Path, trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Emulator]:
-    """An emulator that calls back to a receiver in this process, which writes to the tests' database."""
-    from airflow_trtc.emulator import Emulator
-
-    with Emulator(callback_key="k" * 32) as emulator, served(create_app()) as url:
-        emulator.set_callback(f"{url}/callbacks/trtc_default", "k" * 32)
-        monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", emulator.connection_json)
-        yield emulator
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The app on a free port."""
-    import uvicorn
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    give_up_at = time.monotonic() + 60
-    while not server.started and time.monotonic() < give_up_at:
-        time.sleep(0.05)
-    assert server.started
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 def test_nothing_recorded_processes_files_that_there_are(

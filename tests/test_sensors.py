@@ -124,6 +124,93 @@ def test_files_that_a_later_answer_leaves_out_are_handed_on(
     assert names(wait(mode, recording_id).xcom()) == ["a", "b"]
 
 
+needs_journal = pytest.mark.skipif(not HAS_JOURNAL, reason="callbacks need Airflow 3.3")
+
+
+@needs_journal
+@pytest.mark.parametrize("mode", MODES)
+def test_conversions_are_waited_for_and_handed_on(
+    mode: str, receiving_emulator: Emulator, wait: Wait
+) -> None:
+    recording_id = receiving_emulator.add_recording(output_format=1, participants=2, ends_after_seconds=3)
+    outcome = wait(mode, recording_id, "for_mp4")
+    assert outcome.state() == "success"
+    told = receiving_emulator.truth(recording_id)
+    made = [file["FileName"] for file in told["files"] + told["mp4_files"]]
+    assert sorted(names(outcome.xcom())) == sorted(made)
+    assert [file["end_at"] is not None for file in outcome.xcom() if file["format"] == "mp4"] == [True] * 2
+    assert outcome.xcom("recording")["wait_for"] == "mp4"
+    assert outcome.xcom("recording")["ended_at"] is not None
+
+
+@needs_journal
+@pytest.mark.parametrize("mode", MODES)
+def test_files_in_vod_are_waited_for_and_handed_on(
+    mode: str, receiving_emulator: Emulator, wait: Wait
+) -> None:
+    recording_id = receiving_emulator.add_recording(storage="vod", participants=3, ends_after_seconds=3)
+    outcome = wait(mode, recording_id, "for_vod")
+    assert outcome.state() == "success"
+    made = receiving_emulator.truth(recording_id)["vod_files"]
+    assert len(made) == 3
+    handed_on = {(file["vod_file_id"], file["vod_url"]) for file in outcome.xcom()}
+    assert handed_on == {(file["FileId"], file["VideoUrl"]) for file in made}
+    assert {file["object_key"] for file in outcome.xcom()} == {None}
+
+
+@needs_journal
+@pytest.mark.parametrize("mode", MODES)
+def test_a_callback_that_never_comes_fails_the_wait_or_not(
+    mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recording_id = trtc_connection.add_recording(storage="vod", ends_after_reads=2)
+    assert wait(mode, recording_id, "missing_callback").state() == "failed"
+    told = "".join(capfd.readouterr())
+    assert "no callback completed it within" in told
+    assert "send-callback" in told
+    recording_id = trtc_connection.add_recording(storage="vod", ends_after_reads=2)
+    outcome = wait(mode, recording_id, "without_callback")
+    assert outcome.state() == "success"
+    (problem,) = outcome.xcom("recording")["problems"]
+    assert problem["kind"] == "no_callback"
+
+
+@needs_journal
+@pytest.mark.parametrize("mode", MODES)
+def test_a_recording_that_was_interrupted_fails_the_task_or_not(
+    mode: str, receiving_emulator: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = {"leave_code": 100, "ends_after_seconds": 2}
+    # Nobody lists it any more when the wait begins: callbacks alone tell of it.
+    recording_id = receiving_emulator.add_recording(**bad)
+    assert wait(mode, recording_id).state() == "failed"
+    assert "LeaveCode 100" in "".join(capfd.readouterr())
+    outcome = wait(mode, recording_id, "allowing")
+    assert outcome.state() == "success"
+    assert [problem["kind"] for problem in outcome.xcom("recording")["problems"]] == ["interrupted"]
+
+
+@pytest.mark.skipif(HAS_JOURNAL, reason="this Airflow can receive callbacks")
+@pytest.mark.parametrize("mode", MODES)
+def test_without_callbacks_only_the_end_can_be_waited_for(
+    mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wait(mode, trtc_connection.add_recording(), "for_vod").state() == "failed"
+    assert "needs callbacks" in "".join(capfd.readouterr())
+
+
+def test_choices_are_checked_when_the_dag_is_parsed() -> None:
+    for wrong in (
+        {"wait_for": "aac"},
+        {"if_no_callback": "ignore"},
+        {"fail_on": "mp4"},
+        {"fail_on": ["mp5"]},
+        {"callback_timeout": -1},
+    ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            TrtcRecordingSensor(task_id="wait", recording_id="r", **wrong)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_recording_nobody_ever_saw_fails_and_says_why(
     mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]

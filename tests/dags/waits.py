@@ -39,6 +39,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "never_fail": {"never_fail": True},
     "silent": {"silent_fail": True},
     "wrong_key": {"trtc_conn_id": "trtc_wrong_key"},
+    "for_mp4": {"wait_for": "mp4", "settle_seconds": SHORT},
+    "for_vod": {"wait_for": "vod", "settle_seconds": SHORT},
+    "without_callback": {"wait_for": "vod", "callback_timeout": SHORT, "if_no_callback": "finish"},
+    "missing_callback": {"wait_for": "vod", "callback_timeout": SHORT},
+    "allowing": {"fail_on": ["start"]},
     "backoff": {"exponential_backoff": True, "max_wait": 2},
     "other_inlets": {"inlets": ["something"]},
 }
