@@ -105,6 +105,7 @@ def advance_clock(state: State, options: Options) -> dict[str, Any]:
     """Move the recordings' clock forward."""
     now = state.clock.advance(float(options["seconds"]))
     state.collect_callbacks()
+    state.on_news()  # what is not due yet is due sooner than was known
     return {"now": now}
 
 

@@ -107,6 +107,14 @@ def test_events_come_though_nobody_asks(serve, receiver):
     wait_until(lambda: 310 in receiver.types())
 
 
+def test_events_come_in_time_after_the_clock_was_moved(serve, receiver):
+    emulator = serve(time_scale=1.0)
+    emulator.add_recording(files=1, ends_after_seconds=3600)
+    wait_until(lambda: len(receiver.received) == 4)
+    emulator.advance(3599.5)
+    wait_until(lambda: 305 in receiver.types())
+
+
 def test_the_ledger_has_what_was_received(serve, receiver):
     emulator = serve()
     rid = emulator.add_recording(files=1, storage="vod")
