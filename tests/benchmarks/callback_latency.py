@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +37,10 @@ LOG_KEY = "log"  # as in airflow_trtc.journal; to import that one would start Ai
 LIMIT_PER_SECOND = 20  # the service's, for an account
 PER_SECOND = 10  # how fast recordings end
 NEVER = 36_000.0
+FAR = 36_000.0  # seconds of the emulator's clock, which is moved when it is time
 IDLE_SECONDS = 30.0
 SETTLE_SECONDS = 15.0
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 180.0
 PARTS = ("triggerer", "api-server")
 
 # The moments are written down by the database, in the transaction that makes them.
@@ -93,9 +94,10 @@ class Bench:
         self.emulator.reset()
         url = f"{self.airflow.url}/trtc/callbacks/trtc_default" if by_callbacks else None
         self.emulator.set_callback(url, KEY)
-        recording_ids = [self.emulator.add_recording(files=2) for _ in range(waiting)]
-        for recording_id in recording_ids:
-            self.emulator.script(recording_id, [{"files": 1}])
+        step = max(waiting // changing, 1)
+        numbers = {map_index: number for number, map_index in enumerate(range(0, waiting, step)[:changing])}
+        recording_ids = [self._record(numbers.get(map_index)) for map_index in range(waiting)]
+        chosen = [(map_index, recording_ids[map_index]) for map_index in numbers]
         if by_callbacks:
             self.emulator.wait_for_callbacks(PATIENCE_SECONDS)
         run_id = self._park(recording_ids, NEVER if by_callbacks else waiting / LIMIT_PER_SECOND)
@@ -103,15 +105,11 @@ class Bench:
         time.sleep(SETTLE_SECONDS)
         with self._load(result.idle):
             time.sleep(IDLE_SECONDS)
-        step = max(waiting // changing, 1)
-        chosen = list(enumerate(recording_ids))[::step][:changing]
         with self._load(result.busy):
             tell(f"  {changing} recordings get one more file")
-            result.shown = self._change(
-                run_id, chosen, lambda one: self.emulator.script(one, [{"files": 2}]), "shown"
-            )
+            result.shown = self._since(self._make_files(chosen), run_id, "shown")
             tell(f"  {changing} recordings end")
-            result.scheduled = self._change(run_id, chosen, self.emulator.end, "scheduled")
+            result.scheduled = self._since(self._end(chosen), run_id, "scheduled")
         if by_callbacks:
             self.emulator.wait_for_callbacks(PATIENCE_SECONDS)
             ledger = self.emulator.callbacks()["ledger"]
@@ -119,15 +117,33 @@ class Bench:
         self._clear(run_id)
         return result
 
-    def _change(
-        self, run_id: str, chosen: Sequence[tuple[int, str]], change: Callable[[str], None], what: str
-    ) -> list[float]:
-        """Change these recordings one after the other; return how long each was not known of."""
-        began_at, changed_at = time.monotonic(), {}
+    def _record(self, number: int | None) -> str:
+        """A recording; one with a number makes a second file that many tenths of a second after `FAR`."""
+        more = {} if number is None else {"file_every_seconds": FAR + number / PER_SECOND}
+        return self.emulator.add_recording(files=1 if number is None else 2, **more)
+
+    def _make_files(self, chosen: Sequence[tuple[int, str]]) -> dict[int, float]:
+        """Let the second files be made from now on; return when each is."""
+        truths = {map_index: self.emulator.truth(recording_id) for map_index, recording_id in chosen}
+        made_at = {
+            map_index: truth["created_at"] + FAR + number / PER_SECOND
+            for number, (map_index, truth) in enumerate(truths.items())
+        }
+        now = self.emulator.health()["now"]
+        ahead = self.emulator.advance(min(made_at.values()) - now - 1) - time.time()
+        return {map_index: at - ahead for map_index, at in made_at.items()}
+
+    def _end(self, chosen: Sequence[tuple[int, str]]) -> dict[int, float]:
+        """End recordings one after the other; return when each was."""
+        began_at, ended_at = time.monotonic(), {}
         for number, (map_index, recording_id) in enumerate(chosen):
             time.sleep(max(0.0, began_at + number / PER_SECOND - time.monotonic()))
-            changed_at[map_index] = time.time()
-            change(recording_id)
+            ended_at[map_index] = time.time()
+            self.emulator.end(recording_id)
+        return ended_at
+
+    def _since(self, changed_at: dict[int, float], run_id: str, what: str) -> list[float]:
+        """Wait until each task knows; return how long it did not."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             known_at = self._known_at(run_id, what)
