@@ -1,6 +1,7 @@
 """One command that shows the provider at work: ``python -m airflow_trtc.demo [--keep]``.
 
-A real Airflow waits for recordings of the emulator while they are made, and gives every file to a task.
+A real Airflow waits for recordings of the emulator while they are made, and gives every file to a task. One
+more recording goes to VOD, where no look would ever find its files; callbacks start a DAG for it.
 Exit code 0 means that the tasks received exactly the files that were recorded.
 """
 
@@ -12,15 +13,18 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from airflow_trtc.demo.comparison import Row, compare, received_file, recorded_file, table
 from airflow_trtc.demo.local_airflow import LocalAirflow
-from airflow_trtc.emulator import Emulator
+from airflow_trtc.emulator import DEFAULT_CALLBACK_KEY, Emulator
 
 DAG_ID = "trtc_demo"
+VOD_DAG_ID = "trtc_demo_vod"
+VOD = "vod"
 DAGS_FOLDER = Path(__file__).parent / "dags"
 
 # One recording for each mode of the sensor. The last file comes long enough before the end for a look to
@@ -50,6 +54,7 @@ RECORDINGS: dict[str, dict[str, Any]] = {
         "exited_seconds": 30,
     },
 }
+VOD_RECORDING = {"storage": "vod", "participants": ["frank", "grace"], "ends_after_seconds": 15}
 RUN_SECONDS = 150
 
 # Passing states that say nothing about this provider.
@@ -73,77 +78,103 @@ class Progress:
 
 
 class Demonstration:
-    """One run of the demonstration's DAG on recordings that end while it waits."""
+    """One run of the demonstration's DAGs on recordings that end meanwhile."""
 
-    def __init__(self, airflow: LocalAirflow, emulator: Emulator, progress: Progress) -> None:
+    def __init__(
+        self, airflow: LocalAirflow, emulator: Emulator, progress: Progress, *, has_callbacks: bool
+    ) -> None:
         """Take an Airflow and an emulator that are up and know each other."""
         self._airflow = airflow
         self._emulator = emulator
         self._progress = progress
+        self._dag_ids = [DAG_ID, *([VOD_DAG_ID] if has_callbacks else [])]
         self._recordings: dict[str, str] = {}
-        self._run_id = ""
+        self._run_ids: dict[str, str] = {}
 
     def run(self) -> list[Row]:
-        """Start recordings and the DAG, watch both to the end, and compare; raises TimeoutError."""
-        self._airflow.unpause(DAG_ID)
+        """Start recordings and the DAG, watch all to the end, and compare; raises TimeoutError."""
+        for dag_id in self._dag_ids:
+            self._airflow.unpause(dag_id)
         self._recordings = {
             mode: self._emulator.add_recording(**options) for mode, options in RECORDINGS.items()
         }
-        self._run_id = self._airflow.trigger(DAG_ID, conf={"recordings": self._recordings})
+        self._run_ids[DAG_ID] = self._airflow.trigger(DAG_ID, conf={"recordings": self._recordings})
         self._progress.tell(f"DAG {DAG_ID}", f"started, one recording for each mode: {', '.join(RECORDINGS)}")
+        if VOD_DAG_ID in self._dag_ids:
+            self._recordings[VOD] = self._emulator.add_recording(**VOD_RECORDING)
         self._watch()
-        return [row for mode in RECORDINGS for row in self._rows(mode)]
+        return [row for name in self._recordings for row in self._rows(name)]
 
     def failed_task_logs(self) -> dict[str, str]:
         """The end of the log of each task that failed."""
         return {
             f"{task['task_id']}[{task['map_index']}]": self._log_tail(task)
-            for task in self._airflow.task_instances(DAG_ID, self._run_id)
+            for task in self._tasks()
             if task["state"] == "failed"
         }
 
     def _watch(self) -> None:
         give_up_at = time.monotonic() + RUN_SECONDS
-        while True:
+        ended: set[str] = set()
+        while ended < set(self._dag_ids):
             self._airflow.check_alive()
-            state = self._airflow.run_state(DAG_ID, self._run_id)
             self._tell_recordings()
-            self._tell_tasks()
-            if state in ("success", "failed"):
-                self._progress.tell(f"DAG {DAG_ID}", state)
-                return
+            self._find_runs()
+            for dag_id, run_id in self._run_ids.items():
+                state = self._airflow.run_state(dag_id, run_id)
+                self._tell_tasks(dag_id, run_id)
+                if state in ("success", "failed"):
+                    self._progress.tell(f"DAG {dag_id}", state)
+                    ended.add(dag_id)
             if time.monotonic() > give_up_at:
-                raise TimeoutError(f"the run of {DAG_ID} has not ended within {RUN_SECONDS} s")
+                late = ", ".join(sorted(set(self._dag_ids) - ended))
+                raise TimeoutError(f"the run of {late} has not ended within {RUN_SECONDS} s")
             time.sleep(0.5)
+
+    def _find_runs(self) -> None:
+        """Notice the run that a callback starts."""
+        for dag_id in set(self._dag_ids) - set(self._run_ids):
+            for run_id in self._airflow.run_ids(dag_id):
+                self._run_ids[dag_id] = run_id
+                self._progress.tell(f"DAG {dag_id}", "started by a callback")
+
+    def _tasks(self) -> list[dict[str, Any]]:
+        return [
+            {**task, "dag_id": dag_id, "run_id": run_id}
+            for dag_id, run_id in self._run_ids.items()
+            for task in self._airflow.task_instances(dag_id, run_id)
+        ]
 
     def _tell_recordings(self) -> None:
         for mode, recording_id in self._recordings.items():
             truth = self._emulator.truth(recording_id)
-            what = f"{truth['status']}, files so far: {len(truth['files'])}"
+            files = truth["vod_files"] if mode == VOD else truth["files"]
+            what = f"{truth['status']}, files so far: {len(files)}"
             self._progress.tell(f"recording {mode}", what)
 
-    def _tell_tasks(self) -> None:
-        for name, state in self._airflow.task_states(DAG_ID, self._run_id).items():
+    def _tell_tasks(self, dag_id: str, run_id: str) -> None:
+        for name, state in self._airflow.task_states(dag_id, run_id).items():
             if state not in _DULL_STATES:
                 self._progress.tell(name, str(state))
 
     def _rows(self, mode: str) -> list[Row]:
-        recorded = map(recorded_file, self._emulator.truth(self._recordings[mode])["files"])
+        truth = self._emulator.truth(self._recordings[mode])
+        recorded = map(recorded_file, truth["vod_files"] if mode == VOD else truth["files"])
         tasks = [
             task
-            for task in self._airflow.task_instances(DAG_ID, self._run_id)
+            for task in self._tasks()
             if task["task_id"] == f"process_{mode}" and task["state"] == "success"
         ]
         return compare(recorded, [self._receipt(task) for task in tasks])
 
     def _receipt(self, task: dict[str, Any]) -> tuple[str, Any]:
         task_id, map_index = task["task_id"], task["map_index"]
-        file = self._airflow.xcom(DAG_ID, self._run_id, task_id, map_index=map_index)
+        file = self._airflow.xcom(task["dag_id"], task["run_id"], task_id, map_index=map_index)
         return f"{task_id}[{map_index}]", received_file(file)
 
     def _log_tail(self, task: dict[str, Any]) -> str:
         log = self._airflow.task_log(
-            DAG_ID, self._run_id, task["task_id"], task["try_number"], task["map_index"]
+            task["dag_id"], task["run_id"], task["task_id"], task["try_number"], task["map_index"]
         )
         return "\n".join(log.splitlines()[-_LOG_LINES:])
 
@@ -168,13 +199,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demonstrate(*, keep: bool) -> int:
     progress = Progress()
-    with Emulator() as emulator:
+    # By its version: importing Airflow here would bring its log lines into the terminal.
+    has_callbacks = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+    with Emulator(callback_key=DEFAULT_CALLBACK_KEY) as emulator:
         progress.tell("emulator", f"stands in for the recording service at {emulator.url}")
         progress.tell("Airflow", "starts: API server, scheduler, DAG processor, triggerer")
         environment = {"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json}
         with LocalAirflow(DAGS_FOLDER, env=environment) as airflow:
             progress.tell("Airflow", f"ready at {airflow.url}")
-            demonstration = Demonstration(airflow, emulator, progress)
+            if has_callbacks:
+                emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_default")
+            demonstration = Demonstration(airflow, emulator, progress, has_callbacks=has_callbacks)
             rows = demonstration.run()
             exit_code = report(rows, demonstration.failed_task_logs())
             airflow.keep_home = exit_code != 0

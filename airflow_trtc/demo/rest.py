@@ -75,6 +75,10 @@ class AirflowApi:
         run: dict[str, str] = self.api("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         return run["dag_run_id"]
 
+    def run_ids(self, dag_id: str) -> list[str]:
+        """The ids of all runs of a DAG, however they were started."""
+        return [run["dag_run_id"] for run in self._pages(f"/api/v2/dags/{dag_id}/dagRuns", "dag_runs")]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """The state of a run: queued, running, success or failed."""
         return str(self.api("GET", _run_path(dag_id, run_id))["state"])
