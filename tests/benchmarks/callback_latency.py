@@ -115,6 +115,7 @@ class Bench:
             ledger = self.emulator.callbacks()["ledger"]
             result.answered = [attempt["seconds"] for each in ledger for attempt in each["attempts"]]
         self._clear(run_id)
+        tell(f"  file shown after {span(result.shown)} s, scheduled after {span(result.scheduled)} s")
         return result
 
     def _record(self, number: int | None) -> str:
@@ -143,16 +144,16 @@ class Bench:
         return ended_at
 
     def _since(self, changed_at: dict[int, float], run_id: str, what: str) -> list[float]:
-        """Wait until each task knows; return how long it did not."""
+        """Wait until each task knows; return how long it did not, of those that know in time."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             known_at = self._known_at(run_id, what)
-            if changed_at.keys() <= known_at.keys():
-                return [known_at[map_index] - at for map_index, at in changed_at.items()]
+            late = changed_at.keys() - known_at.keys()
+            if not late or time.monotonic() > give_up_at:
+                if late:
+                    tell(f"  {len(late)} tasks still do not know after {PATIENCE_SECONDS:.0f} s")
+                return [known_at[number] - at for number, at in changed_at.items() if number not in late]
             self.airflow.check_alive()
-            if time.monotonic() > give_up_at:
-                missing = changed_at.keys() - known_at.keys()
-                raise TimeoutError(f"tasks {sorted(missing)} of {run_id} were never {what}")
             time.sleep(0.5)
 
     def _known_at(self, run_id: str, what: str) -> dict[int, float]:
@@ -269,9 +270,11 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, nargs="*", default=[10, 1000], help="how many tasks wait")
     options = parser.parse_args()
     with Emulator(callback_key=KEY, rate_limit=LIMIT_PER_SECOND, concurrency_limit=0) as emulator:
+        connection = emulator.connection
+        connection["extra"]["requests_per_second"] = LIMIT_PER_SECOND
         airflow = LocalAirflow(
             HERE / "dags",
-            env={"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json},
+            env={"AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(connection)},
             config={("triggerer", "capacity"): 5000, ("core", "max_map_length"): 5000},
             database="postgresql",
             api_workers=2,
