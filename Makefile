@@ -54,6 +54,10 @@ test-postgres: env  ## tests that start a real Airflow on a PostgreSQL of its ow
 test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
 	.ci/matrix $(MATRIX)
 
+.PHONY: fuzz
+fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
+	FUZZ_EXAMPLES=100000 $(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -s tests/fuzz $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: env  ## measure callbacks against polling for about ten minutes; writes to build/benchmark
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.callback_latency --output build/benchmark
