@@ -14,9 +14,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit, urlunsplit
 
 DEEPEST = 64  # levels of nesting; real events have five
 LONGEST_NUMBER = 400  # digits; PostgreSQL and Python read longer ones only with an effort
@@ -27,6 +29,7 @@ RECORDING_GROUPS = frozenset({3, 8})  # on-cloud recording and web page recordin
 
 # What `Callback` has as attributes of its own; the rest of EventInfo tells two events apart as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
+_ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*\s*")  # of a file, an image, a stream
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -115,6 +118,29 @@ def parse_event(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None = No
     if not isinstance(event, Mapping):
         raise CallbackError("the event is not a JSON object")
     return _read(event, wrapper if isinstance(wrapper, Mapping) else None)
+
+
+def without_signature(address: str) -> str | None:
+    """An address without user, query and fragment: a signature there gives access to whoever reads it.
+
+    None for what is no address.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def without_signatures(value: Any) -> Any:
+    """Plain JSON whose texts are the same, but for addresses, which lose what may be a signature."""
+    if isinstance(value, str):
+        return (without_signature(value) or "") if _ADDRESS.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {name: without_signatures(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_signatures(inner) for inner in value]
+    return value
 
 
 def _read(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None) -> Callback:

@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from airflow_trtc.recording.callback import Callback
+from airflow_trtc.recording.callback import Callback, without_signature
 from airflow_trtc.recording.model import RecordedFile
 
 RECORDING_GROUP = 3
@@ -121,9 +120,14 @@ class Told:
 
     @property
     def failed_start(self) -> Sign | None:
-        """The sign that the recorder did not start, unless it started later."""
-        started = self.latest(STARTED)
-        return started if started is not None and started.code == 1 and self.end is None else None
+        """The sign that the recorder did not start, unless it started later, also on another machine."""
+        last = max(
+            (s for s in self.of(STARTED, MOVED) if s.type == STARTED or s.code in (0, None)),
+            key=_order,
+            default=None,
+        )
+        is_failed = last is not None and last.type == STARTED and last.code == 1
+        return last if is_failed and self.end is None else None
 
 
 NOTHING_TOLD = Told()
@@ -207,14 +211,7 @@ def _named(names: object) -> tuple[RecordedFile, ...]:
 
 
 def _unsigned(url: object) -> str | None:
-    """An address without query and fragment: a signature in it would give access to whoever reads it."""
-    if (text := _text(url)) is None:
-        return None
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return None if (text := _text(url)) is None else without_signature(text)
 
 
 def _sign(callback: Callback, received_at: datetime) -> Sign | None:

@@ -18,6 +18,7 @@ from airflow_trtc.recording.callback import (
     parse,
     parse_event,
     sign,
+    without_signatures,
 )
 
 ROOM = (
@@ -311,3 +312,27 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
                     [b"\\u0000", b"\\ud800", b"NaN", b"1e999", b"[", b"{", b'"', b"-", b"9" * 500]
                 )
     return bytes(damage)
+
+
+@pytest.mark.parametrize(
+    "text, kept",
+    [
+        ("https://user:pass@h.example.com/a%20b.mp4?sign=x&t=1#f", "https://h.example.com/a%20b.mp4"),
+        ("rtmp://h.example.com/live/s?txSecret=x", "rtmp://h.example.com/live/s"),
+        (" srt://h.example.com:9000?streamid=x ", "srt://h.example.com:9000"),
+        ("https://[x?sign=x", ""),
+        ("see https://h.example.com?x=1 for more", "see https://h.example.com?x=1 for more"),
+        ("1400000001_8001__UserId_s_x__UserId_e_main.mp4", "1400000001_8001__UserId_s_x__UserId_e_main.mp4"),
+        ("", ""),
+    ],
+)
+def test_addresses_lose_what_may_be_a_signature(text: str, kept: str) -> None:
+    event = {"a": [text, 5, None, 0.5], "b": {"c": text}}
+    assert without_signatures(event) == {"a": [kept, 5, None, 0.5], "b": {"c": kept}}
+    assert event["b"] == {"c": text}
+
+
+@pytest.mark.parametrize("text", ["a." * 130_000 + "://", " " * 260_000, "a" * 260_000 + "://"])
+def test_long_texts_are_read_in_no_time(text: str) -> None:
+    """More than linear would be minutes."""
+    assert without_signatures(text) == text

@@ -111,6 +111,15 @@ def test_a_look_that_was_quicker_waits_for_the_callback_that_tells_how_it_ended(
     assert failed(known, after=62.0).failure is Failure.RECORDING
 
 
+def test_a_start_that_failed_and_was_moved_has_not_failed() -> None:
+    failed_start, moved = event(301, {"Status": 1}, at=0), event(306, {"Status": 0}, at=5)
+    assert hear(failed_start).told.failed_start is not None
+    assert hear(failed_start, moved).told.failed_start is None
+    assert hear(failed_start, event(306, {"Status": 7}, at=5)).told.failed_start is not None
+    again = event(301, {"Status": 1}, at=9)
+    assert hear(again, moved, failed_start).told.failed_start is not None
+
+
 @pytest.mark.parametrize("code", [5, 98, 102, -1, None, "x"])
 def test_a_leave_code_that_nobody_documented_ends_nothing(code: object) -> None:
     assert waiting(hear(event(302, {"LeaveCode": code}))).asks
