@@ -44,6 +44,7 @@ FILES_PER_PAGE = 100
 LOG_KEY = "log"
 ENTRIES_PER_PAGE = 100
 LONGEST_KEY = 480  # the store takes 512; pages add a suffix
+_PAGES = "/files/"  # between the key of a head and the number of its page
 STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ _Result = TypeVar("_Result")
 def journal_key(sdk_app_id: int, region: str, recording_id: str) -> str:
     """Key of the head row. Region and app are part of it: elsewhere the same id may be unknown."""
     key = f"poll/{sdk_app_id}/{region}/{recording_id}"
-    if len(key) <= LONGEST_KEY:
+    if len(key) <= LONGEST_KEY and _PAGES not in recording_id:
         return key
     return f"poll/{hashlib.sha256(key.encode()).hexdigest()}"
 
@@ -64,9 +65,12 @@ def callback_key(sdk_app_id: int, recording_id: str) -> str:
     return _bounded("cb", f"cb/{sdk_app_id}/{recording_id}")
 
 
-def inbox_key(received_at_ms: int, identity: str) -> str:
-    """Key of a callback that was stored and not yet looked at; such keys sort by time."""
-    return f"in/{received_at_ms:013d}/{identity}"
+def inbox_key(received_at_ms: int, sdk_app_id: int, identity: str) -> str:
+    """Key of a callback that was stored and not yet looked at; such keys sort by time.
+
+    The identity alone is not enough: rooms of two applications may have equal names and end together.
+    """
+    return f"in/{received_at_ms:013d}/{sdk_app_id}/{identity}"
 
 
 def event_key(sdk_app_id: int, subject: str, identity: str) -> str:
@@ -84,9 +88,10 @@ def log_page_key(page: int) -> str:
     return f"log/{page:010d}"
 
 
-def due_key(at_ms: int, sdk_app_id: int, recording_id: str) -> str:
-    """Key of the wish to judge a recording at that time; such keys sort by time."""
-    return _bounded(f"due/{at_ms:013d}", f"due/{at_ms:013d}/{sdk_app_id}/{recording_id}")
+def due_key(at_ms: int, sdk_app_id: int, recording_id: str, region: str | None = None) -> str:
+    """Key of the wish to judge a recording, as it is known in a region, at that time; sorts by time."""
+    place = f"{sdk_app_id}/{recording_id}" if region is None else f"{sdk_app_id}/{recording_id}/{region}"
+    return _bounded(f"due/{at_ms:013d}", f"due/{at_ms:013d}/{place}")
 
 
 def due_value(
@@ -138,8 +143,8 @@ def due_range(now_ms: int) -> KeyRange:
 
 
 def _bounded(prefix: str, key: str) -> str:
-    # Some databases keep no character beyond U+FFFF in a key.
-    if len(key) <= LONGEST_KEY and key.isascii():
+    # Some databases keep no character beyond U+FFFF in a key. No head may have the key of another one's page.
+    if len(key) <= LONGEST_KEY and key.isascii() and _PAGES not in key:
         return key
     return f"{prefix}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
@@ -208,7 +213,7 @@ _Plan: TypeAlias = Generator[_Get | _Set, Any, _Result]
 
 
 def _page_key(key: str, page: int) -> str:
-    return f"{key}/files/{page}"
+    return f"{key}{_PAGES}{page}"
 
 
 def _pages(known: Known) -> list[list[dict[str, Any]]]:
@@ -268,7 +273,7 @@ def _log_end() -> _Plan[int]:
 def _announce(rows: Rows, known: Known, end: Finished, at: datetime) -> _Plan[bool]:
     # A look that only repeats another is not written otherwise; the judge over there has to know of it.
     yield from save_plan(rows.seen, known)
-    key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id)
+    key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id, rows.region)
     yield _Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region, end))
     return True
 
@@ -312,6 +317,11 @@ class _Journal:
         self._is_failing = False
         self.is_available = store is not None
         self.is_loaded = store is None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last try to read or write failed."""
+        return self._is_failing
 
     def _loaded(self, known: Known, stored: Known, *, same_try: bool) -> Known:
         self.is_loaded, self._is_failing = True, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -145,6 +146,36 @@ def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
     keys = {journal_key(*each) for each in ids}
     assert len(keys) == 4
     assert len(journal_key(1, "r", "x" * 10_000)) < 100
+
+
+def test_an_id_that_looks_like_a_page_is_no_page_of_another_recording() -> None:
+    store = DictStore()
+    for recording_id in ("rid", "rid/files/0"):
+        seen = learn(
+            Known(recording_id),
+            Snapshot(recording_id, "InProgress", (RecordedFile(f"{recording_id}.a"),)),
+            NOW,
+        )
+        Journal(store, Rows(1, "r", recording_id)).save(seen)
+    for recording_id in ("rid", "rid/files/0"):
+        loaded = Journal(store, Rows(1, "r", recording_id)).load(Known(recording_id))
+        assert names(loaded) == [f"{recording_id}.a"]
+
+
+def test_rows_of_the_version_without_callbacks_are_read() -> None:
+    store = DictStore()
+    head = {
+        "v": 1, "recording_id": "rid", "status": "InProgress", "looks": 3, "refusals": 0, "files": [],
+        "pages": 1, "file_count": 1, "first_seen_at": NOW.isoformat(), "last_seen_at": NOW.isoformat(),
+        "exited_at": None, "absent_since": None, "absent_at": None,
+    }  # fmt: skip
+    file = {"file_name": "a", "user_id": "u", "track_type": "audio", "begin_timestamp_ms": None}
+    store.rows = {ROWS.seen: json.dumps(head), f"{ROWS.seen}/files/0": json.dumps([file])}
+    loaded = Journal(store, ROWS).load(Known("rid"))
+    assert loaded == replace(known("a"), looks=3)
+    saved, is_saved = Journal(store, ROWS).save(loaded)
+    assert is_saved
+    assert saved == loaded
 
 
 def test_the_writer_knows_better_than_a_row_from_a_host_whose_clock_is_ahead() -> None:

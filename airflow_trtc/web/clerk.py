@@ -189,7 +189,7 @@ def _fold(asset_id: int, limit: int) -> int | None:
         rows = database.select_within(session, asset_id, INBOX, limit)
         if not rows:
             return 0
-        batch = folding.read_inbox(rows)
+        batch = folding.read_inbox(rows, _now_ms())
         old = database.existing_keys(session, asset_id, [one.event_key for one in batch.received])
         new = [received for received in batch.received if received.event_key not in old]
         overlay = folding.Overlay(lambda keys: database.select_keys(session, asset_id, keys))
@@ -349,5 +349,5 @@ def _judge(
         elif isinstance(verdict, Waiting) and verdict.until is not None:
             at_ms = int(max(verdict.until, now + LEAST_WAIT).timestamp() * 1000)
             value = due_value(due.sdk_app_id, due.recording_id, due.region)
-            later[due_key(at_ms, due.sdk_app_id, due.recording_id)] = json.dumps(value)
+            later[due_key(at_ms, due.sdk_app_id, due.recording_id, due.region)] = json.dumps(value)
     return later, notes

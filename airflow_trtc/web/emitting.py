@@ -7,6 +7,7 @@ calls this notes in the same transaction that it was done.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -103,8 +104,11 @@ def emit_single(session: Session, assets: Iterable[AssetModel], received: Receiv
 
 
 def finished_key(recording_id: str) -> str:
-    """Partition key of a finished recording: its id."""
-    return recording_id[:LONGEST_PARTITION_KEY]
+    """Partition key of a finished recording: its id; of one that is too long a digest is the end."""
+    if len(recording_id) <= LONGEST_PARTITION_KEY:
+        return recording_id
+    digest = hashlib.sha256(recording_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{recording_id[: LONGEST_PARTITION_KEY - len(digest) - 1]}-{digest}"
 
 
 def single_key(received: Received) -> str:

@@ -31,6 +31,7 @@ from airflow_trtc.recording.callback import Callback, CallbackError, parse_event
 from airflow_trtc.recording.known import learn
 
 LONGEST_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
+LATE_MS = 5_000  # what waited longer counts as heard when it is worked through
 LONGEST_RECORDING_ID = 400  # more is no id of the service; such events are kept, but tell of no recording
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Received:
     """One row of the inbox, read.
 
     :param text: the row's value as it is stored.
+    :param heard_at_ms: from when on further callbacks of the recording are waited for: when this one was
+        received, unless it had to wait since (then so did those that follow), or a receiver's clock is ahead.
     """
 
     key: str
@@ -51,6 +54,7 @@ class Received:
     sdk_app_id: int
     region: str | None
     received_at_ms: int
+    heard_at_ms: int
     callback: Callback
 
     @property
@@ -62,6 +66,11 @@ class Received:
     def received_at(self) -> datetime:
         """When it was received, as an aware datetime."""
         return _EPOCH + timedelta(milliseconds=self.received_at_ms)
+
+    @property
+    def heard_at(self) -> datetime:
+        """See `heard_at_ms`."""
+        return _EPOCH + timedelta(milliseconds=self.heard_at_ms)
 
     @property
     def recording(self) -> tuple[int, str] | None:
@@ -84,13 +93,13 @@ class Batch:
     bad: dict[str, str] = field(default_factory=dict)
 
 
-def read_inbox(rows: Rows) -> Batch:
+def read_inbox(rows: Rows, now_ms: int) -> Batch:
     """Read rows of the inbox; of several deliveries of one event the first counts."""
     batch = Batch()
     seen: set[str] = set()
     for key, text in rows.items():
         try:
-            received = read_row(key, text)
+            received = read_row(key, text, now_ms)
         except (ValueError, RecursionError) as error:
             batch.bad[key] = bad_value(key, text, str(error) or type(error).__name__)
             continue
@@ -100,7 +109,7 @@ def read_inbox(rows: Rows) -> Batch:
     return batch
 
 
-def read_row(key: str, text: str) -> Received:
+def read_row(key: str, text: str, now_ms: int) -> Received:
     """Read one row of the inbox.
 
     :raises ValueError: it cannot be read.
@@ -117,9 +126,9 @@ def read_row(key: str, text: str) -> Received:
     if not isinstance(event, Mapping):
         raise CallbackError("the row has no event")
     callback = parse_event(event, wrapper)
-    return Received(
-        key, text, sdk_app_id, region if isinstance(region, str) else None, received_at_ms, callback
-    )
+    heard_at_ms = received_at_ms if 0 <= now_ms - received_at_ms < LATE_MS else now_ms
+    region = region if isinstance(region, str) else None
+    return Received(key, text, sdk_app_id, region, received_at_ms, heard_at_ms, callback)
 
 
 def bad_value(key: str, text: str, why: str) -> str:
@@ -224,7 +233,7 @@ def _learn(overlay: Overlay, recording: tuple[int, str], events: list[Received])
     key = callback_key(sdk_app_id, recording_id)
     known = drive(load_plan(key, recording_id), overlay)
     for event in events:
-        known = learn(known, event.callback, event.received_at)
+        known = learn(known, event.callback, event.heard_at)
     drive(save_plan(key, known), overlay)
 
 
@@ -271,7 +280,7 @@ def _entry(seq: int, received: Received) -> dict[str, Any]:
         "seq": seq,
         "app": sdk_app_id,
         "recording_id": recording_id,
-        "received_at_ms": received.received_at_ms,
+        "received_at_ms": received.heard_at_ms,
         "event": event if is_short else None,
     }
 
@@ -282,7 +291,7 @@ def due_rows(learnt: list[Received], now_ms: int) -> dict[str, str]:
     for received in learnt:
         assert received.recording is not None
         value = due_value(*received.recording, received.region)
-        rows[due_key(now_ms, *received.recording)] = json.dumps(value)
+        rows[due_key(now_ms, *received.recording, received.region)] = json.dumps(value)
     return rows
 
 

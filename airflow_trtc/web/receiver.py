@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from airflow_trtc.journal import inbox_key
-from airflow_trtc.recording.callback import Callback, CallbackError, is_signed, parse
+from airflow_trtc.recording.callback import Callback, CallbackError, is_signed, parse, without_signatures
 from airflow_trtc.web import answers
 from airflow_trtc.web.answers import Answer
 from airflow_trtc.web.keyring import LOOK_AGAIN_SECONDS, Keyring, NotNow, Receiving
@@ -26,6 +27,8 @@ LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 LONGEST_APP = 18
 LONGEST_QUERY = 2000
+
+log = logging.getLogger(__name__)
 
 _CONNECTION_ID = re.compile(r"[\w#!()\-.:\\]{1,250}", re.ASCII)  # as Airflow has it, but for "/"
 
@@ -68,6 +71,10 @@ class Receiver:
             answer = await self._answer(scope, receive)
         except _Gone:
             return
+        except Exception as error:  # whatever it is, the service shall send it again
+            # Not the message: it may hold a part of a key.
+            log.error("A callback could not be taken: %s", type(error).__name__)
+            answer = answers.NOT_NOW
         await answer.send(send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -123,10 +130,12 @@ def _row(callback: Callback, sdk_app_id: int, conn_id: str, found: Receiving) ->
         "conn_id": conn_id,
         "region": found.region,
         "received_at_ms": received_at_ms,
-        "event": callback.event,
-        "wrapper": callback.wrapper,
+        # Every author of a DAG may read these rows.
+        "event": without_signatures(callback.event),
+        "wrapper": without_signatures(callback.wrapper),
     }
-    return Row(inbox_key(received_at_ms, callback.identity), json.dumps(value, separators=(",", ":")))
+    key = inbox_key(received_at_ms, sdk_app_id, callback.identity)
+    return Row(key, json.dumps(value, separators=(",", ":")))
 
 
 def _application(scope: Scope, callback: Callback, found: Receiving) -> int | Answer:
@@ -153,7 +162,7 @@ def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
 
 async def _body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
     length = _header(headers, b"content-length")
-    if length is not None and length.isdigit() and (len(length) > 9 or int(length) > LARGEST_BODY):
+    if length is not None and length.isdecimal() and (len(length) > 9 or int(length) > LARGEST_BODY):
         raise _TooLarge
     return await asyncio.wait_for(_read(receive), BODY_SECONDS)
 

@@ -160,7 +160,7 @@ class Witness:
         row.key.encode("ascii")
         row.value.encode("ascii")
         assert "\\u0000" not in row.value
-        received = folding.read_row(row.key, row.value)
+        received = folding.read_row(row.key, row.value, 0)
         assert len(received.event_key) <= 512
         received.event_key.encode("ascii")
         assert len(emitting.single_key(received)) <= 250

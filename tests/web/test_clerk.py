@@ -20,12 +20,13 @@ from airflow_trtc.journal import (
     due_key,
     due_value,
     journal_key,
+    load_plan,
     log_page_key,
     save_plan,
 )
 from airflow_trtc.recording.judge import Finished, Rules, Waiting, judge
 from airflow_trtc.recording.known import Known, from_json, learn
-from airflow_trtc.recording.model import Absence, Snapshot
+from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot
 from airflow_trtc.web import clerk, database, emitting, folding
 from airflow_trtc.web.clerk import Clerk
 from tests.web.conftest import APP, START_MS, Store, event, in_row, story
@@ -33,6 +34,12 @@ from tests.web.conftest import APP, START_MS, Store, event, in_row, story
 DONE = finished_recordings()
 UPLOADED = finished_recordings("upload")
 DISMISSED = events(102)
+
+
+def told_of(store: Store, recording_id: str) -> Known:
+    with database.transaction() as session:
+        overlay = folding.Overlay(lambda keys: database.select_keys(session, store.asset_id, keys))
+        return drive(load_plan(callback_key(APP, recording_id), recording_id), overlay)
 
 
 def work() -> None:
@@ -129,10 +136,12 @@ def test_partition_keys_are_never_too_long() -> None:
     for room in ("r" * 1000, ""):
         body = event(102, None, group=1)
         body["EventInfo"]["RoomId"] = room
-        received = folding.read_row(*in_row(body, START_MS))
+        received = folding.read_row(*in_row(body, START_MS), START_MS)
         assert len(emitting.single_key(received)) <= 250
         assert emitting.single_key(received).endswith(received.callback.identity[:8])
-    assert len(emitting.finished_key("r" * 1000)) == 250
+    keys = {emitting.finished_key("r" * 1000 + end) for end in "ab"}
+    assert {len(key) for key in keys} == {250}
+    assert len(keys) == 2
 
 
 def test_what_only_looks_know_is_judged_when_somebody_says_so(listening: Store) -> None:
@@ -405,7 +414,7 @@ def test_ids_that_no_key_can_hold_are_kept_all_the_same(listening: Store) -> Non
     for task in ("ü" * 50, "x" * 390, "x" * 5000, "a/b%_c"):
         listening.put(*story(task))
         work()
-    assert {key for _, key in finished(listening)} == {"ü" * 50, ("x" * 390)[:250], "a/b%_c"}
+    assert {key for _, key in finished(listening)} == {"ü" * 50, emitting.finished_key("x" * 390), "a/b%_c"}
     assert len(listening.rows("ev/")) == 20
     assert not listening.rows("bad/")
 
@@ -443,3 +452,55 @@ def test_trouble_is_told_once_and_its_end_too(
     assert "after 3 failures" in lines[1]
     assert "secret" not in caplog.text
     assert len(store.rows("ev/")) == 5
+
+
+def test_callbacks_that_had_to_wait_are_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What belongs to them waits as well; by the time of their receipt all waiting would be over."""
+    monkeypatch.setattr(folding, "LATE_MS", 5000)
+    monkeypatch.setattr(clerk, "CALLBACKS_PER_TRANSACTION", 2)
+    store.activate(finished_recordings("mp4"))
+    conversions = [
+        event(310, "rec", at_ms, Status=0, FileMessage=[{"FileName": f"{user}.mp4", "UserId": user}])
+        for user, at_ms in (("a", START_MS + 2000), ("b", START_MS + 4000))
+    ]
+    store.put(event(302, "rec", LeaveCode=0), conversions[0], event(301, "x", Status=0), conversions[1])
+    work()
+    assert store.emitted() == []
+    now = datetime.now(timezone.utc)
+    known = told_of(store, "rec")
+    assert isinstance(judge(known, Rules(wait_for="mp4"), now), Waiting)
+    verdict = judge(known, Rules(wait_for="mp4"), now + timedelta(seconds=Rules().settle_seconds))
+    assert isinstance(verdict, Finished)
+    assert [file.file_name for file in verdict.files] == ["a.mp4", "b.mp4"]
+    assert known.told.end is not None
+    assert known.told.end.happened_at_ms == START_MS
+
+
+def test_a_receivers_clock_that_is_ahead_prolongs_nothing(store: Store) -> None:
+    ahead_ms = round(datetime.now(timezone.utc).timestamp() * 1000) + 3_600_000
+    store.put(event(302, "rec", LeaveCode=0), received_at_ms=ahead_ms)
+    work()
+    known = told_of(store, "rec")
+    assert known.told.end is not None
+    assert known.told.end.received_at <= datetime.now(timezone.utc)
+
+
+def test_a_recording_is_judged_in_each_region(listening: Store) -> None:
+    """Two wishes of the same millisecond; only one region knows of the file."""
+    now = datetime.now(timezone.utc)
+    seen = learn(Known("rec"), Snapshot("rec", "InProgress", (RecordedFile("seen.m3u8"),)), now)
+    at_ms = round(now.timestamp() * 1000)
+    overlay = folding.Overlay(lambda keys: {})
+    drive(save_plan(journal_key(APP, "ap-mumbai", "rec"), seen), overlay)
+    listening.write(overlay.changed)
+    listening.put(event(302, "rec", at_ms, LeaveCode=0), received_at_ms=at_ms)
+    listening.write({due_key(at_ms, APP, "rec"): json.dumps(due_value(APP, "rec", "ap-mumbai"))})
+    work()
+    assert {row["region"] for row in listening.rows("due/").values()} == {"ap-mumbai", "ap-guangzhou"}
+
+
+def test_an_id_that_looks_like_a_page_overwrites_none(store: Store) -> None:
+    store.put(*story("rec"), *story("rec/files/0"))
+    work()
+    for recording_id in ("rec", "rec/files/0"):
+        assert [file.file_name for file in told_of(store, recording_id).files] == [f"{recording_id}.m3u8"]

@@ -258,7 +258,7 @@ def test_a_length_that_is_too_large_is_enough(desk: Desk, length: str) -> None:
     assert desk.post(b"x", **{"Content-Length": length}).status_code == 413
 
 
-def asgi(desk: Desk, receive: Callable[[], Any]) -> list[Any]:
+def asgi(desk: Desk, receive: Callable[[], Any], *headers: tuple[bytes, bytes]) -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -268,7 +268,7 @@ def asgi(desk: Desk, receive: Callable[[], Any]) -> list[Any]:
         "type": "http",
         "method": "POST",
         "path": "/callbacks/signed",
-        "headers": [],
+        "headers": list(headers),
         "query_string": b"",
     }
     asyncio.run(desk.app({**scope, "root_path": ""}, receive, send))  # type: ignore[arg-type]
@@ -294,6 +294,45 @@ def test_a_client_that_leaves_gets_no_answer(desk: Desk) -> None:
 def test_what_the_store_says_is_answered(desk: Desk) -> None:
     desk.failure = answers.NOT_NOW
     assert desk.post().status_code == 503
+
+
+def test_whatever_fails_the_service_is_asked_to_repeat(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.connections["odd"] = receiving("trtc", None, '{"callback_secret": "a\\ud800b", "sdk_app_id": 1}')
+    assert desk.post(conn_id="odd").status_code == 503  # a key that has no bytes
+    desk.keyring.close()  # the server is shutting down
+    assert desk.post(conn_id="anyones").status_code == 503
+    assert not desk.stored
+    assert "UnicodeEncodeError" in caplog.text
+    assert "ud800" not in caplog.text
+
+
+def test_a_length_of_odd_digits_is_no_length(desk: Desk) -> None:
+    async def whole() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    assert asgi(desk, whole, (b"content-length", b"\xb2"))[0]["status"] == 401
+
+
+def test_equal_rooms_of_two_applications_are_two_rows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver.time, "time_ns", lambda: 1_768_960_945_000_000_000)
+    for app in ("1", "2"):
+        assert desk.post(conn_id="anyones", SdkAppId=app).status_code == 200
+    assert len({row.key for row in desk.stored}) == 2
+
+
+def test_no_signed_address_is_stored(desk: Desk) -> None:
+    """Every author of a DAG may read the rows; who has the address of a stream may send into it."""
+    relay = event(401, "relay", group=4, Url="rtmp://push.example.com/live/s?txSecret=hunter2&txTime=1")
+    assert desk.post(json.dumps(relay).encode()).status_code == 200
+    vod = event(311, Status=0, TencentVod={"VideoUrl": "https://u:hunter2@vod.example.com/a.mp4?t=hunter2"})
+    wrapped = {"CallbackCommand": "Call.X", "Callback": vod, "Url": "https://x.example.com/?k=hunter2"}
+    assert desk.post(json.dumps(wrapped).encode()).status_code == 200
+    text = "".join(row.value for row in desk.stored)
+    assert "hunter2" not in text
+    assert "rtmp://push.example.com/live/s" in text
+    assert "https://vod.example.com/a.mp4" in text
 
 
 def test_all_answers_are_short() -> None:
