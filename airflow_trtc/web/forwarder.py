@@ -113,6 +113,7 @@ class Forwarder:
             self._asset_id = await self._find_asset()
         asset_id = self._asset_id
         answers = await asyncio.gather(*(self._put(asset_id, row) for row in rows))
+        await self._check_asset(asset_id)
         taken = [row.key for row, answer in zip(rows, answers, strict=True) if answer.is_success]
         await asyncio.to_thread(self._spool.delete, taken)
         self.forwarded += len(taken)
@@ -141,6 +142,16 @@ class Forwarder:
     async def _put(self, asset_id: int, row: Row) -> httpx.Response:
         path = f"/api/v2/assets/{asset_id}/state-store/{quote(row.key, safe='/')}"
         return await self._send("PUT", path, json={"value": json.loads(row.value)})
+
+    async def _check_asset(self, asset_id: int) -> None:
+        """Check that the rows just written are there to stay.
+
+        Airflow takes rows of an asset that no DAG refers to any more, and deletes them within a minute.
+        """
+        self._asset_id = None
+        self._asset_id = await self._find_asset()
+        if self._asset_id != asset_id:
+            raise Away("the journal of recordings was made anew")
 
     async def _set_aside(self, row: Row, answer: httpx.Response) -> None:
         why = f"{answer.status_code}: the row has {len(row.value)} bytes"

@@ -40,6 +40,7 @@ class FakeAirflow:
         self.tokens = {"t0"}
         self.logins = 0
         self.assets = [{"id": 7, "name": JOURNAL.name, "uri": JOURNAL.uri}]
+        self.listed = self.assets
         self.limit = 65_535
         self.is_away = False
 
@@ -61,7 +62,7 @@ class FakeAirflow:
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             return httpx.Response(401)
         if path == "/team/api/v2/assets":
-            return httpx.Response(200, json={"assets": self.assets})
+            return httpx.Response(200, json={"assets": self.listed if self.assets else []})
         prefix = "/team/api/v2/assets/7/state-store/"
         if not path.startswith(prefix) or not self.assets:
             return httpx.Response(404)
@@ -107,11 +108,11 @@ def test_rows_go_over_oldest_first_and_leave_the_spool(spool: Spool, airflow: Fa
     assert spool.counts().waiting == 0
 
 
-def test_it_logs_in_and_looks_for_the_asset_once(spool: Spool, airflow: FakeAirflow) -> None:
+def test_it_logs_in_once(spool: Spool, airflow: FakeAirflow) -> None:
     spool.insert(rows(40))
     forward(spool, airflow, times=3, user="u", password="p")
     assert airflow.logins == 1
-    assert airflow.calls.count("GET /team/api/v2/assets") == 1
+    assert airflow.calls[1] == "GET /team/api/v2/assets"
     assert len(airflow.rows) == 40
 
 
@@ -131,6 +132,28 @@ def test_while_airflow_takes_nothing_everything_stays(
     with pytest.raises(Away, match=words):
         forward(spool, airflow, token="t0")
     assert spool.counts().waiting == 3
+
+
+def test_rows_that_airflow_will_delete_again_stay_in_the_spool(spool: Spool, airflow: FakeAirflow) -> None:
+    """It takes rows of an asset that no DAG refers to any more, with success."""
+    spool.insert(rows(40))
+
+    async def main() -> None:
+        one = Forwarder(spool, Access("http://airflow/team", "t0"), airflow.transport)
+        await one.forward()
+        listed, airflow.listed = airflow.listed, []
+        with pytest.raises(Away, match="no DAG in Airflow"):
+            await one.forward()
+        assert one.forwarded == forwarder.IN_FLIGHT
+        airflow.listed = listed
+        await one.forward()
+        assert one.forwarded == 2 * forwarder.IN_FLIGHT
+        airflow.listed = [{**listed[0], "id": 8}]
+        with pytest.raises(Away, match="made anew"):
+            await one.forward()
+
+    asyncio.run(main())
+    assert spool.counts().waiting == 40 - 2 * forwarder.IN_FLIGHT
 
 
 def test_a_wrong_password_is_said(spool: Spool, airflow: FakeAirflow) -> None:
