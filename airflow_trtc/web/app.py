@@ -36,7 +36,10 @@ def create_app() -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        inbox.start()
+        try:
+            inbox.start()
+        except Exception:  # whatever it is, Airflow's own pages must come up; the next callback tries again
+            log.exception("The receiver of TRTC callbacks cannot be started yet; callbacks get 503")
         yield
         inbox.stop()
 
@@ -62,14 +65,15 @@ class Inbox:
         """Start the threads, where there is a store at all."""
         if self._is_started:
             return
-        self._is_started = True
         self._why_not = database.why_no_store()
-        if self._why_not is not None:
+        if self._why_not is None:
+            database.load_models()
+            self.writer.start()
+            self.clerk.start()
+        else:
             log.warning("Callbacks of Tencent RTC are not received: %s", self._why_not)
-            return
-        database.load_models()
-        self.writer.start()
-        self.clerk.start()
+        # Only now: what failed is tried again, or callbacks would be stored that nobody works through.
+        self._is_started = True
 
     def stop(self) -> None:
         """Write what waits, and end the threads."""

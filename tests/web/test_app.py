@@ -180,3 +180,21 @@ def test_how_long_rows_stay_is_configured(
 def test_a_name_that_is_no_connection_costs_no_error(airflow_db: object) -> None:
     assert asyncio.run(deliver([event(301, at_ms=START_MS)], path="nobody")) == [401]
     assert answers.REFUSED.status == 401
+
+
+def test_a_start_that_fails_is_tried_again(
+    store: Store, connection: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else callbacks would be stored, and nobody would work them through."""
+    connection(callback_secret="key")
+    load_models, failures = database.load_models, ["once", "twice"]
+
+    def fail_twice() -> None:
+        if failures:
+            raise RuntimeError(failures.pop())
+        load_models()
+
+    monkeypatch.setattr(database, "load_models", fail_twice)
+    statuses = asyncio.run(deliver([*story("a"), *story("b")]))  # all at once; one of them begins
+    assert sorted(statuses) == [200] * 9 + [503]
+    assert "cannot be started yet" in caplog.text
