@@ -34,6 +34,7 @@ from airflow_trtc.recording.judge import (
     WaitFor,
     Waiting,
     interpret,
+    misses_callback,
 )
 from airflow_trtc.recording.known import Known, from_json, to_json
 from airflow_trtc.recording.model import Look
@@ -476,6 +477,8 @@ class _Visit:
     def _look_once(self) -> Verdict:
         self._read_journal()
         verdict = self._watch.judge(datetime.now(timezone.utc))
+        if misses_callback(verdict) and self.journal.is_failing:
+            return Waiting("the journal, which may hold the callback, cannot be read", asks=False)
         if isinstance(verdict, Finished) or (isinstance(verdict, Waiting) and not verdict.asks):
             return verdict
         if isinstance(verdict, Failed) and verdict.failure in (Failure.RECORDING, Failure.NO_CALLBACK):

@@ -22,13 +22,13 @@ from airflow_trtc.recording.judge import (
     CALLBACK_TIMEOUT_SECONDS,
     GONE_CODES,
     Failed,
-    Failure,
     Finished,
     Rules,
     Verdict,
     WaitFor,
     Waiting,
     interpret,
+    misses_callback,
 )
 from airflow_trtc.recording.known import Known, combine, from_json, to_json
 from airflow_trtc.recording.model import Look, Trouble
@@ -41,6 +41,7 @@ PROGRESS_XCOM = "progress"
 # Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
 EARLIEST_EVENT_SECONDS = 10.0
 LAST_LOOK_SECONDS = 30.0
+LEAST_LISTENING_SECONDS = 1.0  # between reads of the journal; a look takes its time, whatever the interval
 
 
 class TrtcRecordingTrigger(BaseTrigger):
@@ -162,10 +163,18 @@ class TrtcRecordingTrigger(BaseTrigger):
         look_at = time.time() + self._first_pause()
         limit = None
         verdict = watch.judge(_now())
-        if isinstance(verdict, Failed):
+        if not isinstance(verdict, Waiting):
+            # What was told while no triggerer ran may say otherwise.
+            watch.join(await journal.load_told(watch.known))
+            verdict = watch.judge(_now())
+        if isinstance(verdict, Failed) or misses_callback(verdict):
             # The worker would have said so: what it knew besides (a wait that was forgiven) is not in here.
             verdict = Waiting("the wait goes on")
+        has_recalled = not journal.is_available
         while True:
+            if not has_recalled and (limit is not None or not isinstance(verdict, Waiting)):
+                await self._recall(watch, journal)
+                has_recalled, verdict = True, watch.judge(_now())
             await self._note(watch, journal)
             if (payload := _payload(verdict)) is not None:
                 return await self._event(watch, **payload)
@@ -182,9 +191,11 @@ class TrtcRecordingTrigger(BaseTrigger):
                 look_at = time.time() + self._pause(watch, verdict)
             else:
                 verdict = watch.judge(_now())
-            if isinstance(verdict, Failed) and verdict.failure is Failure.NO_CALLBACK:
+            if misses_callback(verdict):
                 watch.join(await journal.load_told(watch.known))
                 verdict = watch.judge(_now())
+                if misses_callback(verdict) and journal.is_failing:
+                    verdict = Waiting("the journal, which may hold the callback, cannot be read", asks=False)
 
     def _next(self, look_at: float, verdict: Verdict) -> float:
         """When there is something to do, Unix seconds, if nothing is heard before."""
@@ -205,9 +216,8 @@ class TrtcRecordingTrigger(BaseTrigger):
         return missed or bool(entries)
 
     async def _open(self, journal: AsyncJournal) -> Watch:
-        given = from_json(self.known, self.recording_id)
-        known = await journal.load(given)
-        if not journal.is_available or not journal.is_loaded:
+        known = from_json(self.known, self.recording_id)
+        if not journal.is_available:
             known = combine(known, await self._read_progress())
         rules = Rules(
             finish_if_never_seen=self.finish_if_never_seen,
@@ -218,7 +228,17 @@ class TrtcRecordingTrigger(BaseTrigger):
             callback_timeout_seconds=self.callback_timeout_seconds,
             finish_if_no_callback=self.finish_if_no_callback,
         )
-        return Watch(known, rules, untold=known != given)
+        return Watch(known, rules, untold=False)
+
+    async def _recall(self, watch: Watch, journal: AsyncJournal) -> None:
+        """Join what was written before a restart, or by somebody else who waits.
+
+        Not at the start: a thousand triggers that start at once would keep the supervisor busy for half a
+        minute. Until the end nothing depends on it, and whatever is saved is joined anyway.
+        """
+        watch.join(await journal.load(watch.known))
+        if not journal.is_loaded:
+            watch.join(await self._read_progress())
 
     async def _look(self, hook: TrtcHook) -> Look:
         # When time is up, the last look may not take long: Airflow's own limit comes soon after ours.
@@ -265,8 +285,9 @@ class TrtcRecordingTrigger(BaseTrigger):
     def _pause(self, watch: Watch, verdict: Verdict) -> float:
         if isinstance(verdict, Waiting) and verdict.hurry_seconds is not None:
             return min(verdict.hurry_seconds, self.poke_interval)
+        is_listening = isinstance(verdict, Waiting) and not verdict.asks
         return next_look_seconds(
-            self.poke_interval,
+            max(self.poke_interval, LEAST_LISTENING_SECONDS) if is_listening else self.poke_interval,
             looks=watch.looks,
             exponential=self.exponential_backoff,
             longest_seconds=self.max_wait,

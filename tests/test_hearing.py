@@ -26,7 +26,7 @@ from airflow_trtc.journal import (
 )
 from airflow_trtc.recording.callback import parse_event
 from airflow_trtc.recording.judge import Finished, Rules, judge
-from airflow_trtc.recording.known import learn
+from airflow_trtc.recording.known import learn, to_json
 from airflow_trtc.triggers import TrtcRecordingTrigger
 
 Story: TypeAlias = "Callable[[Scene], Awaitable[None]]"
@@ -222,6 +222,60 @@ def test_a_missing_callback_is_looked_for_in_the_journal_before_the_wait_fails(s
         scene.tell(305, {"Status": 0}, is_logged=False)
 
     assert scene.watch(story, wait_for="upload", callback_timeout_seconds=61.5)["status"] == "finished"
+
+
+def test_a_missing_callback_is_looked_for_before_the_wait_ends_without_it(scene: Scene) -> None:
+    scene.tell(302, {"LeaveCode": 0}, ago_seconds=60)
+
+    async def story(scene: Scene) -> None:
+        scene.tell(305, {"Status": 0}, is_logged=False)
+
+    options = {"wait_for": "upload", "callback_timeout_seconds": 61.5, "finish_if_no_callback": True}
+    assert scene.watch(story, **options)["problems"] == []
+
+
+def test_what_was_told_while_no_triggerer_ran_counts(scene: Scene) -> None:
+    """The trigger starts after the time for the callback is over; it came in time."""
+    scene.tell(302, {"LeaveCode": 0}, ago_seconds=7200)
+    known = to_json(drive(load_plan(scene.rows.told, scene.recording_id), scene.store))
+    scene.tell(305, {"Status": 0}, ago_seconds=7190, is_logged=False)
+    payload = scene.watch(known=known, wait_for="upload", finish_if_no_callback=True)
+    assert (payload["status"], payload["problems"]) == ("finished", [])
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_a_journal_that_cannot_be_read_lacks_no_callback(scene: Scene, finishes: bool) -> None:
+    scene.tell(302, {"LeaveCode": 0}, ago_seconds=60)
+
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(0.3)
+        scene.store.is_broken = True
+        await asyncio.sleep(1.5)  # the time for the callback is over meanwhile
+        scene.store.is_broken = False
+        scene.tell(305, {"Status": 0}, is_logged=False)
+
+    options = {"wait_for": "upload", "callback_timeout_seconds": 61.0, "finish_if_no_callback": finishes}
+    payload = scene.watch(story, poke_interval=0.1, **options)
+    assert (payload["status"], payload["problems"]) == ("finished", [])
+
+
+def test_who_only_listens_reads_the_journal_now_and_then(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short the interval of looks is."""
+    scene.tell(302, {"LeaveCode": 0}, ago_seconds=60)
+    reads: list[str] = []
+    monkeypatch.setattr(scene.store, "aget", _counting(scene.store.aget, scene.rows.told, reads))
+    scene.watch(poke_interval=0.0, wait_for="vod", timeout_at=time.time() + 2.5)
+    assert 1 <= len(reads) <= 6
+
+
+def _counting(aget: Any, key: str, reads: list[str]) -> Any:
+    async def count(asked: str, default: Any = None) -> Any:
+        reads.extend([asked] * (asked == key))
+        return await aget(asked, default)
+
+    return count
 
 
 def test_a_callback_that_never_comes_is_told_as_such(scene: Scene) -> None:

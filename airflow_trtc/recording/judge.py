@@ -33,7 +33,7 @@ from airflow_trtc.recording.callback import Callback
 from airflow_trtc.recording.known import EXITED, Known
 from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Trouble
 from airflow_trtc.recording.outputs import Output, output
-from airflow_trtc.recording.problems import FAIL_ON, LINGERING, Problem, problems_of
+from airflow_trtc.recording.problems import FAIL_ON, LINGERING, NO_CALLBACK, Problem, problems_of
 
 GONE_CODES = ("ResourceNotFound", "FailedOperation.TaskNotExist", "FailedOperation.TaskFinished")
 
@@ -126,6 +126,16 @@ class Failed:
 Verdict: TypeAlias = Waiting | Finished | Failed
 
 
+def misses_callback(verdict: Verdict) -> bool:
+    """Whether the wait would end because a callback did not come."""
+    match verdict:
+        case Failed(failure=Failure.NO_CALLBACK):
+            return True
+        case Finished(problems=problems):
+            return any(problem.kind == NO_CALLBACK for problem in problems)
+    return False
+
+
 def judge(known: Known, rules: Rules, at: datetime) -> Verdict:
     """Say where the recording stands after the last look and the last callback.
 
@@ -181,7 +191,7 @@ def _judge_output(known: Known, rules: Rules, end: Finished, at: datetime) -> Ve
         return Failed(Failure.RECORDING, _ended_badly(known, lingering))
     missing = _no_callback(known, rules, made)
     if rules.finish_if_no_callback:
-        return replace(end, finished_at=until, problems=(*end.problems, Problem("no_callback", missing)))
+        return replace(end, finished_at=until, problems=(*end.problems, Problem(NO_CALLBACK, missing)))
     return Failed(Failure.NO_CALLBACK, missing)
 
 

@@ -9,6 +9,7 @@ from airflow_trtc.recording.known import Known
 from airflow_trtc.recording.told import Told
 
 LINGERING = "lingering"
+NO_CALLBACK = "no_callback"  # of a wait, not of the recording
 PROBLEM_KINDS = ("start", "interrupted", "upload", LINGERING, "mp4", "vod", "image")
 # A missing background image spoils no file.
 FAIL_ON = frozenset(PROBLEM_KINDS) - {"image"}
