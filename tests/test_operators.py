@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.assets import events, finished_recordings
@@ -56,7 +57,9 @@ def context(
     store = DictStore()
     if stored is not None:
         drive(save_plan(ROWS.seen, stored), store)
-    started_by = {} if extra is None else {asset or finished_recordings(): [SimpleNamespace(extra=extra)]}
+    # Not the asset itself: before Airflow 3.2 it has no hash.
+    key = AssetUniqueKey.from_asset(asset or finished_recordings())
+    started_by = {} if extra is None else {key: [SimpleNamespace(extra=extra)]}
     return {
         "ti": Pushed(),
         "triggering_asset_events": started_by,
