@@ -39,7 +39,7 @@ PER_SECOND = 10  # how fast recordings end
 NEVER = 36_000.0
 FAR = 36_000.0  # seconds of the emulator's clock, which is moved when it is time
 IDLE_SECONDS = 30.0
-SETTLE_SECONDS = 15.0
+SETTLE_SECONDS = 10.0
 PATIENCE_SECONDS = 180.0
 PARTS = ("triggerer", "api-server")
 
@@ -101,8 +101,8 @@ class Bench:
         if by_callbacks:
             self.emulator.wait_for_callbacks(PATIENCE_SECONDS)
         run_id = self._park(recording_ids, NEVER if by_callbacks else waiting / LIMIT_PER_SECOND)
+        self._settle()
         tell(f"  all wait; nothing happens for {IDLE_SECONDS:.0f} s")
-        time.sleep(SETTLE_SECONDS)
         with self._load(result.idle):
             time.sleep(IDLE_SECONDS)
         with self._load(result.busy):
@@ -117,6 +117,19 @@ class Bench:
         self._clear(run_id)
         tell(f"  file shown after {span(result.shown)} s, scheduled after {span(result.scheduled)} s")
         return result
+
+    def _settle(self) -> None:
+        """Wait until the triggerer has started all triggers, which keeps it busy for a while."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        loads: list[float] = []
+        while time.monotonic() < give_up_at:
+            load: dict[str, float] = {}
+            with self._load(load):
+                time.sleep(SETTLE_SECONDS)
+            loads.append(load["triggerer"])
+            if len(loads) >= 2 and abs(loads[-1] - loads[-2]) < 0.03:
+                break
+        tell(f"  load of the triggerer since it began: {', '.join(f'{load:.0%}' for load in loads)}")
 
     def _record(self, number: int | None) -> str:
         """A recording; one with a number makes a second file that many tenths of a second after `FAR`."""

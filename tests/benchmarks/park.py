@@ -56,7 +56,10 @@ def park(run_id: str, recordings: list[dict[str, Any]], *, poke_interval: float,
 def seen(recording: dict[str, Any]) -> Known:
     """What a worker knows after one look."""
     recording_id = recording["recording_id"]
-    files = tuple(RecordedFile(file["FileName"]) for file in recording["files"])
+    files = tuple(
+        RecordedFile(file["FileName"], file["UserId"] or None, file["TrackType"], file["BeginTimeStamp"])
+        for file in recording["files"]
+    )
     snapshot = Snapshot(recording_id, recording["status"], files)
     return learn(Known(recording_id), snapshot, datetime.now(timezone.utc))
 
