@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import airflow.sdk
 import pytest
-from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.assets import events, finished_recordings
@@ -17,6 +17,11 @@ from airflow_trtc.operators import TrtcTriggeringRecordingOperator
 from airflow_trtc.recording.known import Known
 from airflow_trtc.recording.model import RecordedFile
 from airflow_trtc.results import file_results
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(airflow.sdk, "PartitionedAssetTimetable"),
+    reason="events with partition keys, which start these DAGs, begin with Airflow 3.2",
+)
 
 ROWS = Rows(1400000001, "ap-guangzhou", "rid")
 SUMMARY: dict[str, Any] = {
@@ -57,9 +62,7 @@ def context(
     store = DictStore()
     if stored is not None:
         drive(save_plan(ROWS.seen, stored), store)
-    # Not the asset itself: before Airflow 3.2 it has no hash.
-    key = AssetUniqueKey.from_asset(asset or finished_recordings())
-    started_by = {} if extra is None else {key: [SimpleNamespace(extra=extra)]}
+    started_by = {} if extra is None else {asset or finished_recordings(): [SimpleNamespace(extra=extra)]}
     return {
         "ti": Pushed(),
         "triggering_asset_events": started_by,
