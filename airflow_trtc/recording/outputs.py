@@ -6,7 +6,7 @@ saying how many there will be. VOD tells its end (312), which may overtake a fil
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,7 +56,8 @@ def _upload(known: Known) -> Output:
 
 def _mp4(known: Known, settle_seconds: float) -> Output:
     converted = known.told.of(signs.CONVERTED)
-    if (unknown := _unknown(known.told.latest(signs.CONVERTED), (0, 1, 2))) is not None:
+    # Each is about files of its own, so a later one explains nothing.
+    if (unknown := _first_unknown(converted, (0, 1, 2))) is not None:
         return unknown
     if not converted:
         return Output("no conversion (310) was told")
@@ -77,12 +78,20 @@ def _vod(known: Known, settle_seconds: float) -> Output:
     if ended is None:
         return Output("the end of the transfer into VOD (312) is missing")
     files = known.told.of(signs.IN_VOD)
+    arrived = {file.file_name for file in known.files if file.vod_file_id is not None}
+    missing = [sign for sign in files if sign.detail not in arrived]
+    if (unknown := _first_unknown(missing, (0, 1, 2))) is not None:
+        return unknown
     last = max(sign.received_at for sign in [ended, *files])
     return _complete("the transfer into VOD has ended", last, settle_seconds)
 
 
 def _complete(state: str, told_at: datetime, settle_seconds: float) -> Output:
     return Output(state, told_at, told_at + timedelta(seconds=settle_seconds))
+
+
+def _first_unknown(all_signs: Iterable[Sign], codes: Collection[int]) -> Output | None:
+    return next((unknown for sign in all_signs if (unknown := _unknown(sign, codes)) is not None), None)
 
 
 def _unknown(sign: Sign | None, codes: Collection[int]) -> Output | None:

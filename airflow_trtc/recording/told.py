@@ -109,7 +109,7 @@ class Told:
 
         A later start, or a later move to another machine, takes an earlier proof back.
         """
-        restart = max((s.happened_at_ms for s in self.of(STARTED, MOVED) if s.code in (0, None)), default=0)
+        restart = max((sign.happened_at_ms for sign in self._starts), default=0)
         proofs = [
             sign
             for sign in self.signs
@@ -119,15 +119,17 @@ class Told:
         return max(left, key=_order) if left else min(proofs, key=_order, default=None)
 
     @property
+    def _starts(self) -> list[Sign]:
+        # With a code that nobody has documented too: it may mean that the recording goes on.
+        return [sign for sign in self.of(STARTED, MOVED) if (sign.type, sign.code) != (STARTED, 1)]
+
+    @property
     def failed_start(self) -> Sign | None:
         """The sign that the recorder did not start, unless it started later, also on another machine."""
-        last = max(
-            (s for s in self.of(STARTED, MOVED) if s.type == STARTED or s.code in (0, None)),
-            key=_order,
-            default=None,
-        )
-        is_failed = last is not None and last.type == STARTED and last.code == 1
-        return last if is_failed and self.end is None else None
+        failed = max((sign for sign in self.of(STARTED) if sign.code == 1), key=_order, default=None)
+        if failed is None or self.end is not None or any(_order(s) > _order(failed) for s in self._starts):
+            return None
+        return failed
 
 
 NOTHING_TOLD = Told()

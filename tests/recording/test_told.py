@@ -115,9 +115,30 @@ def test_a_start_that_failed_and_was_moved_has_not_failed() -> None:
     failed_start, moved = event(301, {"Status": 1}, at=0), event(306, {"Status": 0}, at=5)
     assert hear(failed_start).told.failed_start is not None
     assert hear(failed_start, moved).told.failed_start is None
-    assert hear(failed_start, event(306, {"Status": 7}, at=5)).told.failed_start is not None
+    assert hear(failed_start, event(306, {"Status": 7}, at=5)).told.failed_start is None
     again = event(301, {"Status": 1}, at=9)
     assert hear(again, moved, failed_start).told.failed_start is not None
+
+
+@pytest.mark.parametrize("kind", [301, 306])
+@pytest.mark.parametrize("code", [0, 7, None])
+def test_a_start_or_move_after_the_end_takes_it_back_whatever_its_code(kind: int, code: int | None) -> None:
+    """Nobody documented most codes; looks still find the end."""
+    known = hear(event(302, {"LeaveCode": 0}, at=60), event(kind, {"Status": code}, at=61))
+    assert waiting(known, after=7200.0).asks
+
+
+@pytest.mark.parametrize("code", [7, None, "x"])
+def test_a_code_of_one_file_that_nobody_documented_completes_nothing(code: object) -> None:
+    """Whatever is told of other files."""
+    left = event(302, {"LeaveCode": 0}, at=1)
+    odd, fine = event(310, {"Status": code}, at=2), event(310, {"Status": 0, "FileList": ["a.mp4"]}, at=3)
+    assert "nobody has documented" in waiting(hear(left, odd, fine), wait_for="mp4", after=60.0).reason
+    odd = event(311, {"Status": code, "TencentVod": {"CacheFile": "a.mp4"}}, at=2)
+    ended = event(312, {"Status": 0}, at=3)
+    assert "nobody has documented" in waiting(hear(left, odd, ended), wait_for="vod", after=60.0).reason
+    arrived = event(311, {"Status": 0, "TencentVod": {"CacheFile": "a.mp4", "FileId": "1"}}, at=4)
+    assert finished(hear(left, odd, ended, arrived), wait_for="vod", after=60.0).problems == ()
 
 
 @pytest.mark.parametrize("code", [5, 98, 102, -1, None, "x"])
