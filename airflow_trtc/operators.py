@@ -59,13 +59,13 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Find the recording; see the class."""
         told = _of_event(context) or _of_configuration(context)
-        if told is None:
+        if told is None or not _is_named(told["recording"]):
             raise AirflowFailException(
                 "no recording started this run: schedule the DAG on "
                 "PartitionedAssetTimetable(assets=finished_recordings()), or start it with the configuration "
                 '{"recording_id": "...", "sdk_app_id": ...}'
             )
-        summary = dict(told["recording"])
+        summary = {"outcome": "named by hand", **told["recording"]}
         self._check_problems(summary)
         files = self._files(context, told, summary)
         summary["file_count"] = len(files)
@@ -126,7 +126,12 @@ def _of_configuration(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if not configuration.get("recording_id") or not configuration.get("sdk_app_id"):
         return None
     named = {name: configuration.get(name) for name in ("recording_id", "sdk_app_id", "region")}
-    return {"recording": {**named, "outcome": "named by hand", "problems": []}}
+    return {"recording": {**named, "problems": []}}
+
+
+def _is_named(recording: Mapping[str, Any]) -> bool:
+    app_id = str(recording.get("sdk_app_id"))
+    return isinstance(recording.get("recording_id"), str) and app_id.isascii() and app_id.isdigit()
 
 
 def _with_prefix(file: Mapping[str, Any], prefix: str | Sequence[str] | None) -> dict[str, Any]:

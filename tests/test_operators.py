@@ -124,9 +124,22 @@ def test_a_run_started_by_hand_names_its_recording() -> None:
     assert names(operator().execute(given)) == ["b.mp4", "a.m3u8"]
     carried = {"recording": SUMMARY, "files": file_results(FILES[:1], "rid")}
     assert names(operator().execute(context(conf=carried))) == ["a.m3u8"]
+    carried["recording"] = {"recording_id": "rid", "sdk_app_id": 1400000001}
+    assert names(operator().execute(context(conf=carried))) == ["a.m3u8"]
 
 
-@pytest.mark.parametrize("conf", [None, {}, {"recording_id": "rid"}, {"recording": "rid"}])
+@pytest.mark.parametrize(
+    "conf",
+    [
+        None,
+        {},
+        {"recording_id": "rid"},
+        {"recording": "rid"},
+        {"recording": {}},
+        {"recording_id": "rid", "sdk_app_id": "the first one"},
+        {"recording_id": 5, "sdk_app_id": 1400000001},
+    ],
+)
 def test_a_run_without_a_recording_says_what_to_do(conf: dict[str, Any] | None) -> None:
     with pytest.raises(AirflowFailException, match="PartitionedAssetTimetable"):
         operator().execute(context(conf=conf))
