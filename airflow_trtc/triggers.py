@@ -170,12 +170,12 @@ class TrtcRecordingTrigger(BaseTrigger):
         if isinstance(verdict, Failed) or misses_callback(verdict):
             # The worker would have said so: what it knew besides (a wait that was forgiven) is not in here.
             verdict = Waiting("the wait goes on")
-        has_recalled = not journal.is_available
+        has_recalled = not journal.is_available or self._is_first_start()
         while True:
             if not has_recalled and (limit is not None or not isinstance(verdict, Waiting)):
                 await self._recall(watch, journal)
                 has_recalled, verdict = True, watch.judge(_now())
-            await self._note(watch, journal)
+            await self._note(watch, journal, is_over=limit is not None or not isinstance(verdict, Waiting))
             if (payload := _payload(verdict)) is not None:
                 return await self._event(watch, **payload)
             if limit is not None:
@@ -230,6 +230,10 @@ class TrtcRecordingTrigger(BaseTrigger):
         )
         return Watch(known, rules, untold=False)
 
+    def _is_first_start(self) -> bool:
+        """Whether no trigger can have looked for this task before: the first look is an interval away."""
+        return 0.0 <= time.time() - self.deferred_at < self.poke_interval / 2
+
     async def _recall(self, watch: Watch, journal: AsyncJournal) -> None:
         """Join what was written before a restart, or by somebody else who waits.
 
@@ -258,14 +262,14 @@ class TrtcRecordingTrigger(BaseTrigger):
         for line in news:
             self.log.info("%s (recording %s)", line, self.recording_id)
 
-    async def _note(self, watch: Watch, journal: AsyncJournal) -> None:
+    async def _note(self, watch: Watch, journal: AsyncJournal, *, is_over: bool) -> None:
         if watch.unsaved:
             watch.known, saved = await journal.save(watch.known)
             watch.unsaved = not saved
         if journal.is_available and (end := watch.end_to_announce(_now())) is not None:
             # What only looks have found out starts event-driven DAGs as well.
             watch.is_announced = await journal.announce(watch.known, end, _now())
-        if watch.untold:
+        if watch.untold and not is_over:  # at the end the worker shows it
             watch.untold = not await self._write_progress(watch.known)
 
     async def _event(self, watch: Watch, **payload: Any) -> dict[str, Any]:

@@ -26,10 +26,14 @@ from airflow_trtc.journal import (
 )
 from airflow_trtc.recording.callback import parse_event
 from airflow_trtc.recording.judge import Finished, Rules, judge
-from airflow_trtc.recording.known import learn, to_json
+from airflow_trtc.recording.known import Known, learn, to_json
+from airflow_trtc.recording.model import RecordedFile, Snapshot
 from airflow_trtc.triggers import TrtcRecordingTrigger
 
 Story: TypeAlias = "Callable[[Scene], Awaitable[None]]"
+
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class ToldStore:
@@ -291,6 +295,34 @@ def test_a_bad_end_is_told_as_such(scene: Scene) -> None:
     assert scene.watch()["failure"] == "recording"
     payload = scene.watch(fail_on=[])
     assert [problem["kind"] for problem in payload["problems"]] == ["interrupted"]
+
+
+def test_a_restarted_trigger_remembers_what_the_one_before_saw(scene: Scene) -> None:
+    file = RecordedFile("early.m3u8", "a", "audio", 1)
+    seen = learn(Known(scene.recording_id), Snapshot(scene.recording_id, "InProgress", (file,)), START)
+    drive(save_plan(scene.rows.seen, seen), scene.store)
+
+    async def story(scene: Scene) -> None:
+        scene.tell(302, {"LeaveCode": 0})
+
+    assert names(scene.watch(story, deferred_at=time.time() - 400)) == ["early.m3u8"]
+
+
+def test_a_wait_that_callbacks_end_reads_and_writes_nothing_for_itself(scene: Scene) -> None:
+    """The supervisor answers one question at a time; with a thousand waits each of them counts."""
+    keys: list[str] = []
+    read = scene.store.get
+
+    def noted(key: str, default: Any = None) -> Any:
+        keys.append(key)
+        return read(key, default)
+
+    async def story(scene: Scene) -> None:
+        scene.tell(302, {"LeaveCode": 0})
+        scene.store.get = noted  # type: ignore[method-assign]
+
+    assert scene.watch(story)["outcome"] == "told"
+    assert {key.partition("/")[0] for key in keys} == {"log"}
 
 
 def test_a_store_that_fails_leaves_the_wait_to_looks(scene: Scene) -> None:
