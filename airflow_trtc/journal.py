@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 JOURNAL = Asset(name="trtc_recordings", uri="trtc://recordings")
 
 FILES_PER_PAGE = 100
+MOST_PAGES = (
+    1000  # anybody may write rows: a number that somebody made up must not keep readers busy for ever
+)
 LOG_KEY = "log"
 ENTRIES_PER_PAGE = 100
 LONGEST_KEY = 480  # the store takes 512; pages add a suffix
@@ -212,7 +215,8 @@ class _Set:
 _Plan: TypeAlias = Generator[_Get | _Set, Any, _Result]
 
 
-def _page_key(key: str, page: int) -> str:
+def page_key(key: str, page: int) -> str:
+    """Key of a page of the files of a head row."""
     return f"{key}{_PAGES}{page}"
 
 
@@ -221,17 +225,22 @@ def _pages(known: Known) -> list[list[dict[str, Any]]]:
     return [rows[start : start + FILES_PER_PAGE] for start in range(0, len(rows), FILES_PER_PAGE)]
 
 
+def page_count(head: object) -> int:
+    """How many pages a head row says it has; never more than could be."""
+    count = head.get("pages") if isinstance(head, Mapping) else 0
+    return max(0, min(count, MOST_PAGES)) if type(count) is int else 0
+
+
 def load_plan(key: str, recording_id: str) -> _Plan[Known]:
     """Read a recording's row with its pages; what cannot be read is left out."""
     head = yield _Get(key)
     known = from_json(head, recording_id)
-    count = head.get("pages") if isinstance(head, Mapping) else 0
-    pages = count if type(count) is int else 0
+    pages = page_count(head)
     files: list[Any] = []
     page, is_full = 0, False
     # Of two who write at the same time the slower one may shorten the head: look behind a full page.
     while page < pages or is_full:
-        rows = yield _Get(_page_key(key, page))
+        rows = yield _Get(page_key(key, page))
         rows = rows if isinstance(rows, list) else []
         files += rows
         page, is_full = page + 1, len(rows) >= FILES_PER_PAGE
@@ -252,7 +261,7 @@ def save_plan(key: str, known: Known) -> _Plan[Known]:
     old, new = _pages(stored), _pages(joined)
     for page, rows in enumerate(new):
         if old[page : page + 1] != [rows]:
-            yield _Set(_page_key(key, page), rows)
+            yield _Set(page_key(key, page), rows)
     head = to_json(replace(joined, files=()))
     yield _Set(key, {**head, "pages": len(new), "file_count": len(joined.files)})
     return joined

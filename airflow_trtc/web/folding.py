@@ -25,6 +25,8 @@ from airflow_trtc.journal import (
     load_plan,
     log_page,
     log_page_key,
+    page_count,
+    page_key,
     save_plan,
 )
 from airflow_trtc.recording.callback import Callback, CallbackError, parse_event
@@ -193,10 +195,8 @@ class Overlay:
         self.prefetch(heads)
         pages = []
         for head in heads:
-            value = self.get(head)
-            count = value.get("pages") if isinstance(value, Mapping) else 0
             # One more than told: see `journal`, which looks behind a full page.
-            pages += [f"{head}/files/{page}" for page in range(count + 1 if type(count) is int else 1)]
+            pages += [page_key(head, page) for page in range(page_count(self.get(head)) + 1)]
         self.prefetch(pages)
 
 
@@ -247,7 +247,7 @@ def append_log(overlay: Overlay, counter: str, learnt: list[Received]) -> None:
         seq += 1
         page = log_page(seq)
         if page not in pages:
-            pages[page] = _entries(overlay, page)
+            pages[page] = _entries(overlay, page, seq)
         pages[page].append(_entry(seq, received))
     for page, entries in pages.items():
         overlay.set(log_page_key(page), {"v": 1, "entries": entries})
@@ -264,11 +264,16 @@ def read_counter(counter: str) -> int:
     return seq if type(seq) is int and seq >= 0 else 0
 
 
-def _entries(overlay: Overlay, page: int) -> list[Any]:
+def _entries(overlay: Overlay, page: int, seq: int) -> list[Any]:
+    """What is on a page before entry number `seq`; what is not, is of a log whose counter was lost."""
     value = overlay.get(log_page_key(page))
     entries = value.get("entries") if isinstance(value, Mapping) else None
-    # A page has at most so many; more is not ours.
-    return entries[:ENTRIES_PER_PAGE] if isinstance(entries, list) else []
+    before = range(page * ENTRIES_PER_PAGE + 1, seq)
+    return [
+        entry
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, Mapping) and entry.get("seq") in before
+    ]
 
 
 def _entry(seq: int, received: Received) -> dict[str, Any]:

@@ -504,3 +504,24 @@ def test_an_id_that_looks_like_a_page_overwrites_none(store: Store) -> None:
     work()
     for recording_id in ("rec", "rec/files/0"):
         assert [file.file_name for file in told_of(store, recording_id).files] == [f"{recording_id}.m3u8"]
+
+
+def test_a_number_of_pages_that_somebody_made_up_holds_nothing_up(listening: Store) -> None:
+    head = {"v": 1, "recording_id": "rec", "pages": 3_000_000}
+    listening.write({callback_key(APP, "rec"): json.dumps(head)})
+    listening.write({journal_key(APP, "ap-guangzhou", "rec"): json.dumps({**head, "pages": -1})})
+    listening.put(*story("rec"))
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
+    assert len(told_of(listening, "rec").files) == 1
+
+
+def test_a_log_whose_counter_was_lost_begins_anew(store: Store) -> None:
+    store.put(*story("a"))
+    work()
+    with database.transaction() as session:
+        database.delete_keys(session, store.asset_id, ["log"])
+    store.put(*story("b"))
+    work()
+    entries = store.rows("log/")[log_page_key(0)]["entries"]
+    assert [(entry["seq"], entry["recording_id"]) for entry in entries] == [(seq, "b") for seq in range(1, 6)]
