@@ -171,7 +171,7 @@ def files_of(callback: Callback) -> tuple[RecordedFile, ...]:
             return _files([payload], name="FileName", begin="BeginTimeStamp")
         case 304:
             return _named(payload.get("FileList"))
-        case 310:
+        case 310 if _number(payload.get("Status")) in (0, 1):  # with 2 these names are what failed
             told = _files(payload.get("FileMessage"), name="FileName", begin="StartTimeStamp")
             names = {file.file_name for file in told}
             named = _named(payload.get("FileList"))

@@ -38,9 +38,20 @@ from airflow_trtc.journal import (
     log_page,
     log_page_key,
 )
-from airflow_trtc.recording.judge import MILESTONES, Finished, Outcome, Rules, Waiting, judge
+from airflow_trtc.recording.judge import (
+    MILESTONES,
+    Failed,
+    Failure,
+    Finished,
+    Outcome,
+    Rules,
+    Verdict,
+    WaitFor,
+    Waiting,
+    judge,
+)
 from airflow_trtc.recording.known import Known, combine
-from airflow_trtc.recording.problems import problems_of
+from airflow_trtc.recording.problems import LINGERING, problems_of
 from airflow_trtc.recording.told import time_from_json
 from airflow_trtc.web import database, emitting, folding
 from airflow_trtc.web.emitting import Listening
@@ -321,6 +332,14 @@ def _end(value: Mapping[str, Any]) -> tuple[Outcome, datetime] | None:
     return outcome, finished_at
 
 
+def _verdict(known: Known, milestone: WaitFor, now: datetime) -> Verdict:
+    """No problem keeps an event back; but files that linger are waited for, since they usually arrive."""
+    verdict = judge(known, Rules(wait_for=milestone, fail_on=frozenset({LINGERING})), now)
+    if isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING:
+        return judge(known, Rules(wait_for=milestone, fail_on=frozenset()), now)
+    return verdict
+
+
 def _judge(
     session: Session, asset_id: int, due: _Due, assets: Listening, overlay: Overlay, done: set[str]
 ) -> tuple[dict[str, str], set[str]]:
@@ -335,7 +354,7 @@ def _judge(
         note = done_key(due.sdk_app_id, due.recording_id, milestone)
         if note in done:
             continue
-        verdict = judge(known, Rules(wait_for=milestone, fail_on=frozenset()), now)
+        verdict = _verdict(known, milestone, now)
         if milestone == "recording" and due.end is not None and not isinstance(verdict, Finished):
             # The rules of that wait were stricter or laxer than these; for its user the recording has ended.
             verdict = Finished(due.end[0], known.files, due.end[1], problems_of(known))

@@ -251,6 +251,10 @@ def test_a_file_that_did_not_reach_vod_is_no_file() -> None:
     assert hear(event(311, failed)).files == ()
 
 
+def test_a_conversion_that_failed_left_no_file() -> None:
+    assert hear(event(310, {"Status": 2, "FileList": ["a.mp4"], "FileMessage": [MP4]})).files == ()
+
+
 @pytest.mark.parametrize(
     "payload",
     [

@@ -24,6 +24,7 @@ from airflow_trtc.journal import (
     log_page_key,
     save_plan,
 )
+from airflow_trtc.recording.callback import parse_event
 from airflow_trtc.recording.judge import Finished, Rules, Waiting, judge
 from airflow_trtc.recording.known import Known, from_json, learn
 from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot
@@ -31,6 +32,7 @@ from airflow_trtc.web import clerk, database, emitting, folding
 from airflow_trtc.web.clerk import Clerk
 from tests.web.conftest import APP, START_MS, Store, event, in_row, story
 
+LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
 DONE = finished_recordings()
 UPLOADED = finished_recordings("upload")
 DISMISSED = events(102)
@@ -174,6 +176,29 @@ def test_the_verdict_of_a_wait_counts_when_its_rules_were_other_ones(listening: 
     assert finished(listening) == [(DONE.name, "polled")]
     ((_, _, extra),) = listening.emitted()
     assert extra["recording"]["outcome"] == "gone"
+
+
+def test_files_that_linger_are_waited_for_before_a_run_starts(listening: Store) -> None:
+    now_ms = round(datetime.now(timezone.utc).timestamp() * 1000)
+    left, lingering = event(302, "rec", now_ms, LeaveCode=0), event(305, "rec", now_ms + 1, Status=1)
+    listening.put(left, lingering, received_at_ms=now_ms - 4000)
+    work()
+    assert finished(listening) == [(DONE.name, "rec")]
+    assert listening.rows("due/")
+    listening.put(event(305, "rec", now_ms + 2, Status=2), received_at_ms=now_ms - 3000)
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
+
+
+def test_files_that_linger_for_ever_keep_no_run_back(listening: Store) -> None:
+    known = learn(Known("rec"), parse_event(event(302, "rec", START_MS, LeaveCode=0)), LONG_AGO)
+    known = learn(known, parse_event(event(305, "rec", START_MS, Status=1)), LONG_AGO)
+    overlay = folding.Overlay(lambda keys: {})
+    drive(save_plan(callback_key(APP, "rec"), known), overlay)
+    value = json.dumps(due_value(APP, "rec", None))
+    listening.write({**overlay.changed, due_key(START_MS, APP, "rec"): value})
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
 
 
 @pytest.mark.parametrize("junk", [{"outcome": "never_seen"}, {"outcome": 5}, {"finished_at": "soon"}])
