@@ -274,7 +274,10 @@ class Wait:
             "sdk_app_id": truth["sdk_app_id"],
             "region": self.stage.emulator.region,
             "outcome": outcome,
+            "wait_for": "recording",
             "file_count": file_count,
+            "ended_at": None,
+            "problems": [],
         }
 
     def report(self) -> str:
@@ -307,16 +310,24 @@ def index_file(number: int) -> dict[str, Any]:
 
 
 def results(truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the sensor should hand on of a recording, in the order in which the files began."""
+    """What the sensor should hand on of a recording, in the order in which the files began.
+
+    What only callbacks tell is None: here are none.
+    """
     files = sorted(truth["files"], key=lambda file: (file["BeginTimeStamp"], file["FileName"]))
     return [
         {
             "file_name": file["FileName"],
+            "format": "hls",
             "user_id": file["UserId"] or None,
             "track_type": file["TrackType"],
+            "media_id": None,
             "begin_at": _iso(file["BeginTimeStamp"]),
+            "end_at": None,
             "begin_timestamp_ms": file["BeginTimeStamp"],
             "object_key": f"{truth['recording_id']}/{file['FileName']}",
+            "vod_file_id": None,
+            "vod_url": None,
             "recording_id": truth["recording_id"],
         }
         for file in files
