@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 KEY = "benchmarkKey"
 LOG_KEY = "log"  # as in airflow_trtc.journal; to import that one would start Airflow in this process too
 LIMIT_PER_SECOND = 20  # the service's, for an account
-PER_SECOND = 10  # how fast recordings end
+PER_SECOND = 10  # how fast recordings end, unless told otherwise
 NEVER = 36_000.0
 FAR = 36_000.0  # seconds of the emulator's clock, which is moved when it is time
 IDLE_SECONDS = 30.0
@@ -77,9 +77,10 @@ class Result:
 class Bench:
     """One Airflow and one emulator, measured."""
 
-    def __init__(self, airflow: LocalAirflow, emulator: Emulator) -> None:
+    def __init__(self, airflow: LocalAirflow, emulator: Emulator, per_second: float) -> None:
         self.airflow = airflow
         self.emulator = emulator
+        self._per_second = per_second
         self._database = psycopg2.connect(airflow.database_url.replace("+psycopg2", ""))
         self._database.autocommit = True
         self._ask(WATCH)
@@ -133,14 +134,14 @@ class Bench:
 
     def _record(self, number: int | None) -> str:
         """A recording; one with a number makes a second file that many tenths of a second after `FAR`."""
-        more = {} if number is None else {"file_every_seconds": FAR + number / PER_SECOND}
+        more = {} if number is None else {"file_every_seconds": FAR + number / self._per_second}
         return self.emulator.add_recording(files=1 if number is None else 2, **more)
 
     def _make_files(self, chosen: Sequence[tuple[int, str]]) -> dict[int, float]:
         """Let the second files be made from now on; return when each is."""
         truths = {map_index: self.emulator.truth(recording_id) for map_index, recording_id in chosen}
         made_at = {
-            map_index: truth["created_at"] + FAR + number / PER_SECOND
+            map_index: truth["created_at"] + FAR + number / self._per_second
             for number, (map_index, truth) in enumerate(truths.items())
         }
         now = self.emulator.health()["now"]
@@ -151,7 +152,7 @@ class Bench:
         """End recordings one after the other; return when each was."""
         began_at, ended_at = time.monotonic(), {}
         for number, (map_index, recording_id) in enumerate(chosen):
-            time.sleep(max(0.0, began_at + number / PER_SECOND - time.monotonic()))
+            time.sleep(max(0.0, began_at + number / self._per_second - time.monotonic()))
             ended_at[map_index] = time.time()
             self.emulator.end(recording_id)
         return ended_at
@@ -280,6 +281,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("build/benchmark"), help="folder to write to")
     parser.add_argument("--ways", nargs="*", default=["callbacks", "polling"], help="what to compare")
+    parser.add_argument("--per-second", type=float, default=PER_SECOND, help="how fast recordings end")
     parser.add_argument("--waiting", type=int, nargs="*", default=[10, 1000], help="how many tasks wait")
     options = parser.parse_args()
     with Emulator(callback_key=KEY, rate_limit=LIMIT_PER_SECOND, concurrency_limit=0) as emulator:
@@ -295,7 +297,7 @@ def main() -> None:
         )
         tell("Airflow starts")
         with airflow:
-            bench = Bench(airflow, emulator)
+            bench = Bench(airflow, emulator, options.per_second)
             results = [
                 bench.measure(waiting, min(waiting, 200), by_callbacks=way == "callbacks")
                 for waiting in options.waiting

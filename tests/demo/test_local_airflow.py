@@ -1,4 +1,5 @@
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -82,7 +83,9 @@ def test_airflow_runs_a_dag_and_survives_a_killed_triggerer(tmp_path: Path) -> N
 def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixture[str]) -> None:
     began_at = time.monotonic()
     assert demo.main([]) == 0
-    assert "OK: 13 files were recorded" in capsys.readouterr().out
+    # Two more where a callback starts the DAG for them.
+    count = 15 if tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3) else 13
+    assert f"OK: {count} files were recorded" in capsys.readouterr().out
     assert time.monotonic() - began_at < 240
 
 
