@@ -23,6 +23,7 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
     advance(seconds)             POST   /_control/advance    {"seconds": ...}
+    skew_clock(seconds)          POST   /_control/skew       {"seconds": ...}
     set_callback(url, key)       POST   /_control/receiver   {"url": ... or null, "key": ... or null}
     callback_trouble(**options)  POST   /_control/callbacks  options
     callbacks(id=None)           GET    /_control/callbacks[?recording_id=...][&ledger=0]
@@ -106,16 +107,19 @@ underneath. What a step leaves out comes from that life. After the last step the
 
 Kinds of ``fault``. Instead of an answer: ``throttle``, ``error`` (``code``, ``message``), ``http``
 (``status``, 502), ``html`` (a page with status 200), ``empty``, ``reset``, ``outage`` (as ``reset``, meant
-to last). Carried out, but the answer suffers: ``broken_json``, ``no_content_type``, ``charset`` (API errors
-only: the SDK then reads an error as success), ``truncated``, ``lost_answer`` (a reset after the request was
-carried out), ``slow`` (by ``delay_seconds``). Limits: ``count`` requests, ``seconds``, ``action``,
-``recording_id``; without count and seconds it lasts until ``clear_faults()``.
+to last), ``hang`` (no answer until the client gives up). Carried out, but the answer suffers:
+``broken_json``, ``no_content_type``, ``charset`` (API errors only: the SDK then reads an error as success),
+``truncated``, ``lost_answer`` (a reset after the request was carried out), ``slow`` (by ``delay_seconds``).
+Limits: ``count`` requests, ``seconds``, ``action``, ``recording_id``; without count and seconds it lasts
+until ``clear_faults()``.
 
 ``truth``: ``status`` (Idle, InProgress, Exited, Gone), ``end_reason`` (ended, deleted, idle, replaced,
 script, failed), ``created_at``, ``started_at``, ``ended_at``, ``history``, ``reads``, ``files`` (index
 files made so far), ``listed_files`` (those some answer has shown), ``mp4_files``, ``aac_files``,
 ``vod_files`` (made at the end; with MediaId, EndTimeStamp, and on VOD FileId, VideoUrl), ``failed_files``
-(told with status 2), ``callbacks`` (the ledger), and what the recording is. ``state``: recordings,
+(told with status 2), ``callbacks`` (the ledger), ``looks`` (the last 1000 Describe calls: ``at``,
+``code``, ``status``, ``file_count``, the ``fault`` that replaced or spoiled the answer, ``delay_seconds``),
+and what the recording is. ``state``: recordings,
 ``counters`` per action and code, ``throttled``, faults, and ``requests`` without secrets.
 
 Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed
@@ -151,6 +155,11 @@ To try a receiver without an emulator: ``python -m airflow_trtc.emulator send-ca
 Time: recordings live by a clock that runs ``time_scale`` times as fast as the real one and can be moved by
 ``advance()``; with ``time_scale=0`` it moves by hand only. Signatures, the frequency limit, faults, and the
 delays and repetitions of callbacks go by real seconds.
+
+``skew_clock(seconds)``, and ``Emulator(clock_skew_seconds=...)`` from the beginning, sets the service's clock
+ahead of this machine's, or behind. Signatures are judged by it (over 300 seconds off is an error), and
+recordings that begin from then on tell the times of their events and files by it. All other times in
+``truth`` are as they really were; its ``clock_skew_seconds`` is that of the recording.
 """
 
 from __future__ import annotations

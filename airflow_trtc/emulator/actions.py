@@ -137,7 +137,13 @@ def _new_recording(state: State, call: Call) -> Recording:
     if call.values["RecordParams"]["RecordMode"] == 2 and isinstance(progress.get("files"), int):
         progress["files"] = min(progress["files"], MAX_RECOVERIES + 1)
     seed = built(Seed, {**_seed_options(call.values), **progress})
-    recording = recording_of(seed, state.settings, state.new_recording_id(), call.now)
+    recording = recording_of(
+        seed,
+        state.settings,
+        state.new_recording_id(),
+        call.now,
+        clock_skew_seconds=state.clock_skew_seconds,
+    )
     recording.layout = call.values.get("MixLayoutParams")
     recording.subscriptions = call.values["RecordParams"].get("SubscribeStreamUserIds")
     return recording

@@ -48,7 +48,9 @@ class Application:
     async def _transmit(self, answer: Answer, receive: Receive, send: Send) -> None:
         if answer.delay_seconds and await self._is_closing_within(answer.delay_seconds):
             answer = Answer(wire="reset")
-        if answer.wire == "reset":
+        if answer.wire == "hang" and not await self._is_closing_before_client(receive):
+            return
+        if answer.wire in ("reset", "hang"):
             await _break_connection(receive, send, at_once=True)
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
@@ -57,6 +59,17 @@ class Application:
         await send({"type": "http.response.body", "body": body, "more_body": is_cut})
         if is_cut:
             await _break_connection(receive, send, at_once=False)
+
+    async def _is_closing_before_client(self, receive: Receive) -> bool:
+        """Wait until the client gives up or the server stops; return whether it was the server."""
+        ends = [asyncio.ensure_future(each) for each in (_disconnect(receive), self.closing.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return not ends[0].done()
+        finally:
+            for each in ends:
+                each.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
     async def _is_closing_within(self, seconds: float) -> bool:
         try:
@@ -101,6 +114,10 @@ async def _break_connection(receive: Receive, send: Send, *, at_once: bool) -> N
         transport.abort()
     else:
         transport.close()
+    await _disconnect(receive)
+
+
+async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -100,6 +100,10 @@ class Controls(ABC):
         """Move the recordings' clock forward and return its Unix time."""
         return float(self._control("POST", "advance", {"seconds": seconds})["now"])
 
+    def skew_clock(self, seconds: float) -> None:
+        """Set the service's clock so many seconds ahead of this machine's; negative ones set it behind."""
+        self._control("POST", "skew", {"seconds": seconds})
+
     def truth(self, recording_id: str) -> dict[str, Any]:
         """Return all that really happened to a recording."""
         return self._control("GET", "truth", {"recording_id": recording_id})

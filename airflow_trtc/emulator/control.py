@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -109,6 +110,15 @@ def advance_clock(state: State, options: Options) -> dict[str, Any]:
     return {"now": now}
 
 
+def skew_clock(state: State, options: Options) -> dict[str, Any]:
+    """Set the service's clock that far ahead of this machine's, or behind."""
+    seconds = options["seconds"]
+    if type(seconds) not in (int, float) or not math.isfinite(seconds):
+        raise ControlError("seconds must be a number; a negative one sets the clock back")
+    state.clock_skew_seconds = float(seconds)
+    return {"clock_skew_seconds": state.clock_skew_seconds}
+
+
 def set_receiver(state: State, options: Options) -> dict[str, Any]:
     """Send callbacks to another address, or to none; without ``key`` the key stays."""
     key = options.get("key", state.callbacks.key)
@@ -122,7 +132,7 @@ def send_event(state: State, options: Options) -> dict[str, Any]:
     """Send any event."""
     group, event_type = options["event_group"], options["event_type"]
     now = state.clock.now()
-    info = with_times(group, event_type, now, options.get("event_info") or {})
+    info = with_times(group, event_type, now + state.clock_skew_seconds, options.get("event_info") or {})
     recording = state.recordings.get(info.get("TaskId", ""))
     record = state.callbacks.send(
         Event(group, event_type, now, info),
@@ -167,6 +177,7 @@ def whole_state(state: State, options: Options) -> dict[str, Any]:
     told = {
         "now": now,
         "time_scale": state.clock.scale,
+        "clock_skew_seconds": state.clock_skew_seconds,
         "recordings": {name: truth(recording, now) for name, recording in state.recordings.items()},
         "counters": {action: dict(codes) for action, codes in state.counters.items()},
         "throttled": state.throttled,
@@ -192,6 +203,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "truth": {"GET": tell_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},
+    "skew": {"POST": skew_clock},
     "receiver": {"POST": set_receiver},
     "event": {"POST": send_event},
     "callbacks": {"GET": list_callbacks, "POST": trouble_callbacks},
@@ -207,7 +219,9 @@ def _add(state: State, options: Options) -> str:
     recording_id = seeded.recording_id or state.new_recording_id()
     if recording_id in state.recordings:
         raise ControlError(f"there is a recording {recording_id!r} already")
-    recording = recording_of(seeded, state.settings, recording_id, now)
+    recording = recording_of(
+        seeded, state.settings, recording_id, now, clock_skew_seconds=state.clock_skew_seconds
+    )
     if seeded.ended:
         _end_long_ago(recording, now)
     state.add(recording, now, is_over=seeded.ended)

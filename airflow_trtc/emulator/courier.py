@@ -117,7 +117,7 @@ class Courier:
             if url is None:
                 callbacks.ledger.drop(delivery)
                 return
-            sent_at = self._state.clock.now()
+            sent_at = self._state.clock.now() + self._state.clock_skew_seconds
         record = delivery.record
         # A repeated event may look different on the wire: only its content tells that it is the same.
         is_indented = record.fate.is_indented[(delivery.copy + delivery.attempts) % 2]

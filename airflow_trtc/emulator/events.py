@@ -149,7 +149,8 @@ def _moved(event: Event, at: float) -> Event:
     if at == event.at:
         return event
     info = {name: value for name, value in event.info.items() if name not in ("EventTs", "EventMsTs")}
-    return Event(event.group, event.type, at, with_times(event.group, event.type, at, info))
+    skew = event.info["EventMsTs"] / 1000 - event.at
+    return Event(event.group, event.type, at, with_times(event.group, event.type, at + skew, info))
 
 
 def _beginning(recording: Recording) -> Iterator[Event]:
@@ -276,7 +277,7 @@ def _people_leave(recording: Recording, at: float) -> Iterator[Event]:
 def _event(recording: Recording, event_type: int, at: float, payload: Payload) -> Event:
     info = {
         "RoomId": recording.recipe.room_id,
-        **with_times(RECORDING, event_type, at, {}),
+        **with_times(RECORDING, event_type, at + recording.clock_skew_seconds, {}),
         "UserId": recording.robot_id,
         "TaskId": recording.recording_id,
         "Payload": payload,
@@ -289,11 +290,13 @@ def _room_event(recording: Recording, group: int, event_type: int, at: float, in
     # The documentation's samples have a number for numeric rooms, but a string in that of 102.
     is_text = recipe.is_string_room or event_type == 102 or not recipe.room_id.isdigit()
     room: str | int = recipe.room_id if is_text else int(recipe.room_id)
-    return Event(group, event_type, at, {"RoomId": room, **with_times(group, event_type, at, {}), **info})
+    times = with_times(group, event_type, at + recording.clock_skew_seconds, {})
+    return Event(group, event_type, at, {"RoomId": room, **times, **info})
 
 
 def _conversions(recording: Recording, ended_at: float) -> list[File]:
-    made = conversions(recording.recipe, recording.recording_id, recording.files, ended_at)
+    end = ended_at + recording.clock_skew_seconds
+    made = conversions(recording.recipe, recording.recording_id, recording.files, end)
     return [each for files in made.values() for each in files]
 
 

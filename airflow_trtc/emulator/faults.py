@@ -15,7 +15,7 @@ PAGE = b"<!doctype html><html><head><title>%d</title></head><body><h1>Upstream t
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes over the wire. ``wire`` is ``whole``, ``truncated`` or ``reset`` (no byte of an answer)."""
+    """What goes over the wire. ``wire`` is ``whole``, ``truncated``, ``reset`` (no byte) or ``hang``."""
 
     body: bytes = b""
     status: int = 200
@@ -32,6 +32,7 @@ _INSTEAD: dict[str, Callable[[Fault], Answer]] = {
     "empty": lambda fault: Answer(),
     "reset": lambda fault: Answer(wire="reset"),
     "outage": lambda fault: Answer(wire="reset"),
+    "hang": lambda fault: Answer(wire="hang"),
 }
 _SPOILERS: dict[str, Callable[[Answer], Answer]] = {
     "broken_json": lambda answer: replace(answer, body=answer.body[: len(answer.body) // 2]),

@@ -13,6 +13,7 @@ from airflow_trtc.emulator import faults, parameters, signature
 from airflow_trtc.emulator.actions import ACTIONS, VERSION, Action, Call, check_sdk_app_id
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.faults import Answer
+from airflow_trtc.emulator.recordings import Look, Recording
 from airflow_trtc.emulator.settings import DEFAULT_RATE_LIMIT
 from airflow_trtc.emulator.state import State, without_secrets
 
@@ -41,7 +42,7 @@ class Request:
 
 @dataclass
 class Outcome:
-    """How a request was answered: the envelope's inside, the code to count, a fault asked for by a script."""
+    """How a request was answered: the envelope's inside, the code to count, and what spoiled the answer."""
 
     inside: dict[str, Any]
     code: str = "OK"
@@ -55,22 +56,24 @@ def respond(state: State, request: Request) -> Answer:
         recording_id = str(given.get("TaskId", ""))
         now = state.ticks()
         instead = state.faults.take_instead(request.action, recording_id, now)
-        answer, code = _answer(state, request, instead)
+        answer, outcome = _answer(state, request, instead)
         if instead is None:
-            answer = _spoiled(state, answer, request.action, recording_id)
+            answer = _spoiled(state, answer, outcome, request.action, recording_id)
         delay = state.faults.take_delay(request.action, recording_id, now)
-        _note(state, request, given, code)
+        _note(state, request, given, outcome.code)
+        if recording := state.recordings.get(recording_id):
+            _remember_look(recording, request.action, outcome, state.clock.now(), delay)
     return replace(answer, delay_seconds=delay)
 
 
-def _answer(state: State, request: Request, instead: faults.Fault | None) -> tuple[Answer, str]:
+def _answer(state: State, request: Request, instead: faults.Fault | None) -> tuple[Answer, Outcome]:
     if instead and instead.error_code is None:
-        return faults.replacement(instead), f"fault:{instead.kind}"
+        return faults.replacement(instead), Outcome({}, f"fault:{instead.kind}", instead.kind)
     outcome = _carry_out(state, request, instead)
     body = {"Response": {**outcome.inside, "RequestId": str(uuid.uuid4())}}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     answer = Answer(text.encode(), is_error=outcome.code != "OK")
-    return (faults.spoil(answer, outcome.fault) if outcome.fault else answer), outcome.code
+    return (faults.spoil(answer, outcome.fault) if outcome.fault else answer), outcome
 
 
 def _carry_out(state: State, request: Request, instead: faults.Fault | None) -> Outcome:
@@ -114,7 +117,7 @@ def _authenticate(state: State, request: Request) -> str:
     keys = {settings.denied_secret_id: settings.denied_secret_key, settings.secret_id: settings.secret_key}
     if authorization.secret_id not in keys:
         raise ApiError("AuthFailure.SecretIdNotFound")
-    signature.check_age(timestamp, state.wall() + settings.clock_skew_seconds)
+    signature.check_age(timestamp, state.wall() + state.clock_skew_seconds)
     signature.check_signature(
         authorization,
         secret_key=keys[authorization.secret_id],
@@ -188,9 +191,19 @@ def _peek(request: Request) -> dict[str, Any]:
         return {}
 
 
-def _spoiled(state: State, answer: Answer, action: str, recording_id: str) -> Answer:
+def _spoiled(state: State, answer: Answer, outcome: Outcome, action: str, recording_id: str) -> Answer:
     spoiler = state.faults.take_spoiler(action, recording_id, state.ticks(), is_error=answer.is_error)
-    return faults.spoil(answer, spoiler.kind) if spoiler else answer
+    if spoiler is None:
+        return answer
+    outcome.fault = spoiler.kind
+    return faults.spoil(answer, spoiler.kind)
+
+
+def _remember_look(recording: Recording, action: str, outcome: Outcome, at: float, delay: float) -> None:
+    if action == "DescribeCloudRecording":
+        file_count = len(outcome.inside.get("StorageFileList") or ())
+        status = outcome.inside.get("Status")
+        recording.looks.append(Look(at, outcome.code, status, file_count, outcome.fault, delay))
 
 
 def _note(state: State, request: Request, given: dict[str, Any], code: str) -> None:

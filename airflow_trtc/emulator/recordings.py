@@ -6,6 +6,7 @@ A natural life goes Idle, InProgress, Exited, Gone; a script of steps may cover 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
@@ -21,6 +22,8 @@ GONE = "Gone"
 
 TRACK_OFFSET_SECONDS = 0.007
 """Files that appear together begin this far apart, as was seen in real recordings."""
+
+KEPT_LOOKS = 1000
 
 _TOLERANCE_SECONDS = 1e-6
 """More than the rounding of a Unix time in a float, so that "10 s later" is not missed by a hair."""
@@ -80,6 +83,21 @@ class Span:
         return max(self.since + (seconds or 0.0), self.last_read_at if reads else self.since)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One Describe call and what became of its answer.
+
+    ``code`` is ``OK``, an API error code or ``fault:<kind>``; ``fault`` what spoiled or replaced the answer.
+    """
+
+    at: float
+    code: str
+    status: str | None
+    file_count: int
+    fault: str | None
+    delay_seconds: float
+
+
 @dataclass
 class Recording:
     """One recording: what it is, where it stands and all that really happened to it."""
@@ -115,6 +133,9 @@ class Recording:
     layout: dict[str, Any] | None = None
     subscriptions: dict[str, Any] | None = None
     modifications: int = 0
+    clock_skew_seconds: float = 0.0
+    """How far the clock of the recorder's machine is ahead: shown by events and files, in all their times."""
+    looks: deque[Look] = field(default_factory=lambda: deque(maxlen=KEPT_LOOKS))
 
     def __post_init__(self) -> None:
         self.span = Span(self.created_at)
@@ -218,7 +239,8 @@ def told_files(recording: Recording) -> tuple[dict[str, list[File]], list[File]]
     failed: list[File] = []
     if recording.ended_at is None:
         return kinds, failed
-    all_made = conversions(recording.recipe, recording.recording_id, recording.files, recording.ended_at)
+    end = recording.ended_at + recording.clock_skew_seconds
+    all_made = conversions(recording.recipe, recording.recording_id, recording.files, end)
     numbered = enumerate((kind, each) for kind, files in all_made.items() for each in files)
     for number, (kind, each) in numbered:
         (failed if _has_failed(recording, kind, number) else kinds[kind]).append(each)
@@ -317,7 +339,7 @@ def _make_file(recording: Recording, begin: float) -> None:
     if made["BeginTimeStamp"] is None:
         is_together = recording.made_count and not recording.plan.file_every_seconds
         offset = recording.made_count * TRACK_OFFSET_SECONDS if is_together else 0.0
-        made["BeginTimeStamp"] = round((begin + offset) * 1000)
+        made["BeginTimeStamp"] = round((begin + offset + recording.clock_skew_seconds) * 1000)
     recording.made_count += 1
     _keep(recording, [made], begin)
 

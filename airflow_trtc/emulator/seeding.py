@@ -89,8 +89,10 @@ class Seed:
             raise ValueError(f"recoveries must be at most {MAX_RECOVERIES}")
 
 
-def recording_of(seed: Seed, settings: Settings, recording_id: str, now: float) -> Recording:
-    """Return a new recording; it began ``started_seconds_ago``."""
+def recording_of(
+    seed: Seed, settings: Settings, recording_id: str, now: float, *, clock_skew_seconds: float = 0.0
+) -> Recording:
+    """Return a new recording that began ``started_seconds_ago``; its recorder's clock is that far ahead."""
     created_at = now - seed.started_seconds_ago
     recipe = _recipe(seed, settings)
     users = _users(seed.participants)
@@ -106,6 +108,7 @@ def recording_of(seed: Seed, settings: Settings, recording_id: str, now: float) 
         empty_file_list=seed.empty_file_list or settings.empty_file_list,
         list_without_hls=seed.list_without_hls or settings.list_without_hls,
         recorder_key=seed.recorder_key,
+        clock_skew_seconds=clock_skew_seconds,
         destination=dict(seed.destination or {}),
         users=list(dict.fromkeys([*users, *(each["UserId"] for each in planned_files if each["UserId"])])),
         telling=_telling(

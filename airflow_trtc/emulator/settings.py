@@ -61,7 +61,7 @@ class Settings:
     new_recordings: Mapping[str, Any] = field(default_factory=dict)
     """Progress options (see ``add_recording``) for what CreateCloudRecording starts."""
     clock_skew_seconds: float = 0.0
-    """How far the service's clock is ahead of this machine's when it judges a signature's age."""
+    """How far the service's clock is ahead of this machine's, until ``skew_clock()`` says otherwise."""
     callback_url: str | None = None
     """Where events are sent; None sends none."""
     callback_key: str | None = field(default=None, repr=False)

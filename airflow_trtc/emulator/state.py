@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from airflow_trtc.emulator import names
@@ -50,6 +51,7 @@ class State:
     def reset(self) -> None:
         """Forget everything; the settings stay."""
         self.clock = Clock(self.settings.time_scale, epoch=self.wall, ticks=self.ticks)
+        self.clock_skew_seconds = self.settings.clock_skew_seconds
         self.random = random.Random(self.settings.seed)
         self.recordings: dict[str, Recording] = {}
         self.faults = Faults()
@@ -146,4 +148,6 @@ def truth(recording: Recording, now: float) -> dict[str, Any]:
         "subscriptions": recording.subscriptions,
         **produced_files(recording),
         "listed_files": list(recording.listed_files),
+        "clock_skew_seconds": recording.clock_skew_seconds,
+        "looks": [asdict(each) for each in recording.looks],
     }

@@ -71,6 +71,16 @@ def test_the_clock_moves_on_demand(controls):
         controls.advance(-1)
 
 
+def test_the_service_has_a_clock_of_its_own(controls):
+    before = controls.health()["now"]
+    controls.skew_clock(-120)
+    rid = controls.add_recording(files=1)
+    truth = controls.truth(rid)
+    assert controls.state()["clock_skew_seconds"] == truth["clock_skew_seconds"] == -120
+    assert truth["created_at"] == pytest.approx(before)
+    assert truth["files"][0]["BeginTimeStamp"] == pytest.approx((before - 120) * 1000)
+
+
 def test_faults_are_listed_and_cleared(controls):
     controls.fault("throttle", count=5, action="DescribeCloudRecording")
     controls.fault("outage", seconds=60)

@@ -95,6 +95,22 @@ def test_the_envelopes_inside_is_as_loose_as_the_services():
         assert int(info["EventTs"]) == info["EventMsTs"] // 1000
 
 
+@pytest.mark.parametrize("skew", [-240.0, 90.0])
+def test_a_recorder_whose_clock_is_wrong_tells_all_times_by_it(skew):
+    options = {"files": 2, "output_format": 1, "ends_after_seconds": 60, "room_events": True}
+    right, wrong = (
+        recording_of(Seed(**options), Settings(), "rid", START, clock_skew_seconds=seconds)
+        for seconds in (0.0, skew)
+    )
+    for a, b in zip(life(right), life(wrong), strict=True):
+        assert (a.type, a.at) == (b.type, b.at)
+        assert b.info["EventMsTs"] - a.info["EventMsTs"] == skew * 1000
+        assert int(b.info["EventTs"]) - int(a.info["EventTs"]) == skew
+    for kind, name in (("files", "BeginTimeStamp"), ("mp4_files", "EndTimeStamp")):
+        one, other = produced_files(right)[kind], produced_files(wrong)[kind]
+        assert {b[name] - a[name] for a, b in zip(one, other, strict=True)} == {skew * 1000}
+
+
 def test_index_files_are_told_by_the_names_that_are_true():
     recording = new(files=3, file_every_seconds=10, ends_after_seconds=60)
     told = life(recording)

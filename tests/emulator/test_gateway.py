@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
 
 import pytest
 
-from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY
+from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, ControlError
 from airflow_trtc.emulator.clock import Clock
 from airflow_trtc.emulator.control import run
 from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, Request, respond
@@ -76,6 +77,45 @@ def test_temporary_keys_need_their_token(ask, token, code):
 def test_a_service_whose_clock_is_ahead_finds_requests_too_old(ask):
     state = State(Settings(clock_skew_seconds=3600))
     assert code_of(ask(UNKNOWN, of=state)) == "AuthFailure.SignatureExpire"
+
+
+def test_the_clock_of_the_service_can_be_set_and_is_right_again_after_a_reset(ask, state):
+    run(state, "POST", "skew", {"seconds": -299})
+    assert code_of(ask(UNKNOWN)) == "ResourceNotFound"
+    run(state, "POST", "skew", {"seconds": -302})
+    assert code_of(ask(UNKNOWN)) == "AuthFailure.SignatureExpire"
+    state.reset()
+    assert code_of(ask(UNKNOWN)) == "ResourceNotFound"
+
+
+@pytest.mark.parametrize("seconds", ["60", None, True, float("nan")])
+def test_the_clock_is_set_by_a_number(state, seconds):
+    with pytest.raises(ControlError, match="seconds must be a number"):
+        run(state, "POST", "skew", {"seconds": seconds})
+
+
+def test_every_look_is_remembered_with_what_became_of_its_answer(ask, state):
+    recording_id = run(state, "POST", "seed", {"files": 2})["recording_id"]
+    values = {"SdkAppId": APP, "TaskId": recording_id}
+    for fault in (None, "broken_json", "html", "throttle", "slow"):
+        if fault:
+            run(state, "POST", "faults", {"kind": fault, "count": 1, "delay_seconds": 7})
+        respond_to(ask, values)
+    looks = run(state, "GET", "truth", {"recording_id": recording_id})["looks"]
+    told = [tuple(look[name] for name in list(look)[1:]) for look in looks]
+    assert told == [
+        ("OK", "InProgress", 2, None, 0.0),
+        ("OK", "InProgress", 2, "broken_json", 0.0),
+        ("fault:html", None, 0, "html", 0.0),
+        ("RequestLimitExceeded", None, 0, None, 0.0),
+        ("OK", "InProgress", 2, None, 7),
+    ]
+
+
+def respond_to(ask, values):
+    """Ask, whatever the answer looks like."""
+    with contextlib.suppress(ValueError, AssertionError):
+        ask(values)
 
 
 def test_the_denied_account_may_do_nothing(ask):

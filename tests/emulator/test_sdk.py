@@ -122,6 +122,20 @@ def test_faults_as_the_clients_feel_them(call, emulator, kind):
     assert emulator.truth(rid)["reads"] == 1 + was_carried_out
 
 
+def test_a_service_that_hangs_answers_when_it_is_asked_again(call, emulator):
+    rid = emulator.add_recording()
+    emulator.fault("hang", count=1)
+    with pytest.raises((TencentCloudSDKException, httpx.ReadTimeout)):
+        call.describe(rid, timeout=0.3)
+    assert call.describe(rid)["Status"] == "InProgress"
+    truth = emulator.truth(rid)
+    assert [(look["code"], look["fault"]) for look in truth["looks"]] == [
+        ("fault:hang", "hang"),
+        ("OK", None),
+    ]
+    assert truth["reads"] == 1
+
+
 def test_no_content_type(call, emulator):
     rid = emulator.add_recording()
     emulator.fault("no_content_type", count=1)
@@ -223,9 +237,10 @@ def test_answers_are_not_held_back_by_nagle():
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_stopping_does_not_wait_for_slow_answers(caller, caplog):
+@pytest.mark.parametrize("fault", [{"kind": "slow", "delay_seconds": 60}, {"kind": "hang"}])
+def test_stopping_does_not_wait_for_slow_answers(caller, caplog, fault):
     with Emulator() as emulator:
-        emulator.fault("slow", delay_seconds=60)
+        emulator.fault(**fault)
         waiting = threading.Thread(target=lambda: refused(caller(emulator, "sync").describe, "x"))
         waiting.start()
         while not emulator.state()["counters"]:
