@@ -13,7 +13,7 @@ import contextvars
 import logging
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from airflow_trtc.journal import ENTRIES_PER_PAGE, Entry, LogReader, log_page, trigger_store
@@ -39,22 +39,23 @@ class Log(Protocol):
 class Ear:
     """What one trigger hears.
 
+    :param wake: called when there is something to take.
     :ivar missed: entries may have been missed; the recording's own row has them. Who reads it resets this.
+    :ivar is_deaf: nothing can be heard just now.
     """
 
-    def __init__(self, sdk_app_id: int, recording_id: str, since: int) -> None:
+    def __init__(
+        self, sdk_app_id: int, recording_id: str, since: int, wake: Callable[[], None] = lambda: None
+    ) -> None:
         self.recording = (sdk_app_id, recording_id)
         self.since = since
         self.missed = False
+        self.is_deaf = False
         self._entries: list[Entry] = []
-        self._news = asyncio.Event()
+        self._wake = wake
 
-    async def wait(self, seconds: float) -> list[Entry]:
-        """Wait for something new, at most so long; return what there is."""
-        if seconds > 0 and not self._news.is_set():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._news.wait(), seconds)
-        self._news.clear()
+    def take(self) -> list[Entry]:
+        """What was heard since the last time."""
         entries, self._entries = self._entries, []
         return entries
 
@@ -67,12 +68,12 @@ class Ear:
             self.missed = True
         else:
             self._entries.append(entry)
-        self._news.set()
+        self._wake()
 
     def miss(self) -> None:
         """Wake the trigger: something may have been missed."""
         self.missed = True
-        self._news.set()
+        self._wake()
 
 
 class Hub:
@@ -89,6 +90,7 @@ class Hub:
     def add(self, ear: Ear) -> None:
         """Let it hear everything since the entry that it names."""
         self._ears.setdefault(ear.recording, set()).add(ear)
+        ear.is_deaf = self._is_failing
         if self._end is not None:
             self._catch_up(ear)
         if self._task is None or self._task.done():
@@ -121,15 +123,21 @@ class Hub:
                 if not self._is_failing:
                     message = "Callbacks cannot be heard of just now (%s: %s); waits go on by asking"
                     log.warning(message, type(error).__name__, error)
-                self._is_failing = True
+                self._fail(True)
             else:
                 if self._is_failing:
                     log.info("Callbacks are heard of again")
-                pause, self._is_failing = READ_SECONDS, False
+                    self._fail(False)
+                pause = READ_SECONDS
             await asyncio.sleep(pause)
         # Whoever listens next is told what was missed in between.
         self._end = None
         self._kept.clear()
+
+    def _fail(self, is_failing: bool) -> None:
+        self._is_failing = is_failing
+        for ear in self._all():
+            ear.is_deaf = is_failing
 
     async def _read(self) -> None:
         end = await self._changes.end()
@@ -182,14 +190,18 @@ _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakK
 
 
 @contextlib.contextmanager
-def listening(sdk_app_id: int, recording_id: str, since: int | None) -> Iterator[Ear]:
+def listening(
+    sdk_app_id: int, recording_id: str, since: int | None, wake: Callable[[], None]
+) -> Iterator[Ear]:
     """An ear for one recording, as long as the block lasts. Below Airflow 3.3 it hears nothing.
 
     :param since: number of the last entry that the worker could know; None when it could not read that.
+    :param wake: see `Ear`.
     """
-    ear = Ear(sdk_app_id, recording_id, since or 0)
+    ear = Ear(sdk_app_id, recording_id, since or 0, wake)
     store = trigger_store()
     if store is None:
+        ear.is_deaf = True
         yield ear
         return
     if since is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from airflow.sdk import BaseHook
 
 from airflow_trtc.cloud import checkup, parameters, sharing
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.provider import CONNECTION_TYPE
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_trtc.recording.model import Snapshot
 
 NO_CONNECTION = "Client.NoConnection"
+CONNECTION_SECONDS = 30.0  # how old a connection may be that waits begin with
 
 
 class TrtcHook(BaseHook):
@@ -57,6 +60,7 @@ class TrtcHook(BaseHook):
         self._settings: TrtcSettings | None = None
         self._client: TrtcClient | None = None
         self._aclient: AsyncTrtcClient | None = None
+        self._poller: Poller | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -78,13 +82,16 @@ class TrtcHook(BaseHook):
     async def asettings(self) -> TrtcSettings:
         """See :attr:`settings`."""
         if self._settings is None:
-            try:
-                connection = await self.aget_connection(self.trtc_conn_id)
-            except _lookup_errors() as error:
-                raise self._no_connection(error) from error
-            await _amask_extra(connection)
-            self._settings = self._resolve(connection)
+            self._settings = self._resolve(await self._aconnection())
         return self._settings
+
+    async def _aconnection(self) -> Connection:
+        try:
+            connection = await self.aget_connection(self.trtc_conn_id)
+        except _lookup_errors() as error:
+            raise self._no_connection(error) from error
+        await _amask_extra(connection)
+        return connection
 
     def get_conn(self) -> TrtcClient:
         """The synchronous client; safe for several threads."""
@@ -97,7 +104,7 @@ class TrtcHook(BaseHook):
         settings = await self.asettings()
         loop = asyncio.get_running_loop()
         if self._aclient is None or self._loop is not loop:
-            self._aclient, self._loop = sharing.enter(settings), loop
+            self._aclient, self._loop = sharing.clients.enter(settings), loop
         return self._aclient
 
     def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
@@ -116,6 +123,22 @@ class TrtcHook(BaseHook):
         sdk_app_id = self.required_app_id(await self.asettings())
         client = await self.aget_conn()
         return await client.describe_recording(recording_id, sdk_app_id, attempts=attempts)
+
+    async def asubscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
+        """Wait for a recording with everybody who does so in the running loop with the same account.
+
+        They share one connection to the service, one budget of requests and one schedule. Close the
+        subscription before the hook.
+
+        :param wake: called when the subscription has answers to take.
+        :raises TrtcError: as :attr:`settings`.
+        """
+        if self._settings is None:
+            self._settings = self._resolve(await _shared_connection(self))
+        sdk_app_id = self.required_app_id(self._settings)
+        if self._poller is None:
+            self._poller = sharing.pollers.enter(self._settings.account)
+        return self._poller.subscribe(sdk_app_id, recording_id, wake)
 
     def call(self, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Call any action with the service's own parameter names, e.g. ``DescribeRoomInfo``.
@@ -136,10 +159,13 @@ class TrtcHook(BaseHook):
         return await (await self.aget_conn()).call(action, filled)
 
     async def aclose(self) -> None:
-        """Give back the running loop's client; its connections are closed when nobody else uses it."""
+        """Give back what is shared in the running loop; connections are closed when nobody else uses them."""
         client, self._aclient = self._aclient, None
+        poller, self._poller = self._poller, None
+        if poller is not None:
+            await sharing.pollers.leave(poller)
         if client is not None and self._loop is asyncio.get_running_loop():
-            await sharing.leave(client)
+            await sharing.clients.leave(client)
 
     async def __aenter__(self) -> TrtcHook:
         return self
@@ -234,6 +260,27 @@ def _extra(text: str | None) -> Any:
         return json.loads(text) if text and text.strip() else None
     except ValueError as error:
         raise TrtcSetupError(f"The extra is not valid JSON ({error}).") from error
+
+
+# Airflow's supervisor answers one trigger after the other, 10 ms each: a minute for five thousand that start.
+_connections: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, dict[str, tuple[float, asyncio.Task[Connection]]]
+] = weakref.WeakKeyDictionary()
+
+
+async def _shared_connection(hook: TrtcHook) -> Connection:
+    """The hook's connection, read once for all who ask within `CONNECTION_SECONDS`."""
+    loop = asyncio.get_running_loop()
+    held = _connections.setdefault(loop, {})
+    read_at, reading = held.get(hook.trtc_conn_id, (-CONNECTION_SECONDS, None))
+    if reading is None or loop.time() - read_at >= CONNECTION_SECONDS or _has_failed(reading):
+        reading = loop.create_task(hook._aconnection())
+        held[hook.trtc_conn_id] = loop.time(), reading
+    return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
+
+
+def _has_failed(reading: asyncio.Task[Connection]) -> bool:
+    return reading.done() and (reading.cancelled() or reading.exception() is not None)
 
 
 async def _amask_extra(connection: Connection) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
+from airflow_trtc.cloud.poller import Answer, Subscription
 from airflow_trtc.ears import Ear, listening
-from airflow_trtc.errors import TrtcError
+from airflow_trtc.errors import TrtcError, TrtcTransientError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.journal import AsyncJournal, Rows
 from airflow_trtc.recording.judge import (
@@ -32,7 +35,7 @@ from airflow_trtc.recording.judge import (
 )
 from airflow_trtc.recording.known import Known, combine, from_json, to_json
 from airflow_trtc.recording.model import Look, Trouble
-from airflow_trtc.recording.pacing import next_look_seconds
+from airflow_trtc.recording.pacing import next_look_seconds, safety_net_seconds
 from airflow_trtc.recording.problems import FAIL_ON
 from airflow_trtc.recording.watch import Watch
 
@@ -47,8 +50,9 @@ LEAST_LISTENING_SECONDS = 1.0  # between reads of the journal; a look takes its 
 class TrtcRecordingTrigger(BaseTrigger):
     """Watch one recording and fire once: it finished, the wait failed, or time is up.
 
-    It asks the service every `poke_interval` seconds, and hears of callbacks a second or so after the
-    API server has stored them (Airflow 3.3).
+    It asks the service every `poke_interval` seconds, together with all triggers of the same account, as far
+    as the request limit allows, and hears of callbacks a second or so after the API server has stored them
+    (Airflow 3.3). Once it has heard any, it asks rarely.
 
     The event's payload is plain JSON: ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``),
     ``known`` (all that is known of the recording) and, by status, ``outcome``, ``finished_at`` and
@@ -153,12 +157,16 @@ class TrtcRecordingTrigger(BaseTrigger):
         rows = Rows(self.sdk_app_id, self.region, self.recording_id)
         journal = AsyncJournal.of_trigger(rows)
         watch = await self._open(journal)
+        bell = _Bell()
         async with TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=self.sdk_app_id) as hook:
-            with listening(self.sdk_app_id, self.recording_id, self.since) as ear:
-                return await self._listen_and_look(watch, ear, journal, hook)
+            with (
+                listening(self.sdk_app_id, self.recording_id, self.since, bell.ring) as ear,
+                closing(_Looks(hook, self.recording_id, bell)) as looks,
+            ):
+                return await self._listen_and_look(watch, journal, bell, ear, looks)
 
     async def _listen_and_look(
-        self, watch: Watch, ear: Ear, journal: AsyncJournal, hook: TrtcHook
+        self, watch: Watch, journal: AsyncJournal, bell: _Bell, ear: Ear, looks: _Looks
     ) -> dict[str, Any]:
         look_at = time.time() + self._first_pause()
         limit = None
@@ -180,33 +188,56 @@ class TrtcRecordingTrigger(BaseTrigger):
                 return await self._event(watch, **payload)
             if limit is not None:
                 return await self._event(watch, status="timed_out", limit=limit)
-            is_news = await self._hear(watch, ear, journal, until=self._next(look_at, verdict))
-            if not is_news and (time.time() >= look_at or self._limit_reached()):
+            assert isinstance(verdict, Waiting)
+            look_at = self._plan(looks, look_at, watch, verdict)
+            await bell.wait(self._next(look_at, verdict, looks) - time.time())
+            is_news = await self._hear(watch, ear, journal)
+            answers = looks.take()
+            if not (is_news or answers) and (time.time() >= look_at or self._limit_reached()):
                 limit = self._limit_reached()
-                if isinstance(verdict, Waiting) and verdict.asks:
-                    self._tell(watch.take(await self._look(hook), _now()))
-                else:  # only callbacks can tell more; the journal has those that were not heard
+                if (
+                    not verdict.asks
+                ):  # only callbacks can tell more; the journal has those that were not heard
                     watch.join(await journal.load_told(watch.known))
-                verdict = watch.judge(_now())
-                look_at = time.time() + self._pause(watch, verdict)
-            else:
-                verdict = watch.judge(_now())
+                    look_at = time.time() + self._pause(watch, verdict, ear)
+                elif limit is not None:
+                    answers = [await looks.last()]
+                elif not looks.are_shared:
+                    answers = await looks.share()
+            for answer in answers:
+                self._tell(watch.take(self._observation(answer), _now()))
+            verdict = watch.judge(_now())
+            if answers:
+                look_at = time.time() + self._pause(watch, verdict, ear)
             if misses_callback(verdict):
                 watch.join(await journal.load_told(watch.known))
                 verdict = watch.judge(_now())
                 if misses_callback(verdict) and journal.is_failing:
                     verdict = Waiting("the journal, which may hold the callback, cannot be read", asks=False)
 
-    def _next(self, look_at: float, verdict: Verdict) -> float:
-        """When there is something to do, Unix seconds, if nothing is heard before."""
-        times = [look_at, *(at for _, at in self._limits())]
-        if isinstance(verdict, Waiting) and verdict.until is not None:
-            times.append(verdict.until.timestamp())
-        return min(times)
+    def _plan(self, looks: _Looks, look_at: float, watch: Watch, verdict: Waiting) -> float:
+        """Wish for the next look, if there is anything to see; return when, Unix seconds."""
+        if not verdict.asks:
+            looks.rest()
+            return look_at
+        is_hurried = verdict.hurry_seconds is not None
+        if verdict.hurry_seconds is not None:
+            look_at = min(look_at, time.time() + verdict.hurry_seconds)
+        looks.ask(look_at, urgent=is_hurried or watch.known.told.end is not None)
+        return look_at
 
-    async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal, until: float) -> bool:
-        """Listen; return whether anything was heard, or may have been missed."""
-        entries = await ear.wait(until - time.time())
+    def _next(self, look_at: float, verdict: Waiting, looks: _Looks) -> float:
+        """When there is something to do, Unix seconds, if nothing is heard before."""
+        times = [at for _, at in self._limits()]
+        if not (verdict.asks and looks.are_shared):
+            times.append(look_at)
+        if verdict.until is not None:
+            times.append(verdict.until.timestamp())
+        return min(times, default=math.inf)
+
+    async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal) -> bool:
+        """Take what was heard; return whether that is anything, or anything may have been missed."""
+        entries = ear.take()
         missed, ear.missed = ear.missed, False
         if missed:
             watch.join(await journal.load_told(watch.known))
@@ -244,19 +275,12 @@ class TrtcRecordingTrigger(BaseTrigger):
         if not journal.is_loaded:
             watch.join(await self._read_progress())
 
-    async def _look(self, hook: TrtcHook) -> Look:
-        # When time is up, the last look may not take long: Airflow's own limit comes soon after ours.
-        longest = LAST_LOOK_SECONDS if self._limit_reached() else None
-        try:
-            # Tried once: this loop is the retry, and a throttled service is better left alone.
-            look = hook.adescribe_recording(self.recording_id, attempts=1)
-            return await asyncio.wait_for(look, longest)
-        except asyncio.TimeoutError:
-            return Trouble("passing", "Client.Timeout", f"the last look took more than {longest:g} s")
-        except TrtcError as error:
-            if error.code == NO_CONNECTION:  # the worker had it; Airflow says so of any trouble with secrets
-                return Trouble("passing", error.code, str(error))
-            return interpret(error, self.gone_codes)
+    def _observation(self, answer: Answer) -> Look:
+        if not isinstance(answer, TrtcError):
+            return answer
+        if answer.code == NO_CONNECTION:  # the worker had it; Airflow says so of any trouble with secrets
+            return Trouble("passing", answer.code, str(answer))
+        return interpret(answer, self.gone_codes)
 
     def _tell(self, news: list[str]) -> None:
         for line in news:
@@ -286,12 +310,17 @@ class TrtcRecordingTrigger(BaseTrigger):
         due_seconds = min(self.deferred_at + self.poke_interval - time.time(), self.poke_interval)
         return due_seconds if due_seconds > 0 else random.random() * min(self.poke_interval, 10.0)
 
-    def _pause(self, watch: Watch, verdict: Verdict) -> float:
+    def _pause(self, watch: Watch, verdict: Verdict, ear: Ear) -> float:
         if isinstance(verdict, Waiting) and verdict.hurry_seconds is not None:
             return min(verdict.hurry_seconds, self.poke_interval)
-        is_listening = isinstance(verdict, Waiting) and not verdict.asks
+        if isinstance(verdict, Waiting) and not verdict.asks:
+            interval = max(self.poke_interval, LEAST_LISTENING_SECONDS)
+        elif watch.known.told.signs and not ear.is_deaf:
+            interval = safety_net_seconds(self.poke_interval)
+        else:
+            interval = self.poke_interval
         return next_look_seconds(
-            max(self.poke_interval, LEAST_LISTENING_SECONDS) if is_listening else self.poke_interval,
+            interval,
             looks=watch.looks,
             exponential=self.exponential_backoff,
             longest_seconds=self.max_wait,
@@ -334,6 +363,90 @@ class TrtcRecordingTrigger(BaseTrigger):
         if ti is None:  # in dag.test()
             return {}
         return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+
+
+class _Bell:
+    """Wakes the trigger: when somebody rings, or when it is time. Much cheaper than a task for each wait."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        timer = None
+        if seconds <= 0:
+            self._event.set()
+        elif seconds < math.inf:
+            timer = asyncio.get_running_loop().call_later(seconds, self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._event.clear()
+
+
+class _Looks:
+    """The trigger's share in the looks of all who wait; taken when the first look is due.
+
+    Until then nothing has to be read: ten thousand triggers may start in the same minute.
+    """
+
+    def __init__(self, hook: TrtcHook, recording_id: str, bell: _Bell) -> None:
+        self._hook = hook
+        self._recording_id = recording_id
+        self._bell = bell
+        self._subscription: Subscription | None = None
+        self._wish: tuple[float, bool] | None = None
+
+    @property
+    def are_shared(self) -> bool:
+        return self._subscription is not None
+
+    async def share(self) -> list[Answer]:
+        """Take part; what stands in the way is the first answer."""
+        try:
+            self._subscription = await self._hook.asubscribe(self._recording_id, self._bell.ring)
+        except TrtcError as error:
+            return [error]
+        return []
+
+    def ask(self, at: float, *, urgent: bool) -> None:
+        """Wish for a look at this time, Unix seconds."""
+        if self._subscription is not None and self._wish != (at, urgent):
+            self._wish = at, urgent
+            self._subscription.ask(at - time.time(), urgent=urgent)
+
+    def rest(self) -> None:
+        if self._subscription is not None and self._wish is not None:
+            self._wish = None
+            self._subscription.rest()
+
+    def take(self) -> list[Answer]:
+        answers = self._subscription.take() if self._subscription is not None else []
+        if answers:
+            self._wish = None
+        return answers
+
+    async def last(self) -> Answer:
+        """Look a last time, before all others; Airflow's own limit comes soon after ours."""
+        if answers := await self.share() if self._subscription is None else []:
+            return answers[0]
+        assert self._subscription is not None
+        self._subscription.ask(0.0, urgent=True)
+        give_up_at = time.time() + LAST_LOOK_SECONDS
+        while time.time() < give_up_at:
+            await self._bell.wait(give_up_at - time.time())
+            if answers := self._subscription.take():
+                return answers[-1]
+        why = self._subscription.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
+        return TrtcTransientError(why, code="Client.Timeout")
+
+    def close(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
 
 
 def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 
@@ -59,13 +60,27 @@ def run(story: Callable[[FakeLog, Hub], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(play(), 30))
 
 
-def ear(hub: Hub, recording_id: str, since: int = 0) -> Ear:
-    new = Ear(APP, recording_id, since)
+class Listener(Ear):
+    """An ear that can be waited for."""
+
+    def __init__(self, recording_id: str, since: int) -> None:
+        self.news = asyncio.Event()
+        super().__init__(APP, recording_id, since, self.news.set)
+
+    async def wait(self, seconds: float) -> list[Entry]:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.news.wait(), seconds)
+        self.news.clear()
+        return self.take()
+
+
+def ear(hub: Hub, recording_id: str, since: int = 0) -> Listener:
+    new = Listener(recording_id, since)
     hub.add(new)
     return new
 
 
-async def heard(listener: Ear) -> list[int]:
+async def heard(listener: Listener) -> list[int]:
     return [entry.seq for entry in await listener.wait(10)]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from airflow_trtc.cloud.pacing import Budget, shared_budget
 from airflow_trtc.cloud.retries import DEFAULT_ATTEMPTS, aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
 from airflow_trtc.cloud.settings import TrtcSettings
-from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.errors import TrtcSetupError, TrtcThrottledError
 from airflow_trtc.recording.model import Snapshot
 
 _Value = TypeVar("_Value")
@@ -42,7 +43,7 @@ class TrtcClient:
         self._transport = transport or SdkTransport(settings)
         self._sleep = sleep
         self._keys = key_source(settings.identity)
-        self._budget = _budget(settings)
+        self._budgets: dict[str, Budget] = {}
 
     def describe_recording(
         self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
@@ -87,9 +88,13 @@ class TrtcClient:
         return value
 
     def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        if wait_seconds := self._budget.wait_seconds(self.settings.requests_per_second):
+        budget = _budget(self._budgets, self.settings, action)
+        if wait_seconds := budget.reserve(self.settings.requests_per_second):
             self._sleep(wait_seconds)
-        with failures.translated(action, recording_id, self.settings.endpoint):
+        with (
+            _noting_refusals(budget, self.settings),
+            failures.translated(action, recording_id, self.settings.endpoint),
+        ):
             answer = self._transport.send(action, params, self._keys.current())
             return failures.unwrap(answer, action=action, recording_id=recording_id)
 
@@ -113,7 +118,7 @@ class AsyncTrtcClient:
         self._transport = transport
         self._sleep = sleep
         self._keys = key_source(settings.identity)
-        self._budget = _budget(settings)
+        self._budgets: dict[str, Budget] = {}
         self._preparing = asyncio.Lock()
 
     async def describe_recording(
@@ -128,6 +133,16 @@ class AsyncTrtcClient:
             recording_id,
             lambda answer: calls.to_snapshot(answer, recording_id),
         )
+
+    async def look(self, recording_id: str, sdk_app_id: int) -> Snapshot:
+        """As :meth:`describe_recording`, but at once and once: for who keeps to :meth:`budget` already."""
+        params = calls.describe_params(sdk_app_id, recording_id)
+        answer = await self._send(calls.DESCRIBE_RECORDING, params, recording_id)
+        return calls.to_snapshot(answer, recording_id)
+
+    def budget(self, action: str) -> Budget:
+        """What the process's requests for an action keep to."""
+        return _budget(self._budgets, self.settings, action)
 
     async def call(
         self, action: str, params: Mapping[str, Any], *, attempts: int | None = None
@@ -165,9 +180,15 @@ class AsyncTrtcClient:
         return value
 
     async def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        if wait_seconds := self._budget.wait_seconds(self.settings.requests_per_second):
+        if wait_seconds := self.budget(action).reserve(self.settings.requests_per_second):
             await self._sleep(wait_seconds)
-        with failures.translated(action, recording_id, self.settings.endpoint):
+        return await self._send(action, params, recording_id)
+
+    async def _send(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
+        with (
+            _noting_refusals(self.budget(action), self.settings),
+            failures.translated(action, recording_id, self.settings.endpoint),
+        ):
             transport = await self._ready()
             answer = await transport.send(action, params, await self._current_keys())
             return failures.unwrap(answer, action=action, recording_id=recording_id)
@@ -187,8 +208,20 @@ class AsyncTrtcClient:
             return await asyncio.to_thread(self._keys.current)
 
 
-def _budget(settings: TrtcSettings) -> Budget:
-    return shared_budget((settings.endpoint, settings.region, settings.identity))
+def _budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -> Budget:
+    """The process's budget for an action, found once and then held."""
+    if action not in held:
+        held[action] = shared_budget((settings.endpoint, settings.region, settings.identity, action))
+    return held[action]
+
+
+@contextmanager
+def _noting_refusals(budget: Budget, settings: TrtcSettings) -> Iterator[None]:
+    try:
+        yield
+    except TrtcThrottledError:
+        budget.refused(settings.requests_per_second)
+        raise
 
 
 def _app_id(settings: TrtcSettings, given: int | None) -> int:

@@ -1,4 +1,10 @@
-"""When the next request may go: one request budget per process and (endpoint, region, identity)."""
+"""How fast one process may ask: a rate that gives way when the account's limit is reached, and comes back.
+
+The service limits requests per account and action, whoever sends them, and tells nobody how many are left.
+So everybody watches for refusals: the rate falls by a quarter at once, returns within a minute or so to just
+below where it was refused, and only later feels its way beyond (the cubic curve of RFC 9438, with seconds
+for round trips). Processes that do so share the limit without knowing of one another.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +12,99 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+# Found by simulating one to six processes that share a limit of 20 a second (tests/cloud/test_pacing.py).
+CUT = 0.25  # share of the rate that a refusal takes
+HEADROOM = 0.05  # how far below the refused rate to stay afterwards
+RETURN_SECONDS = 75.0  # until that is reached again
+PROBE_SECONDS = (
+    50.0  # then until the rate has grown by PROBE_SHARE of the ceiling; faster and faster after that
+)
+PROBE_SHARE = 0.05
+LOWEST_RATE = 0.5
+START_RATE, START_SHARE = 5.0, 0.25  # the greater one, of the ceiling; doubled each second until refused
+# Refusals of requests that were on their way already tell nothing new.
+SAME_REFUSAL_SECONDS = 1.5
 
 
-def next_slot(free_at: float, now: float, requests_per_second: float) -> tuple[float, float]:
-    """Return when the next request may go, and from when on the one after it may.
+@dataclass(frozen=True)
+class Pace:
+    """A rate as a function of time.
 
-    Requests are spread evenly; time that nobody used is not saved up.
+    :param since: when it began or was cut, seconds.
+    :param low: requests a second at that time; None for the start, which depends on the ceiling.
+    :param plateau: what it returns to; None before the first refusal.
     """
-    starts_at = max(free_at, now)
-    return starts_at, starts_at + 1.0 / requests_per_second
+
+    since: float
+    low: float | None = None
+    plateau: float | None = None
+
+    def rate(self, now: float, ceiling: float) -> float:
+        """Requests a second, at most `ceiling`."""
+        seconds = max(now - self.since, 0.0)
+        if self.low is None or self.plateau is None:
+            doublings: float = 2.0 ** min(seconds, 10.0)
+            return min(max(START_RATE, START_SHARE * ceiling) * doublings, ceiling)
+        if seconds < RETURN_SECONDS:
+            missing = (self.plateau - self.low) * (1.0 - seconds / RETURN_SECONDS) ** 3
+            return min(self.plateau - missing, ceiling)
+        probed = ((seconds - RETURN_SECONDS) / PROBE_SECONDS) ** 3
+        return min(self.plateau + PROBE_SHARE * ceiling * probed, ceiling)
+
+    def refused(self, now: float, ceiling: float) -> Pace:
+        """The pace after a refusal."""
+        if self.low is not None and now - self.since < SAME_REFUSAL_SECONDS:
+            return self
+        rate = self.rate(now, ceiling)
+        low = max(rate * (1.0 - CUT), min(LOWEST_RATE, ceiling))
+        # Refused below the last plateau: somebody else needs more, so leave it some.
+        is_crowded = self.plateau is not None and rate < self.plateau
+        plateau = rate * (1.0 - (CUT / 2 if is_crowded else HEADROOM))
+        return Pace(now, low, max(plateau, low))
 
 
 class Budget:
-    """Hands out the moments at which requests may go. Safe for threads and event loops: it never waits."""
+    """Hands out the moments at which requests may go. Safe for threads and event loops: it never waits.
+
+    Requests are spread evenly; time that nobody used is not saved up.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._free_at = 0.0
+        self._pace: Pace | None = None
 
-    def wait_seconds(self, requests_per_second: float) -> float:
-        """Take the next moment and return how long to wait for it; 0.0 is now."""
+    def reserve(self, ceiling: float) -> float:
+        """Take the next moment and return how many seconds to wait for it; 0.0 is now.
+
+        :param ceiling: requests a second at most, whatever the service lets through.
+        """
         with self._lock:
             now = self._clock()
-            starts_at, self._free_at = next_slot(self._free_at, now, requests_per_second)
+            self._pace = self._pace or Pace(now)
+            starts_at = max(self._free_at, now)
+            self._free_at = starts_at + 1.0 / self._pace.rate(now, ceiling)
         return starts_at - now
+
+    def rate(self, ceiling: float) -> float:
+        """Requests a second as of now."""
+        with self._lock:
+            now = self._clock()
+            return (self._pace or Pace(now)).rate(now, ceiling)
+
+    def refused(self, ceiling: float) -> None:
+        """Take note that the service refused a request because there were too many."""
+        with self._lock:
+            now = self._clock()
+            self._pace = (self._pace or Pace(now)).refused(now, ceiling)
+
+    def restart(self) -> None:
+        """Begin slowly again, as after an outage, in which nothing was learnt about the limit."""
+        with self._lock:
+            self._pace = None
 
 
 _budgets: weakref.WeakValueDictionary[Hashable, Budget] = weakref.WeakValueDictionary()

@@ -15,6 +15,8 @@ from airflow_trtc.errors import TrtcThrottledError, TrtcTransientError
 DEFAULT_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 8.0
 MAX_TOTAL_WAIT_SECONDS = 20.0
+# A throttled call was not carried out, and the next second may let it through: others only have to give way.
+MAX_TOTAL_THROTTLED_SECONDS = 600.0
 
 READ_ONLY = ("Describe", "Get")
 IDEMPOTENT = ("Delete", "Stop", "Modify")
@@ -39,7 +41,10 @@ def may_repeat(action: str, error: BaseException) -> bool:
 
 
 def retrying(action: str, attempts: int, sleep: Callable[[float], None]) -> Any:
-    """A ``tenacity.Retrying`` that raises the last error itself; ``attempts=1`` never repeats."""
+    """A ``tenacity.Retrying`` that raises the last error itself; ``attempts=1`` never repeats.
+
+    With more than one attempt, throttled ones do not count: they are repeated for ten minutes.
+    """
     from tenacity import Retrying
 
     return Retrying(sleep=sleep, **_rules(action, attempts))
@@ -56,8 +61,10 @@ def _rules(action: str, attempts: int) -> dict[str, Any]:
     from tenacity import retry_if_exception
 
     def stop(state: Any) -> bool:
-        slept_enough = state.idle_for + state.upcoming_sleep > MAX_TOTAL_WAIT_SECONDS
-        return bool(state.attempt_number >= attempts or slept_enough)
+        slept_seconds = state.idle_for + state.upcoming_sleep
+        if attempts > 1 and _is_throttled(state):
+            return bool(slept_seconds > MAX_TOTAL_THROTTLED_SECONDS)
+        return bool(state.attempt_number >= attempts or slept_seconds > MAX_TOTAL_WAIT_SECONDS)
 
     return {
         "retry": retry_if_exception(lambda error: may_repeat(action, error)),
@@ -69,7 +76,10 @@ def _rules(action: str, attempts: int) -> dict[str, Any]:
 
 def _wait(state: Any) -> float:
     """Half fixed, half random, doubling from 0.5 s; a throttled call waits for the next second at least."""
-    longest = min(MAX_WAIT_SECONDS, 2.0 ** (state.attempt_number - 1))
+    longest = min(MAX_WAIT_SECONDS, 2.0 ** min(state.attempt_number - 1, 10))
     seconds = random.uniform(longest / 2, longest)
-    throttled = isinstance(state.outcome.exception(), TrtcThrottledError)
-    return seconds + 1.0 if throttled else seconds
+    return seconds + 1.0 if _is_throttled(state) else seconds
+
+
+def _is_throttled(state: Any) -> bool:
+    return isinstance(state.outcome.exception(), TrtcThrottledError)

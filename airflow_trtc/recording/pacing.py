@@ -4,6 +4,16 @@ from __future__ import annotations
 
 LONGEST_TROUBLE_SECONDS = 300.0
 LONGEST_TROUBLE_INTERVALS = 10.0
+SAFETY_NET_INTERVALS = 10.0
+LONGEST_SAFETY_NET_SECONDS = 900.0
+
+
+def safety_net_seconds(interval_seconds: float) -> float:
+    """The interval for a recording whose callbacks arrive: looks only make up for those that are lost.
+
+    :param interval_seconds: the user's ``poke_interval``, which the result is never below.
+    """
+    return max(interval_seconds, min(interval_seconds * SAFETY_NET_INTERVALS, LONGEST_SAFETY_NET_SECONDS))
 
 
 def next_look_seconds(

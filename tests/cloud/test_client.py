@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.cloud.retries import MAX_TOTAL_THROTTLED_SECONDS
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
     DEFAULT_DENIED_SECRET_KEY,
@@ -175,10 +176,19 @@ def test_stopping_is_repeated_when_the_answer_is_lost(emulator, drive):
 
 def test_throttling_that_does_not_end_is_raised(emulator, drive):
     emulator.fault("throttle")
+    driver = drive()
     with pytest.raises(TrtcThrottledError) as caught:
-        drive().describe("x", attempts=3)
+        driver.describe("x", attempts=3)
     assert caught.value.code == "RequestLimitExceeded"
-    assert requests_seen(emulator) == ["RequestLimitExceeded"] * 3
+    assert sum(driver.sleeps) > MAX_TOTAL_THROTTLED_SECONDS / 2
+    assert len(requests_seen(emulator)) < MAX_TOTAL_THROTTLED_SECONDS
+
+
+def test_one_attempt_is_one_even_if_it_is_throttled(emulator, drive):
+    emulator.fault("throttle")
+    with pytest.raises(TrtcThrottledError):
+        drive().describe("x", attempts=1)
+    assert requests_seen(emulator) == ["RequestLimitExceeded"]
 
 
 def test_an_error_is_found_although_the_content_type_has_a_charset(emulator, drive):

@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 
-from airflow_trtc.cloud.retries import MAX_TOTAL_WAIT_SECONDS, aretrying, may_repeat, retrying
+from airflow_trtc.cloud.retries import (
+    MAX_TOTAL_THROTTLED_SECONDS,
+    MAX_TOTAL_WAIT_SECONDS,
+    aretrying,
+    may_repeat,
+    retrying,
+)
 from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
 
 THROTTLED = TrtcThrottledError("slow down")
@@ -72,10 +78,22 @@ class TestBothWays:
         assert 1.5 <= sleeps[0] <= 2.0
 
     def test_the_last_error_is_raised_itself(self, is_async):
-        last = TrtcThrottledError("still")
-        with pytest.raises(TrtcThrottledError) as caught:
-            attempts_of("DescribeX", [THROTTLED, last], 2, is_async=is_async)
+        last = TrtcTransientError("still")
+        with pytest.raises(TrtcTransientError) as caught:
+            attempts_of("DescribeX", [UNKNOWN, last], 2, is_async=is_async)
         assert caught.value is last
+
+    def test_throttled_attempts_do_not_count_but_end_after_a_while(self, is_async):
+        _, outcome = attempts_of("CreateX", [THROTTLED] * 50, 2, is_async=is_async)
+        assert outcome == "done"
+        sleeps = []
+        with pytest.raises(TrtcThrottledError):
+            attempts_of("CreateX", [THROTTLED] * 1000, 2, is_async=is_async, sleeps=sleeps)
+        assert MAX_TOTAL_THROTTLED_SECONDS / 2 < sum(sleeps) <= MAX_TOTAL_THROTTLED_SECONDS
+
+    def test_of_one_attempt_throttling_is_the_end(self, is_async):
+        with pytest.raises(TrtcThrottledError):
+            attempts_of("DescribeX", [THROTTLED], 1, is_async=is_async)
 
     def test_one_attempt_never_sleeps(self, is_async):
         with pytest.raises(TrtcTransientError):

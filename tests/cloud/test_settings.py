@@ -65,7 +65,7 @@ def test_defaults_are_the_public_api_below_its_limit():
     settings = read()
     assert (settings.endpoint, settings.region) == ("https://trtc.tencentcloudapi.com", "ap-guangzhou")
     assert (settings.sdk_app_id, settings.proxy, settings.console_url) == (None,) * 3
-    assert (settings.requests_per_second, settings.timeout_seconds) == (15.0, 10.0)
+    assert (settings.requests_per_second, settings.timeout_seconds) == (19.0, 10.0)
     assert settings.identity == StaticKeys("AKIDx", "secret-key")
     assert settings.warnings == ()
 

@@ -1,0 +1,55 @@
+"""When the service counts as out of reach, and what is said about it."""
+
+import pytest
+
+from airflow_trtc.cloud.health import (
+    FAILURES_OF_AN_OUTAGE,
+    LONGEST_PAUSE_SECONDS,
+    REFUSALS_OF_AN_OUTAGE,
+    Health,
+)
+from airflow_trtc.errors import TrtcFailedError, TrtcThrottledError, TrtcTransientError
+from airflow_trtc.recording.model import Snapshot
+
+SEEN = Snapshot("id", "InProgress", (), None)
+GONE = TrtcFailedError("no such recording", code="ResourceNotFound")
+BROKEN = TrtcTransientError("no answer", code="Client.Timeout")
+REFUSED = TrtcThrottledError("too many", code="RequestLimitExceeded")
+
+
+def tell(health, *answers):
+    return [health.note(answer, at=float(at), waiting=7) for at, answer in enumerate(answers)]
+
+
+def test_an_outage_and_its_end_are_told_once():
+    health = Health()
+    said = tell(health, *[BROKEN] * 10, SEEN, SEEN)
+    begun, ended = [line for line in said if line]
+    assert said.index(begun) == FAILURES_OF_AN_OUTAGE - 1
+    assert "no answer" in begun
+    assert "7 recordings" in begun
+    assert "after 8 s" in ended
+    assert health.outage is None
+
+
+@pytest.mark.parametrize("answer", [SEEN, GONE], ids=["seen", "gone"])
+def test_any_answer_of_the_service_itself_shows_that_it_is_there(answer):
+    health = Health()
+    assert not any(tell(health, *[BROKEN, BROKEN, answer] * 10))
+    assert health.outage is None
+
+
+def test_refused_requests_are_an_outage_only_when_nothing_passes_for_long():
+    health = Health()
+    assert not any(tell(health, *[REFUSED] * (REFUSALS_OF_AN_OUTAGE - 1), SEEN))
+    assert sum(map(bool, tell(health, *[REFUSED] * REFUSALS_OF_AN_OUTAGE))) == 1
+
+
+def test_pauses_grow_to_a_limit_and_begin_anew_with_the_next_outage():
+    health = Health()
+    tell(health, *[BROKEN] * 3)
+    pauses = [health.pause_seconds(1.0) for _ in range(8)]
+    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert set(pauses[4:]) == {LONGEST_PAUSE_SECONDS}
+    tell(health, SEEN, *[BROKEN] * 3)
+    assert health.pause_seconds(0.0) == 0.5

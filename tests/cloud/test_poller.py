@@ -1,0 +1,330 @@
+"""The shared schedule: with a client that is told what to answer, and with the real one over HTTP."""
+
+import asyncio
+import logging
+
+import pytest
+
+from airflow_trtc.cloud import health, poller
+from airflow_trtc.cloud.pacing import Budget
+from airflow_trtc.cloud.poller import Poller
+from airflow_trtc.cloud.settings import from_connection
+from airflow_trtc.emulator import DEFAULT_SDK_APP_ID
+from airflow_trtc.errors import TrtcFailedError, TrtcThrottledError, TrtcTransientError
+from airflow_trtc.recording.model import Snapshot
+
+APP = DEFAULT_SDK_APP_ID
+GONE = TrtcFailedError("no such recording", code="ResourceNotFound")
+BROKEN = TrtcTransientError("no answer", code="Client.Timeout")
+REFUSED = TrtcThrottledError("too many", code="RequestLimitExceeded")
+
+
+class Client:
+    """Answers every look with the next of its answers, or that it runs; notes the looks."""
+
+    def __init__(self):
+        self.looks, self.answers, self.cancelled = [], [], []
+        self.let_go = asyncio.Event()
+        self.let_go.set()
+        self.closed = False
+        self._budget = Budget()
+
+    def budget(self, action):
+        return self._budget
+
+    async def look(self, recording_id, sdk_app_id):
+        self.looks.append(recording_id)
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(recording_id)
+            raise
+        answer = self.answers.pop(0) if self.answers else Snapshot(recording_id, "InProgress", (), None)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def until(self, holds):
+        while not holds():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+
+    async def aclose(self):
+        self.closed = True
+
+
+class Waiter:
+    def __init__(self, polling, recording_id):
+        self.news = asyncio.Event()
+        self.subscription = polling.subscribe(APP, recording_id, self.news.set)
+
+    async def answers(self, seconds=5.0):
+        await asyncio.wait_for(self.news.wait(), seconds)
+        self.news.clear()
+        return self.subscription.take()
+
+    def ask(self, seconds=0.0, **options):
+        self.subscription.ask(seconds, **options)
+
+
+def play(story, **extra):
+    """Run a story with a poller whose client is a fake; nothing may be left of it afterwards."""
+
+    async def main():
+        before = asyncio.all_tasks()
+        values = {"requests_per_second": 1000, **extra}
+        polling = Poller(from_connection(login="AKIDx", password="secret", extra=values))
+        polling._client = client = Client()
+        await story(polling, client)
+        await polling.aclose()
+        assert client.closed
+        assert asyncio.all_tasks() == before
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(poller, "REFUSED_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(health, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(health, "LONGEST_PAUSE_SECONDS", 0.02)
+
+
+def test_two_who_wait_for_one_recording_cost_one_request():
+    async def story(polling, client):
+        one, two = Waiter(polling, "a"), Waiter(polling, "a")
+        one.ask(0.05)
+        two.ask(600.0)
+        assert await one.answers() == await two.answers()
+        assert client.looks == ["a"]
+
+    play(story)
+
+
+def test_the_same_id_of_another_application_is_another_recording():
+    async def story(polling, client):
+        one, two = Waiter(polling, "a"), Waiter(polling, "a")
+        other = polling.subscribe(APP + 1, "a", asyncio.Event().set)
+        for each in (one.subscription, two.subscription, other):
+            each.ask(0.0)
+        await one.answers()
+        await asyncio.sleep(0.05)
+        assert client.looks == ["a", "a"]
+
+    play(story)
+
+
+def test_who_comes_while_a_look_is_under_way_gets_its_answer():
+    async def story(polling, client):
+        client.let_go.clear()
+        one = Waiter(polling, "a")
+        one.ask()
+        await asyncio.sleep(0.05)
+        two = Waiter(polling, "a")
+        two.ask()
+        client.let_go.set()
+        assert len(await one.answers()) == len(await two.answers()) == 1
+        await asyncio.sleep(0.05)
+        assert client.looks == ["a"]
+
+    play(story)
+
+
+def test_the_longest_due_is_asked_first_and_who_is_in_a_hurry_before_that():
+    async def story(polling, client):
+        client.let_go.clear()
+        waiters = {name: Waiter(polling, name) for name in "abcdefg"}
+        for number, name in enumerate("cab"):
+            waiters[name].ask(0.001 * number)
+        for name in "defg":
+            waiters[name].ask(0.02, urgent=True)
+        await asyncio.sleep(0.03)  # all are due, and the first is on its way at most
+        client.let_go.set()
+        await asyncio.gather(*(waiter.answers() for waiter in waiters.values()))
+        patient = [name for name in client.looks if name in "abc"]
+        assert patient == ["c", "a", "b"]
+        # Three in a hurry, then one that is only due: nobody starves.
+        assert client.looks.index("g") > client.looks.index("a")
+
+    play(story, requests_per_second=5)
+
+
+def test_when_there_are_more_wishes_than_requests_everybody_has_a_turn():
+    async def story(polling, client):
+        async def wait(name, interval):
+            waiter = Waiter(polling, name)
+            while True:
+                waiter.ask(interval)
+                await waiter.answers(20.0)
+
+        names = [f"r{number}" for number in range(20)]
+        tasks = [asyncio.create_task(wait(name, 0.0 if name == "r0" else 0.01)) for name in names]
+        await client.until(lambda: len(client.looks) >= 100)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        counts = [client.looks[:100].count(name) for name in names]
+        assert min(counts) >= 4
+        assert max(counts) <= 6
+
+    play(story, requests_per_second=100)
+
+
+def test_a_later_wish_replaces_an_earlier_one_and_none_at_all_is_possible():
+    async def story(polling, client):
+        one, two = Waiter(polling, "a"), Waiter(polling, "b")
+        one.ask(0.01)
+        one.ask(0.2)
+        two.ask(0.01)
+        two.subscription.rest()
+        await asyncio.sleep(0.1)
+        assert client.looks == []
+        await one.answers()
+        assert client.looks == ["a"]
+
+    play(story)
+
+
+def test_a_refused_look_is_repeated_before_others_and_tells_nobody():
+    async def story(polling, client):
+        client.answers = [REFUSED, REFUSED]
+        waiter = Waiter(polling, "a")
+        waiter.ask()
+        (answer,) = await waiter.answers()
+        assert isinstance(answer, Snapshot)
+        assert client.looks == ["a"] * 3
+        assert client._budget.rate(1000) <= 1000
+
+    play(story)
+
+
+def test_a_recording_that_is_refused_again_and_again_is_told_so():
+    async def story(polling, client):
+        client.answers = [REFUSED] * poller.REFUSALS_TO_TELL
+        waiter = Waiter(polling, "a")
+        waiter.ask()
+        assert await waiter.answers() == [REFUSED]
+
+    play(story)
+
+
+def test_what_the_service_says_of_a_recording_is_told_as_it_is():
+    async def story(polling, client):
+        client.answers = [GONE, BROKEN, ValueError("a bug")]
+        waiter = Waiter(polling, "a")
+        codes = []
+        for _ in range(3):
+            waiter.ask()
+            codes += [answer.code for answer in await waiter.answers()]
+        assert codes == ["ResourceNotFound", "Client.Timeout", "Client.BrokenAnswer"]
+
+    play(story)
+
+
+def test_an_outage_is_logged_once_and_few_are_asked_until_it_is_over(caplog):
+    async def story(polling, client):
+        waiters = [Waiter(polling, f"r{number}") for number in range(200)]
+        client.answers = [BROKEN] * 40
+        for waiter in waiters:
+            waiter.ask()
+        answers = await asyncio.gather(*(waiter.answers(20.0) for waiter in waiters))
+        assert sum(answer == [BROKEN] for answer in answers) == 40
+        assert len(client.looks) == 200
+        assert polling.outage is None
+
+    caplog.set_level(logging.INFO, "airflow_trtc.cloud.poller")
+    play(story)
+    begun, ended = [record for record in caplog.records if record.name == "airflow_trtc.cloud.poller"]
+    assert (begun.levelname, ended.levelname) == ("WARNING", "INFO")
+    assert "no answer" in begun.message
+
+
+def test_in_an_outage_one_request_goes_at_a_time():
+    async def story(polling, client):
+        waiters = [Waiter(polling, f"r{number}") for number in range(100)]
+        client.answers = [BROKEN] * 3
+        for waiter in waiters:
+            waiter.ask()
+        await client.until(lambda: polling.outage)
+        under_way = polling._under_way
+        client.let_go.clear()
+        await asyncio.sleep(0.2)
+        assert polling._under_way <= max(under_way, 1)
+        assert polling.outage
+        client.let_go.set()
+        await asyncio.gather(*(waiter.answers(20.0) for waiter in waiters))
+
+    play(story)
+
+
+def test_a_look_that_nobody_waits_for_any_more_is_given_up():
+    async def story(polling, client):
+        client.let_go.clear()
+        one, two, three = Waiter(polling, "a"), Waiter(polling, "a"), Waiter(polling, "b")
+        for waiter in (one, two, three):
+            waiter.ask()
+        await asyncio.sleep(0.05)
+        one.subscription.close()
+        three.subscription.close()
+        await asyncio.sleep(0.05)
+        assert client.cancelled == ["b"]
+        client.let_go.set()
+        assert len(await two.answers()) == 1
+        two.subscription.close()
+        await asyncio.sleep(0.05)
+        assert polling._recordings == {}
+        assert polling._task is None
+
+    play(story)
+
+
+def test_who_comes_after_all_have_left_is_served():
+    async def story(polling, client):
+        for _ in range(3):
+            waiter = Waiter(polling, "a")
+            waiter.ask()
+            await waiter.answers()
+            waiter.subscription.close()
+        assert client.looks == ["a"] * 3
+
+    play(story)
+
+
+def test_a_bug_in_the_schedule_lets_nobody_wait_for_ever(monkeypatch, caplog):
+    async def story(polling, client):
+        picks = iter([RuntimeError("a bug")])
+        real = polling._pick
+
+        def pick():
+            for error in picks:
+                raise error
+            return real()
+
+        polling._pick = pick
+        waiter = Waiter(polling, "a")
+        waiter.ask()
+        assert len(await waiter.answers()) == 1
+
+    play(story)
+    assert "goes on in a second" in caplog.text
+
+
+def test_hundreds_wait_through_one_client(settings_for, emulator):
+    """The real client over HTTP: the emulator sees what all of them do together."""
+    recording_ids = [emulator.add_recording(files=1) for _ in range(60)]
+
+    async def main():
+        polling = Poller(settings_for({"requests_per_second": 200}).account)
+        waiters = [Waiter(polling, recording_id) for recording_id in recording_ids * 5]
+        for _ in range(2):
+            for waiter in waiters:
+                waiter.subscription._recording.key = (
+                    emulator.sdk_app_id,
+                    waiter.subscription._recording.key[1],
+                )
+                waiter.ask()
+            answers = await asyncio.gather(*(waiter.answers(20.0) for waiter in waiters))
+            assert all(answer.status == "InProgress" for (answer,) in answers)
+        await polling.aclose()
+
+    asyncio.run(main())
+    assert emulator.state()["counters"]["DescribeCloudRecording"] == {"OK": 120}
