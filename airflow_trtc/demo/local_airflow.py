@@ -5,45 +5,63 @@ Runs on Airflow 3.1 and later. Knows nothing of TRTC; whoever starts it passes c
 
 from __future__ import annotations
 
-import base64
+import importlib.metadata
 import importlib.util
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from typing_extensions import Self
 
-from airflow_trtc.demo import processes
+from airflow_trtc.demo import hostname, processes
 from airflow_trtc.demo.postgresql import NoPostgreSql, PostgreSql
 from airflow_trtc.demo.processes import Component, Leash, free_ports
-from airflow_trtc.demo.rest import AirflowApi
+from airflow_trtc.demo.redis import NoRedis, Redis
+from airflow_trtc.demo.rest import AirflowApi, ApiError
+from airflow_trtc.demo.settings import NAMED_COMPONENTS, Settings, celery_settings, quick_settings
 
 _log = logging.getLogger(__name__)
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 # An API server that serves nothing but tasks.
 TASK_API = "task-api"
 
-# Airflow's health report spells a component's name this way.
-_HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+# What Airflow calls the components that note in its database that they are alive.
+_JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+_SERVERS: dict[str, type[PostgreSql] | type[Redis]] = {"postgresql": PostgreSql, "redis": Redis}
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 8.0
+_PING_SECONDS = 1.0
 _TAIL_LINES = 40
-# What Airflow's synchronous and asynchronous halves speak to PostgreSQL with.
-_DRIVERS = ("psycopg2", "asyncpg")
+# What must be installed for a server to be of use: module (or package) -> package that brings it.
+_NEEDED = {
+    "postgresql": {"psycopg2": "psycopg2-binary", "asyncpg": "asyncpg"},
+    "redis": {name: name for name in ("apache-airflow-providers-celery", "redis")},
+}
 # How long a component waits for the others to finish writing. With SQLite's 5 seconds a burst of runs on a
 # slow machine ends a scheduler with "database is locked".
 _LOCK_SECONDS = 60
+
+# The options of an Airflow as on several machines: all but the DAG processor there twice.
+CLUSTER: dict[str, Any] = {
+    "database": "postgresql",
+    "executor": "celery",
+    "api_servers": 2,
+    "schedulers": 2,
+    "triggerers": 2,
+    "workers": 2,
+}
 
 
 class LocalAirflowError(RuntimeError):
@@ -63,6 +81,12 @@ class LocalAirflow(AirflowApi):
             run_id = airflow.trigger("my_dag")
             assert airflow.wait_for_run("my_dag", run_id) == "success"
 
+    On PostgreSQL it can look like an Airflow of many machines: with `executor="celery"` tasks run on workers
+    that take them from a Redis, and there may be several of each kind::
+
+        with LocalAirflow("dags", **CLUSTER) as airflow:
+            airflow.kill("worker-2")
+
     It listens on the loopback address only and inherits the environment except all `AIRFLOW...` variables.
     Its folder `home` is temporary and removed at the end, unless one was given, an exception passed, or
     `keep_home` was set. Its processes end with the block, and also if this Python process is killed.
@@ -76,28 +100,47 @@ class LocalAirflow(AirflowApi):
         config: Mapping[tuple[str, str], object] | None = None,
         home: str | os.PathLike[str] | None = None,
         database: Literal["sqlite", "postgresql"] = "sqlite",
+        executor: Literal["local", "celery"] = "local",
+        api_servers: int = 1,
+        schedulers: int = 1,
+        triggerers: int = 1,
+        workers: int = 1,
+        worker_slots: int = 4,
         api_workers: int = 1,
         task_api: bool = False,
     ) -> None:
         """Choose what it runs with; nothing is written or started before `with`.
 
         `config` maps (section, option) to a value and wins over the quick settings chosen here.
-        `api_workers` are the processes of the API server. With `task_api`, tasks have an API server of
+        `workers` are those of Celery, and run up to `worker_slots` tasks each; other executors have none.
+        Several `api_servers` are reached through a balancer.
+        `api_workers` are the processes of each API server. With `task_api`, tasks have an API server of
         their own, the component "task-api": nobody else can keep them waiting, or end with theirs.
+        Raises ValueError for a cluster on SQLite.
         """
-        api_port, task_port, *log_ports = free_ports(4)
-        super().__init__(f"http://127.0.0.1:{api_port}", "admin", secrets.token_urlsafe(12))
-        self.components = (*COMPONENTS, TASK_API) if task_api else COMPONENTS
-        self._database = database
+        names = _names(api_servers, schedulers, triggerers, workers if executor == "celery" else 0, task_api)
+        if database == "sqlite" and (executor != "local" or len(names) > 4 + task_api):
+            raise ValueError("several components of a kind, and Celery, need database='postgresql'")
+        port, task_port, *log_ports = free_ports(4)
+        super().__init__(f"http://127.0.0.1:{port}", "admin", secrets.token_urlsafe(12))
+        self.components = (
+            *(["postgresql"] if database == "postgresql" else []),
+            *(["redis"] if executor == "celery" else []),
+            *names,
+        )
+        self._ports = _ports(names, port) | {TASK_API: task_port}
         self._api_workers = api_workers
-        self._task_url = f"http://127.0.0.1:{task_port if task_api else api_port}"
+        self._workers = workers
+        self._worker_slots = worker_slots
         self.keep_home = home is not None
         self._given_home = home
         self._dags_folder = Path(dags_folder).resolve()
         self._env = dict(env or {})
-        self._settings = _quick_settings(self.url, self._task_url, log_ports) | dict(config or {})
+        task_url = f"http://127.0.0.1:{task_port}" if task_api else self.url
+        self._settings = quick_settings(self.url, task_url, log_ports)
+        self._config = dict(config or {})
         self._components: dict[str, Component] = {}
-        self._postgresql: PostgreSql | None = None
+        self._servers: dict[str, PostgreSql | Redis] = {}
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready; raises LocalAirflowError."""
@@ -123,14 +166,14 @@ class LocalAirflow(AirflowApi):
     @property
     def database_url(self) -> str:
         """Airflow's database as SQLAlchemy names it."""
-        if self._postgresql:
-            return self._postgresql.url.replace("postgresql:", "postgresql+psycopg2:", 1)
+        if server := self._servers.get("postgresql"):
+            return server.url.replace("postgresql:", "postgresql+psycopg2:", 1)
         return f"sqlite:///{self.home / 'airflow.db'}?timeout={_LOCK_SECONDS}"
 
     @property
     def environment(self) -> dict[str, str]:
         """What Airflow's programs run with; with it, a program is one of this Airflow."""
-        return self._environment()
+        return inherited(os.environ) | {"AIRFLOW_HOME": str(self.home)} | self._variables() | self._env
 
     def pids(self, name: str) -> list[int]:
         """The processes of a component, empty if it does not run."""
@@ -153,7 +196,7 @@ class LocalAirflow(AirflowApi):
     def wait_until_ready(self, name: str, timeout: float = _START_SECONDS) -> None:
         """Wait until a component works; raises LocalAirflowError if it dies, TimeoutError."""
         self._wait(
-            lambda: self._is_ready(self._component(name)) or None,
+            lambda: self._is_ready(name) or None,
             timeout,
             lambda: f"{name} is not ready. The end of its log:\n{self.component_log(name, _TAIL_LINES)}",
         )
@@ -175,64 +218,84 @@ class LocalAirflow(AirflowApi):
         self._leash = Leash()
 
     def _up(self) -> None:
-        if self._database == "postgresql":
-            self._start_postgresql()
+        for name in self.components:
+            if name in _SERVERS:
+                self._start_server(name)
         self._migrate()
-        for name in self.components:
+        others = [name for name in self.components if name not in _SERVERS]
+        for name in others:
             self._component(name).start()
-        for name in self.components:
+        for name in others:
             self.wait_until_ready(name)
 
-    def _start_postgresql(self) -> None:
-        if missing := [name for name in _DRIVERS if importlib.util.find_spec(name) is None]:
-            raise LocalAirflowError(
-                f"Airflow on PostgreSQL needs {' and '.join(missing)}: install psycopg2-binary and asyncpg"
-            )
+    def _start_server(self, name: str) -> None:
+        _require(name)
         try:
-            self._postgresql = PostgreSql(log_folder=self.log_folder, leash=self._leash)
-        except NoPostgreSql as error:
+            server = self._servers[name] = _SERVERS[name](log_folder=self.log_folder, leash=self._leash)
+        except (NoPostgreSql, NoRedis) as error:
             raise LocalAirflowError(str(error)) from error
-        component = self._components[self._postgresql.component.name] = self._postgresql.component
-        component.start()
-        self.wait_until_ready(component.name)
+        self._components[name] = server.component
+        self.start(name)
 
     def _component(self, name: str) -> Component:
         if name not in self._components:
             self._components[name] = Component(
                 name,
-                [sys.executable, "-m", "airflow", *self._arguments(name)],
-                environment=self._environment(),
+                [sys.executable, "-m", *self._arguments(name)],
+                environment=self.environment | {hostname.VARIABLE: name},
                 folder=self.log_folder,
                 leash=self._leash,
             )
         return self._components[name]
 
     def _arguments(self, name: str) -> list[str]:
-        port, task_port = (url.rpartition(":")[2] for url in (self.url, self._task_url))
-        address = ("--host", "127.0.0.1", "--port")
+        address = ["--host", "127.0.0.1", "--port", str(self._ports.get(name))]
+        api_server = ["airflow", "api-server", *address, "--workers"]
+        back_ends = [str(port) for other, port in self._ports.items() if _kind(other) == "api-server"]
+        # No log servers: they would listen on all addresses, and the API server finds the files itself.
         return {
-            "db-migrate": ["db", "migrate"],
-            "api-server": ["api-server", *address, port, "--workers", str(self._api_workers)],
-            TASK_API: ["api-server", *address, task_port, "--workers", "1", "--apps", "execution"],
-            # No log servers: they would listen on all addresses, and the API server finds the files itself.
-            "scheduler": ["scheduler", "--skip-serve-logs"],
-            "triggerer": ["triggerer", "--skip-serve-logs"],
-            "dag-processor": ["dag-processor"],
-        }[name]
+            "db-migrate": ["airflow", "db", "migrate"],
+            "balancer": ["airflow_trtc.demo.balancer", *address[2:], "--to", *back_ends],
+            "api-server": [*api_server, str(self._api_workers)],
+            TASK_API: [*api_server, "1", "--apps", "execution"],
+            "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+            "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+            "dag-processor": ["airflow", "dag-processor"],
+            # Workers have nothing to tell each other: what they do is in Airflow's database.
+            "worker": [
+                *("airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"),
+                *("--without-gossip", "--without-mingle"),
+            ],
+        }[_kind(name)]
 
-    def _environment(self) -> dict[str, str]:
-        settings = {
+    def _variables(self) -> dict[str, str]:
+        """Airflow's settings as variables of the environment."""
+        settings: Settings = {
+            **self._settings,
             ("core", "dags_folder"): self._dags_folder,
             ("core", "simple_auth_manager_passwords_file"): self.home / "passwords.json",
             ("database", "sql_alchemy_conn"): self.database_url,
             ("logging", "base_log_folder"): self.home / "logs",
-            **self._settings,
+            **self._cluster_settings(),
+            **self._config,
         }
-        variables = {
+        return {
             f"AIRFLOW__{section}__{option}".upper(): str(value)
             for (section, option), value in settings.items()
         }
-        return inherited(os.environ) | {"AIRFLOW_HOME": str(self.home)} | variables | self._env
+
+    def _cluster_settings(self) -> Settings:
+        settings = dict(NAMED_COMPONENTS) if self._is_cluster else {}
+        if broker := self._servers.get("redis"):
+            settings |= celery_settings(
+                broker.url, self.database_url, workers=self._workers, slots=self._worker_slots
+            )
+        return settings
+
+    @property
+    def _is_cluster(self) -> bool:
+        """Whether a kind of component alone does not say which it is, or where a task runs."""
+        return "redis" in self.components or any(_kind(name) != name for name in self.components)
 
     def _write_password(self) -> None:
         path = self.home / "passwords.json"
@@ -246,24 +309,53 @@ class LocalAirflow(AirflowApi):
             raise self._death(migration)
         processes.stop([migration], 0)
 
-    def _is_ready(self, component: Component) -> bool:
-        if self._postgresql and component is self._postgresql.component:
-            return self._postgresql.is_ready
+    def _is_ready(self, name: str) -> bool:
+        if server := self._servers.get(name):
+            return server.is_ready
+        check = {"balancer": self._listens, "worker": self._works, "api-server": self._serves}
         try:
-            if component.name == TASK_API:
-                return httpx.get(f"{self._task_url}/execution/health", trust_env=False).is_success
-            health = self.health()
+            return check.get(_kind(name), self._serves if name == TASK_API else self._beats)(name)
         except httpx.TransportError:
             return False
-        if component.name == "api-server":
-            return True
-        name = _HEALTH_NAMES[component.name]
-        part = health.get(name) or {}
-        heartbeat = part.get(f"latest_{name}_heartbeat")
-        # A component that was killed counts as healthy for a while, so its status alone says little.
-        if not heartbeat:
+
+    def _listens(self, name: str) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._ports[name])) == 0
+
+    def _serves(self, name: str) -> bool:
+        """Whether an API server itself answers, without the balancer."""
+        path = "/execution/health" if name == TASK_API else "/api/v2/monitor/health"
+        return httpx.get(f"http://127.0.0.1:{self._ports[name]}{path}", trust_env=False).is_success
+
+    def _beats(self, name: str) -> bool:
+        """Whether a component has noted that it is alive since it was started.
+
+        One that was killed counts as healthy for a while, so what Airflow says of its health says little.
+        """
+        whose = {"hostname": name} if self._is_cluster else {}
+        params = {"job_type": _JOBS[_kind(name)], "order_by": "-latest_heartbeat", "limit": 1, **whose}
+        try:
+            jobs = self.api("GET", "/api/v2/jobs", params=params)["jobs"]
+        except ApiError as error:
+            if error.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                raise
             return False
-        return datetime.fromisoformat(heartbeat).timestamp() > component.started_at
+        heartbeats = [datetime.fromisoformat(job["latest_heartbeat"]).timestamp() for job in jobs]
+        return any(heartbeat > self._component(name).started_at for heartbeat in heartbeats)
+
+    def _works(self, name: str) -> bool:
+        """Whether a worker answers, which it does as soon as it takes tasks."""
+        from celery import Celery
+        from kombu import pools
+
+        with Celery(broker=self._servers["redis"].url, set_as_current=False) as app:
+            try:
+                return bool(app.control.ping([f"celery@{name}"], timeout=_PING_SECONDS))
+            except app.connection().recoverable_connection_errors:  # Redis was killed
+                return False
+            finally:
+                # What they hold is of no use once Redis was killed.
+                pools.reset()  # type: ignore[no-untyped-call]
 
     def _look_around(self) -> None:
         self.check_alive()
@@ -276,17 +368,17 @@ class LocalAirflow(AirflowApi):
 
     def _down(self, *, keep: bool) -> None:
         self.disconnect()
-        database = self._postgresql.component if self._postgresql else None
-        processes.stop([one for one in self._components.values() if one is not database], _GRACE_SECONDS)
-        if self._postgresql:
-            self._postgresql.stop()  # now that nobody uses it
+        components = self._components.values()
+        processes.stop([one for one in components if one.name not in self._servers], _GRACE_SECONDS)
+        for server in self._servers.values():
+            server.stop()  # now that nobody uses it
         self._leash.let_go()
         if keep or self.keep_home:
             _log.warning("Airflow's files are left in %s, its logs in %s", self.home, self.log_folder)
         else:
             shutil.rmtree(self.home, ignore_errors=True)
-        if self._postgresql:
-            self._postgresql.remove()
+        for server in self._servers.values():
+            server.remove()
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -304,32 +396,44 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"NO_PROXY": direct, "no_proxy": direct}
 
 
-def _quick_settings(url: str, task_url: str, log_ports: list[int]) -> dict[tuple[str, str], object]:
-    """Settings for a small, quick Airflow that keeps to itself; the same names hold from Airflow 3.1 on."""
-    worker_log_port, triggerer_log_port = log_ports
-    return {
-        ("api", "base_url"): url,
-        ("api", "secret_key"): secrets.token_hex(16),
-        ("api_auth", "jwt_secret"): secrets.token_hex(32),
-        (
-            "core",
-            "auth_manager",
-        ): "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        ("core", "execution_api_server_url"): f"{task_url}/execution/",
-        ("core", "executor"): "LocalExecutor",
-        ("core", "fernet_key"): base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        ("core", "load_examples"): False,
-        ("core", "parallelism"): 8,
-        ("core", "simple_auth_manager_all_admins"): False,
-        ("core", "simple_auth_manager_users"): "admin:admin",
-        ("dag_processor", "parsing_processes"): 1,
-        ("dag_processor", "refresh_interval"): 5,
-        ("logging", "trigger_log_server_port"): triggerer_log_port,
-        ("logging", "triggerer_log_server_port"): triggerer_log_port,  # its name up to Airflow 3.2
-        ("logging", "worker_log_server_port"): worker_log_port,
-        ("scheduler", "scheduler_idle_sleep_time"): 0.5,
-        ("scheduler", "trigger_timeout_check_interval"): 2,
-        # A worker may notice this late that its task has ended. A rescheduled task that starts again before
-        # that is failed by the scheduler ("reported ... finished ... state attribute is running").
-        ("workers", "min_heartbeat_interval"): 1,
-    }
+def _names(api_servers: int, schedulers: int, triggerers: int, workers: int, task_api: bool) -> list[str]:
+    """The components of Airflow itself, in the order in which they start."""
+    return [
+        *(["balancer"] if api_servers > 1 else []),
+        *_numbered("api-server", api_servers),
+        *_numbered("scheduler", schedulers),
+        "dag-processor",
+        *_numbered("triggerer", triggerers),
+        *_numbered("worker", workers),
+        *([TASK_API] if task_api else []),
+    ]
+
+
+def _numbered(kind: str, count: int) -> list[str]:
+    return [kind if number == 1 else f"{kind}-{number}" for number in range(1, count + 1)]
+
+
+def _kind(name: str) -> str:
+    return re.sub(r"-\d+$", "", name)
+
+
+def _ports(names: list[str], public: int) -> dict[str, int]:
+    """Where API servers and balancer listen: whichever of them users speak to, on the public port."""
+    api_servers = [name for name in names if _kind(name) == "api-server"]
+    if "balancer" not in names:
+        return dict.fromkeys(api_servers, public)
+    return dict(zip(api_servers, free_ports(len(api_servers)), strict=True)) | {"balancer": public}
+
+
+def _require(server: str) -> None:
+    """Raise LocalAirflowError if what Airflow speaks to a server with is missing, naming what to install."""
+    needed = _NEEDED[server]
+    if missing := [name for name in needed if not _is_installed(name)]:
+        raise LocalAirflowError(
+            f"Airflow on {server} needs {' and '.join(missing)}: install {' and '.join(needed.values())}"
+        )
+
+
+def _is_installed(name: str) -> bool:
+    """Whether there is such a module, or such a package."""
+    return bool(importlib.util.find_spec(name) or list(importlib.metadata.distributions(name=name)))

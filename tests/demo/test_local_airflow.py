@@ -123,6 +123,7 @@ def test_airflow_on_postgresql_survives_the_death_of_all_its_api_servers(tmp_pat
 def test_without_drivers_airflow_on_postgresql_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_airflow, "_DRIVERS", ("psycopg2", "no_such_driver"))
+    drivers = {"psycopg2": "psycopg2-binary", "no_such_driver": "asyncpg"}
+    monkeypatch.setitem(local_airflow._NEEDED, "postgresql", drivers)
     with pytest.raises(LocalAirflowError, match="needs no_such_driver: install psycopg2-binary and asyncpg"):
         LocalAirflow(tmp_path, database="postgresql", home=tmp_path).__enter__()
