@@ -36,11 +36,15 @@ $(VENV)/.made: $(LOCK) pyproject.toml .ci/make-env .ci/find-python
 demo: env  ## run a real Airflow against the emulator for about two minutes; KEEP=1 leaves it up
 	@$(BIN)/python -m airflow_trtc.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-.PHONY: test test-unit test-dags test-e2e test-postgres test-matrix
-test: test-unit test-dags test-e2e test-postgres  ## all of the next four
+.PHONY: cluster
+cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
+	@$(BIN)/python -m airflow_trtc.demo --cluster $(if $(filter 0,$(KEEP)),,--keep)
+
+.PHONY: test test-unit test-dags test-e2e test-postgres test-cluster test-matrix
+test: test-unit test-dags test-e2e test-postgres test-cluster  ## all of the next five
 
 test-unit: env  ## fast tests
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "not dags and not e2e and not postgres" $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "not dags and not e2e and not postgres and not cluster" $(PYTEST_ARGS)
 
 test-dags: env  ## tests that run whole DAGs in one process
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(PYTEST_ARGS)
@@ -50,6 +54,9 @@ test-e2e: env  ## tests that start a real Airflow
 
 test-postgres: env  ## tests that start a real Airflow on a PostgreSQL of its own
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m postgres $(PYTEST_ARGS)
+
+test-cluster: env  ## tests that start a real Airflow as on several machines
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)
 
 test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
 	.ci/matrix $(MATRIX)
@@ -61,6 +68,11 @@ fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 .PHONY: bench
 bench: env  ## measure callbacks against polling for about ten minutes; writes to build/benchmark
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.callback_latency --output build/benchmark
+
+.PHONY: soak
+soak: env  ## a cluster under fire for MINUTES=60, by the plan of SEED=7; writes to build/soak
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),7) \
+		--output build/soak $(SOAK_ARGS)
 
 .PHONY: lint types
 lint: env  ## ruff: rules and formatting
