@@ -1,25 +1,27 @@
-"""One command that shows the provider at work: ``python -m airflow_trtc.demo [--keep]``.
+"""One command that shows the provider at work: ``python -m airflow_trtc.demo [--cluster] [--keep]``.
 
 A real Airflow waits for recordings of the emulator while they are made, and gives every file to a task. One
-more recording goes to VOD, where no look would ever find its files; callbacks start a DAG for it.
+more recording goes to VOD, where no look would ever find its files; callbacks start a DAG for it. With
+`--cluster`, the Airflow is one as on several machines, and what is killed of it while it is kept comes back.
 Exit code 0 means that the tasks received exactly the files that were recorded.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from airflow_trtc.demo.comparison import Row, compare, received_file, recorded_file, table
-from airflow_trtc.demo.local_airflow import LocalAirflow
+from airflow_trtc.demo.local_airflow import CLUSTER, LocalAirflow
 from airflow_trtc.emulator import DEFAULT_CALLBACK_KEY, Emulator
 
 DAG_ID = "trtc_demo"
@@ -60,6 +62,8 @@ RUN_SECONDS = 150
 # Passing states that say nothing about this provider.
 _DULL_STATES = frozenset({None, "scheduled", "queued"})
 _LOG_LINES = 15
+# Long enough to see what the others do without a component.
+_PAUSE_SECONDS = 10
 
 
 class Progress:
@@ -182,13 +186,14 @@ class Demonstration:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 if every file arrived, 1 if not, 2 if it could not be carried out."""
     parser = argparse.ArgumentParser(prog="python -m airflow_trtc.demo", description=__doc__)
+    parser.add_argument("--cluster", action="store_true", help="two of each component, with Celery workers")
     parser.add_argument("--keep", action="store_true", help="leave Airflow and the emulator up until Ctrl-C")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _leave)
     try:
-        return _demonstrate(keep=options.keep)
+        return _demonstrate(CLUSTER if options.cluster else {}, keep=options.keep)
     except KeyboardInterrupt:
         print("interrupted; everything is stopped")
         return 130
@@ -197,15 +202,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _demonstrate(*, keep: bool) -> int:
+def _demonstrate(layout: Mapping[str, Any], *, keep: bool) -> int:
     progress = Progress()
     # By its version: importing Airflow here would bring its log lines into the terminal.
     has_callbacks = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
     with Emulator(callback_key=DEFAULT_CALLBACK_KEY) as emulator:
         progress.tell("emulator", f"stands in for the recording service at {emulator.url}")
-        progress.tell("Airflow", "starts: API server, scheduler, DAG processor, triggerer")
         environment = {"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json}
-        with LocalAirflow(DAGS_FOLDER, env=environment) as airflow:
+        airflow = LocalAirflow(DAGS_FOLDER, env=environment, **layout)
+        progress.tell("Airflow", f"starts: {', '.join(airflow.components)}")
+        with airflow:
             progress.tell("Airflow", f"ready at {airflow.url}")
             if has_callbacks:
                 emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_default")
@@ -214,7 +220,7 @@ def _demonstrate(*, keep: bool) -> int:
             exit_code = report(rows, demonstration.failed_task_logs())
             airflow.keep_home = exit_code != 0
             if keep:
-                _stay(airflow, emulator)
+                _stay(airflow, emulator, progress)
             progress.tell("Airflow", "stops")
     return exit_code
 
@@ -234,15 +240,28 @@ def report(rows: Sequence[Row], failed_task_logs: dict[str, str]) -> int:
     return 0
 
 
-def _stay(airflow: LocalAirflow, emulator: Emulator) -> None:
+def _stay(airflow: LocalAirflow, emulator: Emulator, progress: Progress) -> None:
     print(f"\nAirflow   {airflow.url}  user {airflow.username}  password {airflow.password}")
-    print(f"emulator  {emulator.url}/_control/recordings/")
-    print("Press Ctrl-C to stop both.", flush=True)
-    try:
+    print(f"emulator  {emulator.url}/_control/recordings/\n")
+    print("To see what a crash does, end all processes of a component; it comes back after a while:")
+    for name in airflow.components:
+        print(f"  {name:<14} kill -9 {' '.join(map(str, airflow.pids(name)))}")
+    print("Press Ctrl-C to stop all.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
         while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        print()
+            _bring_back(airflow, progress)
+            time.sleep(1)
+    print()
+
+
+def _bring_back(airflow: LocalAirflow, progress: Progress) -> None:
+    """Start again what was killed, as a supervisor of production does."""
+    for name in airflow.ended:
+        progress.tell(name, f"was ended; starts again in {_PAUSE_SECONDS} s")
+        time.sleep(_PAUSE_SECONDS)
+        airflow.kill(name)
+        airflow.start(name, wait=False)
+        progress.tell(name, f"kill -9 {' '.join(map(str, airflow.pids(name)))}")
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

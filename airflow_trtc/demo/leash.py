@@ -20,6 +20,36 @@ def pids_of_session(session_id: int) -> list[int]:
     return [pid for pid in psutil.pids() if _is_alive_in(pid, session_id)]
 
 
+def family(session_id: int) -> set[psutil.Process]:
+    """The living processes of a session, and those its leader started that have left it."""
+    try:
+        descendants = psutil.Process(session_id).children(recursive=True)
+    except psutil.NoSuchProcess:
+        descendants = []
+    members = [process for pid in pids_of_session(session_id) if (process := _process(pid))]
+    return {process for process in [*members, *descendants] if is_alive(process)}
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process can still do anything; one that has ended may wait for its parent to take notice."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def kill_family(session_id: int) -> None:
+    """End a session at once, with what has left it, and wait until all of it is gone."""
+    known: set[psutil.Process] = set()
+    # Again for those that were being started meanwhile; and a killed process takes a moment to go.
+    while living := family(session_id) | set(filter(is_alive, known)):
+        known |= living
+        for process in living:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.02)
+
+
 def send(session_id: int, number: signal.Signals) -> None:
     """Send a signal to every process of a session."""
     for pid in pids_of_session(session_id):
@@ -51,6 +81,13 @@ def _main() -> None:
         signal.signal(harmless, signal.SIG_IGN)
     session_ids = [int(line) for line in sys.stdin]
     end([session_id for session_id in session_ids if pids_of_session(session_id)])
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
 
 
 if __name__ == "__main__":

@@ -201,11 +201,15 @@ class LocalAirflow(AirflowApi):
             lambda: f"{name} is not ready. The end of its log:\n{self.component_log(name, _TAIL_LINES)}",
         )
 
+    @property
+    def ended(self) -> list[str]:
+        """The components that have ended without being stopped or killed from here."""
+        return [name for name, component in self._components.items() if component.exit_code is not None]
+
     def check_alive(self) -> None:
         """Raise LocalAirflowError if a component has ended that was neither stopped nor killed from here."""
-        for component in self._components.values():
-            if component.exit_code is not None:
-                raise self._death(component)
+        for name in self.ended:
+            raise self._death(self._component(name))
 
     def component_log(self, name: str, lines: int | None = None) -> str:
         """What a component (or "db-migrate") wrote so far, or the last lines of it."""

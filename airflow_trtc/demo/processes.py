@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -84,7 +83,7 @@ class Component:
 
     def pids(self) -> list[int]:
         """Its living processes with all descendants."""
-        return leash.pids_of_session(self._process.pid) if self._process else []
+        return sorted(one.pid for one in leash.family(self._process.pid)) if self._process else []
 
     def start(self) -> None:
         """Start it; raises RuntimeError if it runs already."""
@@ -114,10 +113,7 @@ class Component:
     def kill(self) -> None:
         """End it and all its descendants at once, as a crash of the machine would."""
         if self._process:
-            # Again for those that were being started meanwhile; and a killed process takes a moment to go.
-            while leash.pids_of_session(self._process.pid):
-                leash.send(self._process.pid, signal.SIGKILL)
-                time.sleep(0.02)
+            leash.kill_family(self._process.pid)
             self._reap()
 
     def log(self, lines: int | None = None) -> str:

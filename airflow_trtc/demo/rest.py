@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ _Found = TypeVar("_Found")
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
 _POLL_SECONDS = 0.3
 _PAGE = 100
+# As often as a connection may be one of those that a killed API server left behind.
+_REPEATS = 5
 
 
 class ApiError(RuntimeError):
@@ -47,7 +50,7 @@ class AirflowApi:
         """Send an authenticated request and return the whole answer."""
         self._token = self._token or self._log_in()
         headers = {"Authorization": f"Bearer {self._token}", **options.pop("headers", {})}
-        return _checked(self._http.request(method, path, headers=headers, **options))
+        return _checked(self._send(method, path, headers=headers, **options))
 
     def unpause(self, dag_id: str, timeout: float = 60) -> None:
         """Let a DAG run, waiting up to `timeout` seconds for its file to be read; raises TimeoutError."""
@@ -170,6 +173,13 @@ class AirflowApi:
     def disconnect(self) -> None:
         """Close the connections to Airflow."""
         self._http.close()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request; a question is asked again if an API server ended with the answer under way."""
+        for _ in range(_REPEATS if method == "GET" else 0):
+            with contextlib.suppress(httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                return self._http.request(method, path, **options)
+        return self._http.request(method, path, **options)
 
     def _log_in(self) -> str:
         answer = self._http.post("/auth/token", json={"username": self.username, "password": self.password})
