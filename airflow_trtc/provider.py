@@ -60,7 +60,7 @@ CONNECTION_TYPE: dict[str, Any] = {
         "profile_file": _field("Profile file", "profile: default ~/.tencentcloud/credentials."),
         "requests_per_second": _field(
             "Requests per second",
-            "Request budget of one process. Default 15; the service allows 20.",
+            "At most, by one process; it adapts to what the service lets through. Default 19 of the 20.",
             "number",
         ),
         "timeout_seconds": _field(

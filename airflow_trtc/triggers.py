@@ -16,11 +16,11 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
-from airflow_trtc.cloud.poller import Answer, Subscription
 from airflow_trtc.ears import Ear, listening
-from airflow_trtc.errors import TrtcError, TrtcTransientError
+from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.journal import AsyncJournal, Rows
+from airflow_trtc.looks import Bell, Looks
 from airflow_trtc.recording.judge import (
     CALLBACK_TIMEOUT_SECONDS,
     GONE_CODES,
@@ -34,7 +34,7 @@ from airflow_trtc.recording.judge import (
     misses_callback,
 )
 from airflow_trtc.recording.known import Known, combine, from_json, to_json
-from airflow_trtc.recording.model import Look, Trouble
+from airflow_trtc.recording.model import Look, Snapshot, Trouble
 from airflow_trtc.recording.pacing import next_look_seconds, safety_net_seconds
 from airflow_trtc.recording.problems import FAIL_ON
 from airflow_trtc.recording.watch import Watch
@@ -43,7 +43,6 @@ PROGRESS_XCOM = "progress"
 
 # Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
 EARLIEST_EVENT_SECONDS = 10.0
-LAST_LOOK_SECONDS = 30.0
 LEAST_LISTENING_SECONDS = 1.0  # between reads of the journal; a look takes its time, whatever the interval
 
 
@@ -157,16 +156,16 @@ class TrtcRecordingTrigger(BaseTrigger):
         rows = Rows(self.sdk_app_id, self.region, self.recording_id)
         journal = AsyncJournal.of_trigger(rows)
         watch = await self._open(journal)
-        bell = _Bell()
+        bell = Bell()
         async with TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=self.sdk_app_id) as hook:
             with (
                 listening(self.sdk_app_id, self.recording_id, self.since, bell.ring) as ear,
-                closing(_Looks(hook, self.recording_id, bell)) as looks,
+                closing(Looks(hook, self.recording_id, bell)) as looks,
             ):
                 return await self._listen_and_look(watch, journal, bell, ear, looks)
 
     async def _listen_and_look(
-        self, watch: Watch, journal: AsyncJournal, bell: _Bell, ear: Ear, looks: _Looks
+        self, watch: Watch, journal: AsyncJournal, bell: Bell, ear: Ear, looks: Looks
     ) -> dict[str, Any]:
         look_at = time.time() + self._first_pause()
         limit = None
@@ -215,7 +214,7 @@ class TrtcRecordingTrigger(BaseTrigger):
                 if misses_callback(verdict) and journal.is_failing:
                     verdict = Waiting("the journal, which may hold the callback, cannot be read", asks=False)
 
-    def _plan(self, looks: _Looks, look_at: float, watch: Watch, verdict: Waiting) -> float:
+    def _plan(self, looks: Looks, look_at: float, watch: Watch, verdict: Waiting) -> float:
         """Wish for the next look, if there is anything to see; return when, Unix seconds."""
         if not verdict.asks:
             looks.rest()
@@ -226,7 +225,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         looks.ask(look_at, urgent=is_hurried or watch.known.told.end is not None)
         return look_at
 
-    def _next(self, look_at: float, verdict: Waiting, looks: _Looks) -> float:
+    def _next(self, look_at: float, verdict: Waiting, looks: Looks) -> float:
         """When there is something to do, Unix seconds, if nothing is heard before."""
         times = [at for _, at in self._limits()]
         if not (verdict.asks and looks.are_shared):
@@ -275,7 +274,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         if not journal.is_loaded:
             watch.join(await self._read_progress())
 
-    def _observation(self, answer: Answer) -> Look:
+    def _observation(self, answer: Snapshot | TrtcError) -> Look:
         if not isinstance(answer, TrtcError):
             return answer
         if answer.code == NO_CONNECTION:  # the worker had it; Airflow says so of any trouble with secrets
@@ -363,90 +362,6 @@ class TrtcRecordingTrigger(BaseTrigger):
         if ti is None:  # in dag.test()
             return {}
         return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
-
-
-class _Bell:
-    """Wakes the trigger: when somebody rings, or when it is time. Much cheaper than a task for each wait."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def ring(self) -> None:
-        self._event.set()
-
-    async def wait(self, seconds: float) -> None:
-        timer = None
-        if seconds <= 0:
-            self._event.set()
-        elif seconds < math.inf:
-            timer = asyncio.get_running_loop().call_later(seconds, self._event.set)
-        try:
-            await self._event.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
-        self._event.clear()
-
-
-class _Looks:
-    """The trigger's share in the looks of all who wait; taken when the first look is due.
-
-    Until then nothing has to be read: ten thousand triggers may start in the same minute.
-    """
-
-    def __init__(self, hook: TrtcHook, recording_id: str, bell: _Bell) -> None:
-        self._hook = hook
-        self._recording_id = recording_id
-        self._bell = bell
-        self._subscription: Subscription | None = None
-        self._wish: tuple[float, bool] | None = None
-
-    @property
-    def are_shared(self) -> bool:
-        return self._subscription is not None
-
-    async def share(self) -> list[Answer]:
-        """Take part; what stands in the way is the first answer."""
-        try:
-            self._subscription = await self._hook.asubscribe(self._recording_id, self._bell.ring)
-        except TrtcError as error:
-            return [error]
-        return []
-
-    def ask(self, at: float, *, urgent: bool) -> None:
-        """Wish for a look at this time, Unix seconds."""
-        if self._subscription is not None and self._wish != (at, urgent):
-            self._wish = at, urgent
-            self._subscription.ask(at - time.time(), urgent=urgent)
-
-    def rest(self) -> None:
-        if self._subscription is not None and self._wish is not None:
-            self._wish = None
-            self._subscription.rest()
-
-    def take(self) -> list[Answer]:
-        answers = self._subscription.take() if self._subscription is not None else []
-        if answers:
-            self._wish = None
-        return answers
-
-    async def last(self) -> Answer:
-        """Look a last time, before all others; Airflow's own limit comes soon after ours."""
-        if answers := await self.share() if self._subscription is None else []:
-            return answers[0]
-        assert self._subscription is not None
-        self._subscription.ask(0.0, urgent=True)
-        give_up_at = time.time() + LAST_LOOK_SECONDS
-        while time.time() < give_up_at:
-            await self._bell.wait(give_up_at - time.time())
-            if answers := self._subscription.take():
-                return answers[-1]
-        why = self._subscription.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
-        return TrtcTransientError(why, code="Client.Timeout")
-
-    def close(self) -> None:
-        if self._subscription is not None:
-            self._subscription.close()
 
 
 def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:

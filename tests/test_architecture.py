@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "xcoms": set(),
     "ears": {"journal", "recording"},
     "handover": {"_compat"},
-    "triggers": {"ears", "hooks", "journal", "xcoms", "recording", "errors"},
+    "looks": {"cloud", "hooks", "errors"},
+    "triggers": {"ears", "hooks", "journal", "looks", "xcoms", "recording", "errors"},
     "sensors": {
         "_compat",
         "triggers",
@@ -51,6 +52,7 @@ AIRFLOW = {
     "hooks",
     "journal",
     "links",
+    "looks",
     "triggers",
     "sensors",
     "operators",

@@ -221,16 +221,16 @@ class Poller:
             seconds = min(self._urgent.due_at(), self._patient.due_at()) - self.now()
             if seconds > 0 or self._under_way >= MOST_UNDER_WAY:
                 await self._wait_for_news(seconds)
-            elif self._health.outage is not None:
+            elif self.outage:
                 await asyncio.sleep(self._health.pause_seconds(random.random()))
                 if (recording := self._pick()) is not None:
                     await asyncio.wait([self._begin(recording)])
-                if self._health.outage is None:
+                if not self.outage:
                     budget.restart()
             else:
                 await asyncio.sleep(budget.reserve(self.settings.requests_per_second))
                 # Chosen now: somebody may have got in a hurry, or all is in vain.
-                if self._health.outage is None and (recording := self._pick()) is not None:
+                if not self.outage and (recording := self._pick()) is not None:
                     self._begin(recording)
 
     async def _wait_for_news(self, seconds: float) -> None:

@@ -1,0 +1,103 @@
+"""A trigger's share in the looks of all who wait, and what wakes it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+
+from airflow_trtc.cloud.poller import Answer, Subscription
+from airflow_trtc.errors import TrtcError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
+
+LAST_LOOK_SECONDS = 30.0
+
+
+class Bell:
+    """Wakes the trigger: when somebody rings, or when it is time. Much cheaper than a task for each wait."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake it now, or the next time it waits."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until somebody rings, at most so long."""
+        timer = None
+        if seconds <= 0:
+            self._event.set()
+        elif seconds < math.inf:
+            timer = asyncio.get_running_loop().call_later(seconds, self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._event.clear()
+
+
+class Looks:
+    """The trigger's share in the looks of all who wait; taken when the first look is due.
+
+    Until then nothing has to be read: ten thousand triggers may start in the same minute.
+    """
+
+    def __init__(self, hook: TrtcHook, recording_id: str, bell: Bell) -> None:
+        self._hook = hook
+        self._recording_id = recording_id
+        self._bell = bell
+        self._subscription: Subscription | None = None
+        self._wish: tuple[float, bool] | None = None
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether it takes part."""
+        return self._subscription is not None
+
+    async def share(self) -> list[Answer]:
+        """Take part; what stands in the way is the first answer."""
+        try:
+            self._subscription = await self._hook.asubscribe(self._recording_id, self._bell.ring)
+        except TrtcError as error:
+            return [error]
+        return []
+
+    def ask(self, at: float, *, urgent: bool) -> None:
+        """Wish for a look at this time, Unix seconds."""
+        if self._subscription is not None and self._wish != (at, urgent):
+            self._wish = at, urgent
+            self._subscription.ask(at - time.time(), urgent=urgent)
+
+    def rest(self) -> None:
+        """Wish for nothing."""
+        if self._subscription is not None and self._wish is not None:
+            self._wish = None
+            self._subscription.rest()
+
+    def take(self) -> list[Answer]:
+        """The answers since the last time, oldest first."""
+        answers = self._subscription.take() if self._subscription is not None else []
+        if answers:
+            self._wish = None
+        return answers
+
+    async def last(self) -> Answer:
+        """Look a last time, before all others; Airflow's own limit comes soon after ours."""
+        if answers := await self.share() if self._subscription is None else []:
+            return answers[0]
+        assert self._subscription is not None
+        self._subscription.ask(0.0, urgent=True)
+        give_up_at = time.time() + LAST_LOOK_SECONDS
+        while time.time() < give_up_at:
+            await self._bell.wait(give_up_at - time.time())
+            if answers := self._subscription.take():
+                return answers[-1]
+        why = self._subscription.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
+        return TrtcTransientError(why, code="Client.Timeout")
+
+    def close(self) -> None:
+        """Leave."""
+        if self._subscription is not None:
+            self._subscription.close()
