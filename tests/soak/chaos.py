@@ -19,6 +19,8 @@ from tests.soak.plan import CALLBACKS, CLEAR, FAULT, KILL, KILL_TASK, SKEW, Deed
 
 REVIVAL_SECONDS = 3.0
 PULSE_SECONDS = 0.25
+LURK_SECONDS = 12.0
+"""How long to wait for a task's process to kill; most live for a few seconds only."""
 
 
 class Cluster(Protocol):
@@ -108,7 +110,7 @@ class Chaos:
         if deed.what == KILL:
             self._kill(deed)
         elif deed.what == KILL_TASK:
-            self._kill_task(deed)
+            self._kill_task(deed.options["chance"], time.time() + LURK_SECONDS)
         elif deed.what == FAULT:
             self._diary.note(FAULT, **deed.options)
             self._emulator.fault(**deed.options)
@@ -139,14 +141,17 @@ class Chaos:
             self._down.discard(name)
         self._diary.note("start", whom=whom, pids={name: self._cluster.pids(name) for name in whom})
 
-    def _kill_task(self, deed: Deed) -> None:
-        """Kill one process that runs a task, not the worker."""
+    def _kill_task(self, chance: float, give_up_at: float) -> None:
+        """Kill one process that runs a task, not the worker; lie in wait while there is none."""
         workers = [name for name in self._components if name.startswith("worker")] or ["scheduler"]
         found = [(name, pid) for name in workers for pid in task_processes(self._cluster.pids(name))]
+        if not found and time.time() < give_up_at:
+            self._book(time.time() + PULSE_SECONDS, lambda: self._kill_task(chance, give_up_at))
+            return
         if not found:
             self._diary.note("nobody to kill", whom=[KILL_TASK])
             return
-        name, pid = found[int(deed.options["chance"] * len(found))]
+        name, pid = chosen(found, chance)
         os.kill(pid, signal.SIGKILL)
         self._diary.note(KILL_TASK, whom=[name], pids={name: [pid]})
 
