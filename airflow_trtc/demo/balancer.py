@@ -60,11 +60,12 @@ class Balancer:
 
 
 async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Copy bytes until the source ends, and end the sink; a connection that breaks ends it as well."""
+    """Copy bytes until the source ends or either side breaks; the sink is told that no more will come."""
     with contextlib.suppress(ConnectionError):
         while data := await source.read(_CHUNK_BYTES):
             sink.write(data)
             await sink.drain()
+    with contextlib.suppress(OSError):
         sink.write_eof()
 
 
