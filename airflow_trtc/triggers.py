@@ -134,6 +134,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         self.try_number = try_number
         self.show_progress = show_progress
         self.started_at = started_at
+        self._show_at: float | None = None  # when it is this trigger's turn to write its progress
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and every argument, for another triggerer to go on."""
@@ -232,6 +233,8 @@ class TrtcRecordingTrigger(BaseTrigger):
             times.append(look_at)
         if verdict.until is not None:
             times.append(verdict.until.timestamp())
+        if self._show_at is not None:
+            times.append(self._show_at)
         return min(times, default=math.inf)
 
     async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal) -> bool:
@@ -293,7 +296,11 @@ class TrtcRecordingTrigger(BaseTrigger):
             # What only looks have found out starts event-driven DAGs as well.
             watch.is_announced = await journal.announce(watch.known, end, _now())
         if watch.untold and not is_over:  # at the end the worker shows it
-            watch.untold = not await self._write_progress(watch.known)
+            if self._show_at is None:
+                self._show_at = time.time() + xcoms.turn_seconds()
+            if time.time() >= self._show_at:
+                self._show_at = None
+                watch.untold = not await self._write_progress(watch.known)
 
     async def _event(self, watch: Watch, **payload: Any) -> dict[str, Any]:
         if self.task_instance is not None:  # in dag.test() there is no scheduler to wait for

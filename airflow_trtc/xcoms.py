@@ -6,7 +6,23 @@ methods must not be used, since they read the supervisor's answers from a second
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from typing import Any
+
+# The supervisor takes 25 ms for each, one after the other, and has other work for its triggers too.
+WRITES_PER_SECOND = 20.0
+
+_free_at: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float] = weakref.WeakKeyDictionary()
+
+
+def turn_seconds() -> float:
+    """Take the next turn to write, of all in the running event loop; return the seconds until it comes."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    turn_at = max(_free_at.get(loop, now), now)
+    _free_at[loop] = turn_at + 1.0 / WRITES_PER_SECOND
+    return turn_at - now
 
 
 async def write(key: str, value: Any, **ids: Any) -> None:

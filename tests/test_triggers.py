@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_trtc import triggers
+from airflow_trtc import triggers, xcoms
+from airflow_trtc.cloud import sharing
 from airflow_trtc.emulator import Emulator
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.recording.pacing import LONGEST_SAFETY_NET_SECONDS, safety_net_seconds
 from airflow_trtc.triggers import TrtcRecordingTrigger
 
 ARGUMENTS: dict[str, Any] = {
@@ -190,3 +194,68 @@ def test_no_event_comes_before_the_scheduler_knows_of_the_deferral(
     started = time.time()
     run(watching)
     assert time.time() - started >= 1.4
+
+
+def test_progress_waits_for_its_turn_and_then_shows_the_newest(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+
+    async def write(key: str, value: dict[str, Any], **_: Any) -> None:
+        shown.append(value["file_count"])
+
+    monkeypatch.setattr(xcoms, "write", write)
+    monkeypatch.setattr(xcoms, "turn_seconds", lambda: 0.5)
+    recording_id = trtc_connection.add_recording(files=30, file_every_reads=1, ends_after_reads=40)
+    watching = trigger(trtc_connection, recording_id)
+    monkeypatch.setattr(watching, "_xcom_ids", lambda: {"dag_id": "d"})
+    [payload] = run(watching)
+    assert len(payload["known"]["files"]) == 30
+    assert 1 <= len(shown) < 20
+    assert shown == sorted(shown)
+
+
+def test_turns_to_write_are_spread_over_time() -> None:
+    async def take() -> list[float]:
+        return [xcoms.turn_seconds() for _ in range(21)]
+
+    turns = asyncio.run(take())
+    assert turns[0] == 0.0
+    assert turns[20] == pytest.approx(20 / xcoms.WRITES_PER_SECOND, abs=0.1)
+
+
+def test_a_recording_whose_callbacks_arrive_is_asked_rarely() -> None:
+    assert safety_net_seconds(60.0) == 600.0
+    assert safety_net_seconds(200.0) == LONGEST_SAFETY_NET_SECONDS
+    assert safety_net_seconds(3600.0) == 3600.0
+
+
+def test_triggers_of_one_account_share_one_connection_and_what_they_learn(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty wait for ten recordings: the connection is read once, and each recording asked once a round."""
+    lookups = []
+    real = TrtcHook.aget_connection.__func__
+
+    async def look_up(cls: type[TrtcHook], conn_id: str) -> Any:
+        lookups.append(conn_id)
+        return await real(cls, conn_id)
+
+    monkeypatch.setattr(TrtcHook, "aget_connection", classmethod(look_up))
+    recording_ids = [trtc_connection.add_recording(files=1, ends_after_reads=3) for _ in range(10)]
+
+    async def wait() -> list[list[dict[str, Any]]]:
+        waits = [events(trigger(trtc_connection, each, poke_interval=0.5)) for each in recording_ids * 3]
+        return await asyncio.gather(*waits)
+
+    for [payload] in asyncio.run(asyncio.wait_for(wait(), 60)):
+        assert payload["status"] == "finished"
+    assert lookups == ["trtc_default"]
+    asked = sum(trtc_connection.state()["counters"]["DescribeCloudRecording"].values())
+    assert asked <= 10 * 5  # three looks while it runs, and two that it is gone, which each alone would ask
+    assert not list(pollers_in_use())
+
+
+def pollers_in_use() -> Iterator[Any]:
+    for held in sharing.pollers._by_loop.values():
+        yield from held.values()

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 from airflow_trtc.cloud import calls, failures
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
+from airflow_trtc.cloud.pacing import Budget
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError, TrtcThrottledError
 from airflow_trtc.recording.model import Snapshot
@@ -222,16 +223,23 @@ class Poller:
             if seconds > 0 or self._under_way >= MOST_UNDER_WAY:
                 await self._wait_for_news(seconds)
             elif self.outage:
-                await asyncio.sleep(self._health.pause_seconds(random.random()))
-                if (recording := self._pick()) is not None:
-                    await asyncio.wait([self._begin(recording)])
-                if not self.outage:
-                    budget.restart()
+                await self._try_once(budget)
             else:
-                await asyncio.sleep(budget.reserve(self.settings.requests_per_second))
-                # Chosen now: somebody may have got in a hurry, or all is in vain.
-                if not self.outage and (recording := self._pick()) is not None:
-                    self._begin(recording)
+                await self._look_on(budget)
+
+    async def _look_on(self, budget: Budget) -> None:
+        await asyncio.sleep(budget.reserve(self.settings.requests_per_second))
+        # Chosen now: somebody may have got in a hurry, or all is in vain.
+        if not self.outage and (recording := self._pick()) is not None:
+            self._begin(recording)
+
+    async def _try_once(self, budget: Budget) -> None:
+        """After a while, see whether the service is back."""
+        await asyncio.sleep(self._health.pause_seconds(random.random()))
+        if (recording := self._pick()) is not None:
+            await asyncio.wait([self._begin(recording)])
+        if not self.outage:
+            budget.restart()  # or all that waited would ask at once
 
     async def _wait_for_news(self, seconds: float) -> None:
         timer = None
