@@ -83,6 +83,9 @@ def celery_settings(broker_url: str, database_url: str, *, workers: int, slots: 
         ("scheduler", "task_instance_heartbeat_timeout"): 45,
         # How often a scheduler looks for tasks of dead ones (Airflow: every five minutes).
         ("scheduler", "orphaned_tasks_check_interval"): 15,
+        # How long a task waits for an answer of the API server (Airflow: five seconds). Just started, one may
+        # need longer for its first answers while a dozen programs share a machine.
+        ("workers", "execution_api_timeout"): 30,
         # DAG files do not change versions here; this saves a process for each worker.
         ("dag_processor", "stale_bundle_cleanup_interval"): 0,
     }

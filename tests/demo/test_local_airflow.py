@@ -7,8 +7,8 @@ import psycopg2
 import pytest
 
 from airflow_trtc.demo import __main__ as demo
-from airflow_trtc.demo import local_airflow
-from airflow_trtc.demo.local_airflow import LocalAirflow, LocalAirflowError, inherited
+from airflow_trtc.demo import local_airflow, redis
+from airflow_trtc.demo.local_airflow import CLUSTER, LocalAirflow, LocalAirflowError, inherited
 
 DAG = """
 from airflow.sdk import dag, task
@@ -118,6 +118,38 @@ def test_airflow_on_postgresql_survives_the_death_of_all_its_api_servers(tmp_pat
         assert airflow.wait_for_run("doubles", airflow.trigger("doubles")) == "success"
     with pytest.raises(psycopg2.OperationalError, match="refused"):
         psycopg2.connect(database_url)
+
+
+def test_airflow_needs_postgresql_for_more_than_one_of_a_kind(tmp_path: Path) -> None:
+    for options in ({"triggerers": 2}, {"api_servers": 2}, {"executor": "celery"}):
+        with pytest.raises(ValueError, match="need database='postgresql'"):
+            LocalAirflow(tmp_path, **options)
+    LocalAirflow(tmp_path, workers=2, task_api=True)  # the local executor has no workers
+
+
+def test_the_further_components_of_a_kind_are_numbered(tmp_path: Path) -> None:
+    assert LocalAirflow(tmp_path).components == ("api-server", "scheduler", "dag-processor", "triggerer")
+    assert LocalAirflow(tmp_path, **CLUSTER).components == (
+        *("postgresql", "redis", "balancer", "api-server", "api-server-2", "scheduler", "scheduler-2"),
+        *("dag-processor", "triggerer", "triggerer-2", "worker", "worker-2"),
+    )
+
+
+def test_without_its_provider_airflow_on_celery_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(local_airflow._NEEDED, "redis", {"no-such-provider": "some-provider"})
+    with pytest.raises(LocalAirflowError, match="redis needs no-such-provider: install some-provider"):
+        LocalAirflow(tmp_path, **CLUSTER, home=tmp_path).__enter__()
+
+
+def test_without_redis_airflow_on_celery_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_WHEEL", "no_such_wheel")
+    monkeypatch.setattr(redis, "_PROGRAM", "no-such-program")
+    with pytest.raises(LocalAirflowError, match="There is no no-such-program: install Redis"):
+        LocalAirflow(tmp_path, **CLUSTER, home=tmp_path).__enter__()
 
 
 def test_without_drivers_airflow_on_postgresql_says_what_to_install(

@@ -1,0 +1,55 @@
+"""The cluster that tests of it share, and the story that was played on it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from airflow_trtc.demo.local_airflow import CLUSTER, LocalAirflow
+from airflow_trtc.demo.redis import NoRedis, find_program
+from airflow_trtc.emulator import Emulator
+from tests.cluster.story import CALLED_BACK_APP, TRIGGERS_AT_MOST, Story
+
+CALLBACK_KEY = "clusterCallbackKey"
+SETTINGS = {("triggerer", "capacity"): TRIGGERS_AT_MOST, ("dag_processor", "refresh_interval"): 600}
+
+
+@pytest.fixture(scope="session")
+def story(request: pytest.FixtureRequest) -> Iterator[Story]:
+    """What happened, to the end."""
+    _skip_without_redis()
+    for name in ("airflow_trtc.emulator", "uvicorn.access", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    has_callbacks = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+    with Emulator(callback_key=CALLBACK_KEY, more_sdk_app_ids=[CALLED_BACK_APP]) as emulator:
+        # Callbacks of all applications come by a connection that names none.
+        of_all = emulator.connection
+        del of_all["extra"]["sdk_app_id"]
+        connections = {
+            "AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json,
+            "AIRFLOW_CONN_TRTC_ALL": json.dumps(of_all),
+        }
+        dags = Path(__file__).parent / "dags"
+        with LocalAirflow(dags, env=connections, config=SETTINGS, **CLUSTER) as airflow:
+            if has_callbacks:
+                emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_all", CALLBACK_KEY)
+            story = Story(airflow, emulator, has_callbacks)
+            story.play()
+            yield story
+            airflow.keep_home = request.session.testsfailed > 0
+
+
+def _skip_without_redis() -> None:
+    """Skip where neither the system nor any wheel has Redis; elsewhere its absence is a failure."""
+    try:
+        find_program()
+    except NoRedis as error:
+        if sys.version_info >= (3, 13) or platform.machine() != "x86_64":
+            pytest.skip(str(error))
