@@ -73,7 +73,11 @@ def _answer(state: State, request: Request, instead: faults.Fault | None) -> tup
     body = {"Response": {**outcome.inside, "RequestId": str(uuid.uuid4())}}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     answer = Answer(text.encode(), is_error=outcome.code != "OK")
-    return (faults.spoil(answer, outcome.fault) if outcome.fault else answer), outcome
+    if outcome.fault:
+        answer = faults.spoil(answer, outcome.fault)
+    elif instead:
+        outcome.fault = instead.kind
+    return answer, outcome
 
 
 def _carry_out(state: State, request: Request, instead: faults.Fault | None) -> Outcome:

@@ -107,7 +107,7 @@ def test_every_look_is_remembered_with_what_became_of_its_answer(ask, state):
         ("OK", "InProgress", 2, None, 0.0),
         ("OK", "InProgress", 2, "broken_json", 0.0),
         ("fault:html", None, 0, "html", 0.0),
-        ("RequestLimitExceeded", None, 0, None, 0.0),
+        ("RequestLimitExceeded", None, 0, "throttle", 0.0),
         ("OK", "InProgress", 2, None, 7),
     ]
 

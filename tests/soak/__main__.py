@@ -19,8 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.soak import evidence, ledger, lives, plan, report
-from tests.soak.ledger import Case, Finding
+from tests.soak import evidence, ledger, lives, logs, plan, report
+from tests.soak.ledger import Finding
 from tests.soak.soak import Soak, stage
 
 
@@ -57,14 +57,15 @@ def _account(soak: Soak, options: argparse.Namespace) -> dict[str, Any]:
     _write(options.output / "leftovers.json", asdict(leftovers))
     findings = ledger.check(cases, risks, leftovers)
     told = {"minutes": options.minutes, "seed": options.seed, "recordings": options.recordings}
-    figures = report.summary(told, cases, findings, soak.diary.entries, state)
+    errors = logs.errors(soak.airflow.home)
+    figures = report.summary(told, cases, findings, soak.diary.entries, state, errors)
     _write(options.output / "report.json", figures)
     (options.output / "report.md").write_text(report.markdown(figures))
-    _keep_logs(soak, findings, cases, options.output / "logs")
+    _keep_logs(soak, findings, options.output / "logs")
     return figures
 
 
-def _keep_logs(soak: Soak, findings: Sequence[Finding], cases: Sequence[Case], folder: Path) -> None:
+def _keep_logs(soak: Soak, findings: Sequence[Finding], folder: Path) -> None:
     """The logs of every run that something is wrong with."""
     folder.mkdir()
     for finding in findings:

@@ -16,12 +16,14 @@ def summary(
     findings: Sequence[Finding],
     deeds: Sequence[Mapping[str, Any]],
     state: Mapping[str, Any],
+    errors: Mapping[str, int],
 ) -> dict[str, Any]:
     """All figures of a run.
 
     :param options: minutes, seed and number of recordings.
     :param deeds: what was really done.
     :param state: the emulator's counters.
+    :param errors: those in the logs that passed through this package, and how often.
     """
     wrong = [finding for finding in findings if finding.grade == "wrong"]
     describe = state["counters"].get("DescribeCloudRecording", {})
@@ -42,8 +44,9 @@ def summary(
         "clears": sum(1 for deed in deeds if deed["did"] == "clear"),
         "looks": sum(describe.values()),
         "answers": dict(sorted(describe.items())),
-        "throttled_share": describe.get("RequestLimitExceeded", 0) / max(sum(describe.values()), 1),
+        "throttled": _throttled(cases),
         "callbacks": {name: value for name, value in state["callbacks"].items() if isinstance(value, int)},
+        "errors": dict(errors),
         "findings": [finding.describe() for finding in findings],
     }
 
@@ -70,10 +73,11 @@ def markdown(figures: Mapping[str, Any]) -> str:
         *_table("Tries of tasks", "tasks", figures["tries"]),
         *_table("Answers to looks", "number", figures["answers"]),
         *_table("Callbacks", "number", figures["callbacks"]),
+        *_table("Errors in the logs that passed through this package", "times", figures["errors"]),
         f"Callbacks were troubled {figures['callback_troubles']} times, the service's clock was set"
         f" {figures['skews']} times, {figures['clears']} waits were cleared by hand, recordings started"
-        f" {figures['started_runs']} runs. Throttled: {figures['throttled_share']:.2%} of"
-        f" {figures['looks']} looks. Files handed on: {figures['files']}.",
+        f" {figures['started_runs']} runs. Throttled, other than by a fault:"
+        f" {figures['throttled']} of {figures['looks']} looks. Files handed on: {figures['files']}.",
         "",
         "## Discrepancies",
         "",
@@ -108,6 +112,12 @@ def _outcome(case: Case) -> str:
 def _files(cases: Sequence[Case]) -> int:
     runs = [run for case in cases for run in ([case.run] if case.run else []) + list(case.started)]
     return sum(run.summary["file_count"] for run in runs if run.summary)
+
+
+def _throttled(cases: Sequence[Case]) -> int:
+    """How many looks exceeded the real limit."""
+    looks = [look for case in cases if case.truth for look in case.truth["looks"]]
+    return sum(1 for look in looks if look["code"] == "RequestLimitExceeded" and look["fault"] is None)
 
 
 def _tries(cases: Sequence[Case]) -> dict[str, int]:
