@@ -65,14 +65,21 @@ test-matrix:  ## all tests on every supported Airflow and on the oldest and newe
 fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 	FUZZ_EXAMPLES=100000 $(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -s tests/fuzz $(PYTEST_ARGS)
 
-.PHONY: bench
-bench: env  ## measure callbacks against polling for about ten minutes; writes to build/benchmark
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.callback_latency --output build/benchmark
+# Each benchmark with its options: in the usual sizes, and with FULL=1 in all of them, which takes hours.
+BENCH_OUTPUT := build/benchmark
+BENCHMARKS := waiting poll_cost waiter_memory triggerer parse_cost shared_account callback_latency
+USUAL_waiting := --waits 300 1000 5000 --most-others 1000
+USUAL_poll_cost := --rounds 3 --seconds 8
+USUAL_triggerer := --waiting 1000 --changing 200 --scale 5
+USUAL_shared_account := --minutes 5
+USUAL_callback_latency := --waiting 200
+BENCH_OPTIONS = $(if $(filter-out 0,$(QUICK)),--quick,$(if $(filter-out 0,$(FULL)),,$(USUAL_$*)))
 
-.PHONY: soak
-soak: env  ## a cluster under fire for MINUTES=60, by the plan of SEED=7; writes to build/soak
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),7) \
-		--output build/soak $(SOAK_ARGS)
+.PHONY: bench
+bench: env $(BENCHMARKS:%=bench/%)  ## measure, about 45 minutes, into build/benchmark; QUICK=1 only tries, FULL=1 takes hours
+
+bench/%: env
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.$* --output $(BENCH_OUTPUT) $(BENCH_OPTIONS)
 
 .PHONY: lint types
 lint: env  ## ruff: rules and formatting

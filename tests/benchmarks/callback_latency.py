@@ -10,26 +10,17 @@ it and a plot. Nothing here passes or fails.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import psutil
-import psycopg2
 
 from airflow_trtc.demo.local_airflow import LocalAirflow
 from airflow_trtc.emulator import Emulator
+from tests.benchmarks.parking import Parking
 from tests.benchmarks.plot import Row, plot
+from tests.benchmarks.report import arguments, machine, span, tell, write
 
 HERE = Path(__file__).parent
 KEY = "benchmarkKey"
@@ -81,11 +72,8 @@ class Bench:
         self.airflow = airflow
         self.emulator = emulator
         self._per_second = per_second
-        self._database = psycopg2.connect(airflow.database_url.replace("+psycopg2", ""))
-        self._database.autocommit = True
-        self._ask(WATCH)
-        airflow.api("POST", "/api/v2/pools", json={"name": "closed", "slots": 0, "include_deferred": False})
-        airflow.unpause("parked")
+        self._parking = Parking(airflow, PATIENCE_SECONDS)
+        self._parking.ask(WATCH)
 
     def measure(self, waiting: int, changing: int, *, by_callbacks: bool) -> Result:
         """Let so many tasks wait; let recordings get a file each and end, and see when tasks know."""
@@ -104,9 +92,9 @@ class Bench:
         run_id = self._park(recording_ids, NEVER if by_callbacks else waiting / LIMIT_PER_SECOND)
         self._settle()
         tell(f"  all wait; nothing happens for {IDLE_SECONDS:.0f} s")
-        with self._load(result.idle):
+        with self._parking.load(result.idle, *PARTS):
             time.sleep(IDLE_SECONDS)
-        with self._load(result.busy):
+        with self._parking.load(result.busy, *PARTS):
             tell(f"  {changing} recordings get one more file")
             result.shown = self._since(self._make_files(chosen), run_id, "shown")
             tell(f"  {changing} recordings end")
@@ -115,7 +103,7 @@ class Bench:
             self.emulator.wait_for_callbacks(PATIENCE_SECONDS)
             ledger = self.emulator.callbacks()["ledger"]
             result.answered = [attempt["seconds"] for each in ledger for attempt in each["attempts"]]
-        self._clear(run_id)
+        self._parking.clear(run_id)
         tell(f"  file shown after {span(result.shown)} s, scheduled after {span(result.scheduled)} s")
         return result
 
@@ -125,7 +113,7 @@ class Bench:
         loads: list[float] = []
         while time.monotonic() < give_up_at:
             load: dict[str, float] = {}
-            with self._load(load):
+            with self._parking.load(load, "triggerer"):
                 time.sleep(SETTLE_SECONDS)
             loads.append(load["triggerer"])
             if len(loads) >= 2 and abs(loads[-1] - loads[-2]) < 0.03:
@@ -171,7 +159,7 @@ class Bench:
             time.sleep(0.5)
 
     def _known_at(self, run_id: str, what: str) -> dict[int, float]:
-        rows = self._ask(
+        rows = self._parking.ask(
             "SELECT map_index, extract(epoch FROM min(at))::float8 FROM bench WHERE run_id = %s AND what = %s"
             " AND (value IS NULL OR (value ->> 'file_count')::int >= 2) GROUP BY map_index",
             run_id,
@@ -180,70 +168,22 @@ class Bench:
         return dict(rows)
 
     def _park(self, recording_ids: list[str], poke_interval: float) -> str:
-        run_id = self.airflow.trigger("parked", {"recording_ids": recording_ids})
-        self._until_count(
-            len(recording_ids),
-            "SELECT count(*) FROM task_instance"
-            " WHERE run_id = %s AND task_id = 'wait' AND state = 'scheduled'",
+        run_id = self._parking.begin(recording_ids)
+        self._parking.defer(
             run_id,
+            [self.emulator.truth(recording_id) for recording_id in recording_ids],
+            since=self._log_end(),
+            poke_interval=poke_interval,
+            sdk_app_id=self.emulator.settings.sdk_app_id,
+            region=self.emulator.region,
         )
-        options = {
-            "recordings": [self.emulator.truth(recording_id) for recording_id in recording_ids],
-            "since": self._log_end(),
-            "poke_interval": poke_interval,
-            "sdk_app_id": self.emulator.settings.sdk_app_id,
-            "region": self.emulator.region,
-        }
-        subprocess.run(
-            [sys.executable, str(HERE / "park.py"), run_id],
-            input=json.dumps(options),
-            text=True,
-            env=self.airflow.environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        self._until_count(
-            len(recording_ids),
-            "SELECT count(*) FROM task_instance t JOIN trigger g ON t.trigger_id = g.id"
-            " WHERE t.run_id = %s AND g.triggerer_id IS NOT NULL",
-            run_id,
-        )
+        self._parking.until_assigned(run_id, len(recording_ids))
         return run_id
 
     def _log_end(self) -> int:
         """Number of the last entry of the change log, as workers read it."""
-        rows = self._ask("SELECT value FROM asset_state_store WHERE key = %s", LOG_KEY)
+        rows = self._parking.ask("SELECT value FROM asset_state_store WHERE key = %s", LOG_KEY)
         return int(json.loads(rows[0][0])["seq"]) if rows else 0
-
-    def _clear(self, run_id: str) -> None:
-        """Let nothing of a run go on waiting."""
-        self._ask("UPDATE task_instance SET state = 'success', trigger_id = NULL WHERE run_id = %s", run_id)
-        self._until_count(0, "SELECT count(*) FROM trigger WHERE %s IS NOT NULL", run_id)
-
-    def _until_count(self, count: int, statement: str, *values: object) -> None:
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while (found := self._ask(statement, *values)[0][0]) != count:
-            self.airflow.check_alive()
-            if time.monotonic() > give_up_at:
-                raise TimeoutError(f"there are {found}, not {count}: {statement}")
-            time.sleep(0.5)
-
-    def _ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._database.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    @contextmanager
-    def _load(self, into: dict[str, float]) -> Iterator[None]:
-        """Note how much of a processor each part of Airflow takes."""
-        before, began_at = {name: self._cpu_seconds(name) for name in PARTS}, time.monotonic()
-        yield
-        seconds = time.monotonic() - began_at
-        into.update({name: (self._cpu_seconds(name) - before[name]) / seconds for name in PARTS})
-
-    def _cpu_seconds(self, name: str) -> float:
-        times = [psutil.Process(pid).cpu_times() for pid in self.airflow.pids(name)]
-        return float(sum(each.user + each.system for each in times))
 
 
 def table(results: Sequence[Result]) -> str:
@@ -257,33 +197,20 @@ def table(results: Sequence[Result]) -> str:
         loads = [f"{each.idle[name]:.0%} / {each.busy[name]:.0%}" for name in PARTS]
         spans = map(span, (each.shown, each.scheduled, each.answered))
         lines.append(f"| {' | '.join([each.way, str(each.waiting), *spans, *loads])} |")
-    machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
-    lines += ["", f"Median / 95th percentile / longest, in seconds; loads are of one processor. {machine}."]
+    note = "Median / 95th percentile / longest, in seconds; loads are of one processor."
+    lines += ["", note, machine()]
     return "\n".join(lines)
-
-
-def span(seconds: Sequence[float]) -> str:
-    """Median, 95th percentile and maximum."""
-    if not seconds:
-        return "-"
-    ordered = sorted(seconds)
-    percentile = ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)]
-    return f"{statistics.median(ordered):.2f} / {percentile:.2f} / {ordered[-1]:.2f}"
-
-
-def tell(text: str) -> None:
-    """Say how far it is."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("build/benchmark"), help="folder to write to")
+    parser = arguments(__doc__)
     parser.add_argument("--ways", nargs="*", default=["callbacks", "polling"], help="what to compare")
     parser.add_argument("--per-second", type=float, default=PER_SECOND, help="how fast recordings end")
     parser.add_argument("--waiting", type=int, nargs="*", default=[10, 1000], help="how many tasks wait")
     options = parser.parse_args()
+    if options.quick:
+        options.waiting = [10]
     with Emulator(callback_key=KEY, rate_limit=LIMIT_PER_SECOND, concurrency_limit=0) as emulator:
         connection = emulator.connection
         connection["extra"]["requests_per_second"] = LIMIT_PER_SECOND
@@ -303,13 +230,9 @@ def main() -> None:
                 for waiting in options.waiting
                 for way in options.ways
             ]
-    options.output.mkdir(parents=True, exist_ok=True)
-    text = table(results)
-    (options.output / "callback_latency.md").write_text(text + "\n")
     rows = [Row(f"{each.way}, {each.waiting} tasks", each.scheduled) for each in results]
     title = "From the end of a recording to the task being scheduled"
-    (options.output / "callback_latency.svg").write_text(plot(title, rows))
-    print(f"\n{text}\n\nwritten to {options.output}")
+    write(options.output, "callback_latency", table(results), plot=plot(title, rows))
 
 
 if __name__ == "__main__":

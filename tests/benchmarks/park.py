@@ -1,4 +1,4 @@
-"""Defers all tasks of a run as if a worker had: ``park.py RUN_ID OPTIONS``, with Airflow's own environment.
+"""Defers all tasks of a run as if a worker had: ``park RUN_ID``, options as input, Airflow's environment.
 
 A worker takes seconds of a processor for each task, so a thousand would take half an hour.
 """
@@ -8,42 +8,48 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
+from airflow.triggers.base import BaseTrigger
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_trtc.recording.known import Known, learn, to_json
-from airflow_trtc.recording.model import RecordedFile, Snapshot
 from airflow_trtc.triggers import TrtcRecordingTrigger
+from tests.benchmarks.emulation import known_of
+from tests.benchmarks.probes import BlockTrigger, SleepingTrigger
+
+LONG_SECONDS = 36_000.0
 
 
-def park(run_id: str, recordings: list[dict[str, Any]], *, poke_interval: float, **options: Any) -> None:
+def park(
+    run_id: str,
+    recordings: Sequence[dict[str, Any]],
+    *,
+    kind: str = "ours",
+    blocks_path: str | None = None,
+    **options: Any,
+) -> None:
     """Defer task number n of the run to wait for recording number n, after one look at it.
 
     :param recordings: what the emulator knows of each.
-    :param poke_interval: seconds, as all further options an argument of the trigger.
+    :param kind: `ours`, or `plain` for triggers that only sleep.
+    :param blocks_path: the task after the last recording's measures the event loop and writes it there.
+    :param options: arguments of our trigger.
     """
     now = time.time()
     with create_session() as session:
         tasks = select(TaskInstance).where(TaskInstance.run_id == run_id, TaskInstance.task_id == "wait")
         for task in session.scalars(tasks):
-            recording_id = recordings[task.map_index]["recording_id"]
-            trigger = Trigger.from_object(
-                TrtcRecordingTrigger(
-                    recording_id=recording_id,
-                    poke_interval=poke_interval,
-                    known=to_json(seen(recordings[task.map_index])),
-                    # Workers do not look at all recordings at once either.
-                    deferred_at=now - poke_interval * task.map_index / len(recordings),
-                    try_number=1,
-                    started_at=now,
-                    **options,
-                )
-            )
+            if task.map_index < len(recordings):
+                place = task.map_index / len(recordings)
+                made = trigger_of(kind, recordings[task.map_index], now, place, **options)
+            else:
+                made = BlockTrigger(path=str(blocks_path))
+            trigger = Trigger.from_object(made)
             session.add(trigger)
             session.flush()
             task.trigger_id = trigger.id
@@ -53,15 +59,33 @@ def park(run_id: str, recordings: list[dict[str, Any]], *, poke_interval: float,
             task.next_kwargs = {}
 
 
-def seen(recording: dict[str, Any]) -> Known:
-    """What a worker knows after one look."""
-    recording_id = recording["recording_id"]
-    files = tuple(
-        RecordedFile(file["FileName"], file["UserId"] or None, file["TrackType"], file["BeginTimeStamp"])
-        for file in recording["files"]
+def trigger_of(
+    kind: str,
+    recording: dict[str, Any],
+    now: float,
+    place: float,
+    *,
+    poke_interval: float,
+    seen_ago: float = 0.0,
+    **options: Any,
+) -> BaseTrigger:
+    """One trigger.
+
+    :param place: from 0 to 1; workers do not look at all recordings at once either.
+    :param seen_ago: seconds since the recording was seen first.
+    """
+    if kind == "plain":
+        return SleepingTrigger(recording_id=recording["recording_id"], seconds=LONG_SECONDS)
+    seen_at = datetime.fromtimestamp(now - seen_ago, timezone.utc)
+    return TrtcRecordingTrigger(
+        recording_id=recording["recording_id"],
+        poke_interval=poke_interval,
+        known=known_of(recording, seen_at),
+        deferred_at=now - poke_interval * place,
+        try_number=1,
+        started_at=now,
+        **options,
     )
-    snapshot = Snapshot(recording_id, recording["status"], files)
-    return learn(Known(recording_id), snapshot, datetime.now(timezone.utc))
 
 
 if __name__ == "__main__":

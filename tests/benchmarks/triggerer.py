@@ -1,0 +1,317 @@
+"""What one real triggerer makes of thousands of waits.
+
+    python -m tests.benchmarks.triggerer --output build/benchmark --waiting 10000 --changing 500
+
+An Airflow on PostgreSQL, the emulator in another process with the service's limit. Tasks are deferred by
+writing their rows while the triggerer is down (see `park`); then it is started, and everything is taken from
+the database, the emulator's list of calls, and a trigger in the same event loop that measures how long that
+was blocked. First the same number of triggers that only sleep, for what Airflow itself takes; then ours.
+
+The triggerer keeps a log file open for each trigger: this script raises the limit of open files for itself
+and all that it starts to what the system allows. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from airflow_trtc.demo.local_airflow import LocalAirflow
+from tests.benchmarks import schedule
+from tests.benchmarks.driving import ROOT
+from tests.benchmarks.emulation import Calls, EmulatorProcess
+from tests.benchmarks.parking import Parking
+from tests.benchmarks.plot import Row, plot
+from tests.benchmarks.report import arguments, machine, percentile, ratio, table, tell, write
+
+HERE = Path(__file__).parent
+LIMIT_PER_SECOND = 20
+POLL_SECONDS = 10.0
+ENDING_SECONDS = 60.0
+STEADY_SECONDS = 30.0
+ROUNDS_OF_PATIENCE = 2.0
+SEEN_AGO = 3600.0
+MEBI = 2.0**20
+NAMES = {"plain": "triggers that sleep", "ours": "TrtcRecordingTrigger"}
+WATCH = """
+CREATE TABLE bench (map_index int, at timestamptz, method text);
+CREATE FUNCTION bench_task() RETURNS trigger AS $$ BEGIN
+    INSERT INTO bench VALUES (NEW.map_index, clock_timestamp(), NEW.next_method);
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
+CREATE TRIGGER bench_task AFTER UPDATE ON task_instance FOR EACH ROW
+    WHEN (OLD.state = 'deferred' AND NEW.state <> 'deferred') EXECUTE FUNCTION bench_task();
+"""
+
+
+@dataclass
+class Result:
+    """What was seen; seconds, bytes, and shares of one processor."""
+
+    kind: str
+    waiting: int
+    assigned: float = 0.0
+    looked: float | None = None
+    blocks: list[tuple[float, float]] = field(default_factory=list)
+    warnings: int = 0
+    load: float = 0.0
+    memory: list[tuple[float, int]] = field(default_factory=list)
+    open_files: int = 0
+    lags: list[float] = field(default_factory=list)
+    lost: int = 0
+    late: int = 0
+    calls: Calls = field(default_factory=lambda: Calls(()))
+    steady_calls: Calls = field(default_factory=lambda: Calls(()))
+    all_started_at: float = 0.0
+
+
+class Bench:
+    """One Airflow and one emulator."""
+
+    def __init__(self, airflow: LocalAirflow, emulator: EmulatorProcess, options: Any) -> None:
+        self.airflow = airflow
+        self.emulator = emulator
+        self._options = options
+        self._round = schedule.round_seconds(options.waiting, emulator.limit, options.poll)
+        self._parking = Parking(airflow, 300.0 + options.waiting / 5 + 2 * self._round)
+        self._parking.ask(WATCH)
+        self._recording_ids = emulator.add_recordings(options.waiting)
+        truths = emulator.controls.state()["recordings"]
+        self._truths = [truths[recording_id] for recording_id in self._recording_ids]
+        self._run_id = ""
+
+    def measure(self, kind: str) -> Result:
+        """Start a triggerer with all its triggers, let it be, then end some recordings."""
+        result = Result(kind, self._options.waiting)
+        self._prepare(kind)
+        began_at = self._start(result)
+        if kind == "ours":
+            self._until_all_looked(result, began_at)
+        else:
+            time.sleep(STEADY_SECONDS)
+        result.all_started_at = time.time()
+        self._be_steady(result)
+        if kind == "ours":
+            self._end_some(result)
+        result.calls = self.emulator.calls()
+        result.blocks = [(line["at"], line["blocked_seconds"]) for line in self._block_lines(began_at)]
+        log = self.airflow.component_log("triggerer")
+        result.warnings = log.count("async thread was blocked")
+        return result
+
+    @property
+    def _blocks_path(self) -> Path:
+        return self.airflow.home / "blocks.jsonl"
+
+    def _prepare(self, kind: str) -> None:
+        """Have the rows of all triggers, and no triggerer."""
+        count = self._options.waiting
+        if not self._run_id:
+            tell(f"{count} tasks are being made")
+            self._run_id = self._parking.begin([*self._recording_ids, "blocks"])
+        self.airflow.stop("triggerer")
+        self._parking.ask(
+            "UPDATE task_instance SET state = 'scheduled', trigger_id = NULL"
+            " WHERE run_id = %s AND task_id = 'wait'",
+            self._run_id,
+        )
+        self._parking.ask("DELETE FROM trigger WHERE %s IS NOT NULL", self._run_id)
+        tell(f"{NAMES[kind]}: {count} tasks are being deferred")
+        self._parking.defer(
+            self._run_id,
+            self._truths,
+            kind=kind,
+            blocks_path=str(self._blocks_path),
+            poke_interval=self._options.poll,
+            seen_ago=SEEN_AGO,
+            **self.emulator.place,
+        )
+        self._parking.ask("DELETE FROM bench WHERE %s IS NOT NULL", self._run_id)
+
+    def _start(self, result: Result) -> float:
+        tell("the triggerer starts")
+        began_at = time.time()
+        self.airflow.start("triggerer", wait=False)
+        self._parking.until_assigned(self._run_id, self._options.waiting + 1)
+        result.assigned = time.time() - began_at
+        tell(f"  all assigned after {result.assigned:.1f} s")
+        return began_at
+
+    def _until_all_looked(self, result: Result, began_at: float) -> None:
+        wanted = frozenset(self._recording_ids)
+        give_up_at = time.monotonic() + 180.0 + 3 * self._round
+        while missing := wanted - {call.recording_id for call in self.emulator.calls().calls}:
+            self.airflow.check_alive()
+            if time.monotonic() > give_up_at:
+                tell(f"  {len(missing)} have not looked yet")
+                return
+            time.sleep(1.0)
+        result.looked = time.time() - began_at
+        tell(f"  all have looked after {result.looked:.1f} s")
+
+    def _be_steady(self, result: Result) -> None:
+        load: dict[str, float] = {}
+        first = time.time()
+        with self._parking.load(load, "triggerer"):
+            time.sleep(STEADY_SECONDS)
+        result.steady_calls = self.emulator.calls().between(first, time.time())
+        result.load = load["triggerer"]
+        for pid in self.airflow.pids("triggerer"):
+            process = psutil.Process(pid)
+            result.memory.append((process.memory_full_info().uss, process.num_fds()))
+        result.open_files = max(files for _, files in result.memory)
+        tell(f"  load {result.load:.0%}, {sum(each for each, _ in result.memory) / MEBI:.0f} MiB")
+
+    def _end_some(self, result: Result) -> None:
+        options = self._options
+        ending = max(ENDING_SECONDS / options.scale, self._round)
+        plan = schedule.ends(self._recording_ids, options.changing, ending, options.seed)
+        tell(f"  {len(plan)} recordings end within {ending:.0f} s")
+        began_at, ended_at = time.monotonic(), {}
+        for recording_id, after in plan.items():
+            time.sleep(max(0.0, began_at + after - time.monotonic()))
+            ended_at[self._recording_ids.index(recording_id)] = time.time()
+            self.emulator.controls.end(recording_id)
+        give_up_at = time.monotonic() + ROUNDS_OF_PATIENCE * self._round + 60.0
+        while ended_at.keys() - (left := self._left()).keys() and time.monotonic() < give_up_at:
+            self.airflow.check_alive()
+            time.sleep(1.0)
+        result.lags = [left[number][0] - at for number, at in ended_at.items() if number in left]
+        result.late = len(ended_at.keys() - left.keys())
+        result.lost = len(left.keys() - ended_at.keys()) + sum(
+            method != "execute_complete" for number, (_, method) in left.items() if number in ended_at
+        )
+        tell(f"  {len(result.lags)} noticed, {result.late} not, {result.lost} lost")
+
+    def _left(self) -> dict[int, tuple[float, str]]:
+        """The tasks that wait no more: since when, and how they go on."""
+        rows = self._parking.ask("SELECT map_index, extract(epoch FROM at)::float8, method FROM bench")
+        return {number: (at, method) for number, at, method in rows}
+
+    def _block_lines(self, since: float) -> list[dict[str, float]]:
+        if not self._blocks_path.exists():
+            return []
+        lines = [json.loads(line) for line in self._blocks_path.read_text().splitlines()]
+        return [line for line in lines if line["at"] >= since]
+
+
+def report(results: Sequence[Result], options: Any) -> str:
+    """Two tables: what starting and holding them takes, and how the waits fared."""
+    starting = [
+        "Triggers", "Waits", "All assigned, s", "All looked once, s", "Longest block at the start, s",
+        "later, s", "Airflow's warnings of blocks", "Load", "Memory, MiB", "Most open files",
+    ]  # fmt: skip
+    rows = [_starting_cells(each) for each in results]
+    text = [table(starting, rows)]
+    if beyond := _memory_beyond(results):
+        text += ["", beyond]
+    for result in results:
+        if result.kind == "ours":
+            text += ["", _waiting_table(result, options)]
+    text += [
+        "",
+        f"Times are divided by {options.scale:g}, the limit is {options.limit}/s, the interval "
+        f"{options.poll:g} s. From the start of the triggerer's process, its own start included. Load is of "
+        f"one processor, over {STEADY_SECONDS:.0f} s in which nothing ends. Memory is of supervisor and "
+        "runner together (USS). Lags are from the end to the task being scheduled again. Limit of open "
+        f"files: {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}.",
+        machine(),
+    ]
+    return "\n".join(text)
+
+
+def _starting_cells(result: Result) -> list[Any]:
+    early = [seconds for at, seconds in result.blocks if at < result.all_started_at]
+    later = [seconds for at, seconds in result.blocks if at >= result.all_started_at]
+    return [
+        NAMES[result.kind],
+        result.waiting,
+        f"{result.assigned:.1f}",
+        "-" if result.looked is None else f"{result.looked:.1f}",
+        *(f"{max(each):.3f}" if each else "-" for each in (early, later)),
+        result.warnings,
+        f"{result.load:.0%}",
+        f"{sum(uss for uss, _ in result.memory) / MEBI:.0f}",
+        result.open_files,
+    ]
+
+
+def _memory_beyond(results: Sequence[Result]) -> str:
+    memory: Mapping[str, float] = {each.kind: sum(uss for uss, _ in each.memory) for each in results}
+    if len(memory) < 2:
+        return ""
+    each = (memory["ours"] - memory["plain"]) / results[0].waiting / 1024
+    return f"Memory of a waiter beyond Airflow's own trigger, one-off costs included: {each:.1f} KiB."
+
+
+def _waiting_table(result: Result, options: Any) -> str:
+    floors = schedule.floor(result.waiting, options.limit, options.poll)
+    lags = [percentile(result.lags, part) if result.lags else None for part in (0.5, 0.95)]
+    head = [
+        "Waits", "End", "Lost", "Not noticed", "Throttled", "Budget used", "Lag, median, s", "of floor",
+        "Lag, 95 %, s", "of floor",
+    ]  # fmt: skip
+    used = result.steady_calls.accepted / (options.limit * STEADY_SECONDS)
+    cells: list[Any] = [result.waiting, options.changing, result.lost, result.late]
+    cells += [
+        f"{result.calls.throttled} of {len(result.calls)} ({result.calls.throttled_share})",
+        f"{used:.0%}",
+    ]
+    for lag, floor in zip(lags, floors, strict=True):
+        cells += ["-" if lag is None else f"{lag:.1f}", ratio(lag, floor)]
+    return table(head, [cells])
+
+
+def raise_open_files() -> None:
+    """Allow as many open files as the system does; what is started from here inherits it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = arguments(__doc__)
+    parser.add_argument("--waiting", type=int, default=10_000, help="how many tasks wait")
+    parser.add_argument("--changing", type=int, default=500, help="how many of their recordings end")
+    parser.add_argument("--kinds", nargs="*", choices=NAMES, default=list(NAMES), help="which triggers")
+    parser.add_argument("--scale", type=float, default=1.0, help="times are divided by this")
+    parser.add_argument("--ceiling", type=float, default=1.0, help="requests_per_second, in limits")
+    parser.add_argument("--seed", type=int, default=1, help="of the ends")
+    options = parser.parse_args()
+    if options.quick:
+        options.waiting, options.changing, options.scale = 100, 20, 5.0
+    options.limit = round(LIMIT_PER_SECOND * options.scale)
+    options.poll = POLL_SECONDS / options.scale
+    raise_open_files()
+    with EmulatorProcess(options.limit) as emulator:
+        connection = emulator.connection(requests_per_second=options.ceiling * options.limit)
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        airflow = LocalAirflow(
+            HERE / "dags",
+            env={"AIRFLOW_CONN_TRTC_DEFAULT": connection, "PYTHONPATH": path},
+            config={
+                ("triggerer", "capacity"): options.waiting + 10,
+                ("core", "max_map_length"): options.waiting + 10,
+            },
+            database="postgresql",
+            task_api=True,
+        )
+        tell("Airflow starts")
+        with airflow:
+            bench = Bench(airflow, emulator, options)
+            results = [bench.measure(kind) for kind in options.kinds]
+    rows = [Row(f"{NAMES[each.kind]}, {each.waiting}", each.lags) for each in results if each.lags]
+    picture = plot("From the end of a recording to the task being scheduled", rows)
+    write(options.output, "triggerer", report(results, options), plot=picture)
+
+
+if __name__ == "__main__":
+    main()
