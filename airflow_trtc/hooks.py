@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from airflow_trtc.recording.model import Snapshot
 
 NO_CONNECTION = "Client.NoConnection"
-CONNECTION_SECONDS = 30.0  # how old a connection may be that waits begin with
+CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with
+RENEWED_CONNECTION_SECONDS = 2.0  # and one that is read because the keys were refused
 
 
 class TrtcHook(BaseHook):
@@ -61,6 +62,7 @@ class TrtcHook(BaseHook):
         self._client: TrtcClient | None = None
         self._aclient: AsyncTrtcClient | None = None
         self._poller: Poller | None = None
+        self._connection_seconds = CONNECTION_SECONDS
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -167,6 +169,11 @@ class TrtcHook(BaseHook):
         if client is not None and self._loop is asyncio.get_running_loop():
             await sharing.clients.leave(client)
 
+    async def arenew(self) -> None:
+        """Give back what is shared, and read the connection anew for what comes next."""
+        await self.aclose()
+        self._settings, self._connection_seconds = None, RENEWED_CONNECTION_SECONDS
+
     async def __aenter__(self) -> TrtcHook:
         return self
 
@@ -269,11 +276,11 @@ _connections: weakref.WeakKeyDictionary[
 
 
 async def _shared_connection(hook: TrtcHook) -> Connection:
-    """The hook's connection, read once for all who ask within `CONNECTION_SECONDS`."""
+    """The hook's connection, read once for all who ask within some seconds."""
     loop = asyncio.get_running_loop()
     held = _connections.setdefault(loop, {})
-    read_at, reading = held.get(hook.trtc_conn_id, (-CONNECTION_SECONDS, None))
-    if reading is None or loop.time() - read_at >= CONNECTION_SECONDS or _has_failed(reading):
+    read_at, reading = held.get(hook.trtc_conn_id, (0.0, None))
+    if reading is None or loop.time() - read_at >= hook._connection_seconds or _has_failed(reading):
         reading = loop.create_task(hook._aconnection())
         held[hook.trtc_conn_id] = loop.time(), reading
     return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others

@@ -7,7 +7,7 @@ import math
 import time
 
 from airflow_trtc.cloud.poller import Answer, Subscription
-from airflow_trtc.errors import TrtcError, TrtcTransientError
+from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
 
 LAST_LOOK_SECONDS = 30.0
@@ -50,6 +50,7 @@ class Looks:
         self._bell = bell
         self._subscription: Subscription | None = None
         self._wish: tuple[float, bool] | None = None
+        self._is_renewed = False
 
     @property
     def are_shared(self) -> bool:
@@ -76,11 +77,23 @@ class Looks:
             self._wish = None
             self._subscription.rest()
 
-    def take(self) -> list[Answer]:
-        """The answers since the last time, oldest first."""
+    async def take(self) -> list[Answer]:
+        """The answers since the last time, oldest first.
+
+        That the keys are wrong is believed when it is also true of the connection as it is now: somebody may
+        have changed them since the wait began.
+        """
         answers = self._subscription.take() if self._subscription is not None else []
-        if answers:
-            self._wish = None
+        if not answers:
+            return []
+        self._wish = None
+        is_wrong = isinstance(answers[-1], TrtcSetupError)
+        if is_wrong and not self._is_renewed:
+            self._is_renewed = True
+            self.close()
+            await self._hook.arenew()
+            return []
+        self._is_renewed = is_wrong
         return answers
 
     async def last(self) -> Answer:
@@ -99,5 +112,6 @@ class Looks:
 
     def close(self) -> None:
         """Leave."""
-        if self._subscription is not None:
-            self._subscription.close()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()

@@ -192,7 +192,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             look_at = self._plan(looks, look_at, watch, verdict)
             await bell.wait(self._next(look_at, verdict, looks) - time.time())
             is_news = await self._hear(watch, ear, journal)
-            answers = looks.take()
+            answers = await looks.take()
             if not (is_news or answers) and (time.time() >= look_at or self._limit_reached()):
                 limit = self._limit_reached()
                 if (

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from airflow_trtc import triggers, xcoms
+from airflow_trtc import hooks, triggers, xcoms
 from airflow_trtc.cloud import sharing
-from airflow_trtc.emulator import Emulator
+from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, Emulator
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.looks import Looks
 from airflow_trtc.recording.pacing import LONGEST_SAFETY_NET_SECONDS, safety_net_seconds
 from airflow_trtc.triggers import TrtcRecordingTrigger
 
@@ -254,6 +255,28 @@ def test_triggers_of_one_account_share_one_connection_and_what_they_learn(
     asked = sum(trtc_connection.state()["counters"]["DescribeCloudRecording"].values())
     assert asked <= 10 * 5  # three looks while it runs, and two that it is gone, which each alone would ask
     assert not list(pollers_in_use())
+
+
+def test_keys_that_were_changed_while_it_waited_are_taken_from_the_connection(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old key is refused; meanwhile somebody has put the new one into the connection."""
+    monkeypatch.setattr(hooks, "RENEWED_CONNECTION_SECONDS", 0.0)
+    right = trtc_connection.connection
+    old = {**right, "login": DEFAULT_DENIED_SECRET_ID, "password": DEFAULT_DENIED_SECRET_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(old))
+    real = Looks.share
+
+    async def share(self: Looks) -> Any:
+        answer = await real(self)
+        monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(right))
+        return answer
+
+    monkeypatch.setattr(Looks, "share", share)
+    recording_id = trtc_connection.add_recording(files=2, ends_after_reads=3)
+    [payload] = run(trigger(trtc_connection, recording_id))
+    assert payload["status"] == "finished"
+    assert len(payload["known"]["files"]) == 2
 
 
 def pollers_in_use() -> Iterator[Any]:
