@@ -81,6 +81,11 @@ bench: env $(BENCHMARKS:%=bench/%)  ## measure, about 45 minutes, into build/ben
 bench/%: env
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.$* --output $(BENCH_OUTPUT) $(BENCH_OPTIONS)
 
+.PHONY: soak
+soak: env  ## a cluster under fire for MINUTES=60, by the plan of SEED=7; writes to build/soak
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),7) \
+		--output build/soak $(SOAK_ARGS)
+
 .PHONY: lint types
 lint: env  ## ruff: rules and formatting
 	$(BIN)/ruff check .
