@@ -152,7 +152,8 @@ class Soak:
             "recording", number=life.number, kind=life.kind, dag_id=life.dag_id, recording_id=recording_id
         )
         if life.ends_after_seconds is not None:
-            self._book(time.time() + life.ends_after_seconds, lambda: self._end(recording_id))
+            at = time.time() + life.ends_after_seconds
+            self._book(at, lambda: self._end(recording_id, at + PATIENCE_SECONDS))
         if life.dag_id is not None:
             conf = {"recording_id": recording_id, "sdk_app_id": life.sdk_app_id}
             patiently(lambda: self._trigger(life, conf))
@@ -165,13 +166,14 @@ class Soak:
             if error.status_code != httpx.codes.CONFLICT:  # the answer to an earlier try was lost
                 raise
 
-    def _end(self, recording_id: str) -> None:
-        """End a recording that somebody has seen; one that nobody saw lives on until then."""
-        if whole_looks(self.emulator.truth(recording_id), time.time() - 1):
+    def _end(self, recording_id: str, give_up_at: float) -> None:
+        """End a recording that somebody has seen; one that nobody saw lives on for a while."""
+        now = time.time()
+        if whole_looks(self.emulator.truth(recording_id), now - 1) or now > give_up_at:
             self.diary.note("end", recording_id=recording_id)
             self.emulator.end(recording_id)
         else:
-            self._book(time.time() + 5, lambda: self._end(recording_id))
+            self._book(now + 5, lambda: self._end(recording_id, give_up_at))
 
     # -- people -----------------------------------------------------------------------------------
 
