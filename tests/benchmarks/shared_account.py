@@ -113,7 +113,7 @@ def _rows(found: Found, phase: str, limit: float) -> list[list[Any]]:
         mine = calls.of(recording_ids)
         if name == STRANGER and not len(mine):
             continue
-        used = share(calls.accepted, limit * seconds) if name == "all of ours" else ""
+        used = share(mine.accepted, limit * seconds) if name in ("all of ours", STRANGER) else ""
         rows.append([
             phase, name, len(mine), f"{mine.throttled} ({mine.throttled_share})",
             f"{mine.accepted / seconds:.2f}", share(mine.accepted, calls.accepted), used,

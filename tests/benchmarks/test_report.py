@@ -1,8 +1,9 @@
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
 
-from tests.benchmarks import schedule
+from tests.benchmarks import schedule, triggerer, waiting
 from tests.benchmarks.callback_latency import Result, table
 from tests.benchmarks.driving import Told
 from tests.benchmarks.emulation import GONE, THROTTLED, Call, Calls
@@ -145,3 +146,21 @@ def test_what_waiters_tell_is_taken_apart() -> None:
 def test_memory_of_a_further_waiter_leaves_one_off_costs_out() -> None:
     few, many = {"bytes": 5e6 + 1000 * 2048, "count": 1000.0}, {"bytes": 5e6 + 5000 * 2048, "count": 5000.0}
     assert slopes([few], [many]) == [2.0]
+
+
+def test_waits_are_told_with_their_ratio_to_floor_and_ideal() -> None:
+    setting = waiting.Setting("ours", 300, 20, 10.0, ends=2, ending=60.0, ceiling=20.0, seed=1)
+    result = waiting.Result(setting, lags=[7.5, 28.5], ideal=[5.0, 19.0], calls=200, throttled=1, used=0.97)
+    line = waiting.report([result], 1.0).splitlines()[2]
+    assert "| 1 of 200 (0.5%) | 97% | 7.50 | 1.00 | 1.50 | 28.50 | 2.00 | 1.50 |" in line
+
+
+def test_the_triggerer_is_told_with_what_ours_takes_beyond_airflows_own() -> None:
+    options = SimpleNamespace(scale=1.0, limit=20, poll=10.0, changing=1, waiting=1000)
+    plain = triggerer.Result("plain", 1000, assigned=3.0, memory=[(100 * 2**20, 900), (50 * 2**20, 30)])
+    ours = triggerer.Result("ours", 1000, 4.0, 51.0, memory=[(160 * 2**20, 1010)], lags=[25.0])
+    ours.blocks, ours.all_started_at = [(1.0, 0.5), (9.0, 0.04)], 5.0
+    text = triggerer.report([plain, ours], options)
+    assert "| TrtcRecordingTrigger | 1000 | 4.0 | 51.0 | 0.500 | 0.040 |" in text
+    assert "beyond Airflow's own trigger, one-off costs included: 10.2 KiB" in text
+    assert "| 25.0 | 1.00 | 25.0 | 0.53 |" in text

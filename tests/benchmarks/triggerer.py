@@ -276,6 +276,20 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def local_airflow(emulator: EmulatorProcess, options: Any) -> LocalAirflow:
+    """One whose triggerer has room for all, and finds the triggers of the benchmarks."""
+    connection = emulator.connection(requests_per_second=options.ceiling * options.limit)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    room = options.waiting + 10
+    return LocalAirflow(
+        HERE / "dags",
+        env={"AIRFLOW_CONN_TRTC_DEFAULT": connection, "PYTHONPATH": path},
+        config={("triggerer", "capacity"): room, ("core", "max_map_length"): room},
+        database="postgresql",
+        task_api=True,
+    )
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = arguments(__doc__)
@@ -291,23 +305,10 @@ def main() -> None:
     options.limit = round(LIMIT_PER_SECOND * options.scale)
     options.poll = POLL_SECONDS / options.scale
     raise_open_files()
-    with EmulatorProcess(options.limit) as emulator:
-        connection = emulator.connection(requests_per_second=options.ceiling * options.limit)
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        airflow = LocalAirflow(
-            HERE / "dags",
-            env={"AIRFLOW_CONN_TRTC_DEFAULT": connection, "PYTHONPATH": path},
-            config={
-                ("triggerer", "capacity"): options.waiting + 10,
-                ("core", "max_map_length"): options.waiting + 10,
-            },
-            database="postgresql",
-            task_api=True,
-        )
-        tell("Airflow starts")
-        with airflow:
-            bench = Bench(airflow, emulator, options)
-            results = [bench.measure(kind) for kind in options.kinds]
+    tell("Airflow starts")
+    with EmulatorProcess(options.limit) as emulator, local_airflow(emulator, options) as airflow:
+        bench = Bench(airflow, emulator, options)
+        results = [bench.measure(kind) for kind in options.kinds]
     rows = [Row(f"{NAMES[each.kind]}, {each.waiting}", each.lags) for each in results if each.lags]
     picture = plot("From the end of a recording to the task being scheduled", rows)
     write(options.output, "triggerer", report(results, options), plot=picture)

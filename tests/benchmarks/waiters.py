@@ -267,7 +267,7 @@ async def answer_questions(clockwork: Clockwork) -> None:
 async def work(job: Job) -> None:
     """Wait, and answer, until the parent is done."""
     clockwork = Clockwork()
-    if job.kind in ("ours", "plain"):
+    if job.kind in ("ours", "plain", "hooks"):
         import airflow_trtc.triggers  # noqa: F401  # the triggerer has it before the first trigger
     report(ready_at=time.time(), figures=figures(clockwork))
     if job.kind in EACH:
