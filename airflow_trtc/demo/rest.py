@@ -15,6 +15,8 @@ _Found = TypeVar("_Found")
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
 _POLL_SECONDS = 0.3
 _PAGE = 100
+# Its first answers may take an API server a minute while a dozen programs start beside it.
+_ANSWER_SECONDS = 180
 # As often as a connection may be one of those that a killed API server left behind.
 _REPEATS = 5
 
@@ -39,7 +41,7 @@ class AirflowApi:
         self.username = username
         self.password = password
         # Environment proxies are for the outside world; this is a server on this machine.
-        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=_ANSWER_SECONDS, trust_env=False)
         self._token = ""
 
     def api(self, method: str, path: str, **options: Any) -> Any:
