@@ -1,4 +1,4 @@
-"""``python -m tests.soak --minutes 60 --seed 7 --recordings 400``: a cluster under fire, and a ledger of it.
+"""``python -m tests.soak --minutes 60 --seed 7 --recordings 300``: a cluster under fire, and a ledger of it.
 
 A whole Airflow on this machine waits for recordings of the emulator while its processes are killed and the
 service misbehaves. The modules beside this one say what is done (``plan``), who lives (``lives``) and what
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--minutes", type=float, default=60, help="how long, without start and end")
     add("--seed", type=int, default=7, help="the same seed gives the same plan")
-    add("--recordings", type=int, default=400, help="how many")
+    add("--recordings", type=int, default=300, help="how many")
     add("--output", type=Path, default=Path("build/soak"), help="folder to write to; what is in it goes")
     add("--small", action="store_true", help="an Airflow with LocalExecutor, one process of each kind")
     add("--calm", action="store_true", help="no deeds, to see that all is well without them")

@@ -147,15 +147,20 @@ def _growing(files: int, seconds: float, **more: Any) -> dict[str, Any]:
     }
 
 
+def _few(chance: random.Random) -> int:
+    """Files of which each gets a task, which costs seconds of a processor."""
+    return chance.choice((1, 1, 1, 2, 2, 3))
+
+
 def _plain(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:
     more: dict[str, Any] = {"failovers": 1} if chance.random() < 0.2 else {}
     if chance.random() < 0.3:
-        return PLAIN, _growing(chance.randint(1, 3), seconds, mixed=True, **more)
-    return PLAIN, _growing(chance.randint(1, 3), seconds, idle_seconds=chance.choice((0, 0, 5)), **more)
+        return PLAIN, _growing(_few(chance), seconds, mixed=True, **more)
+    return PLAIN, _growing(_few(chance), seconds, idle_seconds=chance.choice((0, 0, 5)), **more)
 
 
 def _silent(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:
-    return PLAIN, _growing(chance.randint(1, 3), seconds, callbacks=NO_CALLBACKS)
+    return PLAIN, _growing(_few(chance), seconds, callbacks=NO_CALLBACKS)
 
 
 def _many(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:
@@ -164,7 +169,7 @@ def _many(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:
 
 
 def _deleted(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:
-    options = _growing(chance.randint(1, 3), seconds, by_hand=seconds)
+    options = _growing(_few(chance), seconds, by_hand=seconds)
     del options["ends_after_seconds"], options["ends_after_reads"]
     return PLAIN, options
 
@@ -178,7 +183,7 @@ def _nobody(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]
 
 
 def _upload(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:
-    return UPLOAD, _growing(chance.randint(1, 3), seconds)
+    return UPLOAD, _growing(_few(chance), seconds)
 
 
 def _lingering(chance: random.Random, seconds: float) -> tuple[str, dict[str, Any]]:

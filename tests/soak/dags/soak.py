@@ -12,7 +12,7 @@ from airflow_trtc.operators import TrtcTriggeringRecordingOperator
 from airflow_trtc.sensors import TrtcRecordingSensor
 
 FINISHED_APP, UPLOADED_APP = 1400000011, 1400000012
-SLICES = 2
+SLICES = 2  # tasks for recordings of many files
 
 # A killed worker, and a scheduler that takes a task for dead, cost a try each.
 PATIENT = {"retries": 6, "retry_delay": timedelta(seconds=5)}
