@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import httpx
 import psutil
 
 from airflow_trtc.demo.local_airflow import inherited
@@ -132,7 +133,11 @@ class EmulatorProcess:
 
     def add_recordings(self, count: int) -> list[str]:
         """Recordings that go on until they are ended."""
-        return [self.controls.add_recording(files=1) for _ in range(count)]
+        # All in one request: ten thousand of them take a while.
+        wanted = {"recordings": [{"files": 1}] * count}
+        answer = httpx.post(f"{self.url}/_control/seed", json=wanted, timeout=60.0, trust_env=False)
+        recording_ids: list[str] = answer.raise_for_status().json()["recording_ids"]
+        return recording_ids
 
     def cpu_seconds(self) -> float:
         """What it has taken of processors so far."""

@@ -64,12 +64,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def machine() -> str:
-    """Where it was measured."""
+    """Where it was measured, and how busy that was in the last minutes, by us or others."""
     model = "unknown processor"
     if (information := Path("/proc/cpuinfo")).exists():
         names = [line for line in information.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else model
-    return f"{os.cpu_count()} processors ({model}), Python {platform.python_version()}."
+    load = f"load average of 15 minutes {os.getloadavg()[2]:.1f}"
+    return f"{os.cpu_count()} processors ({model}), Python {platform.python_version()}, {load}."
 
 
 def write(output: Path, name: str, text: str, **pictures: str) -> None:
