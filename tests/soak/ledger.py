@@ -163,10 +163,12 @@ class Shown:
 
     :ivar surely: whoever saw them lived on; these must be handed on.
     :ivar perhaps: shown only when it may have been lost.
+    :ivar last_at: when each of them was shown for the last time.
     """
 
     surely: frozenset[str] = frozenset()
     perhaps: frozenset[str] = frozenset()
+    last_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -244,13 +246,20 @@ def _of_success(case: Case, run: Run, wait: Task, risks: Risks, *, by_event: boo
 def _check_files(truth: Truth, handed_on: Sequence[str], shown: Shown) -> Iterator[Part]:
     real = {file["FileName"] for kind in FILE_KINDS for file in truth[kind]}
     names = set(handed_on)
-    for kind, wrong in (("invented", names - real), ("lost", shown.surely - names)):
-        if wrong:
-            yield kind, f"{len(wrong)} of {len(handed_on)} files: {_some(wrong)}", "wrong"
-    if missing := shown.perhaps - names:
-        yield "lost in a crash", f"{len(missing)} of {len(handed_on)} files: {_some(missing)}", "doubtful"
+    if invented := names - real:
+        yield "invented", f"{len(invented)} files: {_some(invented)}", "wrong"
+    if lost := shown.surely - names:
+        yield "lost", _missing(lost, handed_on, shown), "wrong"
+    if lost := shown.perhaps - names:
+        yield "lost in a crash", _missing(lost, handed_on, shown), "doubtful"
     if doubled := [name for name, count in Counter(handed_on).items() if count > 1]:
         yield "doubled", f"{len(doubled)} files: {_some(doubled)}", "wrong"
+
+
+def _missing(names: Iterable[str], handed_on: Sequence[str], shown: Shown) -> str:
+    last = max((shown.last_at[name], name) for name in names)
+    count = len(set(names))
+    return f"{count} files, {len(handed_on)} were handed on; {last[1]} was last shown at {last[0]:.3f}"
 
 
 def _check_end(truth: Truth, wait_for: str, finished_at: float) -> Iterator[Part]:
@@ -386,16 +395,19 @@ def shown_files(truth: Truth, until: float, risks: Risks, *, looks: bool = True)
     """The files that were shown until then."""
     surely: set[str] = set()
     perhaps: set[str] = set()
+    last_at: dict[str, float] = {}
     names = [file["FileName"] for file in truth["files"]]
     for look in whole_looks(truth, until) if looks else ():
         listed = names[: look["file_count"]]
         (perhaps if risks.spoil_look(look["at"]) else surely).update(listed)
+        last_at |= dict.fromkeys(listed, look["at"])
     for event in truth["callbacks"]:
         at = delivered_at(event)
         if at is not None and at <= until:
             is_sure = at <= until - HEARD_SECONDS and not risks.overlap(at, until)
             (surely if is_sure else perhaps).update(named_files(event))
-    return Shown(frozenset(surely), frozenset(perhaps - surely))
+            last_at |= {name: max(at, last_at.get(name, at)) for name in named_files(event)}
+    return Shown(frozenset(surely), frozenset(perhaps - surely), last_at)
 
 
 def named_files(event: Mapping[str, Any]) -> list[str]:

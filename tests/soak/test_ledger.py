@@ -89,6 +89,12 @@ def test_a_file_that_an_answer_listed_and_nobody_hands_on_is_lost():
     assert findings(case(run(FILES[:2]), truth())) == [("lost", "wrong")]
 
 
+def test_a_lost_file_is_told_with_the_time_at_which_it_was_last_shown():
+    (lost,) = ledger.check([case(run(FILES[:2]), truth())], NO_RISKS, Leftovers())
+    assert f"1 files, 2 were handed on; {FILES[2]} was last shown at {T + 50:.3f}" in lost.text
+    assert (lost.recording_id, lost.run_id) == ("rid", "run")
+
+
 def test_a_file_that_a_callback_named_is_owed_as_well():
     told = truth([], looks=[look(10, 0)], callbacks=[event(307, 20, FileName="late.m3u8")])
     told["files"] = [{"FileName": "late.m3u8"}]
