@@ -112,8 +112,8 @@ class TrtcHook(BaseHook):
     def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
         """Look at one recording once.
 
-        :param attempts: how often it is tried at most when the service is throttled or in trouble;
-            None is the client's default of 4, 1 never repeats.
+        :param attempts: how often it is tried at most when the service is throttled or in trouble; 1 never
+            repeats. None is four times in trouble, and for ten minutes while it is throttled.
         :raises TrtcFailedError: code ``ResourceNotFound`` when it ended or never existed.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """

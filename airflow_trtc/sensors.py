@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 # The trigger itself ends the wait in time; Airflow's own limit is for when no triggerer runs.
 DEFERRAL_MARGIN_SECONDS = 180.0
 LONGEST_HURRY_SECONDS = 60.0
+LOOK_ATTEMPTS = 4
 
 
 class TrtcRecordingSensor(BaseSensorOperator):
@@ -502,7 +503,8 @@ class _Visit:
     def _ask(self) -> Look:
         assert self._hook is not None, "only a visit that begins with a connection looks"
         try:
-            return self._hook.describe_recording(self.known.recording_id)
+            # Not the hook's ten minutes: a throttled look is one that taught nothing, and others follow.
+            return self._hook.describe_recording(self.known.recording_id, attempts=LOOK_ATTEMPTS)
         except TrtcError as error:
             return interpret(error, self._sensor.gone_codes)
 

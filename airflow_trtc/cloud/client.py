@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from airflow_trtc.cloud import calls, failures, parameters
 from airflow_trtc.cloud.credentials import Keys, key_source
 from airflow_trtc.cloud.pacing import Budget, shared_budget
-from airflow_trtc.cloud.retries import DEFAULT_ATTEMPTS, aretrying, retrying
+from airflow_trtc.cloud.retries import aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcSetupError, TrtcThrottledError
@@ -24,8 +24,9 @@ _Value = TypeVar("_Value")
 class TrtcClient:
     """Calls the service. Safe for several threads; connections stay open between calls.
 
-    :param attempts: how often one call is tried at most; 1 never repeats. What may be repeated is
-        decided by :func:`airflow_trtc.cloud.retries.may_repeat`.
+    :param attempts: how often one call is tried at most; 1 never repeats, None is four times, and for ten
+        minutes while it is throttled. What may be repeated is decided by
+        :func:`airflow_trtc.cloud.retries.may_repeat`.
     :param transport: sends the requests; for tests.
     :param sleep: waits between attempts and for the request budget; for tests.
     """
@@ -34,7 +35,7 @@ class TrtcClient:
         self,
         settings: TrtcSettings,
         *,
-        attempts: int = DEFAULT_ATTEMPTS,
+        attempts: int | None = None,
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -109,7 +110,7 @@ class AsyncTrtcClient:
         self,
         settings: TrtcSettings,
         *,
-        attempts: int = DEFAULT_ATTEMPTS,
+        attempts: int | None = None,
         transport: AsyncTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

@@ -40,31 +40,33 @@ def may_repeat(action: str, error: BaseException) -> bool:
     return action.startswith(READ_ONLY + IDEMPOTENT) or not error.outcome_unknown
 
 
-def retrying(action: str, attempts: int, sleep: Callable[[float], None]) -> Any:
-    """A ``tenacity.Retrying`` that raises the last error itself; ``attempts=1`` never repeats.
+def retrying(action: str, attempts: int | None, sleep: Callable[[float], None]) -> Any:
+    """A ``tenacity.Retrying`` that raises the last error itself.
 
-    With more than one attempt, throttled ones do not count: they are repeated for ten minutes.
+    :param attempts: at most so many; 1 never repeats. None is `DEFAULT_ATTEMPTS`, and throttled ones, which
+        do not count then, are repeated for ten minutes.
     """
     from tenacity import Retrying
 
     return Retrying(sleep=sleep, **_rules(action, attempts))
 
 
-def aretrying(action: str, attempts: int, sleep: Callable[[float], Awaitable[None]]) -> Any:
+def aretrying(action: str, attempts: int | None, sleep: Callable[[float], Awaitable[None]]) -> Any:
     """The same for coroutines."""
     from tenacity import AsyncRetrying
 
     return AsyncRetrying(sleep=sleep, **_rules(action, attempts))
 
 
-def _rules(action: str, attempts: int) -> dict[str, Any]:
+def _rules(action: str, attempts: int | None) -> dict[str, Any]:
     from tenacity import retry_if_exception
 
     def stop(state: Any) -> bool:
         slept_seconds = state.idle_for + state.upcoming_sleep
-        if attempts > 1 and _is_throttled(state):
+        if attempts is None and _is_throttled(state):
             return bool(slept_seconds > MAX_TOTAL_THROTTLED_SECONDS)
-        return bool(state.attempt_number >= attempts or slept_seconds > MAX_TOTAL_WAIT_SECONDS)
+        most = DEFAULT_ATTEMPTS if attempts is None else attempts
+        return bool(state.attempt_number >= most or slept_seconds > MAX_TOTAL_WAIT_SECONDS)
 
     return {
         "retry": retry_if_exception(lambda error: may_repeat(action, error)),

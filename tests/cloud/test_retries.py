@@ -83,17 +83,20 @@ class TestBothWays:
             attempts_of("DescribeX", [UNKNOWN, last], 2, is_async=is_async)
         assert caught.value is last
 
-    def test_throttled_attempts_do_not_count_but_end_after_a_while(self, is_async):
-        _, outcome = attempts_of("CreateX", [THROTTLED] * 50, 2, is_async=is_async)
+    def test_throttled_attempts_do_not_count_unless_told_but_end_after_a_while(self, is_async):
+        _, outcome = attempts_of("CreateX", [THROTTLED] * 50, None, is_async=is_async)
         assert outcome == "done"
         sleeps = []
         with pytest.raises(TrtcThrottledError):
-            attempts_of("CreateX", [THROTTLED] * 1000, 2, is_async=is_async, sleeps=sleeps)
+            attempts_of("CreateX", [THROTTLED] * 1000, None, is_async=is_async, sleeps=sleeps)
         assert MAX_TOTAL_THROTTLED_SECONDS / 2 < sum(sleeps) <= MAX_TOTAL_THROTTLED_SECONDS
 
-    def test_of_one_attempt_throttling_is_the_end(self, is_async):
+    @pytest.mark.parametrize("attempts", [1, 3])
+    def test_a_number_of_attempts_holds_for_throttled_ones_too(self, is_async, attempts):
+        sleeps = []
         with pytest.raises(TrtcThrottledError):
-            attempts_of("DescribeX", [THROTTLED], 1, is_async=is_async)
+            attempts_of("DescribeX", [THROTTLED] * attempts, attempts, is_async=is_async, sleeps=sleeps)
+        assert len(sleeps) == attempts - 1
 
     def test_one_attempt_never_sleeps(self, is_async):
         with pytest.raises(TrtcTransientError):
