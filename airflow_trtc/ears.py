@@ -75,6 +75,11 @@ class Ear:
         self.missed = True
         self._wake()
 
+    def be_deaf(self, is_deaf: bool) -> None:
+        """Wake the trigger: it can rely on hearing no more, or again."""
+        self.is_deaf = is_deaf
+        self._wake()
+
 
 class Hub:
     """The reader of one event loop. It reads while anybody listens."""
@@ -135,9 +140,11 @@ class Hub:
         self._kept.clear()
 
     def _fail(self, is_failing: bool) -> None:
+        if is_failing == self._is_failing:
+            return
         self._is_failing = is_failing
         for ear in self._all():
-            ear.is_deaf = is_failing
+            ear.be_deaf(is_failing)
 
     async def _read(self) -> None:
         end = await self._changes.end()

@@ -104,9 +104,9 @@ class TrtcHook(BaseHook):
     async def aget_conn(self) -> AsyncTrtcClient:
         """The running loop's client for this connection, until :meth:`aclose`."""
         settings = await self.asettings()
-        loop = asyncio.get_running_loop()
-        if self._aclient is None or self._loop is not loop:
-            self._aclient, self._loop = sharing.clients.enter(settings), loop
+        self._enter_loop()
+        if self._aclient is None:
+            self._aclient = sharing.clients.enter(settings)
         return self._aclient
 
     def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
@@ -136,8 +136,10 @@ class TrtcHook(BaseHook):
         :raises TrtcError: as :attr:`settings`.
         """
         if self._settings is None:
-            self._settings = self._resolve(await _shared_connection(self))
+            held = _connections.setdefault(asyncio.get_running_loop(), _Connections())
+            self._settings = self._resolve(await held.get(self, self._connection_seconds))
         sdk_app_id = self.required_app_id(self._settings)
+        self._enter_loop()
         if self._poller is None:
             self._poller = sharing.pollers.enter(self._settings.account)
         return self._poller.subscribe(sdk_app_id, recording_id, wake)
@@ -162,12 +164,21 @@ class TrtcHook(BaseHook):
 
     async def aclose(self) -> None:
         """Give back what is shared in the running loop; connections are closed when nobody else uses them."""
+        self._enter_loop()
         client, self._aclient = self._aclient, None
         poller, self._poller = self._poller, None
-        if poller is not None:
-            await sharing.pollers.leave(poller)
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await sharing.clients.leave(client)
+        try:
+            if poller is not None:
+                await sharing.pollers.leave(poller)
+        finally:
+            if client is not None:
+                await sharing.clients.leave(client)
+
+    def _enter_loop(self) -> None:
+        """Forget what was shared in another event loop, which nobody can give back from here."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._aclient, self._poller = loop, None, None
 
     async def arenew(self) -> None:
         """Give back what is shared, and read the connection anew for what comes next."""
@@ -269,25 +280,33 @@ def _extra(text: str | None) -> Any:
         raise TrtcSetupError(f"The extra is not valid JSON ({error}).") from error
 
 
-# Airflow's supervisor answers one trigger after the other, 10 ms each: a minute for five thousand that start.
-_connections: weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, dict[str, tuple[float, asyncio.Task[Connection]]]
-] = weakref.WeakKeyDictionary()
+class _Connections:
+    """The connections that were read in one event loop a short while ago, and those being read.
+
+    Airflow's supervisor answers one trigger after the other, 10 ms each: a minute for five thousand.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[float, Connection]] = {}
+        self._reading: dict[str, asyncio.Task[Connection]] = {}
+
+    async def get(self, hook: TrtcHook, most_seconds: float) -> Connection:
+        """The hook's connection, at most so old."""
+        loop, conn_id = asyncio.get_running_loop(), hook.trtc_conn_id
+        if (known := self._read.get(conn_id)) is not None and loop.time() - known[0] < most_seconds:
+            return known[1]
+        if (reading := self._reading.get(conn_id)) is None:
+            reading = self._reading[conn_id] = loop.create_task(self._read_for(hook))
+            reading.add_done_callback(lambda _: self._reading.pop(conn_id))
+        return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
+
+    async def _read_for(self, hook: TrtcHook) -> Connection:
+        connection = await hook._aconnection()
+        self._read[hook.trtc_conn_id] = asyncio.get_running_loop().time(), connection
+        return connection
 
 
-async def _shared_connection(hook: TrtcHook) -> Connection:
-    """The hook's connection, read once for all who ask within some seconds."""
-    loop = asyncio.get_running_loop()
-    held = _connections.setdefault(loop, {})
-    read_at, reading = held.get(hook.trtc_conn_id, (0.0, None))
-    if reading is None or loop.time() - read_at >= hook._connection_seconds or _has_failed(reading):
-        reading = loop.create_task(hook._aconnection())
-        held[hook.trtc_conn_id] = loop.time(), reading
-    return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
-
-
-def _has_failed(reading: asyncio.Task[Connection]) -> bool:
-    return reading.done() and (reading.cancelled() or reading.exception() is not None)
+_connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = weakref.WeakKeyDictionary()
 
 
 async def _amask_extra(connection: Connection) -> None:

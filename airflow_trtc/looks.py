@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from datetime import datetime, timezone
 
 from airflow_trtc.cloud.poller import Answer, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
 
 LAST_LOOK_SECONDS = 30.0
+SHARE_SECONDS = 20.0  # the supervisor may be busy with thousands of triggers
 
 
 class Bell:
@@ -59,11 +61,19 @@ class Looks:
 
     async def share(self) -> list[Answer]:
         """Take part; what stands in the way is the first answer."""
+        sharing = asyncio.ensure_future(self._hook.asubscribe(self._recording_id, self._bell.ring))
         try:
-            self._subscription = await self._hook.asubscribe(self._recording_id, self._bell.ring)
+            # Not wait_for: up to Python 3.11 it may swallow that the trigger is cancelled.
+            await asyncio.wait([sharing], timeout=SHARE_SECONDS)
+            if sharing.done():
+                self._subscription = sharing.result()
+                return []
         except TrtcError as error:
-            return [error]
-        return []
+            return [_failed(error)]
+        finally:
+            sharing.cancel()
+        why = f"Airflow did not tell the connection within {SHARE_SECONDS:g} s"
+        return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
 
     def ask(self, at: float, *, urgent: bool) -> None:
         """Wish for a look at this time, Unix seconds."""
@@ -87,31 +97,35 @@ class Looks:
         if not answers:
             return []
         self._wish = None
-        is_wrong = isinstance(answers[-1], TrtcSetupError)
-        if is_wrong and not self._is_renewed:
-            self._is_renewed = True
+        is_wrong = isinstance(answers[-1].value, TrtcSetupError)
+        self._is_renewed = is_wrong and not self._is_renewed
+        if self._is_renewed:
             self.close()
             await self._hook.arenew()
-            return []
-        self._is_renewed = is_wrong
+            return answers[:-1]
         return answers
 
-    async def last(self) -> Answer:
+    async def last(self) -> list[Answer]:
         """Look a last time, before all others; Airflow's own limit comes soon after ours."""
-        if answers := await self.share() if self._subscription is None else []:
-            return answers[0]
+        give_up_at = time.time() + LAST_LOOK_SECONDS
+        if self._subscription is None and (answers := await self.share()):
+            return answers
         assert self._subscription is not None
         self._subscription.ask(0.0, urgent=True)
-        give_up_at = time.time() + LAST_LOOK_SECONDS
         while time.time() < give_up_at:
             await self._bell.wait(give_up_at - time.time())
             if answers := self._subscription.take():
-                return answers[-1]
+                return answers
         why = self._subscription.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
-        return TrtcTransientError(why, code="Client.Timeout")
+        return [_failed(TrtcTransientError(why, code="Client.Timeout"))]
 
     def close(self) -> None:
         """Leave."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             subscription.close()
+
+
+def _failed(error: TrtcError) -> Answer:
+    # Without its traceback: thousands may share one error, and each would add to it.
+    return Answer(error.with_traceback(None), datetime.now(timezone.utc))

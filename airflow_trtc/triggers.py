@@ -134,6 +134,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         self.try_number = try_number
         self.show_progress = show_progress
         self.started_at = started_at
+        self._rounds = 0  # looks that came when this trigger wanted them
         self._show_at: float | None = None  # when it is this trigger's turn to write its progress
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -189,7 +190,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             if limit is not None:
                 return await self._event(watch, status="timed_out", limit=limit)
             assert isinstance(verdict, Waiting)
-            look_at = self._plan(looks, look_at, watch, verdict)
+            look_at = self._plan(looks, look_at, watch, verdict, ear)
             await bell.wait(self._next(look_at, verdict, looks) - time.time())
             is_news = await self._hear(watch, ear, journal)
             answers = await looks.take()
@@ -201,13 +202,14 @@ class TrtcRecordingTrigger(BaseTrigger):
                     watch.join(await journal.load_told(watch.known))
                     look_at = time.time() + self._pause(watch, verdict, ear)
                 elif limit is not None:
-                    answers = [await looks.last()]
+                    answers = await looks.last()
                 elif not looks.are_shared:
                     answers = await looks.share()
             for answer in answers:
-                self._tell(watch.take(self._observation(answer), _now()))
+                self._tell(watch.take(self._observation(answer.value), answer.at))
             verdict = watch.judge(_now())
             if answers:
+                self._rounds += time.time() >= look_at  # others may have wished to know sooner
                 look_at = time.time() + self._pause(watch, verdict, ear)
             if misses_callback(verdict):
                 watch.join(await journal.load_told(watch.known))
@@ -215,15 +217,17 @@ class TrtcRecordingTrigger(BaseTrigger):
                 if misses_callback(verdict) and journal.is_failing:
                     verdict = Waiting("the journal, which may hold the callback, cannot be read", asks=False)
 
-    def _plan(self, looks: Looks, look_at: float, watch: Watch, verdict: Waiting) -> float:
+    def _plan(self, looks: Looks, look_at: float, watch: Watch, verdict: Waiting, ear: Ear) -> float:
         """Wish for the next look, if there is anything to see; return when, Unix seconds."""
+        if not looks.are_shared:
+            return look_at
         if not verdict.asks:
             looks.rest()
             return look_at
-        is_hurried = verdict.hurry_seconds is not None
-        if verdict.hurry_seconds is not None:
-            look_at = min(look_at, time.time() + verdict.hurry_seconds)
-        looks.ask(look_at, urgent=is_hurried or watch.known.told.end is not None)
+        if verdict.hurry_seconds is not None or (ear.is_deaf and watch.known.told.signs):
+            look_at = min(look_at, time.time() + self._pause(watch, verdict, ear))
+        is_urgent = verdict.hurry_seconds is not None or watch.known.told.end is not None
+        looks.ask(look_at, urgent=is_urgent)
         return look_at
 
     def _next(self, look_at: float, verdict: Waiting, looks: Looks) -> float:
@@ -295,6 +299,8 @@ class TrtcRecordingTrigger(BaseTrigger):
         if journal.is_available and (end := watch.end_to_announce(_now())) is not None:
             # What only looks have found out starts event-driven DAGs as well.
             watch.is_announced = await journal.announce(watch.known, end, _now())
+        if not self.show_progress or not self._xcom_ids():
+            watch.untold = False
         if watch.untold and not is_over:  # at the end the worker shows it
             if self._show_at is None:
                 self._show_at = time.time() + xcoms.turn_seconds()
@@ -327,7 +333,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             interval = self.poke_interval
         return next_look_seconds(
             interval,
-            looks=watch.looks,
+            looks=self._rounds,
             exponential=self.exponential_backoff,
             longest_seconds=self.max_wait,
             troubles=watch.troubles,
@@ -343,11 +349,9 @@ class TrtcRecordingTrigger(BaseTrigger):
         return min(reached)[1] if reached else None
 
     async def _write_progress(self, known: Known) -> bool:
-        if not self.show_progress or not (ids := self._xcom_ids()):
-            return True
         try:
             value = progress(known, console_url=self.console_url, try_number=self.try_number)
-            await xcoms.write(PROGRESS_XCOM, value, **ids)
+            await xcoms.write(PROGRESS_XCOM, value, **self._xcom_ids())
         except Exception as error:
             self.log.warning("Could not show the progress of %s: %s", self.recording_id, error)
             return False

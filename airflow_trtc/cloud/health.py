@@ -6,12 +6,13 @@ from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientErro
 
 FAILURES_OF_AN_OUTAGE = 3
 REFUSALS_OF_AN_OUTAGE = 20
+SILENCE_OF_AN_OUTAGE_SECONDS = 2.0  # many requests are under way at once, and one blip may meet several
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 15.0
 
 
 class Health:
-    """Counts answers in a row that taught nothing; enough of them are an outage.
+    """Counts answers in a row that taught nothing; enough of them, for long enough, are an outage.
 
     :ivar outage: what is wrong, for people; None when the service answers.
     """
@@ -21,6 +22,7 @@ class Health:
         self._failures = 0
         self._refusals = 0
         self._began_at = 0.0
+        self._silent_since: float | None = None
         self._pauses = 0
 
     def note(self, answer: object, *, at: float, waiting: int) -> str | None:
@@ -35,8 +37,12 @@ class Health:
             self._failures += 1
         else:
             self._failures = self._refusals = 0
+            self._silent_since = None
             return self._end(at, waiting)
-        if self._failures >= FAILURES_OF_AN_OUTAGE or self._refusals >= REFUSALS_OF_AN_OUTAGE:
+        if self._silent_since is None:
+            self._silent_since = at
+        is_much = self._failures >= FAILURES_OF_AN_OUTAGE or self._refusals >= REFUSALS_OF_AN_OUTAGE
+        if is_much and at - self._silent_since >= SILENCE_OF_AN_OUTAGE_SECONDS:
             return self._begin(answer, at, waiting)
         return None
 

@@ -64,6 +64,12 @@ class Pace:
         plateau = rate * (1.0 - (CUT / 2 if is_crowded else HEADROOM))
         return Pace(now, low, max(plateau, low))
 
+    def restarted(self, now: float) -> Pace:
+        """The pace after a time in which little was asked: slow, towards what is known of the limit."""
+        if self.plateau is None:
+            return Pace(now)
+        return Pace(now, min(START_RATE, self.plateau), self.plateau)
+
 
 class Budget:
     """Hands out the moments at which requests may go. Safe for threads and event loops: it never waits.
@@ -102,9 +108,10 @@ class Budget:
             self._pace = (self._pace or Pace(now)).refused(now, ceiling)
 
     def restart(self) -> None:
-        """Begin slowly again, as after an outage, in which nothing was learnt about the limit."""
+        """Begin slowly again, as after an outage, so that not all who waited ask at once."""
         with self._lock:
-            self._pace = None
+            now = self._clock()
+            self._pace = (self._pace or Pace(now)).restarted(now)
 
 
 _budgets: weakref.WeakValueDictionary[Hashable, Budget] = weakref.WeakValueDictionary()

@@ -13,44 +13,64 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import heapq
 import itertools
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, TypeVar
 
 from airflow_trtc.cloud import calls, failures
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
 from airflow_trtc.cloud.pacing import Budget
 from airflow_trtc.cloud.settings import TrtcSettings
-from airflow_trtc.errors import TrtcError, TrtcThrottledError
+from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
 from airflow_trtc.recording.model import Snapshot
 
-Answer: TypeAlias = Snapshot | TrtcError
+_Value = TypeVar("_Value")
 
 MOST_UNDER_WAY = 32
 URGENT_IN_A_ROW = 3  # then one that is only due, if there is any
-REFUSED_PAUSE_SECONDS = 1.0  # the service counts by the second
-REFUSALS_TO_TELL = 3  # of one recording, in a row
-EMPTY = float("inf")
+FAILURES_TO_TELL = 3  # of one recording, in a row; fewer say nothing
+AGAIN_SECONDS = 1.0  # after a failure; the service counts requests by the second
+NEVER = float("inf")
+LEAST_ENTRIES = 64  # of a queue, before void ones are cleared out
 
 log = logging.getLogger(__name__)
+
+
+class Answer(NamedTuple):
+    """What a look brought, and when; who takes it may be late."""
+
+    value: Snapshot | TrtcError
+    at: datetime
+
+
+class Wish(NamedTuple):
+    """When somebody wants to know; the smaller one comes first.
+
+    :param is_patient: it comes after those that are not.
+    :param due_at: seconds of the event loop's clock.
+    """
+
+    is_patient: bool
+    due_at: float
 
 
 class Subscription:
     """One waiter's wish to know of one recording."""
 
-    __slots__ = ("_answers", "_poller", "_recording", "_wake", "due_at", "is_urgent")
+    __slots__ = ("_answers", "_poller", "_recording", "_wake", "wish")
 
     def __init__(self, poller: Poller, recording: _Recording, wake: Callable[[], None]) -> None:
         self._poller = poller
         self._recording = recording
         self._wake = wake
         self._answers: list[Answer] = []
-        self.due_at = EMPTY
-        self.is_urgent = False
+        self.wish: Wish | None = None
 
     def ask(self, seconds: float, *, urgent: bool = False) -> None:
         """Wish for an answer in so many seconds, instead of what was wished before.
@@ -59,13 +79,12 @@ class Subscription:
 
         :param urgent: before those who are not.
         """
-        self.due_at, self.is_urgent = self._poller.now() + max(seconds, 0.0), urgent
-        self._poller.plan(self._recording)
+        self.wish = Wish(not urgent, asyncio.get_running_loop().time() + max(seconds, 0.0))
+        self._poller.plan(self._recording, self.wish)
 
     def rest(self) -> None:
         """Wish for nothing."""
-        self.due_at, self.is_urgent = EMPTY, False
-        self._poller.plan(self._recording)
+        self.wish = None
 
     def take(self) -> list[Answer]:
         """The answers since the last time, oldest first; the waiter is woken when there are any."""
@@ -74,7 +93,7 @@ class Subscription:
 
     def answer(self, answer: Answer) -> None:
         """Hand an answer over, which fulfils the wish."""
-        self.due_at, self.is_urgent = EMPTY, False
+        self.wish = None
         self._answers.append(answer)
         self._wake()
 
@@ -91,14 +110,19 @@ class Subscription:
 class _Recording:
     """All wishes to know of one recording."""
 
-    __slots__ = ("key", "look", "refusals", "subscriptions", "ticket")
+    __slots__ = ("failures", "key", "look", "planned", "subscriptions", "ticket")
 
     def __init__(self, key: tuple[int, str]) -> None:
         self.key = key
         self.subscriptions: set[Subscription] = set()
-        self.look: asyncio.Task[None] | None = None
-        self.refusals = 0
+        self.look: asyncio.Task[Answer] | None = None
+        self.planned: Wish | None = None
         self.ticket = 0  # of its one valid entry in the queues
+        self.failures = 0
+
+    def wish(self) -> Wish | None:
+        """The first of all wishes."""
+        return min((each.wish for each in self.subscriptions if each.wish is not None), default=None)
 
 
 class _Queue:
@@ -106,14 +130,19 @@ class _Queue:
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, _Recording]] = []
+        self._most = LEAST_ENTRIES
 
     def push(self, due_at: float, recording: _Recording) -> None:
         heapq.heappush(self._entries, (due_at, recording.ticket, recording))
+        if len(self._entries) > self._most:
+            self._entries = [entry for entry in self._entries if entry[1] == entry[2].ticket]
+            heapq.heapify(self._entries)
+            self._most = max(2 * len(self._entries), LEAST_ENTRIES)
 
     def due_at(self) -> float:
         while self._entries and self._entries[0][1] != self._entries[0][2].ticket:
             heapq.heappop(self._entries)
-        return self._entries[0][0] if self._entries else EMPTY
+        return self._entries[0][0] if self._entries else NEVER
 
     def pop(self) -> _Recording:
         return heapq.heappop(self._entries)[2]
@@ -135,7 +164,7 @@ class Poller:
         self._urgent_in_a_row = 0
         self._tickets = itertools.count(1)
         self._news = asyncio.Event()
-        self._under_way = 0
+        self._looks: set[asyncio.Task[Answer]] = set()
         self._task: asyncio.Task[None] | None = None
         self._health = Health()
 
@@ -158,38 +187,34 @@ class Poller:
 
     async def aclose(self) -> None:
         """Stop, and close all connections."""
-        tasks = [self._task, *(recording.look for recording in self._recordings.values())]
         self._recordings.clear()
-        running = [task for task in tasks if task is not None and not task.done()]
-        for task in running:
+        tasks = [*self._looks, *([self._task] if self._task else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await self._client.aclose()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await self._client.aclose()
 
     # -- for subscriptions ------------------------------------------------------------------------
 
-    def now(self) -> float:
-        """Seconds of the event loop's clock."""
-        return asyncio.get_running_loop().time()
+    def plan(self, recording: _Recording, wish: Wish) -> None:
+        """Put a recording where a new wish wants it, unless an earlier one has it sooner.
 
-    def plan(self, recording: _Recording) -> None:
-        """Put a recording where its wishes want it."""
-        recording.ticket = next(self._tickets)
+        Wishes that were given up are noticed when their time comes.
+        """
         if recording.look is not None:
             return  # its answer fulfils all wishes
-        wishes = [each for each in recording.subscriptions if each.due_at < EMPTY]
-        if not wishes:
+        if recording.planned is not None and recording.planned <= wish:
             return
-        is_urgent = any(wish.is_urgent for wish in wishes)
-        due_at = min(wish.due_at for wish in wishes if wish.is_urgent or not is_urgent)
-        (self._urgent if is_urgent else self._patient).push(due_at, recording)
+        recording.planned, recording.ticket = wish, next(self._tickets)
+        (self._patient if wish.is_patient else self._urgent).push(wish.due_at, recording)
         self._news.set()
 
     def leave(self, recording: _Recording, subscription: Subscription) -> None:
         """Forget a subscription."""
         recording.subscriptions.discard(subscription)
         if recording.subscriptions:
-            self.plan(recording)
             return
         recording.ticket = 0
         if self._recordings.get(recording.key) is recording:
@@ -219,8 +244,8 @@ class Poller:
         budget = self._client.budget(calls.DESCRIBE_RECORDING)
         while self._recordings:
             self._news.clear()
-            seconds = min(self._urgent.due_at(), self._patient.due_at()) - self.now()
-            if seconds > 0 or self._under_way >= MOST_UNDER_WAY:
+            seconds = min(self._urgent.due_at(), self._patient.due_at()) - _now()
+            if seconds > 0 or len(self._looks) >= MOST_UNDER_WAY:
                 await self._wait_for_news(seconds)
             elif self.outage:
                 await self._try_once(budget)
@@ -236,14 +261,14 @@ class Poller:
     async def _try_once(self, budget: Budget) -> None:
         """After a while, see whether the service is back."""
         await asyncio.sleep(self._health.pause_seconds(random.random()))
-        if (recording := self._pick()) is not None:
+        if self.outage and (recording := self._pick()) is not None:
             await asyncio.wait([self._begin(recording)])
         if not self.outage:
             budget.restart()  # or all that waited would ask at once
 
     async def _wait_for_news(self, seconds: float) -> None:
         timer = None
-        if 0 < seconds < EMPTY:
+        if 0 < seconds < NEVER:
             timer = asyncio.get_running_loop().call_later(seconds, self._news.set)
         try:
             await self._news.wait()
@@ -253,58 +278,70 @@ class Poller:
 
     def _pick(self) -> _Recording | None:
         """The one that is to be looked at next; None when nobody wants that any more."""
-        now = self.now()
-        is_urgent, is_due = self._urgent.due_at() <= now, self._patient.due_at() <= now
-        if is_urgent and not (is_due and self._urgent_in_a_row >= URGENT_IN_A_ROW):
-            self._urgent_in_a_row += 1
-            return self._urgent.pop()
-        self._urgent_in_a_row = 0
-        return self._patient.pop() if is_due else None
+        now = _now()
+        while True:
+            is_urgent, is_due = self._urgent.due_at() <= now, self._patient.due_at() <= now
+            if not (is_urgent or is_due):
+                return None
+            has_turn = is_urgent and not (is_due and self._urgent_in_a_row >= URGENT_IN_A_ROW)
+            recording = (self._urgent if has_turn else self._patient).pop()
+            recording.planned, wish = None, recording.wish()
+            if wish is not None and wish.due_at <= now:
+                self._urgent_in_a_row = self._urgent_in_a_row + 1 if has_turn else 0
+                return recording
+            if wish is not None:  # the one that it was planned for was given up
+                self.plan(recording, wish)
 
-    def _begin(self, recording: _Recording) -> asyncio.Task[None]:
-        self._under_way += 1
-        recording.look = _start(self._look(recording))
-        return recording.look
+    def _begin(self, recording: _Recording) -> asyncio.Task[Answer]:
+        look = recording.look = _start(self._look(*recording.key))
+        self._looks.add(look)
+        look.add_done_callback(functools.partial(self._looked, recording))
+        return look
 
-    async def _look(self, recording: _Recording) -> None:
-        sdk_app_id, recording_id = recording.key
-        answer: Answer | None = None
+    async def _look(self, sdk_app_id: int, recording_id: str) -> Answer:
+        value: Snapshot | TrtcError
         try:
-            answer = await self._client.look(recording_id, sdk_app_id)
+            value = await self._client.look(recording_id, sdk_app_id)
         except Exception as error:  # whatever it is: who waits must not wait for ever
-            answer = failures.classify(
+            value = failures.classify(
                 error,
                 action=calls.DESCRIBE_RECORDING,
                 recording_id=recording_id,
                 endpoint=self.settings.endpoint,
             )
-        finally:
-            self._under_way -= 1
-            recording.look = None
-            self._news.set()
-            if answer is not None:  # else cancelled
-                self._hear(recording, answer)
+        return Answer(value, datetime.now(timezone.utc))
+
+    def _looked(self, recording: _Recording, look: asyncio.Task[Answer]) -> None:
+        """The end of every look, also of one that was cancelled before it began."""
+        self._looks.discard(look)
+        recording.look = None
+        self._news.set()
+        if not look.cancelled():
+            self._hear(recording, look.result())
+        elif (wish := recording.wish()) is not None:  # not by those who wait for it
+            self.plan(recording, wish)
 
     def _hear(self, recording: _Recording, answer: Answer) -> None:
-        if news := self._health.note(answer, at=self.now(), waiting=len(self._recordings)):
-            log.log(logging.WARNING if self._health.outage else logging.INFO, news)
-        is_refused = isinstance(answer, TrtcThrottledError)
-        recording.refusals = recording.refusals + 1 if is_refused else 0
-        if is_refused and recording.refusals < REFUSALS_TO_TELL:
-            self._ask_again(recording)
+        if news := self._health.note(answer.value, at=_now(), waiting=len(self._recordings)):
+            log.log(logging.WARNING if self.outage else logging.INFO, news)
+        has_failed = isinstance(answer.value, TrtcThrottledError | TrtcTransientError)
+        recording.failures = recording.failures + 1 if has_failed else 0
+        if 0 < recording.failures < FAILURES_TO_TELL:
+            # Before all others: it has had its turn, and got nothing for it.
+            for subscription in recording.subscriptions:
+                if subscription.wish is not None:
+                    subscription.ask(AGAIN_SECONDS, urgent=True)
             return
-        recording.refusals = 0
+        recording.failures = 0
         for subscription in tuple(recording.subscriptions):
             subscription.answer(answer)
 
-    def _ask_again(self, recording: _Recording) -> None:
-        """Before all others: it has had its turn, and got nothing for it."""
-        for subscription in recording.subscriptions:
-            if subscription.due_at < EMPTY:
-                subscription.ask(REFUSED_PAUSE_SECONDS, urgent=True)
 
-
-def _start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+def _start(work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
     """Begin a task in an empty context: in a trigger's it would log into that one's file for ever."""
     start = asyncio.get_running_loop().create_task
     return contextvars.Context().run(start, work)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -61,12 +61,19 @@ def aretrying(action: str, attempts: int | None, sleep: Callable[[float], Awaita
 def _rules(action: str, attempts: int | None) -> dict[str, Any]:
     from tenacity import retry_if_exception
 
+    most = DEFAULT_ATTEMPTS if attempts is None else attempts
+    throttled_seconds = other_seconds = 0.0
+    others = 0
+
     def stop(state: Any) -> bool:
-        slept_seconds = state.idle_for + state.upcoming_sleep
+        nonlocal throttled_seconds, other_seconds, others
+        seconds: float = state.upcoming_sleep
         if attempts is None and _is_throttled(state):
-            return bool(slept_seconds > MAX_TOTAL_THROTTLED_SECONDS)
-        most = DEFAULT_ATTEMPTS if attempts is None else attempts
-        return bool(state.attempt_number >= most or slept_seconds > MAX_TOTAL_WAIT_SECONDS)
+            throttled_seconds += seconds
+            return throttled_seconds > MAX_TOTAL_THROTTLED_SECONDS
+        others += 1
+        other_seconds += seconds
+        return others >= most or other_seconds > MAX_TOTAL_WAIT_SECONDS
 
     return {
         "retry": retry_if_exception(lambda error: may_repeat(action, error)),

@@ -6,6 +6,7 @@ from airflow_trtc.cloud.health import (
     FAILURES_OF_AN_OUTAGE,
     LONGEST_PAUSE_SECONDS,
     REFUSALS_OF_AN_OUTAGE,
+    SILENCE_OF_AN_OUTAGE_SECONDS,
     Health,
 )
 from airflow_trtc.errors import TrtcFailedError, TrtcThrottledError, TrtcTransientError
@@ -43,6 +44,12 @@ def test_refused_requests_are_an_outage_only_when_nothing_passes_for_long():
     health = Health()
     assert not any(tell(health, *[REFUSED] * (REFUSALS_OF_AN_OUTAGE - 1), SEEN))
     assert sum(map(bool, tell(health, *[REFUSED] * REFUSALS_OF_AN_OUTAGE))) == 1
+
+
+def test_a_blip_that_many_requests_meet_at_once_is_no_outage():
+    health = Health()
+    assert not any(health.note(BROKEN, at=10.0, waiting=7) for _ in range(30))
+    assert health.note(BROKEN, at=10.0 + SILENCE_OF_AN_OUTAGE_SECONDS, waiting=7)
 
 
 def test_pauses_grow_to_a_limit_and_begin_anew_with_the_next_outage():

@@ -74,15 +74,20 @@ def test_refusals_of_the_same_moment_count_once_and_later_ones_again():
     assert pace.refused(60.0 + 2 * SAME_REFUSAL_SECONDS, CEILING).rate(64.0, CEILING) < 0.6 * CEILING
 
 
-def test_whatever_is_refused_some_requests_go_and_a_restart_forgets_it():
+def test_whatever_is_refused_some_requests_go():
     now = [0.0]
     budget = Budget(clock=lambda: now[0])
     for _ in range(100):
         now[0] += 2.0
         budget.refused(CEILING)
     assert 0.4 < budget.rate(CEILING) <= 0.6
-    budget.restart()
-    assert budget.rate(CEILING) == 5.0
+
+
+def test_a_restart_is_slow_and_remembers_the_limit():
+    assert Pace(0.0).restarted(60.0).rate(60.0, CEILING) == 5.0
+    pace = Pace(0.0).refused(60.0, CEILING).restarted(100.0)
+    assert pace.rate(100.0, CEILING) == 5.0
+    assert pace.rate(100.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
 
 
 @given(st.lists(st.floats(0, 400), max_size=30), st.floats(0.01, 1000))

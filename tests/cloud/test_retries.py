@@ -91,6 +91,11 @@ class TestBothWays:
             attempts_of("CreateX", [THROTTLED] * 1000, None, is_async=is_async, sleeps=sleeps)
         assert MAX_TOTAL_THROTTLED_SECONDS / 2 < sum(sleeps) <= MAX_TOTAL_THROTTLED_SECONDS
 
+    def test_what_was_throttled_before_does_not_count_when_there_is_other_trouble(self, is_async):
+        errors = [THROTTLED] * 8 + [UNKNOWN, THROTTLED, UNKNOWN]
+        _, outcome = attempts_of("DescribeX", errors, None, is_async=is_async)
+        assert outcome == "done"
+
     @pytest.mark.parametrize("attempts", [1, 3])
     def test_a_number_of_attempts_holds_for_throttled_ones_too(self, is_async, attempts):
         sleeps = []
