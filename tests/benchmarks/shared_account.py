@@ -154,7 +154,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long")
     parser.add_argument("--limit", type=int, default=20, help="requests a second of the account")
-    parser.add_argument("--ceiling", type=float, default=20.0, help="requests_per_second of the connection")
+    parser.add_argument("--ceiling", type=float, default=19.0, help="requests_per_second of the connection")
     parser.add_argument("--waiters", type=int, default=500, help="waits of each triggerer")
     parser.add_argument("--poll", type=float, default=10.0, help="their interval in seconds")
     parser.add_argument("--threads", type=int, default=8, help="threads of each worker")

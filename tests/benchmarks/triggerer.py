@@ -297,7 +297,7 @@ def main() -> None:
     parser.add_argument("--changing", type=int, default=500, help="how many of their recordings end")
     parser.add_argument("--kinds", nargs="*", choices=NAMES, default=list(NAMES), help="which triggers")
     parser.add_argument("--scale", type=float, default=1.0, help="times are divided by this")
-    parser.add_argument("--ceiling", type=float, default=1.0, help="requests_per_second, in limits")
+    parser.add_argument("--ceiling", type=float, default=0.95, help="requests_per_second, in limits")
     parser.add_argument("--seed", type=int, default=1, help="of the ends")
     options = parser.parse_args()
     if options.quick:

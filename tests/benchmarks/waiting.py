@@ -270,7 +270,7 @@ def main() -> None:
     parser.add_argument("--small-waits", type=int, default=30, help="waits that need processes")
     parser.add_argument("--scale", type=float, default=5.0, help="times are divided by this")
     parser.add_argument("--ending-share", type=float, default=0.1, help="of the recordings that end")
-    parser.add_argument("--ceiling", type=float, default=1.0, help="requests_per_second, in limits")
+    parser.add_argument("--ceiling", type=float, default=0.95, help="requests_per_second, in limits")
     parser.add_argument("--seed", type=int, default=1, help="of the ends")
     options = parser.parse_args()
     if options.quick:
