@@ -1,43 +1,18 @@
-"""A trigger's share in the looks of all who wait, and what wakes it."""
+"""A trigger's share in the looks of all who wait."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from datetime import datetime, timezone
 
+from airflow_trtc.bell import Bell
 from airflow_trtc.cloud.poller import Answer, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
 
 LAST_LOOK_SECONDS = 30.0
 SHARE_SECONDS = 20.0  # the supervisor may be busy with thousands of triggers
-
-
-class Bell:
-    """Wakes the trigger: when somebody rings, or when it is time. Much cheaper than a task for each wait."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def ring(self) -> None:
-        """Wake it now, or the next time it waits."""
-        self._event.set()
-
-    async def wait(self, seconds: float) -> None:
-        """Wait until somebody rings, at most so long."""
-        timer = None
-        if seconds <= 0:
-            self._event.set()
-        elif seconds < math.inf:
-            timer = asyncio.get_running_loop().call_later(seconds, self._event.set)
-        try:
-            await self._event.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
-        self._event.clear()
 
 
 class Looks:

@@ -16,11 +16,12 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
+from airflow_trtc.bell import Bell
 from airflow_trtc.ears import Ear, listening
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.journal import AsyncJournal, Rows
-from airflow_trtc.looks import Bell, Looks
+from airflow_trtc.looks import Looks
 from airflow_trtc.recording.judge import (
     CALLBACK_TIMEOUT_SECONDS,
     GONE_CODES,

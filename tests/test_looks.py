@@ -10,9 +10,10 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_trtc import looks
+from airflow_trtc.bell import Bell
 from airflow_trtc.cloud.poller import Answer
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
-from airflow_trtc.looks import Bell, Looks
+from airflow_trtc.looks import Looks
 from airflow_trtc.recording.model import Snapshot
 
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)

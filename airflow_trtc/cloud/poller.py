@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, TypeVar
 
+from airflow_trtc.bell import Bell
 from airflow_trtc.cloud import calls, failures
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
@@ -163,7 +164,7 @@ class Poller:
         self._urgent, self._patient = _Queue(), _Queue()
         self._urgent_in_a_row = 0
         self._tickets = itertools.count(1)
-        self._news = asyncio.Event()
+        self._bell = Bell()
         self._looks: set[asyncio.Task[Answer]] = set()
         self._task: asyncio.Task[None] | None = None
         self._health = Health()
@@ -209,7 +210,7 @@ class Poller:
             return
         recording.planned, recording.ticket = wish, next(self._tickets)
         (self._patient if wish.is_patient else self._urgent).push(wish.due_at, recording)
-        self._news.set()
+        self._bell.ring()
 
     def leave(self, recording: _Recording, subscription: Subscription) -> None:
         """Forget a subscription."""
@@ -221,7 +222,7 @@ class Poller:
             del self._recordings[recording.key]
         if recording.look is not None:
             recording.look.cancel()
-        self._news.set()
+        self._bell.ring()
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -243,10 +244,10 @@ class Poller:
     async def _run(self) -> None:
         budget = self._client.budget(calls.DESCRIBE_RECORDING)
         while self._recordings:
-            self._news.clear()
             seconds = min(self._urgent.due_at(), self._patient.due_at()) - _now()
             if seconds > 0 or len(self._looks) >= MOST_UNDER_WAY:
-                await self._wait_for_news(seconds)
+                # Nothing is due, or too much is under way, whose end rings.
+                await self._bell.wait(seconds if seconds > 0 else NEVER)
             elif self.outage:
                 await self._try_once(budget)
             else:
@@ -265,16 +266,6 @@ class Poller:
             await asyncio.wait([self._begin(recording)])
         if not self.outage:
             budget.restart()  # or all that waited would ask at once
-
-    async def _wait_for_news(self, seconds: float) -> None:
-        timer = None
-        if 0 < seconds < NEVER:
-            timer = asyncio.get_running_loop().call_later(seconds, self._news.set)
-        try:
-            await self._news.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
 
     def _pick(self) -> _Recording | None:
         """The one that is to be looked at next; None when nobody wants that any more."""
@@ -315,7 +306,7 @@ class Poller:
         """The end of every look, also of one that was cancelled before it began."""
         self._looks.discard(look)
         recording.look = None
-        self._news.set()
+        self._bell.ring()
         if not look.cancelled():
             self._hear(recording, look.result())
         elif (wish := recording.wish()) is not None:  # not by those who wait for it
