@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from airflow_trtc.bell import start_apart
 from airflow_trtc.journal import ENTRIES_PER_PAGE, Entry, LogReader, log_page, trigger_store
 
 READ_SECONDS = 1.0
@@ -99,9 +99,7 @@ class Hub:
         if self._end is not None:
             self._catch_up(ear)
         if self._task is None or self._task.done():
-            # In an empty context: in that of the first trigger it would log into that one's file for ever.
-            start = asyncio.get_running_loop().create_task
-            self._task = contextvars.Context().run(start, self._read_on())
+            self._task = start_apart(self._read_on())
 
     def remove(self, ear: Ear) -> None:
         """Forget it."""

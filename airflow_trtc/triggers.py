@@ -197,9 +197,8 @@ class TrtcRecordingTrigger(BaseTrigger):
             answers = await looks.take()
             if not (is_news or answers) and (time.time() >= look_at or self._limit_reached()):
                 limit = self._limit_reached()
-                if (
-                    not verdict.asks
-                ):  # only callbacks can tell more; the journal has those that were not heard
+                if not verdict.asks:
+                    # Only callbacks can tell more; the journal has those that were not heard.
                     watch.join(await journal.load_told(watch.known))
                     look_at = time.time() + self._pause(watch, verdict, ear)
                 elif limit is not None:

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "journal": {"recording"},
     "links": set(),
     "xcoms": set(),
-    "ears": {"journal", "recording"},
+    "ears": {"bell", "journal", "recording"},
     "handover": {"_compat"},
     "bell": set(),
     "looks": {"bell", "cloud", "hooks", "errors"},

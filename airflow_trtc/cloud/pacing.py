@@ -18,9 +18,7 @@ from dataclasses import dataclass
 CUT = 0.25  # share of the rate that a refusal takes
 HEADROOM = 0.05  # how far below the refused rate to stay afterwards
 RETURN_SECONDS = 75.0  # until that is reached again
-PROBE_SECONDS = (
-    50.0  # then until the rate has grown by PROBE_SHARE of the ceiling; faster and faster after that
-)
+PROBE_SECONDS = 50.0  # then until the rate has grown by PROBE_SHARE of the ceiling, ever faster
 PROBE_SHARE = 0.05
 LOWEST_RATE = 0.5
 START_RATE, START_SHARE = 5.0, 0.25  # the greater one, of the ceiling; doubled each second until refused

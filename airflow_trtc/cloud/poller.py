@@ -12,17 +12,16 @@ waiters only notice that their answers are late.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import heapq
 import itertools
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from airflow_trtc.bell import Bell
+from airflow_trtc.bell import Bell, start_apart
 from airflow_trtc.cloud import calls, failures
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
@@ -30,8 +29,6 @@ from airflow_trtc.cloud.pacing import Budget
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
 from airflow_trtc.recording.model import Snapshot
-
-_Value = TypeVar("_Value")
 
 MOST_UNDER_WAY = 32
 URGENT_IN_A_ROW = 3  # then one that is only due, if there is any
@@ -228,7 +225,7 @@ class Poller:
 
     def _go_on(self) -> None:
         if self._recordings and self._task is None:
-            self._task = _start(self._run())
+            self._task = start_apart(self._run())
             self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -284,7 +281,7 @@ class Poller:
                 self.plan(recording, wish)
 
     def _begin(self, recording: _Recording) -> asyncio.Task[Answer]:
-        look = recording.look = _start(self._look(*recording.key))
+        look = recording.look = start_apart(self._look(*recording.key))
         self._looks.add(look)
         look.add_done_callback(functools.partial(self._looked, recording))
         return look
@@ -326,12 +323,6 @@ class Poller:
         recording.failures = 0
         for subscription in tuple(recording.subscriptions):
             subscription.answer(answer)
-
-
-def _start(work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
-    """Begin a task in an empty context: in a trigger's it would log into that one's file for ever."""
-    start = asyncio.get_running_loop().create_task
-    return contextvars.Context().run(start, work)
 
 
 def _now() -> float:
