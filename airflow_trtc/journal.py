@@ -31,6 +31,7 @@ from airflow_trtc.recording.known import (
     files_from_json,
     files_to_json,
     from_json,
+    is_news,
     merge_files,
     to_json,
 )
@@ -247,8 +248,11 @@ def load_plan(key: str, recording_id: str) -> _Plan[Known]:
     return replace(known, files=files_from_json(files))
 
 
-def save_plan(key: str, known: Known) -> _Plan[Known]:
-    """Join what is known with what is stored, and write what differs: pages first, then the head."""
+def save_plan(key: str, known: Known, *, only_news: bool = False) -> _Plan[Known]:
+    """Join what is known with what is stored, and write what differs: pages first, then the head.
+
+    :param only_news: write nothing if only the times and the number of looks differ.
+    """
     stored = yield from load_plan(key, known.recording_id)
     joined = combine(known, stored)
     # Stored files stay in front, so that full pages never change.
@@ -258,6 +262,8 @@ def save_plan(key: str, known: Known) -> _Plan[Known]:
         joined = replace(joined, status=known.status, exited_at=known.exited_at)
     if known.last_seen_at is not None or known.is_gone:
         joined = replace(joined, absent_since=known.absent_since, absent_at=known.absent_at)
+    if only_news and not is_news(stored, joined):
+        return joined
     old, new = _pages(stored), _pages(joined)
     for page, rows in enumerate(new):
         if old[page : page + 1] != [rows]:
@@ -417,10 +423,10 @@ class AsyncJournal(_Journal):
         return known if stored is None else combine(known, stored)
 
     async def save(self, known: Known) -> tuple[Known, bool]:
-        """See `Journal`."""
+        """See `Journal`; thousands of triggers that were restarted find that they wrote it before."""
         if self._store is None:
             return known, True
-        joined = await self._read(save_plan(self._rows.seen, known))
+        joined = await self._read(save_plan(self._rows.seen, known, only_news=True))
         return (known, False) if joined is None else (joined, True)
 
     async def announce(self, known: Known, end: Finished, at: datetime) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_trtc import journal
 from airflow_trtc.journal import FILES_PER_PAGE, AsyncJournal, Journal, Rows, journal_key
+from airflow_trtc.recording.judge import Finished
 from airflow_trtc.recording.known import Known, learn
 from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot, Trouble
 
@@ -78,6 +79,30 @@ def test_saving_joins_what_another_waiter_wrote_meanwhile() -> None:
     Journal(store, ROWS).save(known("a", "b"))
     joined, _ = Journal(store, ROWS).save(known("a", "c", at=NOW + timedelta(seconds=1)))
     assert names(joined) == ["a", "b", "c"]
+
+
+def test_a_trigger_writes_nothing_that_is_there_but_for_the_time_of_the_look() -> None:
+    store = DictStore()
+    Journal(store, ROWS).save(known("a", "b"))
+    store.writes.clear()
+    later = known("a", "b", at=NOW + timedelta(hours=1))
+    joined, ok = asyncio.run(AsyncJournal(store, ROWS).save(later))
+    assert ok
+    assert joined.last_seen_at == later.last_seen_at
+    assert store.writes == []
+    asyncio.run(AsyncJournal(store, ROWS).save(known("a", "b", "c", at=NOW + timedelta(hours=2))))
+    assert store.writes
+    assert names(Journal(store, ROWS).load(Known("rid"))) == ["a", "b", "c"]
+
+
+def test_an_end_is_announced_with_the_look_that_found_it() -> None:
+    store = DictStore()
+    gone = learn(known("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
+    Journal(store, ROWS).save(gone)
+    again = learn(gone, Absence("ResourceNotFound"), NOW + timedelta(minutes=2))
+    end = Finished("gone", again.files, NOW + timedelta(minutes=2))
+    assert asyncio.run(AsyncJournal(store, ROWS).announce(again, end, NOW + timedelta(minutes=2)))
+    assert Journal(store, ROWS).load(Known("rid")).absent_at == again.absent_at
 
 
 def test_a_recording_that_is_gone_stays_gone_for_the_next_waiter() -> None:
