@@ -137,7 +137,7 @@ class TrtcHook(BaseHook):
         """
         if self._settings is None:
             held = _connections.setdefault(asyncio.get_running_loop(), _Connections())
-            self._settings = self._resolve(await held.get(self, self._connection_seconds))
+            self._settings = (await held.get(self, self._connection_seconds)).settings_of(self)
         sdk_app_id = self.required_app_id(self._settings)
         self._enter_loop()
         if self._poller is None:
@@ -280,6 +280,22 @@ def _extra(text: str | None) -> Any:
         raise TrtcSetupError(f"The extra is not valid JSON ({error}).") from error
 
 
+class _Read:
+    """A connection as it was at some time, and what hooks made of it: the same for all of them."""
+
+    def __init__(self, connection: Connection, at: float) -> None:
+        self.at = at
+        self._connection = connection
+        self._settings: dict[tuple[str | None, int | None], TrtcSettings] = {}
+
+    def settings_of(self, hook: TrtcHook) -> TrtcSettings:
+        """The settings with the hook's region and application."""
+        wanted = hook.region, hook.sdk_app_id
+        if wanted not in self._settings:
+            self._settings[wanted] = hook._resolve(self._connection)
+        return self._settings[wanted]
+
+
 class _Connections:
     """The connections that were read in one event loop a short while ago, and those being read.
 
@@ -287,23 +303,23 @@ class _Connections:
     """
 
     def __init__(self) -> None:
-        self._read: dict[str, tuple[float, Connection]] = {}
-        self._reading: dict[str, asyncio.Task[Connection]] = {}
+        self._read: dict[str, _Read] = {}
+        self._reading: dict[str, asyncio.Task[_Read]] = {}
 
-    async def get(self, hook: TrtcHook, most_seconds: float) -> Connection:
+    async def get(self, hook: TrtcHook, most_seconds: float) -> _Read:
         """The hook's connection, at most so old."""
         loop, conn_id = asyncio.get_running_loop(), hook.trtc_conn_id
-        if (known := self._read.get(conn_id)) is not None and loop.time() - known[0] < most_seconds:
-            return known[1]
+        if (known := self._read.get(conn_id)) is not None and loop.time() - known.at < most_seconds:
+            return known
         if (reading := self._reading.get(conn_id)) is None:
             reading = self._reading[conn_id] = loop.create_task(self._read_for(hook))
             reading.add_done_callback(lambda _: self._reading.pop(conn_id))
         return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
 
-    async def _read_for(self, hook: TrtcHook) -> Connection:
+    async def _read_for(self, hook: TrtcHook) -> _Read:
         connection = await hook._aconnection()
-        self._read[hook.trtc_conn_id] = asyncio.get_running_loop().time(), connection
-        return connection
+        read = self._read[hook.trtc_conn_id] = _Read(connection, asyncio.get_running_loop().time())
+        return read
 
 
 _connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = weakref.WeakKeyDictionary()
