@@ -17,6 +17,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
 from airflow_trtc.bell import Bell
+from airflow_trtc.calm import calm
 from airflow_trtc.ears import Ear, listening
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
@@ -162,6 +163,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         bell = Bell()
         async with TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=self.sdk_app_id) as hook:
             with (
+                calm.waiting(),
                 listening(self.sdk_app_id, self.recording_id, self.since, bell.ring) as ear,
                 closing(Looks(hook, self.recording_id, bell)) as looks,
             ):

@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "ears": {"bell", "journal", "recording"},
     "handover": {"_compat"},
     "bell": set(),
+    "calm": set(),
     "looks": {"bell", "cloud", "hooks", "errors"},
-    "triggers": {"bell", "ears", "hooks", "journal", "looks", "xcoms", "recording", "errors"},
+    "triggers": {"bell", "calm", "ears", "hooks", "journal", "looks", "xcoms", "recording", "errors"},
     "sensors": {
         "_compat",
         "triggers",
