@@ -168,7 +168,7 @@ class Bench:
         return dict(rows)
 
     def _park(self, recording_ids: list[str], poke_interval: float) -> str:
-        run_id = self._parking.begin(recording_ids)
+        run_id = self._parking.begin(len(recording_ids))
         self._parking.defer(
             run_id,
             [self.emulator.truth(recording_id) for recording_id in recording_ids],

@@ -16,7 +16,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 from airflow.utils.session import create_session
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from airflow_trtc.triggers import TrtcRecordingTrigger
 from tests.benchmarks.emulation import known_of
@@ -41,22 +41,29 @@ def park(
     :param options: arguments of our trigger.
     """
     now = time.time()
+    task = (TaskInstance.run_id == run_id, TaskInstance.task_id == "wait")
     with create_session() as session:
-        tasks = select(TaskInstance).where(TaskInstance.run_id == run_id, TaskInstance.task_id == "wait")
-        for task in session.scalars(tasks):
-            if task.map_index < len(recordings):
-                place = task.map_index / len(recordings)
-                made = trigger_of(kind, recordings[task.map_index], now, place, **options)
+        # Columns only: with each whole task instance its run would be loaded too.
+        found = session.execute(select(TaskInstance.id, TaskInstance.map_index).where(*task)).all()
+        for task_id, number in found:
+            if number < len(recordings):
+                made = trigger_of(kind, recordings[number], now, number / len(recordings), **options)
             else:
                 made = BlockTrigger(path=str(blocks_path))
             trigger = Trigger.from_object(made)
             session.add(trigger)
             session.flush()
-            task.trigger_id = trigger.id
-            task.state = "deferred"
-            task.start_date = datetime.now(timezone.utc)
-            task.next_method = "execute_complete"
-            task.next_kwargs = {}
+            session.execute(
+                update(TaskInstance)
+                .where(TaskInstance.id == task_id)
+                .values(
+                    trigger_id=trigger.id,
+                    state="deferred",
+                    start_date=datetime.now(timezone.utc),
+                    next_method="execute_complete",
+                    next_kwargs={},
+                )
+            )
 
 
 def trigger_of(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import math
+import sys
+import threading
 import time
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 TICK_SECONDS = 0.01
 WRITE_SECONDS = 1.0
+LATE_SECONDS = 0.04
+MOST_SIGHTS = 20  # in a line
 
 
 class SleepingTrigger(BaseTrigger):
@@ -36,13 +43,18 @@ class SleepingTrigger(BaseTrigger):
 class BlockTrigger(BaseTrigger):
     """Notices how long the event loop it runs in is blocked; adds a line to a file every second.
 
-    :param path: the file; each line has `at` (Unix seconds) and `blocked_seconds`, the longest since the
-        line before.
+    :param path: the file; each line has `at` (Unix seconds), `blocked_seconds`, the longest since the line
+        before, `collecting_seconds`, the longest garbage collection since then, and `where` a thread saw
+        the event loop's thread when it was late: the frames of our own code and the innermost ones.
     """
 
     def __init__(self, *, path: str) -> None:
         super().__init__()
         self.path = path
+        self._ticked_at = math.inf
+        self._where: list[str] = []
+        self._collecting_seconds = 0.0
+        self._collecting_since = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments."""
@@ -50,13 +62,46 @@ class BlockTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Measure until cancelled."""
+        stop = threading.Event()
+        threading.Thread(target=self._spy, args=(threading.get_ident(), stop), daemon=True).start()
+        gc.callbacks.append(self._collect)
         longest, write_at = 0.0, time.monotonic() + WRITE_SECONDS
-        while True:
-            at = time.perf_counter()
-            await asyncio.sleep(TICK_SECONDS)
-            longest = max(longest, time.perf_counter() - at - TICK_SECONDS)
-            if time.monotonic() >= write_at:
-                with Path(self.path).open("a") as file:  # noqa: ASYNC230  # a line takes microseconds
-                    file.write(json.dumps({"at": time.time(), "blocked_seconds": longest}) + "\n")
-                longest, write_at = 0.0, time.monotonic() + WRITE_SECONDS
+        try:
+            while True:
+                at = self._ticked_at = time.perf_counter()
+                await asyncio.sleep(TICK_SECONDS)
+                longest = max(longest, time.perf_counter() - at - TICK_SECONDS)
+                if time.monotonic() >= write_at:
+                    self._write(longest)
+                    longest, write_at = 0.0, time.monotonic() + WRITE_SECONDS
+        finally:
+            stop.set()
+            gc.callbacks.remove(self._collect)
         yield TriggerEvent(None)
+
+    def _write(self, longest: float) -> None:
+        line = {
+            "at": time.time(),
+            "blocked_seconds": longest,
+            "collecting_seconds": self._collecting_seconds,
+            "where": self._where,
+        }
+        with Path(self.path).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._where, self._collecting_seconds = [], 0.0
+
+    def _collect(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting_since = time.perf_counter()
+        else:
+            seconds = time.perf_counter() - self._collecting_since
+            self._collecting_seconds = max(self._collecting_seconds, seconds)
+
+    def _spy(self, thread_id: int, stop: threading.Event) -> None:
+        while not stop.wait(TICK_SECONDS):
+            if time.perf_counter() - self._ticked_at > LATE_SECONDS and len(self._where) < MOST_SIGHTS:
+                frame = sys._current_frames().get(thread_id)
+                stack = traceback.extract_stack(frame) if frame else []
+                ours = [each for each in stack[:-3] if "airflow_trtc" in each.filename]
+                told = [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in ours + stack[-3:]]
+                self._where.append(" < ".join(reversed(told)))

@@ -60,7 +60,7 @@ class Result:
     waiting: int
     assigned: float = 0.0
     looked: float | None = None
-    blocks: list[tuple[float, float]] = field(default_factory=list)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
     warnings: int = 0
     load: float = 0.0
     memory: list[tuple[float, int]] = field(default_factory=list)
@@ -84,8 +84,6 @@ class Bench:
         self._parking = Parking(airflow, 300.0 + options.waiting / 5 + 2 * self._round)
         self._parking.ask(WATCH)
         self._recording_ids = emulator.add_recordings(options.waiting)
-        truths = emulator.controls.state()["recordings"]
-        self._truths = [truths[recording_id] for recording_id in self._recording_ids]
         self._run_id = ""
 
     def measure(self, kind: str) -> Result:
@@ -102,21 +100,22 @@ class Bench:
         if kind == "ours":
             self._end_some(result)
         result.calls = self.emulator.calls()
-        result.blocks = [(line["at"], line["blocked_seconds"]) for line in self._block_lines(began_at)]
+        result.blocks = self._block_lines(began_at)
         log = self.airflow.component_log("triggerer")
         result.warnings = log.count("async thread was blocked")
         return result
 
     @property
     def _blocks_path(self) -> Path:
-        return self.airflow.home / "blocks.jsonl"
+        folder: Path = self._options.output
+        return folder.resolve() / "triggerer_blocks.jsonl"
 
     def _prepare(self, kind: str) -> None:
         """Have the rows of all triggers, and no triggerer."""
         count = self._options.waiting
         if not self._run_id:
             tell(f"{count} tasks are being made")
-            self._run_id = self._parking.begin([*self._recording_ids, "blocks"])
+            self._run_id = self._parking.begin(count + 1)
         self.airflow.stop("triggerer")
         self._parking.ask(
             "UPDATE task_instance SET state = 'scheduled', trigger_id = NULL"
@@ -125,13 +124,16 @@ class Bench:
         )
         self._parking.ask("DELETE FROM trigger WHERE %s IS NOT NULL", self._run_id)
         tell(f"{NAMES[kind]}: {count} tasks are being deferred")
+        truths = self.emulator.controls.state()["recordings"]
+        self._blocks_path.parent.mkdir(parents=True, exist_ok=True)
         self._parking.defer(
             self._run_id,
-            self._truths,
+            [truths[recording_id] for recording_id in self._recording_ids],
             kind=kind,
             blocks_path=str(self._blocks_path),
             poke_interval=self._options.poll,
             seen_ago=SEEN_AGO,
+            since=0,
             **self.emulator.place,
         )
         self._parking.ask("DELETE FROM bench WHERE %s IS NOT NULL", self._run_id)
@@ -196,7 +198,7 @@ class Bench:
         rows = self._parking.ask("SELECT map_index, extract(epoch FROM at)::float8, method FROM bench")
         return {number: (at, method) for number, at, method in rows}
 
-    def _block_lines(self, since: float) -> list[dict[str, float]]:
+    def _block_lines(self, since: float) -> list[dict[str, Any]]:
         if not self._blocks_path.exists():
             return []
         lines = [json.loads(line) for line in self._blocks_path.read_text().splitlines()]
@@ -207,7 +209,8 @@ def report(results: Sequence[Result], options: Any) -> str:
     """Two tables: what starting and holding them takes, and how the waits fared."""
     starting = [
         "Triggers", "Waits", "All assigned, s", "All looked once, s", "Longest block at the start, s",
-        "later, s", "Airflow's warnings of blocks", "Load", "Memory, MiB", "Most open files",
+        "later, s", "of it collections, s", "Airflow's warnings of blocks", "Load", "Memory, MiB",
+        "Most open files",
     ]  # fmt: skip
     rows = [_starting_cells(each) for each in results]
     text = [table(starting, rows)]
@@ -221,7 +224,9 @@ def report(results: Sequence[Result], options: Any) -> str:
         f"Times are divided by {options.scale:g}, the limit is {options.limit}/s, the interval "
         f"{options.poll:g} s. From the start of the triggerer's process, its own start included. Load is of "
         f"one processor, over {STEADY_SECONDS:.0f} s in which nothing ends. Memory is of supervisor and "
-        "runner together (USS). Lags are from the end to the task being scheduled again. Limit of open "
+        "runner together (USS). Blocks are of the event loop, from when the trigger that measures them has "
+        "started, which is the last one; triggerer_blocks.jsonl tells where. Lags are from the end to the "
+        "task being scheduled again. Limit of open "
         f"files: {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}.",
         machine(),
     ]
@@ -229,14 +234,15 @@ def report(results: Sequence[Result], options: Any) -> str:
 
 
 def _starting_cells(result: Result) -> list[Any]:
-    early = [seconds for at, seconds in result.blocks if at < result.all_started_at]
-    later = [seconds for at, seconds in result.blocks if at >= result.all_started_at]
+    early = [line["blocked_seconds"] for line in result.blocks if line["at"] < result.all_started_at]
+    late = [line for line in result.blocks if line["at"] >= result.all_started_at]
+    later, collecting = ([line[name] for line in late] for name in ("blocked_seconds", "collecting_seconds"))
     return [
         NAMES[result.kind],
         result.waiting,
         f"{result.assigned:.1f}",
         "-" if result.looked is None else f"{result.looked:.1f}",
-        *(f"{max(each):.3f}" if each else "-" for each in (early, later)),
+        *(f"{max(each):.3f}" if each else "-" for each in (early, later, collecting)),
         result.warnings,
         f"{result.load:.0%}",
         f"{sum(uss for uss, _ in result.memory) / MEBI:.0f}",

@@ -9,11 +9,11 @@ from airflow_trtc.sensors import TrtcRecordingSensor
 with DAG("parked", schedule=None, catchup=False, max_active_tasks=5000) as parked:
 
     @task
-    def recording_ids(dag_run=None) -> list[str]:  # type: ignore[no-untyped-def]
-        """Return the recordings to wait for."""
-        ids: list[str] = dag_run.conf["recording_ids"]
-        return ids
+    def places(dag_run=None) -> list[str]:  # type: ignore[no-untyped-def]
+        """Return one text a task; which recording it waits for, its trigger knows.
 
-    TrtcRecordingSensor.partial(task_id="wait", deferrable=True, pool="closed").expand(
-        recording_id=recording_ids()
-    )
+        Not the ids from the configuration of the run: Airflow loads that with each task instance again.
+        """
+        return [str(number) for number in range(dag_run.conf["count"])]
+
+    TrtcRecordingSensor.partial(task_id="wait", deferrable=True, pool="closed").expand(recording_id=places())
