@@ -37,7 +37,7 @@ class Calm:
     as were put aside, one full collection sees to all of it.
     """
 
-    def __init__(self, collector: Collector = gc) -> None:  # type: ignore[assignment]
+    def __init__(self, collector: Collector = gc) -> None:
         self._collector = collector
         self._waiting = 0
         self._aside = 0  # waits when objects were put aside last
