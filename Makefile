@@ -67,13 +67,14 @@ fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 
 # Each benchmark with its options: in the usual sizes, and with FULL=1 in all of them, which takes hours.
 BENCH_OUTPUT := build/benchmark
-BENCHMARKS := waiting poll_cost waiter_memory triggerer parse_cost shared_account callback_latency
+BENCHMARKS := waiting poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency
 USUAL_waiting := --waits 300 1000 5000 --most-others 1000
 USUAL_poll_cost := --rounds 3 --seconds 8
 USUAL_waiter_memory := --rounds 2
 USUAL_parse_cost := --rounds 10
 USUAL_triggerer := --waiting 1000 --changing 200 --scale 5
 USUAL_shared_account := --minutes 5
+USUAL_shared_airflow := --minutes 5
 USUAL_callback_latency := --waiting 200
 BENCH_OPTIONS = $(if $(filter-out 0,$(QUICK)),--quick,$(if $(filter-out 0,$(FULL)),,$(USUAL_$*)))
 

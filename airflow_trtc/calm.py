@@ -1,9 +1,9 @@
 """Spares thousands of waits the long pauses of Python's garbage collector.
 
-A full collection walks through all objects that there are, and stops the event loop meanwhile: for more than
-half a second when ten thousand triggers wait (``make bench/triggerer``), only to find them all alive. So
-what lives while many wait is put aside, as Airflow's own processes do before they fork (``gc.freeze``); what
-is made later is collected as ever. A process in which few wait is left alone.
+A full collection walks through all objects that there are, and stops the event loop meanwhile: for a second
+or so when ten thousand triggers wait (``make bench/triggerer``), only to find them all alive. So while many
+wait, what has outlived a full collection is put aside, as Airflow's own processes do before they fork
+(``gc.freeze``), and the next one walks through what came since. A process in which few wait is left alone.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 FEWEST = 500  # waits from which on it is worth it
-GROWTH = 1.25  # times as many as at the last time: the collector's own measure
+OLDEST = 2  # the generation of objects that full collections are about
 
 
 class Collector(Protocol):
     """What is used of the module `gc`."""
+
+    callbacks: list[Any]
 
     def freeze(self) -> None:
         """Put aside all objects that there are."""
@@ -31,42 +33,49 @@ class Collector(Protocol):
 
 
 class Calm:
-    """Counts the waits of a process and puts aside what lives when they have become many more.
+    """Counts the waits of a process and, while they are many, puts aside what lives long.
 
-    What is put aside and then forms cycles that nobody holds is not freed. So when as many waits have ended
-    as were put aside, one full collection sees to all of it.
+    What was put aside is freed as soon as nobody holds it, but for objects that hold one another. So
+    whenever as many waits have ended as go on, one full collection sees to everything.
     """
 
     def __init__(self, collector: Collector = gc) -> None:
         self._collector = collector
         self._waiting = 0
-        self._aside = 0  # waits when objects were put aside last
-        self._ended = 0  # waits that have ended since
+        self._ended = 0  # since the last collection of everything
+        self._are_many = False
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Be one of those who wait."""
         self._waiting += 1
-        if self._waiting >= FEWEST and self._waiting >= self._aside * GROWTH:
-            self._put_aside()
+        if self._waiting >= FEWEST and not self._are_many:
+            self._begin()
         try:
             yield
         finally:
             self._waiting -= 1
             self._ended += 1
-            if self._aside and self._ended >= self._aside:
-                self._begin_anew()
+            if self._are_many and self._ended >= max(self._waiting, FEWEST):
+                self._see_to_everything()
 
-    def _put_aside(self) -> None:
+    def _begin(self) -> None:
+        self._are_many, self._ended = True, 0
+        self._collector.callbacks.append(self._collected)
         self._collector.freeze()
-        self._aside, self._ended = self._waiting, 0
 
-    def _begin_anew(self) -> None:
+    def _see_to_everything(self) -> None:
+        self._ended = 0
         self._collector.unfreeze()
-        self._aside = 0
         if self._waiting >= FEWEST:
             self._collector.collect()
-            self._put_aside()
+        else:
+            self._are_many = False
+            self._collector.callbacks.remove(self._collected)
+
+    def _collected(self, phase: str, details: dict[str, int]) -> None:
+        if phase == "stop" and details["generation"] == OLDEST:
+            self._collector.freeze()
 
 
 calm = Calm()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from airflow_trtc.calm import FEWEST, Calm
@@ -15,6 +16,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.callbacks: list[Callable[[str, dict[str, int]], object]] = []
 
     def freeze(self) -> None:
         self.asked.append("freeze")
@@ -22,8 +24,11 @@ class Recorder:
     def unfreeze(self) -> None:
         self.asked.append("unfreeze")
 
-    def collect(self) -> int:
+    def collect(self, generation: int = 2) -> int:
         self.asked.append("collect")
+        for phase in ("start", "stop"):
+            for callback in self.callbacks:
+                callback(phase, {"generation": generation})
         return 0
 
 
@@ -34,81 +39,93 @@ def begin(calm: Calm, count: int) -> list[ExitStack]:
     return waits
 
 
+def end(waits: list[ExitStack]) -> None:
+    for wait in waits:
+        wait.close()
+
+
 def test_a_process_in_which_few_wait_is_left_alone() -> None:
     recorder = Recorder()
     calm = Calm(recorder)
-    for wait in begin(calm, FEWEST - 1):
-        wait.close()
-    for wait in begin(calm, FEWEST - 1):
-        wait.close()
+    for _ in range(3):
+        end(begin(calm, FEWEST - 1))
     assert recorder.asked == []
+    assert recorder.callbacks == []
 
 
-def test_many_waits_are_put_aside_again_only_when_there_are_many_more() -> None:
+def test_what_outlives_a_full_collection_while_many_wait_is_put_aside() -> None:
+    recorder = Recorder()
+    calm = Calm(recorder)
+    waits = begin(calm, 2 * FEWEST)
+    assert recorder.asked == ["freeze"]
+    recorder.collect(generation=1)
+    assert recorder.asked == ["freeze", "collect"]
+    recorder.collect()
+    assert recorder.asked == ["freeze", "collect", "collect", "freeze"]
+    end(waits)
+
+
+def test_everything_is_collected_when_as_many_have_ended_as_go_on() -> None:
+    recorder = Recorder()
+    calm = Calm(recorder)
+    first, others = begin(calm, 2 * FEWEST), begin(calm, FEWEST)
+    recorder.asked.clear()
+    end(first[: FEWEST - 1])
+    assert recorder.asked == []
+    end(first[FEWEST - 1 : 3 * FEWEST // 2])
+    assert recorder.asked == ["unfreeze", "collect", "freeze"]
+    others += begin(calm, 4 * FEWEST)
+    end(first[3 * FEWEST // 2 :])
+    assert recorder.asked == ["unfreeze", "collect", "freeze"]
+    end(others)
+
+
+def test_nothing_stays_aside_when_few_are_left() -> None:
     recorder = Recorder()
     calm = Calm(recorder)
     waits = begin(calm, FEWEST)
-    assert recorder.asked == ["freeze"]
-    waits += begin(calm, FEWEST // 4 - 1)
-    assert recorder.asked == ["freeze"]
-    waits += begin(calm, 1)
-    assert recorder.asked == ["freeze", "freeze"]
-    waits += begin(calm, 10 * FEWEST)
-    assert len(waits) > 11 * FEWEST
-    assert recorder.asked.count("freeze") < 15
-
-
-def test_what_ended_among_many_is_collected_once_all_that_was_put_aside_may_have_ended() -> None:
-    recorder = Recorder()
-    calm = Calm(recorder)
-    first, others = begin(calm, FEWEST), begin(calm, FEWEST // 5)
-    for wait in first[:-1]:
-        wait.close()
-    assert recorder.asked == ["freeze"]
-    others += begin(calm, FEWEST)
-    assert recorder.asked == ["freeze"]
-    first[-1].close()
-    assert recorder.asked == ["freeze", "unfreeze", "collect", "freeze"]
-    assert len(others) > FEWEST  # still waiting: what is dropped has ended
-
-
-def test_nothing_stays_aside_when_all_have_ended() -> None:
-    recorder = Recorder()
-    calm = Calm(recorder)
-    for wait in begin(calm, 3 * FEWEST):
-        wait.close()
-    assert recorder.asked[-1] == "unfreeze"
-    assert "collect" not in recorder.asked
+    end(waits)
+    assert recorder.asked == ["freeze", "unfreeze"]
+    assert recorder.callbacks == []
+    waits = begin(calm, FEWEST)
+    assert recorder.asked == ["freeze", "unfreeze", "freeze"]
+    end(waits)
 
 
 def test_an_exception_ends_a_wait_too() -> None:
     recorder = Recorder()
     calm = Calm(recorder)
-    waits = begin(calm, FEWEST)
-    for wait in waits:
+    for wait in begin(calm, FEWEST):
         wait.__exit__(ValueError, ValueError(), None)
     assert recorder.asked == ["freeze", "unfreeze"]
 
 
-def test_objects_of_many_waits_are_out_of_reach_of_the_real_collector() -> None:
+def test_the_real_collector_walks_past_what_many_waits_hold() -> None:
     script = """
 import gc, weakref
 from airflow_trtc.calm import FEWEST
-from tests.test_calm import Calm, begin
+from tests.test_calm import Calm, begin, end
 
-class Thing: pass
+class Thing:
+    def __init__(self):
+        self.itself = self
 
-things = [Thing() for _ in range(1000)]
 calm = Calm()
 waits = begin(calm, FEWEST)
-assert gc.get_freeze_count() >= 1000
-cycle = Thing(); cycle.itself = cycle
-gone = weakref.ref(cycle)
-del cycle
+things = [Thing() for _ in range(1000)]
 gc.collect()
-assert gone() is None, "what was made later is collected"
-for wait in waits:
-    wait.close()
+assert not any(isinstance(one, Thing) for one in gc.get_objects()), "they outlived a collection"
+late = Thing()
+gone = weakref.ref(late)
+del late
+gc.collect()
+assert gone() is None, "what was made and dropped later is collected"
+old = weakref.ref(things.pop())
+gc.collect()
+assert old() is not None
+end(waits)
+gc.collect()
+assert old() is None, "nothing is kept for good"
 assert gc.get_freeze_count() == 0
 """
     subprocess.run([sys.executable, "-c", script], check=True)

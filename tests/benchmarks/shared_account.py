@@ -11,6 +11,7 @@ third, throttled or not. What was let through is counted by the emulator. Nothin
 from __future__ import annotations
 
 import time
+from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,12 +28,16 @@ STRANGER = "a stranger"
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured: all calls, whose recordings are whose, and what was lost, when."""
+    """What was measured: all calls, whose recordings are whose, why anything was lost, and when what was.
+
+    :param note: who asked how often.
+    """
 
     calls: Calls
     of: Mapping[str, frozenset[str]]
-    lost: Sequence[tuple[float, str, str]]
+    lost: Sequence[str]
     phases: Mapping[str, tuple[float, float]]
+    note: str
 
 
 def measure(options: Any) -> Found:
@@ -46,14 +51,19 @@ def measure(options: Any) -> Found:
         }
         for process in processes.values():
             stack.enter_context(process).wait_until_started()
-        phases = _phases(time.time(), seconds, options)
+        phases = phases_of(time.time(), seconds, with_stranger=bool(options.stranger))
         tell(f"all {len(processes)} processes ask; {seconds:.0f} s to go")
         stranger = stack.enter_context(_stranger(emulator, phases, options)) if options.stranger else None
         time.sleep(max(0.0, phases["all"][1] - time.time()))
         calls = emulator.calls().between(*phases["all"])
     of = {name: frozenset(process.recording_ids) for name, process in processes.items()}
-    lost = [each for process in processes.values() for each in process.told.died]
-    return Found(calls, of | {STRANGER: frozenset(stranger.recording_ids if stranger else ())}, lost, phases)
+    of[STRANGER] = frozenset(stranger.recording_ids if stranger else ())
+    lost = [why for process in processes.values() for _, _, why in process.told.died]
+    note = (
+        f"Two triggerers with {options.waiters} waits every {options.poll:g} s each, two workers with "
+        f"{options.threads} threads that ask every {options.poke:g} s."
+    )
+    return Found(calls, of, lost, phases, note)
 
 
 def _stranger(emulator: EmulatorProcess, phases: Mapping[str, tuple[float, float]], options: Any) -> Waiters:
@@ -79,10 +89,13 @@ def _plan(options: Any) -> list[tuple[str, int, dict[str, Any]]]:
     ]
 
 
-def _phases(began_at: float, seconds: float, options: Any) -> dict[str, tuple[float, float]]:
+def phases_of(
+    began_at: float, seconds: float, *, with_stranger: bool = False
+) -> dict[str, tuple[float, float]]:
+    """The parts of a measurement, by name: from when to when, Unix seconds."""
     warm = began_at + min(60.0, seconds / 6)
     whole = {"all": (began_at, began_at + seconds), "after the start": (warm, began_at + seconds)}
-    if not options.stranger:
+    if not with_stranger:
         return whole
     first, last = began_at + seconds / 3, began_at + seconds * 2 / 3
     end = began_at + seconds
@@ -94,12 +107,10 @@ def report(found: Found, options: Any) -> str:
     head = ["Phase", "Who", "Calls", "Throttled", "Answered, 1/s", "Share of the answered", "Budget used"]
     rows = [row for phase in found.phases for row in _rows(found, phase, options.limit)]
     note = (
-        f"Limit {options.limit}/s for all; each process may send {options.ceiling:g}/s at most. "
-        f"Two triggerers with {options.waiters} waits every {options.poll:g} s each, two workers with "
-        f"{options.threads} threads that ask every {options.poke:g} s. Budget used: answered calls over "
-        f"limit and time. Lost to an exception: {len(found.lost)}."
+        f"Limit {options.limit}/s for all; each process may send {options.ceiling:g}/s at most. {found.note} "
+        f"Budget used: answered calls over limit and time. Lost: {len(found.lost)}."
     )
-    lost = [f"First loss: {why}" for _, _, why in found.lost[:1]]
+    lost = [f"First loss: {why}" for why in found.lost[:1]]
     return "\n".join([table(head, rows), "", note, *lost, machine()])
 
 
@@ -149,14 +160,19 @@ def picture(found: Found, options: Any) -> str:
     return lines("One account, four processes", series, note=note)
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = arguments(__doc__)
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of everything that measures a shared account."""
     parser.add_argument("--minutes", type=float, default=10.0, help="how long")
     parser.add_argument("--limit", type=int, default=20, help="requests a second of the account")
     parser.add_argument("--ceiling", type=float, default=19.0, help="requests_per_second of the connection")
     parser.add_argument("--waiters", type=int, default=500, help="waits of each triggerer")
     parser.add_argument("--poll", type=float, default=10.0, help="their interval in seconds")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = arguments(__doc__)
+    add_arguments(parser)
     parser.add_argument("--threads", type=int, default=8, help="threads of each worker")
     parser.add_argument("--poke", type=float, default=1.0, help="their pause between calls in seconds")
     parser.add_argument("--stranger", type=float, default=0.0, help="calls a second of somebody else")
