@@ -90,6 +90,7 @@ class Bench:
         """Start a triggerer with all its triggers, let it be, then end some recordings."""
         result = Result(kind, self._options.waiting)
         self._prepare(kind)
+        warned = self._warnings()
         began_at = self._start(result)
         if kind == "ours":
             self._until_all_looked(result, began_at)
@@ -101,9 +102,11 @@ class Bench:
             self._end_some(result)
         result.calls = self.emulator.calls()
         result.blocks = self._block_lines(began_at)
-        log = self.airflow.component_log("triggerer")
-        result.warnings = log.count("async thread was blocked")
+        result.warnings = self._warnings() - warned
         return result
+
+    def _warnings(self) -> int:
+        return self.airflow.component_log("triggerer").count("async thread was blocked")
 
     @property
     def _blocks_path(self) -> Path:
