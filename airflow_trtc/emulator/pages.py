@@ -17,7 +17,8 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b2733}
 h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;
-border-bottom:1px solid #e3e8ee;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600;color:#5b6b7b;white-space:nowrap}
+border-bottom:1px solid #e3e8ee;vertical-align:top;overflow-wrap:anywhere}
+th{font-weight:600;color:#5b6b7b;white-space:nowrap}
 .status{display:inline-block;white-space:nowrap;padding:.1rem .6rem;border-radius:1rem;background:#e3e8ee}
 .InProgress{background:#d3f2dd}.Exited{background:#fdeec5}.note{color:#5b6b7b}a{color:#1659c7}
 """

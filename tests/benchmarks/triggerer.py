@@ -227,8 +227,8 @@ def report(results: Sequence[Result], options: Any) -> str:
         f"Times are divided by {options.scale:g}, the limit is {options.limit}/s, the interval "
         f"{options.poll:g} s. From the start of the triggerer's process, its own start included. Load is of "
         f"one processor, over {STEADY_SECONDS:.0f} s in which nothing ends. Memory is of supervisor and "
-        "runner together (USS). Blocks are of the event loop, from when the trigger that measures them has "
-        "started, which is the last one; triggerer_blocks.jsonl tells where. Lags are from the end to the "
+        "runner together (USS). Blocks are of the event loop, measured by the trigger that starts first; "
+        "triggerer_blocks.jsonl tells where they were. Lags are from the end to the "
         "task being scheduled again. Limit of open "
         f"files: {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}.",
         machine(),
