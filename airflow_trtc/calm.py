@@ -3,7 +3,8 @@
 A full collection walks through all objects that there are, and stops the event loop meanwhile: for a second
 or so when ten thousand triggers wait (``make bench/triggerer``), only to find them all alive. So while many
 wait, what has outlived a full collection is put aside, as Airflow's own processes do before they fork
-(``gc.freeze``), and the next one walks through what came since. A process in which few wait is left alone.
+(``gc.freeze``), and the next one, which comes sooner, walks through what came since. A process in which few
+wait is left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 FEWEST = 500  # waits from which on it is worth it
 OLDEST = 2  # the generation of objects that full collections are about
+SOONER = 2  # collections of younger ones between two full ones; 10 unless somebody chose otherwise
 
 
 class Collector(Protocol):
@@ -27,6 +29,12 @@ class Collector(Protocol):
 
     def unfreeze(self) -> None:
         """Take them back."""
+
+    def get_threshold(self) -> tuple[int, int, int]:
+        """How often each generation is collected."""
+
+    def set_threshold(self, threshold0: int, threshold1: int = ..., threshold2: int = ..., /) -> None:
+        """Choose that."""
 
     def collect(self) -> int:
         """Walk through all objects but those."""
@@ -44,6 +52,7 @@ class Calm:
         self._waiting = 0
         self._ended = 0  # since the last collection of everything
         self._are_many = False
+        self._thresholds = (0, 0, 0)  # those of before
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -61,6 +70,8 @@ class Calm:
 
     def _begin(self) -> None:
         self._are_many, self._ended = True, 0
+        self._thresholds = self._collector.get_threshold()
+        self._collector.set_threshold(*self._thresholds[:2], min(self._thresholds[2], SOONER))
         self._collector.callbacks.append(self._collected)
         self._collector.freeze()
 
@@ -72,6 +83,7 @@ class Calm:
         else:
             self._are_many = False
             self._collector.callbacks.remove(self._collected)
+            self._collector.set_threshold(*self._thresholds)
 
     def _collected(self, phase: str, details: dict[str, int]) -> None:
         if phase == "stop" and details["generation"] == OLDEST:

@@ -17,6 +17,13 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.callbacks: list[Callable[[str, dict[str, int]], object]] = []
+        self.thresholds = (700, 10, 10)
+
+    def get_threshold(self) -> tuple[int, int, int]:
+        return self.thresholds
+
+    def set_threshold(self, *thresholds: int) -> None:
+        self.thresholds = thresholds  # type: ignore[assignment]
 
     def freeze(self) -> None:
         self.asked.append("freeze")
@@ -47,10 +54,12 @@ def end(waits: list[ExitStack]) -> None:
 def test_a_process_in_which_few_wait_is_left_alone() -> None:
     recorder = Recorder()
     calm = Calm(recorder)
+    before = recorder.thresholds
     for _ in range(3):
         end(begin(calm, FEWEST - 1))
     assert recorder.asked == []
     assert recorder.callbacks == []
+    assert recorder.thresholds == before
 
 
 def test_what_outlives_a_full_collection_while_many_wait_is_put_aside() -> None:
@@ -84,9 +93,11 @@ def test_nothing_stays_aside_when_few_are_left() -> None:
     recorder = Recorder()
     calm = Calm(recorder)
     waits = begin(calm, FEWEST)
+    assert recorder.thresholds == (700, 10, 2)
     end(waits)
     assert recorder.asked == ["freeze", "unfreeze"]
     assert recorder.callbacks == []
+    assert recorder.thresholds == (700, 10, 10)
     waits = begin(calm, FEWEST)
     assert recorder.asked == ["freeze", "unfreeze", "freeze"]
     end(waits)
