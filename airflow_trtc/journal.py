@@ -285,9 +285,7 @@ def _log_end() -> _Plan[int]:
     return seq if type(seq) is int else 0
 
 
-def _announce(rows: Rows, known: Known, end: Finished, at: datetime) -> _Plan[bool]:
-    # A look that only repeats another is not written otherwise; the judge over there has to know of it.
-    yield from save_plan(rows.seen, known)
+def _announce(rows: Rows, end: Finished, at: datetime) -> _Plan[bool]:
     key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id, rows.region)
     yield _Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region, end))
     return True
@@ -385,9 +383,9 @@ class Journal(_Journal):
         joined = self._read(save_plan(self._rows.seen, known))
         return (known, False) if joined is None else (joined, True)
 
-    def announce(self, known: Known, end: Finished, at: datetime) -> bool:
-        """Tell the API server of an end that looks found out; return whether that is written."""
-        return bool(self._read(_announce(self._rows, known, end, at)))
+    def announce(self, end: Finished, at: datetime) -> bool:
+        """Tell the API server of an end that looks found out, and that is saved; return whether that worked."""
+        return bool(self._read(_announce(self._rows, end, at)))
 
     def _read(self, plan: _Plan[_Result]) -> _Result | None:
         if self._store is None:
@@ -422,16 +420,19 @@ class AsyncJournal(_Journal):
         stored = await self._read(load_plan(self._rows.told, known.recording_id))
         return known if stored is None else combine(known, stored)
 
-    async def save(self, known: Known) -> tuple[Known, bool]:
-        """See `Journal`; thousands of triggers that were restarted find that they wrote it before."""
+    async def save(self, known: Known, *, only_news: bool = True) -> tuple[Known, bool]:
+        """See `Journal`.
+
+        :param only_news: see `save_plan`: thousands of restarted triggers find that they wrote it before.
+        """
         if self._store is None:
             return known, True
-        joined = await self._read(save_plan(self._rows.seen, known, only_news=True))
+        joined = await self._read(save_plan(self._rows.seen, known, only_news=only_news))
         return (known, False) if joined is None else (joined, True)
 
-    async def announce(self, known: Known, end: Finished, at: datetime) -> bool:
+    async def announce(self, end: Finished, at: datetime) -> bool:
         """See `Journal`."""
-        return bool(await self._read(_announce(self._rows, known, end, at)))
+        return bool(await self._read(_announce(self._rows, end, at)))
 
     async def _read(self, plan: _Plan[_Result]) -> _Result | None:
         if self._store is None:

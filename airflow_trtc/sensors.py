@@ -515,13 +515,15 @@ class _Visit:
 
     def note(self) -> None:
         """Write what is new to the journal and show it in the XComs."""
-        if self._watch.unsaved:
+        now = datetime.now(timezone.utc)
+        is_end = self.journal.is_available and self._watch.end_to_announce(now) is not None
+        if self._watch.unsaved or is_end:
+            # With an end also a look that only repeats another: the judge in the API server has to know.
             self._watch.known, saved = self.journal.save(self._watch.known)
             self._watch.unsaved = not saved
-        now = datetime.now(timezone.utc)
-        if self.journal.is_available and (end := self._watch.end_to_announce(now)) is not None:
+        if is_end and not self._watch.unsaved and (end := self._watch.end_to_announce(now)) is not None:
             # What only looks have found out starts event-driven DAGs as well.
-            self._watch.is_announced = self.journal.announce(self.known, end, now)
+            self._watch.is_announced = self.journal.announce(end, now)
         if self._watch.untold and self._sensor.do_xcom_push:
             self._watch.untold = not self._show_progress()
 

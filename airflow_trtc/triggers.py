@@ -295,12 +295,14 @@ class TrtcRecordingTrigger(BaseTrigger):
             self.log.info("%s (recording %s)", line, self.recording_id)
 
     async def _note(self, watch: Watch, journal: AsyncJournal, *, is_over: bool) -> None:
-        if watch.unsaved:
-            watch.known, saved = await journal.save(watch.known)
+        is_end = journal.is_available and watch.end_to_announce(_now()) is not None
+        if watch.unsaved or is_end:
+            # With an end also a look that only repeats another: the judge in the API server has to know.
+            watch.known, saved = await journal.save(watch.known, only_news=not is_end)
             watch.unsaved = not saved
-        if journal.is_available and (end := watch.end_to_announce(_now())) is not None:
+        if is_end and not watch.unsaved and (end := watch.end_to_announce(_now())) is not None:
             # What only looks have found out starts event-driven DAGs as well.
-            watch.is_announced = await journal.announce(watch.known, end, _now())
+            watch.is_announced = await journal.announce(end, _now())
         if not self.show_progress or not self._xcom_ids():
             watch.untold = False
         if watch.untold and not is_over:  # at the end the worker shows it

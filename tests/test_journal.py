@@ -12,7 +12,6 @@ import pytest
 
 from airflow_trtc import journal
 from airflow_trtc.journal import FILES_PER_PAGE, AsyncJournal, Journal, Rows, journal_key
-from airflow_trtc.recording.judge import Finished
 from airflow_trtc.recording.known import Known, learn
 from airflow_trtc.recording.model import Absence, RecordedFile, Snapshot, Trouble
 
@@ -95,13 +94,12 @@ def test_a_trigger_writes_nothing_that_is_there_but_for_the_time_of_the_look() -
     assert names(Journal(store, ROWS).load(Known("rid"))) == ["a", "b", "c"]
 
 
-def test_an_end_is_announced_with_the_look_that_found_it() -> None:
+def test_with_an_end_the_look_that_repeats_another_is_written_too() -> None:
     store = DictStore()
     gone = learn(known("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
     Journal(store, ROWS).save(gone)
     again = learn(gone, Absence("ResourceNotFound"), NOW + timedelta(minutes=2))
-    end = Finished("gone", again.files, NOW + timedelta(minutes=2))
-    assert asyncio.run(AsyncJournal(store, ROWS).announce(again, end, NOW + timedelta(minutes=2)))
+    asyncio.run(AsyncJournal(store, ROWS).save(again, only_news=False))
     assert Journal(store, ROWS).load(Known("rid")).absent_at == again.absent_at
 
 

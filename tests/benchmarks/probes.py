@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-CONNECTION_ID = "trtc_default"
+from airflow_trtc.journal import trigger_store
+
 TICK_SECONDS = 0.01
 WRITE_SECONDS = 1.0
 LATE_SECONDS = 0.04
@@ -65,7 +65,8 @@ class BlockTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Measure until cancelled."""
         # Whatever triggers wait here, one of them has asked the supervisor, which loads Airflow's API for it.
-        await BaseHook.aget_connection(CONNECTION_ID)
+        if (store := trigger_store()) is not None:
+            await store.aget("nothing")
         stop = threading.Event()
         threading.Thread(target=self._spy, args=(threading.get_ident(), stop), daemon=True).start()
         gc.callbacks.append(self._collect)
