@@ -384,7 +384,7 @@ class Journal(_Journal):
         return (known, False) if joined is None else (joined, True)
 
     def announce(self, end: Finished, at: datetime) -> bool:
-        """Tell the API server of an end that looks found out, and that is saved; return whether that worked."""
+        """Tell the API server of an end that looks found out and that is saved; return whether it knows."""
         return bool(self._read(_announce(self._rows, end, at)))
 
     def _read(self, plan: _Plan[_Result]) -> _Result | None:
