@@ -31,14 +31,15 @@ def measure(options: Any) -> Found:
     """Let all of them ask for some minutes."""
     with EmulatorProcess(options.limit) as emulator, local_airflow(emulator, options) as airflow:
         parking = Parking(airflow, PATIENCE_SECONDS)
+        deferred = emulator.add_recordings(2 * options.waiters)
+        tell(f"{len(deferred)} tasks are being made")
+        parked = parking.begin(len(deferred))
         poked = emulator.add_recordings(2 * options.tasks)
+        tell(f"{len(poked)} sensors in poke mode start")  # and leave no slot to any other task
         airflow.unpause("poking")
         poking = airflow.trigger("poking", {"recording_ids": poked, "poke_interval": options.poke})
-        tell(f"{len(poked)} sensors in poke mode start")
         until_all_asked(emulator, poked, airflow.check_alive)
-        deferred = emulator.add_recordings(2 * options.waiters)
         tell(f"{len(deferred)} tasks are being deferred")
-        parked = parking.begin(len(deferred))
         truths = emulator.controls.state()["recordings"]
         parking.defer(
             parked,
