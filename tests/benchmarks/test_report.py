@@ -159,8 +159,12 @@ def test_the_triggerer_is_told_with_what_ours_takes_beyond_airflows_own() -> Non
     options = SimpleNamespace(scale=1.0, limit=20, poll=10.0, changing=1, waiting=1000)
     plain = triggerer.Result("plain", 1000, assigned=3.0, memory=[(100 * 2**20, 900), (50 * 2**20, 30)])
     ours = triggerer.Result("ours", 1000, 4.0, 51.0, memory=[(160 * 2**20, 1010)], lags=[25.0])
-    ours.blocks, ours.all_started_at = [(1.0, 0.5), (9.0, 0.04)], 5.0
+    ours.all_started_at = 5.0
+    ours.blocks = [
+        {"at": at, "blocked_seconds": blocked, "collecting_seconds": collecting}
+        for at, blocked, collecting in ((1.0, 0.5, 0.4), (9.0, 0.04, 0.03))
+    ]
     text = triggerer.report([plain, ours], options)
-    assert "| TrtcRecordingTrigger | 1000 | 4.0 | 51.0 | 0.500 | 0.040 |" in text
+    assert "| TrtcRecordingTrigger | 1000 | 4.0 | 51.0 | 0.500 | 0.040 | 0.030 |" in text
     assert "beyond Airflow's own trigger, one-off costs included: 10.2 KiB" in text
     assert "| 25.0 | 1.00 | 25.0 | 0.53 |" in text
