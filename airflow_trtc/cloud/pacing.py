@@ -3,7 +3,8 @@
 The service limits requests per account and action, whoever sends them, and tells nobody how many are left.
 So everybody watches for refusals: the rate falls by a quarter at once, returns within a minute or so to just
 below where it was refused, and only later feels its way beyond (the cubic curve of RFC 9438, with seconds
-for round trips). Processes that do so share the limit without knowing of one another.
+for round trips). The first refusal, and one right after another, take half: then the rate is far too high.
+Processes that do so share the limit without knowing of one another.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 
 # Found by simulating one to six processes that share a limit of 20 a second (tests/cloud/test_pacing.py).
 CUT = 0.25  # share of the rate that a refusal takes
+DEEP_CUT = 0.5  # the same at the start, which doubled, and when the last cut was not enough
+SOON_SECONDS = 5.0  # after the last cut
 HEADROOM = 0.05  # how far below the refused rate to stay afterwards
 RETURN_SECONDS = 75.0  # until that is reached again
 PROBE_SECONDS = 50.0  # then until the rate has grown by PROBE_SHARE of the ceiling, ever faster
@@ -56,7 +59,8 @@ class Pace:
         if self.low is not None and now - self.since < SAME_REFUSAL_SECONDS:
             return self
         rate = self.rate(now, ceiling)
-        low = max(rate * (1.0 - CUT), min(LOWEST_RATE, ceiling))
+        is_far_off = self.low is None or now - self.since < SOON_SECONDS
+        low = max(rate * (1.0 - (DEEP_CUT if is_far_off else CUT)), min(LOWEST_RATE, ceiling))
         # Refused below the last plateau: somebody else needs more, so leave it some.
         is_crowded = self.plateau is not None and rate < self.plateau
         plateau = rate * (1.0 - (CUT / 2 if is_crowded else HEADROOM))

@@ -62,10 +62,21 @@ def test_it_begins_below_the_limit_and_reaches_the_ceiling_in_seconds():
 
 
 def test_a_refusal_takes_a_quarter_which_comes_back_almost_and_later_wholly():
-    pace = Pace(0.0).refused(60.0, CEILING)
-    assert pace.rate(60.0, CEILING) == pytest.approx(0.75 * CEILING)
-    assert pace.rate(60.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
-    assert pace.rate(60.0 + 4 * RETURN_SECONDS, CEILING) == CEILING
+    begun = Pace(0.0).refused(5.0, CEILING)
+    rate = begun.rate(60.0, CEILING)
+    pace = begun.refused(60.0, CEILING)
+    assert pace.rate(60.0, CEILING) == pytest.approx(0.75 * rate)
+    assert 0.8 * rate < pace.rate(60.0 + RETURN_SECONDS, CEILING) < rate
+    assert pace.rate(60.0 + 6 * RETURN_SECONDS, CEILING) == CEILING
+
+
+def test_the_first_refusal_and_one_soon_after_another_take_half():
+    first = Pace(0.0).refused(60.0, CEILING)
+    assert first.rate(60.0, CEILING) == pytest.approx(0.5 * CEILING)
+    assert first.rate(60.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
+    soon = 60.0 + 2 * SAME_REFUSAL_SECONDS
+    again = first.refused(soon, CEILING)
+    assert again.rate(soon, CEILING) == pytest.approx(0.5 * first.rate(soon, CEILING))
 
 
 def test_refusals_of_the_same_moment_count_once_and_later_ones_again():
@@ -112,13 +123,13 @@ class Limit:
         return self.seen <= 20
 
 
-def share(count, *, seconds=600.0, seed=0):
+def share(count, *, seconds=600.0, seed=0, apart=20.0):
     """Let processes that always have something to ask share one limit; return how many each got and lost."""
     chance, limit = random.Random(seed), Limit()
     now = [0.0]
     budgets = [Budget(clock=lambda: now[0]) for _ in range(count)]
     passed, refused = [0] * count, [0] * count
-    events = [(20.0 * number, "send", number) for number in range(count)]  # they start one after the other
+    events = [(apart * number, "send", number) for number in range(count)]  # they start one after the other
     while events:
         now[0], what, number = heapq.heappop(events)
         if now[0] > seconds:
@@ -134,6 +145,12 @@ def share(count, *, seconds=600.0, seed=0):
             refused[number] += 1
             budgets[number].refused(CEILING)
     return passed, refused
+
+
+def test_whoever_joins_a_crowd_is_refused_rarely_from_the_start():
+    """Four begin within a second; before the first refusal cut deeper, they had twice as many."""
+    _, refused = share(4, apart=0.2, seconds=60.0)
+    assert sum(refused) <= 0.03 * 20 * 60
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
