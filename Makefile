@@ -79,7 +79,7 @@ USUAL_callback_latency := --waiting 200
 BENCH_OPTIONS = $(if $(filter-out 0,$(QUICK)),--quick,$(if $(filter-out 0,$(FULL)),,$(USUAL_$*)))
 
 .PHONY: bench
-bench: env $(BENCHMARKS:%=bench/%)  ## measure, about 45 minutes, into build/benchmark; QUICK=1 only tries, FULL=1 takes hours
+bench: env $(BENCHMARKS:%=bench/%)  ## measure, about an hour, into build/benchmark; QUICK=1 only tries, FULL=1 takes hours
 
 bench/%: env
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.$* --output $(BENCH_OUTPUT) $(BENCH_OPTIONS)
