@@ -157,7 +157,7 @@ def picture(found: Found, options: Any) -> str:
     }
     series = [Line(name, rates(Calls(calls), first, last, bin_seconds)) for name, calls in parts.items()]
     note = f"calls a second, means of {bin_seconds} s; the limit is {options.limit}/s"
-    return lines("One account, four processes", series, note=note)
+    return lines("Calls of all who share one account", series, note=note)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
