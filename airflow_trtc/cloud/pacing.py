@@ -24,7 +24,8 @@ RETURN_SECONDS = 75.0  # until that is reached again
 PROBE_SECONDS = 50.0  # then until the rate has grown by PROBE_SHARE of the ceiling, ever faster
 PROBE_SHARE = 0.05
 LOWEST_RATE = 0.5
-START_RATE, START_SHARE = 5.0, 0.25  # the greater one, of the ceiling; doubled each second until refused
+START_RATE, START_SHARE = 2.0, 0.1  # the greater one, of the ceiling, doubled again and again until refused:
+DOUBLING_SECONDS = 4.0  # slow enough not to run far beyond what the others on the account leave
 # Refusals of requests that were on their way already tell nothing new.
 SAME_REFUSAL_SECONDS = 1.5
 
@@ -46,7 +47,7 @@ class Pace:
         """Requests a second, at most `ceiling`."""
         seconds = max(now - self.since, 0.0)
         if self.low is None or self.plateau is None:
-            doublings: float = 2.0 ** min(seconds, 10.0)
+            doublings: float = 2.0 ** min(seconds / DOUBLING_SECONDS, 10.0)
             return min(max(START_RATE, START_SHARE * ceiling) * doublings, ceiling)
         if seconds < RETURN_SECONDS:
             missing = (self.plateau - self.low) * (1.0 - seconds / RETURN_SECONDS) ** 3

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_trtc.cloud.pacing import RETURN_SECONDS, SAME_REFUSAL_SECONDS, Budget, Pace, shared_budget
+from airflow_trtc.cloud.pacing import (
+    DOUBLING_SECONDS,
+    RETURN_SECONDS,
+    SAME_REFUSAL_SECONDS,
+    START_RATE,
+    Budget,
+    Pace,
+    shared_budget,
+)
 
 CEILING = 19.0
 
@@ -30,7 +38,7 @@ def test_no_two_requests_come_closer_than_the_ceiling_allows(pauses, ceiling):
 def test_an_idle_budget_lets_the_next_request_go_at_once_but_saves_nothing_up():
     now = [100.0]
     budget = Budget(clock=lambda: now[0])
-    assert [budget.reserve(5) for _ in range(3)] == pytest.approx([0.0, 0.2, 0.4])
+    assert [budget.reserve(2) for _ in range(3)] == pytest.approx([0.0, 0.5, 1.0])
     now[0] += 60
     assert [budget.reserve(5) for _ in range(2)] == pytest.approx([0.0, 0.2])
 
@@ -55,14 +63,15 @@ def test_equal_keys_share_a_budget_until_nobody_holds_it(monkeypatch):
 
 def test_it_begins_below_the_limit_and_reaches_the_ceiling_in_seconds():
     pace = Pace(0.0)
-    assert pace.rate(0.0, CEILING) == 5.0
-    assert pace.rate(1.0, CEILING) == 10.0
+    assert pace.rate(0.0, CEILING) == START_RATE == 2.0
+    assert pace.rate(DOUBLING_SECONDS, CEILING) == 4.0
     assert pace.rate(60.0, CEILING) == CEILING
-    assert pace.rate(0.0, 2.0) == 2.0
+    assert pace.rate(0.0, 1.0) == 1.0
+    assert pace.rate(0.0, 200.0) == 20.0
 
 
 def test_a_refusal_takes_a_quarter_which_comes_back_almost_and_later_wholly():
-    begun = Pace(0.0).refused(5.0, CEILING)
+    begun = Pace(0.0).refused(20.0, CEILING)
     rate = begun.rate(60.0, CEILING)
     pace = begun.refused(60.0, CEILING)
     assert pace.rate(60.0, CEILING) == pytest.approx(0.75 * rate)
@@ -95,9 +104,9 @@ def test_whatever_is_refused_some_requests_go():
 
 
 def test_a_restart_is_slow_and_remembers_the_limit():
-    assert Pace(0.0).restarted(60.0).rate(60.0, CEILING) == 5.0
+    assert Pace(0.0).restarted(60.0).rate(60.0, CEILING) == START_RATE
     pace = Pace(0.0).refused(60.0, CEILING).restarted(100.0)
-    assert pace.rate(100.0, CEILING) == 5.0
+    assert pace.rate(100.0, CEILING) == START_RATE
     assert pace.rate(100.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
 
 
@@ -148,9 +157,9 @@ def share(count, *, seconds=600.0, seed=0, apart=20.0):
 
 
 def test_whoever_joins_a_crowd_is_refused_rarely_from_the_start():
-    """Four begin within a second; before the first refusal cut deeper, they had twice as many."""
+    """Four begin within a second; when each doubled its rate every second, they had three times as many."""
     _, refused = share(4, apart=0.2, seconds=60.0)
-    assert sum(refused) <= 0.03 * 20 * 60
+    assert sum(refused) <= 0.015 * 20 * 60
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
