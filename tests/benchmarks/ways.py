@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -154,7 +155,19 @@ class SensorWaits:
             if task["state"] == "success":
                 self.told.noticed_at[recording_id] = at
             elif recording_id not in {name for _, name, _ in self.told.died}:
-                self.told.died.append((at, recording_id, f"the task ended as {task['state']}"))
+                why = f"the task ended as {task['state']}: {self._last_error(task['map_index'])}"
+                self.told.died.append((at, recording_id, why))
+
+    def _last_error(self, map_index: int) -> str:
+        """What the log of a task says, which goes away with this Airflow."""
+        last, count = "", 0
+        for path in sorted((self._airflow.home / "logs").rglob(f"map_index={map_index}/attempt=*.log")):
+            for line in path.read_text().splitlines():
+                count += 1
+                with contextlib.suppress(ValueError):  # a line may not be whole yet
+                    if json.loads(line).get("level") in ("error", "critical"):
+                        last = line
+        return last or f"no error in the {count} lines of its log"
 
     def cpu_seconds(self) -> float:
         """What scheduler, workers and API server have taken, as far as they still run."""
