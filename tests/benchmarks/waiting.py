@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.waiting --output build/benchmark
 
-Recordings run, waits for all of them start, and after a whole round some of the recordings end, at random
-times. Each way waits in a process of its own, one after the other, against an emulator in another process
-that throttles as the service does. `--scale 5` divides all times by 5 and multiplies the limit by 5, so that
-ten thousand waits take minutes; starting processes and building clients cannot be scaled.
+Recordings run, waits for all of them start, and after a whole round (and some seconds, as a careful start
+cannot be scaled) some of the recordings end, at random times. Each way waits in a process of its own, one
+after the other, against an emulator in another process that throttles as the service does. `--scale 5`
+divides all times by 5 and multiplies the limit by 5, so that ten thousand waits take minutes; starting
+processes and building clients cannot be scaled.
 
 Two ways need a process for each wait, or for each look, so they get fewer waits. Their limit is lowered as
 well, so that a round takes as long as 300 waits take at the full one.
@@ -36,6 +37,7 @@ POLL_SECONDS = 10.0
 ENDING_SECONDS = 60.0
 LEAST_ENDS = 100
 ROUNDS_OF_PATIENCE = 2.0
+SETTLING_SECONDS = 20.0  # our pace starts slowly, and all are given the time
 LOOK_SECONDS = 0.2
 USUAL_WAITS = 300  # whose round the lowered limits keep
 NAMES = {
@@ -136,7 +138,8 @@ def observe(
 
     started_at = waits.wait_until_started()
     before, began_at = waits.cpu_seconds(), time.time()
-    pause(setting.round + setting.poll, is_over)
+    pause(max(setting.round + setting.poll, SETTLING_SECONDS), is_over)
+    counted_from = started_at if is_over() else time.time()
     blocks = [waits.measure().get("longest_block_seconds")]
     ended_at = end_some(setting, emulator, recording_ids, is_over)
     until = time.time()
@@ -146,7 +149,7 @@ def observe(
         lambda: is_over() or not ended_at.keys() - told.over_ids,
     )
     blocks.append(waits.measure().get("longest_block_seconds"))
-    result = reckon(setting, emulator, recording_ids, ended_at, told.noticed_at, (started_at, until))
+    result = reckon(setting, emulator, recording_ids, ended_at, told.noticed_at, (counted_from, until))
     result.died, result.late = len(told.died), len(ended_at.keys() - told.over_ids)
     result.why = told.died[0][2] if told.died else ""
     result.load, result.blocks = load, blocks
@@ -215,8 +218,9 @@ def report(results: Sequence[Result], scale: float) -> str:
         "and 0.95 N/R in the 95th percentile, with the interval instead of N/R where it is longer; the "
         "ideal is a simulated round-robin at exactly the limit with the same ends. Not noticed: within "
         f"{ROUNDS_OF_PATIENCE:g} rounds after the last end; lags are of those noticed. Budget used: answers "
-        "other than throttled, over limit and time, from the start of the last wait to the last end or "
-        "death. Load: of one processor. Longest block: of the event loop, up to the first end / after it.",
+        "other than throttled, over limit and time, from when all had waited for a round (from the start of "
+        "the last wait if none lived so long) to the last end or death. Load: of one processor. Longest "
+        "block: of the event loop, up to the first end / after it.",
         machine(),
     ]
     return "\n".join(lines)
