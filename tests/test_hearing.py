@@ -170,7 +170,7 @@ def test_a_callback_that_the_log_no_longer_has_is_read_from_its_row(scene: Scene
 
 def test_an_end_that_only_looks_found_is_announced(scene: Scene) -> None:
     scene.emulator.script(scene.recording_id, [{"files": 1}, {"gone": True}])
-    payload = scene.watch(poke_interval=0.05)
+    payload = scene.watch(poke_interval=0.05, grace_seconds=20.0)
     assert payload["outcome"] == "gone"
     (due,) = scene.store.due()
     assert (due["recording_id"], due["region"]) == (scene.recording_id, scene.emulator.region)
