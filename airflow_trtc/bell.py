@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 _Value = TypeVar("_Value")
+
+
+def loop_time() -> float:
+    """Seconds of the running event loop's clock, which nobody sets."""
+    return asyncio.get_running_loop().time()
 
 
 class Bell:
@@ -34,6 +39,23 @@ class Bell:
             if timer is not None:
                 timer.cancel()
         self._event.clear()
+
+
+async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
+    """Wait for it, at most so long; then it is cancelled.
+
+    Up to Python 3.11 `asyncio.wait_for` may swallow that the caller is cancelled.
+
+    :raises asyncio.TimeoutError: it took longer.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if task.done():
+            return task.result()
+    finally:
+        task.cancel()
+    raise asyncio.TimeoutError
 
 
 def start_apart(work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:

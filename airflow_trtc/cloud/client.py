@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from airflow_trtc.bell import start_apart
 from airflow_trtc.cloud import calls, failures, parameters
 from airflow_trtc.cloud.credentials import Keys, key_source
 from airflow_trtc.cloud.pacing import Budget, shared_budget
@@ -45,6 +48,7 @@ class TrtcClient:
         self._sleep = sleep
         self._keys = key_source(settings.identity)
         self._budgets: dict[str, Budget] = {}
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def describe_recording(
         self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
@@ -74,6 +78,10 @@ class TrtcClient:
         parameters.check(action, params)
         return self._call(action, dict(params), attempts, _recording_id(params), dict)
 
+    def budget(self, action: str) -> Budget:
+        """What the process's requests for an action keep to."""
+        return _find_budget(self._budgets, self.settings, action)
+
     def _call(
         self,
         action: str,
@@ -89,14 +97,27 @@ class TrtcClient:
         return value
 
     def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        budget = _budget(self._budgets, self.settings, action)
-        if wait_seconds := budget.reserve(self.settings.requests_per_second):
-            self._sleep(wait_seconds)
+        with self._turns[action]:  # one after the other: who takes a moment early takes it at an early pace
+            if wait_seconds := self.budget(action).reserve(self.settings.requests_per_second):
+                self._sleep(wait_seconds)
+        with failures.translated(action, recording_id, self.settings.endpoint):
+            keys = self._keys.current()
+            try:
+                return self._send(action, params, recording_id, keys)
+            except TrtcSetupError as error:
+                newer = self._keys.instead_of(keys) if _refuses_keys(error) else None
+                if newer is None:
+                    raise
+            return self._send(action, params, recording_id, newer)
+
+    def _send(
+        self, action: str, params: dict[str, Any], recording_id: str | None, keys: Keys
+    ) -> dict[str, Any]:
         with (
-            _noting_refusals(budget, self.settings),
+            _noting_refusals(self.budget(action), self.settings),
             failures.translated(action, recording_id, self.settings.endpoint),
         ):
-            answer = self._transport.send(action, params, self._keys.current())
+            answer = self._transport.send(action, params, keys)
             return failures.unwrap(answer, action=action, recording_id=recording_id)
 
 
@@ -120,7 +141,9 @@ class AsyncTrtcClient:
         self._sleep = sleep
         self._keys = key_source(settings.identity)
         self._budgets: dict[str, Budget] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._preparing = asyncio.Lock()
+        self._fetching: asyncio.Task[Keys] | None = None
 
     async def describe_recording(
         self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
@@ -138,12 +161,12 @@ class AsyncTrtcClient:
     async def look(self, recording_id: str, sdk_app_id: int) -> Snapshot:
         """As :meth:`describe_recording`, but at once and once: for who keeps to :meth:`budget` already."""
         params = calls.describe_params(sdk_app_id, recording_id)
-        answer = await self._send(calls.DESCRIBE_RECORDING, params, recording_id)
+        answer = await self._signed(calls.DESCRIBE_RECORDING, params, recording_id)
         return calls.to_snapshot(answer, recording_id)
 
     def budget(self, action: str) -> Budget:
-        """What the process's requests for an action keep to."""
-        return _budget(self._budgets, self.settings, action)
+        """See :meth:`TrtcClient.budget`."""
+        return _find_budget(self._budgets, self.settings, action)
 
     async def call(
         self, action: str, params: Mapping[str, Any], *, attempts: int | None = None
@@ -181,17 +204,35 @@ class AsyncTrtcClient:
         return value
 
     async def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        if wait_seconds := self.budget(action).reserve(self.settings.requests_per_second):
-            await self._sleep(wait_seconds)
-        return await self._send(action, params, recording_id)
+        async with self._turns[action]:  # see TrtcClient; and who is cancelled in line has taken nothing
+            if wait_seconds := self.budget(action).reserve(self.settings.requests_per_second):
+                await self._sleep(wait_seconds)
+        return await self._signed(action, params, recording_id)
 
-    async def _send(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
+    async def _signed(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
+        with failures.translated(action, recording_id, self.settings.endpoint):
+            transport, keys = await self._ready(), await self._current_keys()
+            try:
+                return await self._send(transport, action, params, recording_id, keys)
+            except TrtcSetupError as error:
+                newer = await asyncio.to_thread(self._keys.instead_of, keys) if _refuses_keys(error) else None
+                if newer is None:
+                    raise
+            return await self._send(transport, action, params, recording_id, newer)
+
+    async def _send(
+        self,
+        transport: AsyncTransport,
+        action: str,
+        params: dict[str, Any],
+        recording_id: str | None,
+        keys: Keys,
+    ) -> dict[str, Any]:
         with (
             _noting_refusals(self.budget(action), self.settings),
             failures.translated(action, recording_id, self.settings.endpoint),
         ):
-            transport = await self._ready()
-            answer = await transport.send(action, params, await self._current_keys())
+            answer = await transport.send(action, params, keys)
             return failures.unwrap(answer, action=action, recording_id=recording_id)
 
     async def _ready(self) -> AsyncTransport:
@@ -205,15 +246,28 @@ class AsyncTrtcClient:
     async def _current_keys(self) -> Keys:
         if keys := self._keys.fresh():
             return keys
-        async with self._preparing:
-            return await asyncio.to_thread(self._keys.current)
+        if self._fetching is None:
+            self._fetching = start_apart(asyncio.to_thread(self._keys.current))
+            self._fetching.add_done_callback(self._fetched)
+        if keys := self._keys.usable():  # they serve meanwhile, however long it takes to get new ones
+            return keys
+        return await asyncio.shield(self._fetching)
+
+    def _fetched(self, fetching: asyncio.Task[Keys]) -> None:
+        self._fetching = None
+        if not fetching.cancelled():
+            fetching.exception()  # told to those who wait for it; the others go on with the old keys
 
 
-def _budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -> Budget:
+def _find_budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -> Budget:
     """The process's budget for an action, found once and then held."""
     if action not in held:
         held[action] = shared_budget((settings.endpoint, settings.region, settings.identity, action))
     return held[action]
+
+
+def _refuses_keys(error: TrtcSetupError) -> bool:
+    return (error.code or "").startswith("AuthFailure")
 
 
 @contextmanager

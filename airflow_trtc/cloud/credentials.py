@@ -42,6 +42,7 @@ KINDS = tuple(FIELDS_OF_KIND)
 REFRESH_AHEAD_SECONDS = 600.0
 UNUSABLE_AHEAD_SECONDS = 30.0
 FAILURE_HOLDS_SECONDS = 5.0
+REFUSED_AGAIN_SECONDS = 5.0  # between two fetches because keys were refused
 TRY_AGAIN_SECONDS = 30.0
 
 
@@ -209,13 +210,23 @@ class KeySource:
     """Keeps the keys of one identity fresh; one thread fetches, the others wait for it.
 
     :param fetch: gets a new generation of keys; may block, so never call it on an event loop.
+    :param clock: Unix seconds, by which keys end.
+    :param ticks: seconds of a clock that goes on evenly.
     """
 
-    def __init__(self, fetch: Callable[[], Keys], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[], Keys],
+        *,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._ticks = ticks
         self._lock = threading.Lock()
         self._keys: Keys | None = None
+        self._refused_at = float("-inf")
         self._fresh_until = 0.0
         self._failure: TrtcError | None = None
         self._failed_until = 0.0
@@ -225,6 +236,11 @@ class KeySource:
         keys = self._keys
         return keys if keys is not None and self._clock() < self._fresh_until else None
 
+    def usable(self) -> Keys | None:
+        """The keys at hand, if they serve for a while yet, fresh or not. Never blocks."""
+        keys = self._keys
+        return keys if keys is not None and self._clock() < _usable_until(keys) else None
+
     def current(self) -> Keys:
         """Keys that are good for the next request, fetched if need be. May block for seconds.
 
@@ -233,7 +249,7 @@ class KeySource:
         with self._lock:
             if keys := self.fresh():
                 return keys
-            if self._failure is not None and self._clock() < self._failed_until:
+            if self._failure is not None and self._ticks() < self._failed_until:
                 # Whoever waited in line meanwhile need not wait for the same failure again.
                 raise copy(self._failure)
             try:
@@ -243,15 +259,31 @@ class KeySource:
             self._keys, self._fresh_until = keys, _refresh_at(keys)
             return keys
 
+    def instead_of(self, refused: Keys) -> Keys | None:
+        """Other keys than those that the service refused; None when there are none. May block for seconds.
+
+        A file may have been written anew, or a session ended before its time.
+
+        :raises TrtcError: nobody can say whether there are.
+        """
+        with self._lock:
+            if self._keys == refused and self._ticks() - self._refused_at >= REFUSED_AGAIN_SECONDS:
+                self._keys, self._refused_at = None, self._ticks()
+        keys = self.current()
+        return None if keys == refused else keys
+
     def _last_resort(self, error: TrtcError) -> Keys:
-        keys, now = self._keys, self._clock()
-        usable_until = (keys.expires_at or 0.0) - UNUSABLE_AHEAD_SECONDS if keys else 0.0
-        if keys is None or now >= usable_until:
-            self._failure, self._failed_until = error, self._clock() + FAILURE_HOLDS_SECONDS
+        keys = self.usable()
+        if keys is None:
+            self._failure, self._failed_until = error, self._ticks() + FAILURE_HOLDS_SECONDS
             raise error
-        self._fresh_until = min(now + TRY_AGAIN_SECONDS, usable_until)
+        self._fresh_until = min(self._clock() + TRY_AGAIN_SECONDS, _usable_until(keys))
         log.warning("New keys cannot be had, the old ones still serve for a while: %s", error)
         return keys
+
+
+def _usable_until(keys: Keys) -> float:
+    return float("inf") if keys.expires_at is None else keys.expires_at - UNUSABLE_AHEAD_SECONDS
 
 
 def _refresh_at(keys: Keys) -> float:

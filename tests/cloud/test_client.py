@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.cloud.credentials import Keys
 from airflow_trtc.cloud.retries import MAX_TOTAL_THROTTLED_SECONDS
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
@@ -424,8 +425,6 @@ def test_keys_are_fetched_off_the_event_loop(emulator, settings_for, monkeypatch
 
     def fetch(identity):
         threads.append(threading.current_thread())
-        from airflow_trtc.cloud.credentials import Keys
-
         return Keys(emulator.secret_id, emulator.secret_key)
 
     monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
@@ -438,6 +437,84 @@ def test_keys_are_fetched_off_the_event_loop(emulator, settings_for, monkeypatch
     asyncio.run(main())
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
+
+
+@pytest.fixture
+def profile(tmp_path, emulator):
+    """A file of keys, as the vendor's tools keep it."""
+    file = tmp_path / "credentials"
+
+    def write(secret_id, secret_key):
+        file.write_text(f"[default]\nsecret_id = {secret_id}\nsecret_key = {secret_key}\n")
+
+    write(emulator.secret_id, emulator.secret_key)
+    options = {"login": None, "password": None}
+    return write, {"credential_kind": "profile", "profile_file": str(file)}, options
+
+
+def test_keys_that_were_replaced_are_read_anew_when_the_old_ones_are_refused(
+    emulator, drive, profile, monkeypatch
+):
+    monkeypatch.setattr("airflow_trtc.cloud.credentials.REFUSED_AGAIN_SECONDS", 0.0)
+    write, extra, options = profile
+    write("AKIDold", "old")
+    driver, recording_id = drive(extra, **options), emulator.add_recording()
+    with pytest.raises(TrtcSetupError, match="SecretIdNotFound"):
+        driver.describe(recording_id)
+    write(emulator.secret_id, emulator.secret_key)
+    assert driver.describe(recording_id).recording_id == recording_id
+    assert requests_seen(emulator)[-2:] == ["AuthFailure.SecretIdNotFound", "OK"]
+
+
+def test_keys_serve_while_new_ones_are_a_long_time_coming(emulator, settings_for, monkeypatch):
+    fetches, go = [], threading.Event()
+
+    def fetch(identity):
+        fetches.append(identity)
+        if len(fetches) > 1:
+            go.wait(20)
+        return Keys(emulator.secret_id, emulator.secret_key, None, time.time() + 60, time.time() - 7000)
+
+    monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
+    recording_id = emulator.add_recording()
+
+    async def main():
+        async with AsyncTrtcClient(settings_for()) as client:
+            for _ in range(5):
+                await asyncio.wait_for(client.describe_recording(recording_id), 10)
+            go.set()
+
+    asyncio.run(main())
+    assert len(fetches) == 2
+
+
+def test_a_throttled_key_service_does_not_slow_looks_down(emulator, drive, monkeypatch):
+    def fetch(identity):
+        raise TrtcThrottledError("too many", code="RequestLimitExceeded")
+
+    monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
+    driver = drive()
+    budget = driver.client.budget("DescribeCloudRecording")
+    before = budget.rate(1000)
+    with pytest.raises(TrtcThrottledError):
+        driver.describe(emulator.add_recording(), attempts=1)
+    assert budget.rate(1000) >= before
+
+
+def test_who_is_cancelled_while_it_waits_for_its_turn_gives_it_back(emulator, settings_for):
+    recording_id = emulator.add_recording()
+
+    async def main():
+        async with AsyncTrtcClient(settings_for({"requests_per_second": 5})) as client:
+            await client.describe_recording(recording_id)
+            calls = [asyncio.create_task(client.describe_recording(recording_id)) for _ in range(100)]
+            await asyncio.sleep(0.1)
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+            return client.budget("DescribeCloudRecording").reserve(5)
+
+    assert asyncio.run(main()) < 2.0  # of 50 that a hundred take at two a second
 
 
 def test_requests_are_spread_by_the_budget(emulator, drive):

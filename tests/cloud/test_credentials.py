@@ -34,7 +34,7 @@ class TestKeySource:
                 raise answer
             return answer
 
-        return KeySource(fetch_next, clock=lambda: self.now)
+        return KeySource(fetch_next, clock=lambda: self.now, ticks=lambda: self.now)
 
     def test_lasting_keys_are_fetched_once(self):
         source = self.source(Keys("a", "b"))
@@ -75,6 +75,44 @@ class TestKeySource:
         assert self.fetched == 1
         self.now += 6
         assert source.current().secret_id == "a"
+
+    def test_a_clock_that_is_set_back_does_not_prolong_a_failure(self):
+        now, failing = [1000.0, 0.0], [TrtcTransientError("down")]
+        source = KeySource(
+            lambda: Keys("a", "k") if not failing else self.fail(failing.pop()),
+            clock=lambda: now[0],
+            ticks=lambda: now[1],
+        )
+        with pytest.raises(TrtcTransientError):
+            source.current()
+        now[:] = -3600.0, 6.0
+        assert source.current().secret_id == "a"
+
+    @staticmethod
+    def fail(error):
+        raise error
+
+    def test_keys_that_were_refused_are_fetched_anew(self):
+        first, same, second = Keys("a", "k"), Keys("a", "k"), Keys("b", "k")
+        source = self.source(first, same, second)
+        source.current()
+        assert source.instead_of(first) is None
+        assert source.instead_of(first) is None  # which was found out just now
+        assert self.fetched == 2
+        self.now += 6
+        assert source.instead_of(first) is second
+        assert source.instead_of(first) is second  # whose request was under way meanwhile
+        assert source.current() is second
+        assert self.fetched == 3
+
+    def test_whether_there_are_other_keys_may_be_unknown(self):
+        first, second = Keys("a", "k", "t", 9000.0, 1000.0), Keys("b", "k", "t", 9000.0, 1000.0)
+        source = self.source(first, TrtcTransientError("down"), second)
+        source.current()
+        with pytest.raises(TrtcTransientError, match="down"):
+            source.instead_of(first)
+        self.now += 6
+        assert source.instead_of(first) is second
 
     def test_many_threads_fetch_once(self):
         fetches = []
