@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
 
 FAILURES_OF_AN_OUTAGE = 3
@@ -14,6 +16,8 @@ LONGEST_PAUSE_SECONDS = 15.0
 class Health:
     """Counts answers in a row that taught nothing; enough of them, for long enough, are an outage.
 
+    Errors of the service itself count only when they meet several recordings: one may be broken for ever.
+
     :ivar outage: what is wrong, for people; None when the service answers.
     """
 
@@ -21,13 +25,16 @@ class Health:
         self.outage: str | None = None
         self._failures = 0
         self._refusals = 0
+        self._whose: Hashable = None  # the last failure was
+        self._are_several = False
         self._began_at = 0.0
         self._silent_since: float | None = None
         self._pauses = 0
 
-    def note(self, answer: object, *, at: float, waiting: int) -> str | None:
+    def note(self, answer: object, of: Hashable, *, at: float, waiting: int) -> str | None:
         """Take an answer or an error; return what people should know, once for each outage and its end.
 
+        :param of: the recording that was asked about.
         :param at: seconds of any clock that goes on evenly.
         :param waiting: how many recordings are waited for.
         """
@@ -35,13 +42,18 @@ class Health:
             self._refusals += 1
         elif isinstance(answer, TrtcTransientError):
             self._failures += 1
+            # An error without the service's own id came from the way there, whoever was asked about.
+            self._are_several |= not answer.request_id or self._whose not in (None, of)
+            self._whose = of
         else:
             self._failures = self._refusals = 0
+            self._whose, self._are_several = None, False
             self._silent_since = None
             return self._end(at, waiting)
         if self._silent_since is None:
             self._silent_since = at
-        is_much = self._failures >= FAILURES_OF_AN_OUTAGE or self._refusals >= REFUSALS_OF_AN_OUTAGE
+        has_failed = self._failures >= FAILURES_OF_AN_OUTAGE and (self._are_several or waiting == 1)
+        is_much = has_failed or self._refusals >= REFUSALS_OF_AN_OUTAGE
         if is_much and at - self._silent_since >= SILENCE_OF_AN_OUTAGE_SECONDS:
             return self._begin(answer, at, waiting)
         return None

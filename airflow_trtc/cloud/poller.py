@@ -21,7 +21,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from airflow_trtc.bell import Bell, start_apart
+from airflow_trtc.bell import Bell, loop_time, start_apart
 from airflow_trtc.cloud import calls, failures
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
@@ -48,14 +48,14 @@ class Answer(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """When somebody wants to know; the smaller one comes first.
+    """When somebody wants to know.
 
-    :param is_patient: it comes after those that are not.
     :param due_at: seconds of the event loop's clock.
+    :param is_urgent: it comes before those that are not.
     """
 
-    is_patient: bool
     due_at: float
+    is_urgent: bool
 
 
 class Subscription:
@@ -77,7 +77,7 @@ class Subscription:
 
         :param urgent: before those who are not.
         """
-        self.wish = Wish(not urgent, asyncio.get_running_loop().time() + max(seconds, 0.0))
+        self.wish = Wish(loop_time() + max(seconds, 0.0), urgent)
         self._poller.plan(self._recording, self.wish)
 
     def rest(self) -> None:
@@ -108,42 +108,59 @@ class Subscription:
 class _Recording:
     """All wishes to know of one recording."""
 
-    __slots__ = ("failures", "key", "look", "planned", "subscriptions", "ticket")
+    __slots__ = ("failures", "key", "look", "subscriptions")
 
     def __init__(self, key: tuple[int, str]) -> None:
         self.key = key
         self.subscriptions: set[Subscription] = set()
         self.look: asyncio.Task[Answer] | None = None
-        self.planned: Wish | None = None
-        self.ticket = 0  # of its one valid entry in the queues
         self.failures = 0
 
-    def wish(self) -> Wish | None:
-        """The first of all wishes."""
-        return min((each.wish for each in self.subscriptions if each.wish is not None), default=None)
+    def wishes(self) -> list[Wish]:
+        """What is wished for."""
+        return [each.wish for each in self.subscriptions if each.wish is not None]
 
 
 class _Queue:
-    """Recordings by the time at which they are due; an entry whose ticket is not its recording's is void."""
+    """Recordings by the time at which they are due, each once.
 
-    def __init__(self) -> None:
-        self._entries: list[tuple[float, int, _Recording]] = []
+    Wishes that were given up are noticed when their time comes.
+    """
+
+    def __init__(self, *, is_urgent: bool) -> None:
+        self.is_urgent = is_urgent
+        self._due: dict[_Recording, float] = {}
+        self._entries: list[tuple[float, int, _Recording]] = []  # void where `_due` says otherwise
+        self._numbers = itertools.count()
         self._most = LEAST_ENTRIES
 
-    def push(self, due_at: float, recording: _Recording) -> None:
-        heapq.heappush(self._entries, (due_at, recording.ticket, recording))
+    def plan(self, recording: _Recording, due_at: float) -> bool:
+        """Put it there; return False when it is due sooner already."""
+        if due_at >= self._due.get(recording, NEVER):
+            return False
+        self._due[recording] = due_at
+        heapq.heappush(self._entries, (due_at, next(self._numbers), recording))
         if len(self._entries) > self._most:
-            self._entries = [entry for entry in self._entries if entry[1] == entry[2].ticket]
+            self._entries = [entry for entry in self._entries if self._is_valid(entry)]
             heapq.heapify(self._entries)
             self._most = max(2 * len(self._entries), LEAST_ENTRIES)
+        return True
+
+    def forget(self, recording: _Recording) -> None:
+        self._due.pop(recording, None)
 
     def due_at(self) -> float:
-        while self._entries and self._entries[0][1] != self._entries[0][2].ticket:
+        while self._entries and not self._is_valid(self._entries[0]):
             heapq.heappop(self._entries)
         return self._entries[0][0] if self._entries else NEVER
 
     def pop(self) -> _Recording:
-        return heapq.heappop(self._entries)[2]
+        recording = heapq.heappop(self._entries)[2]
+        del self._due[recording]
+        return recording
+
+    def _is_valid(self, entry: tuple[float, int, _Recording]) -> bool:
+        return self._due.get(entry[2]) == entry[0]
 
 
 class Poller:
@@ -158,9 +175,8 @@ class Poller:
         self.settings = settings
         self._client = AsyncTrtcClient(settings)
         self._recordings: dict[tuple[int, str], _Recording] = {}
-        self._urgent, self._patient = _Queue(), _Queue()
+        self._urgent, self._patient = _Queue(is_urgent=True), _Queue(is_urgent=False)
         self._urgent_in_a_row = 0
-        self._tickets = itertools.count(1)
         self._bell = Bell()
         self._looks: set[asyncio.Task[Answer]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -197,29 +213,27 @@ class Poller:
     # -- for subscriptions ------------------------------------------------------------------------
 
     def plan(self, recording: _Recording, wish: Wish) -> None:
-        """Put a recording where a new wish wants it, unless an earlier one has it sooner.
-
-        Wishes that were given up are noticed when their time comes.
-        """
-        if recording.look is not None:
-            return  # its answer fulfils all wishes
-        if recording.planned is not None and recording.planned <= wish:
-            return
-        recording.planned, recording.ticket = wish, next(self._tickets)
-        (self._patient if wish.is_patient else self._urgent).push(wish.due_at, recording)
-        self._bell.ring()
+        """Put a recording where a new wish wants it; a look that is under way fulfils all wishes."""
+        if recording.look is None:
+            queue = self._urgent if wish.is_urgent else self._patient
+            if queue.plan(recording, wish.due_at):
+                self._bell.ring()
 
     def leave(self, recording: _Recording, subscription: Subscription) -> None:
         """Forget a subscription."""
         recording.subscriptions.discard(subscription)
         if recording.subscriptions:
             return
-        recording.ticket = 0
+        self._forget(recording)
         if self._recordings.get(recording.key) is recording:
             del self._recordings[recording.key]
         if recording.look is not None:
             recording.look.cancel()
         self._bell.ring()
+
+    def _forget(self, recording: _Recording) -> None:
+        for queue in (self._urgent, self._patient):
+            queue.forget(recording)
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -241,7 +255,7 @@ class Poller:
     async def _run(self) -> None:
         budget = self._client.budget(calls.DESCRIBE_RECORDING)
         while self._recordings:
-            seconds = min(self._urgent.due_at(), self._patient.due_at()) - _now()
+            seconds = min(self._urgent.due_at(), self._patient.due_at()) - loop_time()
             if seconds > 0 or len(self._looks) >= MOST_UNDER_WAY:
                 # Nothing is due, or too much is under way, whose end rings.
                 await self._bell.wait(seconds if seconds > 0 else NEVER)
@@ -266,19 +280,21 @@ class Poller:
 
     def _pick(self) -> _Recording | None:
         """The one that is to be looked at next; None when nobody wants that any more."""
-        now = _now()
+        now = loop_time()
         while True:
             is_urgent, is_due = self._urgent.due_at() <= now, self._patient.due_at() <= now
             if not (is_urgent or is_due):
                 return None
             has_turn = is_urgent and not (is_due and self._urgent_in_a_row >= URGENT_IN_A_ROW)
-            recording = (self._urgent if has_turn else self._patient).pop()
-            recording.planned, wish = None, recording.wish()
-            if wish is not None and wish.due_at <= now:
+            queue = self._urgent if has_turn else self._patient
+            recording = queue.pop()
+            wishes = [wish.due_at for wish in recording.wishes() if wish.is_urgent == queue.is_urgent]
+            if min(wishes, default=NEVER) <= now:
                 self._urgent_in_a_row = self._urgent_in_a_row + 1 if has_turn else 0
+                self._forget(recording)
                 return recording
-            if wish is not None:  # the one that it was planned for was given up
-                self.plan(recording, wish)
+            if wishes:  # the one that it was planned for was given up
+                queue.plan(recording, min(wishes))
 
     def _begin(self, recording: _Recording) -> asyncio.Task[Answer]:
         look = recording.look = start_apart(self._look(*recording.key))
@@ -306,11 +322,13 @@ class Poller:
         self._bell.ring()
         if not look.cancelled():
             self._hear(recording, look.result())
-        elif (wish := recording.wish()) is not None:  # not by those who wait for it
-            self.plan(recording, wish)
+        else:  # not by those who wait for it
+            for wish in recording.wishes():
+                self.plan(recording, wish)
 
     def _hear(self, recording: _Recording, answer: Answer) -> None:
-        if news := self._health.note(answer.value, at=_now(), waiting=len(self._recordings)):
+        waiting = len(self._recordings)
+        if news := self._health.note(answer.value, recording.key, at=loop_time(), waiting=waiting):
             log.log(logging.WARNING if self.outage else logging.INFO, news)
         has_failed = isinstance(answer.value, TrtcThrottledError | TrtcTransientError)
         recording.failures = recording.failures + 1 if has_failed else 0
@@ -323,7 +341,3 @@ class Poller:
         recording.failures = 0
         for subscription in tuple(recording.subscriptions):
             subscription.answer(answer)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -15,11 +15,13 @@ from airflow_trtc.recording.model import Snapshot
 SEEN = Snapshot("id", "InProgress", (), None)
 GONE = TrtcFailedError("no such recording", code="ResourceNotFound")
 BROKEN = TrtcTransientError("no answer", code="Client.Timeout")
+INTERNAL = TrtcTransientError("internal error", code="InternalError", request_id="r-1")
 REFUSED = TrtcThrottledError("too many", code="RequestLimitExceeded")
 
 
 def tell(health, *answers):
-    return [health.note(answer, at=float(at), waiting=7) for at, answer in enumerate(answers)]
+    """Each answer is about another recording."""
+    return [health.note(answer, at, at=float(at), waiting=7) for at, answer in enumerate(answers)]
 
 
 def test_an_outage_and_its_end_are_told_once():
@@ -48,8 +50,23 @@ def test_refused_requests_are_an_outage_only_when_nothing_passes_for_long():
 
 def test_a_blip_that_many_requests_meet_at_once_is_no_outage():
     health = Health()
-    assert not any(health.note(BROKEN, at=10.0, waiting=7) for _ in range(30))
-    assert health.note(BROKEN, at=10.0 + SILENCE_OF_AN_OUTAGE_SECONDS, waiting=7)
+    assert not any(health.note(BROKEN, number, at=10.0, waiting=7) for number in range(30))
+    assert health.note(BROKEN, 30, at=10.0 + SILENCE_OF_AN_OUTAGE_SECONDS, waiting=7)
+
+
+@pytest.mark.parametrize(
+    "error, whose, waiting, is_outage",
+    [
+        (INTERNAL, "aaaaaa", 2, False),  # that one is broken
+        (INTERNAL, "aabaab", 2, True),
+        (INTERNAL, "aaaaaa", 1, True),  # nobody can tell
+        (BROKEN, "aaaaaa", 2, True),  # the service has not answered at all
+    ],
+)
+def test_one_recording_that_the_service_fails_on_is_no_outage(error, whose, waiting, is_outage):
+    health = Health()
+    said = [health.note(error, of, at=float(at), waiting=waiting) for at, of in enumerate(whose)]
+    assert any(said) is is_outage
 
 
 def test_pauses_grow_to_a_limit_and_begin_anew_with_the_next_outage():

@@ -182,6 +182,22 @@ def test_a_later_wish_replaces_an_earlier_one_and_none_at_all_is_possible():
     play(story)
 
 
+@pytest.mark.parametrize("first", ["urgent", "patient"])
+def test_who_is_in_a_hurry_later_delays_nobody_who_wants_to_know_now(first):
+    async def story(polling, client):
+        urgent, patient = Waiter(polling, "a"), Waiter(polling, "a")
+        if first == "urgent":
+            urgent.ask(600.0, urgent=True)
+            patient.ask()
+        else:
+            patient.ask(0.01)
+            urgent.ask(600.0, urgent=True)
+        assert await patient.answers() == await urgent.answers()
+        assert client.looks == ["a"]
+
+    play(story)
+
+
 def test_a_refused_look_is_repeated_before_others_and_tells_nobody():
     async def story(polling, client):
         client.answers = [REFUSED, REFUSED]
