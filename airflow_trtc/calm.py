@@ -17,6 +17,7 @@ from typing import Any, Protocol
 FEWEST = 500  # waits from which on it is worth it
 OLDEST = 2  # the generation of objects that full collections are about
 SOONER = 2  # collections of younger ones between two full ones; 10 unless somebody chose otherwise
+ENDS_FOR_EACH = 10  # wait that goes on, until everything is looked through, which takes 0.15 s or more
 
 
 class Collector(Protocol):
@@ -43,8 +44,9 @@ class Collector(Protocol):
 class Calm:
     """Counts the waits of a process and, while they are many, puts aside what lives long.
 
-    What was put aside is freed as soon as nobody holds it, but for objects that hold one another. So
-    whenever as many waits have ended as go on, one full collection sees to everything.
+    What was put aside is freed as soon as nobody holds it, but for objects that hold one another. A wait
+    that ends leaves none of these; for others', whenever ten times as many waits have ended as go on, one
+    full collection sees to everything.
     """
 
     def __init__(self, collector: Collector = gc) -> None:
@@ -65,7 +67,8 @@ class Calm:
         finally:
             self._waiting -= 1
             self._ended += 1
-            if self._are_many and self._ended >= max(self._waiting, FEWEST):
+            most = FEWEST if self._waiting < FEWEST else ENDS_FOR_EACH * self._waiting
+            if self._are_many and self._ended >= most:
                 self._see_to_everything()
 
     def _begin(self) -> None:
