@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from airflow_trtc.bell import start_apart
+from airflow_trtc.bell import loop_time, start_apart
 from airflow_trtc.journal import ENTRIES_PER_PAGE, Entry, LogReader, log_page, trigger_store
 
 READ_SECONDS = 1.0
+LATE_SECONDS = 3.0  # since the last reading began
 LONGEST_PAUSE_SECONDS = 30.0  # between two tries to read a store that fails
 MOST_PAGES = 50  # farther behind, each recording's own row is the shorter way
 MOST_KEPT = 2000  # entries in memory, for triggers that start after they were read
@@ -42,6 +44,7 @@ class Ear:
     :param wake: called when there is something to take.
     :ivar missed: entries may have been missed; the recording's own row has them. Who reads it resets this.
     :ivar is_deaf: nothing can be heard just now.
+    :ivar hub: whose reading it hears.
     """
 
     def __init__(
@@ -51,8 +54,14 @@ class Ear:
         self.since = since
         self.missed = False
         self.is_deaf = False
+        self.hub: Hub | None = None
         self._entries: list[Entry] = []
         self._wake = wake
+
+    @property
+    def is_late(self) -> bool:
+        """Whether callbacks that were stored seconds ago may not have been heard yet."""
+        return self.is_deaf or self.hub is None or self.hub.is_late
 
     def take(self) -> list[Entry]:
         """What was heard since the last time."""
@@ -91,15 +100,20 @@ class Hub:
         self._end: int | None = None  # number of the last entry that was read
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
+        self._read_at = -math.inf  # when the last reading that reached the end began
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has not reached the end of the log for seconds, as when it starts."""
+        return loop_time() - self._read_at >= LATE_SECONDS
 
     def add(self, ear: Ear) -> None:
         """Let it hear everything since the entry that it names."""
         self._ears.setdefault(ear.recording, set()).add(ear)
-        ear.is_deaf = self._is_failing
+        ear.hub, ear.is_deaf = self, self._is_failing
         if self._end is not None:
             self._catch_up(ear)
-        if self._task is None or self._task.done():
-            self._task = start_apart(self._read_on())
+        self._go_on()
 
     def remove(self, ear: Ear) -> None:
         """Forget it."""
@@ -107,6 +121,20 @@ class Hub:
         ears.discard(ear)
         if not ears:
             self._ears.pop(ear.recording, None)
+
+    def _go_on(self) -> None:
+        if self._task is None:
+            self._task = start_apart(self._read_on())
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._task = None  # or it would hold the event loop whose reader this is
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("What callbacks tell is heard no more until another wait begins", exc_info=error)
+        elif self._ears:  # of those that came in the moment between
+            self._go_on()
 
     def _catch_up(self, ear: Ear) -> None:
         first_kept = self._kept[0].seq if self._kept else (self._end or 0) + 1
@@ -119,6 +147,7 @@ class Hub:
     async def _read_on(self) -> None:
         pause = READ_SECONDS
         while self._ears:
+            began_at = loop_time()
             try:
                 await self._read()
             except Exception as error:
@@ -131,10 +160,10 @@ class Hub:
                 if self._is_failing:
                     log.info("Callbacks are heard of again")
                     self._fail(False)
-                pause = READ_SECONDS
+                pause, self._read_at = READ_SECONDS, began_at
             await asyncio.sleep(pause)
         # Whoever listens next is told what was missed in between.
-        self._end = None
+        self._end, self._read_at = None, -math.inf
         self._kept.clear()
 
     def _fail(self, is_failing: bool) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NO_CONNECTION = "Client.NoConnection"
 CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with
 RENEWED_CONNECTION_SECONDS = 2.0  # and one that is read because the keys were refused
+LONGEST_READING_SECONDS = 30.0  # until it is read once more, beside the one that does not end
 
 
 class TrtcHook(BaseHook):
@@ -126,18 +127,26 @@ class TrtcHook(BaseHook):
         client = await self.aget_conn()
         return await client.describe_recording(recording_id, sdk_app_id, attempts=attempts)
 
-    async def asubscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
-        """Wait for a recording with everybody who does so in the running loop with the same account.
+    async def aprepare(self) -> None:
+        """Read the connection together with everybody who does so in the running loop.
 
-        They share one connection to the service, one budget of requests and one schedule. Close the
-        subscription before the hook.
-
-        :param wake: called when the subscription has answers to take.
         :raises TrtcError: as :attr:`settings`.
         """
         if self._settings is None:
             held = _connections.setdefault(asyncio.get_running_loop(), _Connections())
             self._settings = (await held.get(self, self._connection_seconds)).settings_of(self)
+
+    def subscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
+        """Wait for a recording with everybody who does so in the running loop with the same account.
+
+        They share one connection to the service, one budget of requests and one schedule. To be called
+        after :meth:`aprepare`, from a coroutine; close the subscription before the hook.
+
+        :param wake: called when the subscription has answers to take.
+        :raises TrtcSetupError: neither the connection nor the hook names an application.
+        """
+        if self._settings is None:
+            raise RuntimeError("await aprepare() before subscribe()")
         sdk_app_id = self.required_app_id(self._settings)
         self._enter_loop()
         if self._poller is None:
@@ -304,16 +313,18 @@ class _Connections:
 
     def __init__(self) -> None:
         self._read: dict[str, _Read] = {}
-        self._reading: dict[str, asyncio.Task[_Read]] = {}
+        self._reading: dict[str, tuple[float, asyncio.Task[_Read]]] = {}
 
     async def get(self, hook: TrtcHook, most_seconds: float) -> _Read:
         """The hook's connection, at most so old."""
         loop, conn_id = asyncio.get_running_loop(), hook.trtc_conn_id
         if (known := self._read.get(conn_id)) is not None and loop.time() - known.at < most_seconds:
             return known
-        if (reading := self._reading.get(conn_id)) is None:
-            reading = self._reading[conn_id] = loop.create_task(self._read_for(hook))
-            reading.add_done_callback(lambda _: self._reading.pop(conn_id))
+        began_at, reading = self._reading.get(conn_id, (0.0, None))
+        if reading is None or reading.done() or loop.time() - began_at >= LONGEST_READING_SECONDS:
+            # One that takes so long is left to itself: to cancel it could mix up the supervisor's answers.
+            reading = loop.create_task(self._read_for(hook))
+            self._reading[conn_id] = loop.time(), reading
         return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
 
     async def _read_for(self, hook: TrtcHook) -> _Read:
@@ -342,4 +353,4 @@ def _lookup_errors() -> tuple[type[Exception], ...]:
         from airflow.sdk.exceptions import AirflowNotFoundException
     except ImportError:  # Airflow 3.1
         from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
-    return AirflowRuntimeError, AirflowNotFoundException
+    return AirflowRuntimeError, AirflowNotFoundException, PermissionError  # the API server denies it

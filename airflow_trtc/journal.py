@@ -13,7 +13,6 @@ working state: Airflow deletes them all when the last DAG with a sensor is delet
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Generator, Mapping
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from airflow.sdk import Asset
 
+from airflow_trtc.bell import within
 from airflow_trtc.recording.callback import Callback, parse_event
 from airflow_trtc.recording.judge import Finished
 from airflow_trtc.recording.known import (
@@ -309,7 +309,7 @@ async def _adrive(plan: _Plan[_Result], store: AsyncStore) -> _Result:
         while True:
             step = plan.send(answer)
             call = store.aget(step.key) if isinstance(step, _Get) else store.aset(step.key, step.value)
-            answer = await asyncio.wait_for(call, STORE_TIMEOUT_SECONDS)
+            answer = await within(STORE_TIMEOUT_SECONDS, call)
     except StopIteration as stop:
         result: _Result = stop.value
         return result
@@ -473,7 +473,7 @@ class LogReader:
 
     async def page(self, page: int) -> list[Entry]:
         """The entries of a page, as far as they were written; empty when it is gone."""
-        value = await asyncio.wait_for(self._store.aget(log_page_key(page)), STORE_TIMEOUT_SECONDS)
+        value = await within(STORE_TIMEOUT_SECONDS, self._store.aget(log_page_key(page)))
         items = value.get("entries") if isinstance(value, Mapping) else None
         return [entry for item in items or () if (entry := _entry(item)) is not None]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import datetime, timezone
 
-from airflow_trtc.bell import Bell
+from airflow_trtc.bell import Bell, loop_time, within
 from airflow_trtc.cloud.poller import Answer, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
@@ -34,27 +33,29 @@ class Looks:
         """Whether it takes part."""
         return self._subscription is not None
 
+    @property
+    def outage(self) -> str | None:
+        """Why nobody's looks are answered just now, for people; None when all is well."""
+        return self._subscription.outage if self._subscription is not None else None
+
     async def share(self) -> list[Answer]:
         """Take part; what stands in the way is the first answer."""
-        sharing = asyncio.ensure_future(self._hook.asubscribe(self._recording_id, self._bell.ring))
         try:
-            # Not wait_for: up to Python 3.11 it may swallow that the trigger is cancelled.
-            await asyncio.wait([sharing], timeout=SHARE_SECONDS)
-            if sharing.done():
-                self._subscription = sharing.result()
-                return []
+            await within(SHARE_SECONDS, self._hook.aprepare())
+            # Nothing is awaited from here on: who is cancelled in between would never leave.
+            self._subscription = self._hook.subscribe(self._recording_id, self._bell.ring)
+        except asyncio.TimeoutError:
+            why = f"Airflow did not tell the connection within {SHARE_SECONDS:g} s"
+            return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
         except TrtcError as error:
             return [_failed(error)]
-        finally:
-            sharing.cancel()
-        why = f"Airflow did not tell the connection within {SHARE_SECONDS:g} s"
-        return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
+        return []
 
     def ask(self, at: float, *, urgent: bool) -> None:
-        """Wish for a look at this time, Unix seconds."""
+        """Wish for a look at this time, seconds of the event loop's clock."""
         if self._subscription is not None and self._wish != (at, urgent):
             self._wish = at, urgent
-            self._subscription.ask(at - time.time(), urgent=urgent)
+            self._subscription.ask(at - loop_time(), urgent=urgent)
 
     def rest(self) -> None:
         """Wish for nothing."""
@@ -82,16 +83,15 @@ class Looks:
 
     async def last(self) -> list[Answer]:
         """Look a last time, before all others; Airflow's own limit comes soon after ours."""
-        give_up_at = time.time() + LAST_LOOK_SECONDS
-        if self._subscription is None and (answers := await self.share()):
-            return answers
-        assert self._subscription is not None
-        self._subscription.ask(0.0, urgent=True)
-        while time.time() < give_up_at:
-            await self._bell.wait(give_up_at - time.time())
-            if answers := self._subscription.take():
+        give_up_at = loop_time() + LAST_LOOK_SECONDS
+        while (seconds := give_up_at - loop_time()) > 0:
+            if self._subscription is None and (answers := await self.share()):
                 return answers
-        why = self._subscription.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
+            self.ask(0.0, urgent=True)
+            await self._bell.wait(seconds)
+            if answers := await self.take():
+                return answers
+        why = self.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
         return [_failed(TrtcTransientError(why, code="Client.Timeout"))]
 
     def close(self) -> None:

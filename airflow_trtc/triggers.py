@@ -16,7 +16,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import xcoms
-from airflow_trtc.bell import Bell
+from airflow_trtc.bell import Bell, loop_time
 from airflow_trtc.calm import calm
 from airflow_trtc.ears import Ear, listening
 from airflow_trtc.errors import TrtcError
@@ -172,7 +172,7 @@ class TrtcRecordingTrigger(BaseTrigger):
     async def _listen_and_look(
         self, watch: Watch, journal: AsyncJournal, bell: Bell, ear: Ear, looks: Looks
     ) -> dict[str, Any]:
-        look_at = time.time() + self._first_pause()
+        look_at = loop_time() + self._first_pause()
         limit = None
         verdict = watch.judge(_now())
         if not isinstance(verdict, Waiting):
@@ -184,9 +184,16 @@ class TrtcRecordingTrigger(BaseTrigger):
             verdict = Waiting("the wait goes on")
         has_recalled = not journal.is_available or self._is_first_start()
         while True:
-            if not has_recalled and (limit is not None or not isinstance(verdict, Waiting)):
-                await self._recall(watch, journal)
-                has_recalled, verdict = True, watch.judge(_now())
+            if limit is not None or not isinstance(verdict, Waiting):
+                before = watch.known
+                if not has_recalled:
+                    has_recalled = True
+                    await self._recall(watch, journal)
+                if ear.is_late:
+                    # As after a restart: a look may have been quicker than callbacks of a while ago.
+                    watch.join(await journal.load_told(watch.known))
+                if watch.known != before:
+                    verdict = watch.judge(_now())
             await self._note(watch, journal, is_over=limit is not None or not isinstance(verdict, Waiting))
             if (payload := _payload(verdict)) is not None:
                 return await self._event(watch, **payload)
@@ -194,15 +201,15 @@ class TrtcRecordingTrigger(BaseTrigger):
                 return await self._event(watch, status="timed_out", limit=limit)
             assert isinstance(verdict, Waiting)
             look_at = self._plan(looks, look_at, watch, verdict, ear)
-            await bell.wait(self._next(look_at, verdict, looks) - time.time())
+            await bell.wait(self._seconds_left(look_at, verdict, looks))
             is_news = await self._hear(watch, ear, journal)
             answers = await looks.take()
-            if not (is_news or answers) and (time.time() >= look_at or self._limit_reached()):
+            if not (is_news or answers) and (loop_time() >= look_at or self._limit_reached()):
                 limit = self._limit_reached()
                 if not verdict.asks:
                     # Only callbacks can tell more; the journal has those that were not heard.
                     watch.join(await journal.load_told(watch.known))
-                    look_at = time.time() + self._pause(watch, verdict, ear)
+                    look_at = loop_time() + self._pause(watch, verdict, ear, looks)
                 elif limit is not None:
                     answers = await looks.last()
                 elif not looks.are_shared:
@@ -211,8 +218,8 @@ class TrtcRecordingTrigger(BaseTrigger):
                 self._tell(watch.take(self._observation(answer.value), answer.at))
             verdict = watch.judge(_now())
             if answers:
-                self._rounds += time.time() >= look_at  # others may have wished to know sooner
-                look_at = time.time() + self._pause(watch, verdict, ear)
+                self._rounds += loop_time() >= look_at  # others may have wished to know sooner
+                look_at = loop_time() + self._pause(watch, verdict, ear, looks)
             if misses_callback(verdict):
                 watch.join(await journal.load_told(watch.known))
                 verdict = watch.judge(_now())
@@ -220,28 +227,29 @@ class TrtcRecordingTrigger(BaseTrigger):
                     verdict = Waiting("the journal, which may hold the callback, cannot be read", asks=False)
 
     def _plan(self, looks: Looks, look_at: float, watch: Watch, verdict: Waiting, ear: Ear) -> float:
-        """Wish for the next look, if there is anything to see; return when, Unix seconds."""
+        """Wish for the next look, if there is anything to see; return when, seconds of the loop's clock."""
         if not looks.are_shared:
             return look_at
         if not verdict.asks:
             looks.rest()
             return look_at
         if verdict.hurry_seconds is not None or (ear.is_deaf and watch.known.told.signs):
-            look_at = min(look_at, time.time() + self._pause(watch, verdict, ear))
+            look_at = min(look_at, loop_time() + self._pause(watch, verdict, ear, looks))
         is_urgent = verdict.hurry_seconds is not None or watch.known.told.end is not None
         looks.ask(look_at, urgent=is_urgent)
         return look_at
 
-    def _next(self, look_at: float, verdict: Waiting, looks: Looks) -> float:
-        """When there is something to do, Unix seconds, if nothing is heard before."""
-        times = [at for _, at in self._limits()]
-        if not (verdict.asks and looks.are_shared):
-            times.append(look_at)
+    def _seconds_left(self, look_at: float, verdict: Waiting, looks: Looks) -> float:
+        """Until there is something to do, if nothing is heard before."""
+        # Limits and callbacks have times of the day; the rest keeps to a clock that nobody sets back.
+        days = [at for _, at in self._limits()]
         if verdict.until is not None:
-            times.append(verdict.until.timestamp())
-        if self._show_at is not None:
-            times.append(self._show_at)
-        return min(times, default=math.inf)
+            days.append(verdict.until.timestamp())
+        ticks = [self._show_at] if self._show_at is not None else []
+        if not (verdict.asks and looks.are_shared):
+            ticks.append(look_at)
+        left = [at - time.time() for at in days] + [at - loop_time() for at in ticks]
+        return min(left, default=math.inf)
 
     async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal) -> bool:
         """Take what was heard; return whether that is anything, or anything may have been missed."""
@@ -307,8 +315,8 @@ class TrtcRecordingTrigger(BaseTrigger):
             watch.untold = False
         if watch.untold and not is_over:  # at the end the worker shows it
             if self._show_at is None:
-                self._show_at = time.time() + xcoms.turn_seconds()
-            if time.time() >= self._show_at:
+                self._show_at = loop_time() + xcoms.turn_seconds()
+            if loop_time() >= self._show_at:
                 self._show_at = None
                 watch.untold = not await self._write_progress(watch.known)
 
@@ -326,7 +334,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         due_seconds = min(self.deferred_at + self.poke_interval - time.time(), self.poke_interval)
         return due_seconds if due_seconds > 0 else random.random() * min(self.poke_interval, 10.0)
 
-    def _pause(self, watch: Watch, verdict: Verdict, ear: Ear) -> float:
+    def _pause(self, watch: Watch, verdict: Verdict, ear: Ear, looks: Looks) -> float:
         if isinstance(verdict, Waiting) and verdict.hurry_seconds is not None:
             return min(verdict.hurry_seconds, self.poke_interval)
         if isinstance(verdict, Waiting) and not verdict.asks:
@@ -340,7 +348,8 @@ class TrtcRecordingTrigger(BaseTrigger):
             looks=self._rounds,
             exponential=self.exponential_backoff,
             longest_seconds=self.max_wait,
-            troubles=watch.troubles,
+            # While nobody is answered, the schedule asks rarely for all; who did so as well would be late.
+            troubles=0 if looks.outage else watch.troubles,
             chance=random.random(),
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 
@@ -224,6 +226,45 @@ def test_a_failing_store_is_reported_once_and_overcome(caplog: pytest.LogCapture
 
     run(story)
     assert sum("cannot be heard" in record.message for record in caplog.records) == 1
+
+
+def test_event_loops_that_have_ended_are_not_kept() -> None:
+    readers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+    async def story(log: FakeLog, hub: Hub) -> None:
+        readers[asyncio.get_running_loop()] = hub
+        listener = ear(hub, "a")
+        await listener.wait(0.02)
+        hub.remove(listener)
+
+    for _ in range(3):
+        run(story)
+    gc.collect()
+    assert len(readers) == 0
+
+
+def test_it_is_late_until_the_end_of_the_log_was_read_a_short_while_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ears, "LATE_SECONDS", 0.5)
+
+    async def story(log: FakeLog, hub: Hub) -> None:
+        assert Ear(APP, "a", 0).is_late
+        listener = ear(hub, "a")
+        assert listener.is_late
+        await asyncio.sleep(0.1)
+        assert not listener.is_late
+        log.is_broken = True
+        await asyncio.sleep(0.6)
+        assert listener.is_late
+        log.is_broken = False
+        await asyncio.sleep(0.1)
+        assert not listener.is_late
+        hub.remove(listener)
+        await asyncio.sleep(0.1)
+        assert ear(hub, "b").is_late
+
+    run(story)
 
 
 def test_nobody_reads_when_nobody_listens() -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from airflow_trtc import ears, journal
+from airflow_trtc.ears import Hub
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.journal import (
     ENTRIES_PER_PAGE,
@@ -192,6 +193,24 @@ def test_an_end_that_looks_found_is_announced_before_the_rest_is_there(scene: Sc
 
     scene.watch(story, poke_interval=0.05, wait_for="upload")
     assert len(scene.store.due()) == 1
+
+
+@pytest.mark.parametrize("deferred_seconds", [0.0, 3600.0], ids=["first start", "restart"])
+def test_a_look_that_is_quicker_than_the_reader_ends_nothing_before_callbacks_were_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, deferred_seconds: float
+) -> None:
+    """Thousands of triggers that start keep the reader from reading, while the answer comes at once."""
+
+    async def never(self: Hub) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Hub, "_read", never)
+    scene.emulator.script(scene.recording_id, [{"gone": True}])
+    scene.tell(301, {"Status": 1})
+    known = to_json(Known(scene.recording_id, first_seen_at=datetime(2026, 1, 1, tzinfo=timezone.utc)))
+    payload = scene.watch(poke_interval=0.5, known=known, deferred_at=time.time() - deferred_seconds)
+    assert (payload["status"], payload["failure"]) == ("failed", "recording")
+    assert "did not start" in payload["reason"]
 
 
 def test_files_named_by_callbacks_are_handed_on(scene: Scene) -> None:

@@ -8,6 +8,8 @@ import sys
 import pytest
 from airflow.sdk import Connection
 
+from airflow_trtc import hooks
+from airflow_trtc.bell import within
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
     DEFAULT_DENIED_SECRET_KEY,
@@ -195,6 +197,39 @@ def test_a_closed_hook_leaves_the_client_to_the_others(emulator, connect):
         assert client._transport is None
 
     asyncio.run(main())
+
+
+def test_a_connection_that_is_never_told_is_asked_for_again(emulator, connect, monkeypatch):
+    connect()
+    monkeypatch.setattr(hooks, "LONGEST_READING_SECONDS", 0.1)
+    real, lookups = TrtcHook._aconnection, []
+
+    async def look_up(self):
+        lookups.append(self)
+        if len(lookups) == 1:
+            await asyncio.Event().wait()
+        return await real(self)
+
+    monkeypatch.setattr(TrtcHook, "_aconnection", look_up)
+
+    async def main():
+        for _ in range(2):
+            with pytest.raises(asyncio.TimeoutError):
+                await within(0.02, TrtcHook().aprepare())
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(within(5.0, TrtcHook().aprepare()) for _ in range(5)))
+
+    asyncio.run(main())
+    assert len(lookups) == 2
+
+
+def test_a_connection_that_airflow_denies_is_told(monkeypatch):
+    def deny(self, conn_id):
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(TrtcHook, "get_connection", deny)
+    with pytest.raises(TrtcTransientError, match="'trtc_default'"):
+        _ = TrtcHook().settings
 
 
 def test_constructing_reads_nothing():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 
 import pytest
 
 from airflow_trtc import looks
-from airflow_trtc.bell import Bell
+from airflow_trtc.bell import Bell, loop_time, within
 from airflow_trtc.cloud.poller import Answer
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.looks import Looks
@@ -48,12 +47,16 @@ class Hook:
         self.renewed = 0
         self.error: TrtcError | None = None
         self.hangs = False
+        self.wake: Callable[[], None] = lambda: None
 
-    async def asubscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
+    async def aprepare(self) -> None:
         if self.hangs:
             await asyncio.Event().wait()
         if self.error is not None:
             raise self.error
+
+    def subscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
+        self.wake = wake
         return self.subscription
 
     async def arenew(self) -> None:
@@ -123,7 +126,7 @@ def test_who_is_cancelled_while_it_shares_is_cancelled() -> None:
 
 def test_the_same_wish_is_not_made_twice_until_it_was_fulfilled() -> None:
     async def story(share: Looks, hook: Hook) -> None:
-        at = time.time() + 60
+        at = loop_time() + 60
         share.ask(at, urgent=False)  # nobody is there yet
         await share.share()
         for urgent in (False, False, True):
@@ -145,7 +148,9 @@ def test_the_last_look_does_not_take_long(monkeypatch: pytest.MonkeyPatch, outag
         (answer,) = await share.last()
         assert isinstance(answer.value, TrtcTransientError)
         assert (outage or "took more than 0.1 s") in str(answer.value)
-        assert hook.subscription.asked == [(0.0, True)]
+        [(seconds, urgent)] = hook.subscription.asked
+        assert seconds <= 0.0
+        assert urgent
 
     play(story)
 
@@ -157,6 +162,50 @@ def test_the_last_look_hands_on_all_there_is() -> None:
         assert await share.last() == [SEEN, SEEN]
 
     play(story)
+
+
+@pytest.mark.parametrize("answers", [[[WRONG_KEY], [SEEN]], [[WRONG_KEY], [WRONG_KEY]]])
+def test_the_last_look_takes_keys_over_that_were_changed_as_well(answers: list[list[Answer]]) -> None:
+    async def story(share: Looks, hook: Hook) -> None:
+        last = asyncio.create_task(share.last())
+        for each in answers:
+            await asyncio.sleep(0.01)
+            hook.subscription.answers = each
+            hook.wake()
+        assert await last == answers[-1]
+        assert hook.renewed == 1
+
+    play(story)
+
+
+def test_who_is_cancelled_the_moment_that_it_shares_is_cancelled_and_leaves() -> None:
+    async def story(share: Looks, hook: Hook) -> None:
+        for turns in range(6):
+            sharing = asyncio.create_task(share.share())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            sharing.cancel()
+            await asyncio.wait([sharing])
+            assert sharing.cancelled() or share.are_shared
+            share.close()
+
+    play(story)
+
+
+def test_waiting_for_something_ends_in_time_or_by_being_cancelled() -> None:
+    async def story() -> None:
+        assert await within(5.0, asyncio.sleep(0.01, "done")) == "done"
+        with pytest.raises(asyncio.TimeoutError):
+            await within(0.01, asyncio.sleep(600))
+        done = asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(within(600.0, done))  # type: ignore[var-annotated]
+        await asyncio.sleep(0)
+        done.set_result("too late")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):  # wait_for would return, up to Python 3.11
+            await waiting
+
+    asyncio.run(asyncio.wait_for(story(), 10))
 
 
 def test_a_bell_wakes_when_it_is_rung_and_when_it_is_time() -> None:

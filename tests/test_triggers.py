@@ -6,13 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_trtc import hooks, triggers, xcoms
-from airflow_trtc.cloud import sharing
+from airflow_trtc.cloud import credentials, sharing
 from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, Emulator
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.looks import Looks
@@ -277,6 +278,56 @@ def test_keys_that_were_changed_while_it_waited_are_taken_from_the_connection(
     [payload] = run(trigger(trtc_connection, recording_id))
     assert payload["status"] == "finished"
     assert len(payload["known"]["files"]) == 2
+
+
+def test_all_who_wait_take_over_keys_that_were_replaced_in_a_file(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The connection stays as it is, and so do the poller and the client that they share."""
+    monkeypatch.setattr(credentials, "REFUSED_AGAIN_SECONDS", 0.0)
+    file = tmp_path / "credentials"
+    connection = trtc_connection.connection
+    login, password = connection.pop("login"), connection.pop("password")
+    connection["extra"] |= {"credential_kind": "profile", "profile_file": str(file)}
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
+
+    def write(secret_id: str, secret_key: str) -> None:
+        file.write_text(f"[default]\nsecret_id = {secret_id}\nsecret_key = {secret_key}\n")
+
+    real = credentials.fetch
+
+    def fetch(identity: Any) -> Any:
+        keys = real(identity)
+        write(login, password)  # by whoever sees to the file, since somebody has disabled the old ones
+        return keys
+
+    monkeypatch.setattr(credentials, "fetch", fetch)
+    write(DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY)
+    ids = [trtc_connection.add_recording(files=1, ends_after_reads=3) for _ in range(5)]
+
+    async def scene() -> list[list[dict[str, Any]]]:
+        waits = (events(trigger(trtc_connection, each)) for each in ids)
+        return await asyncio.wait_for(asyncio.gather(*waits), 30)
+
+    for [payload] in asyncio.run(scene()):
+        assert payload["status"] == "finished"
+
+
+def test_a_clock_that_is_set_back_delays_no_look(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    real, set_back = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() - set_back[0])
+
+    async def scene() -> list[dict[str, Any]]:
+        watching = asyncio.create_task(events(trigger(trtc_connection, recording_id, poke_interval=0.5)))
+        await asyncio.sleep(0.1)
+        set_back[0] = 200.0  # the service refuses what is five minutes old
+        return await asyncio.wait_for(watching, 30)
+
+    [payload] = asyncio.run(scene())
+    assert payload["status"] == "finished"
 
 
 def pollers_in_use() -> Iterator[Any]:

@@ -36,6 +36,7 @@ from airflow_trtc.recording.outputs import Output, output
 from airflow_trtc.recording.problems import FAIL_ON, LINGERING, NO_CALLBACK, Problem, problems_of
 
 GONE_CODES = ("ResourceNotFound", "FailedOperation.TaskNotExist", "FailedOperation.TaskFinished")
+WRONG_CLOCK = "AuthFailure.SignatureExpire"
 
 Outcome: TypeAlias = Literal["exited", "gone", "told", "never_seen"]
 WaitFor: TypeAlias = Literal["recording", "upload", "mp4", "vod"]
@@ -224,8 +225,8 @@ def _no_callback(known: Known, rules: Rules, made: Output) -> str:
 
 
 def _judge_trouble(known: Known, trouble: Trouble, rules: Rules) -> Verdict:
-    if known.was_seen and trouble.code.startswith("Client."):
-        # Not the service said so. What worked before may work again: a proxy or a key store restarts.
+    if known.was_seen and (trouble.code.startswith("Client.") or trouble.code == WRONG_CLOCK):
+        # What worked before may work again: a proxy or a key store restarts, a clock is set.
         return Waiting(f"nothing learnt: {trouble.message}")
     if trouble.kind == "setup":
         return Failed(Failure.SETUP, trouble.message)

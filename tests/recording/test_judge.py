@@ -170,6 +170,12 @@ def test_right_after_the_first_sight_not_there_has_to_be_said_twice() -> None:
 OURS = "Client.Http407"
 
 
+def test_a_clock_that_is_wrong_for_a_while_fails_only_waits_that_have_seen_nothing() -> None:
+    wrong_clock = Trouble("setup", "AuthFailure.SignatureExpire", "set the clock")
+    assert isinstance(verdict(seen(A), wrong_clock), Waiting)
+    assert isinstance(verdict(wrong_clock), Failed)
+
+
 def test_trouble_on_the_way_never_fails_a_wait_that_has_seen_its_recording() -> None:
     """A proxy that restarts says odd things; it worked before."""
     for kind in ("setup", "refused"):
