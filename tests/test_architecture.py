@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "provider": set(),
     "_compat": set(),
     "hooks": {"cloud", "recording", "errors", "provider"},
-    "journal": {"recording"},
+    "journal": {"bell", "recording"},
     "links": set(),
     "xcoms": set(),
     "ears": {"bell", "journal", "recording"},
