@@ -1,4 +1,4 @@
-"""How coroutines that serve many are started, and those that wait for several things woken."""
+"""How coroutines wait, for one thing or several, and how those that serve many are started."""
 
 from __future__ import annotations
 
