@@ -49,6 +49,7 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     :raises asyncio.TimeoutError: it took longer.
     """
     task = asyncio.ensure_future(work)
+    task.add_done_callback(_take_error)
     try:
         await asyncio.wait([task], timeout=seconds)
         if task.done():
@@ -56,6 +57,12 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     finally:
         task.cancel()
     raise asyncio.TimeoutError
+
+
+def _take_error(task: asyncio.Future[Any]) -> None:
+    """Nobody else may: asyncio would say so in the log."""
+    if not task.cancelled():
+        task.exception()
 
 
 def start_apart(work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import weakref
 from collections.abc import Callable, Mapping
@@ -321,11 +322,16 @@ class _Connections:
         if (known := self._read.get(conn_id)) is not None and loop.time() - known.at < most_seconds:
             return known
         began_at, reading = self._reading.get(conn_id, (0.0, None))
-        if reading is None or reading.done() or loop.time() - began_at >= LONGEST_READING_SECONDS:
+        if reading is None or loop.time() - began_at >= LONGEST_READING_SECONDS:
             # One that takes so long is left to itself: to cancel it could mix up the supervisor's answers.
             reading = loop.create_task(self._read_for(hook))
             self._reading[conn_id] = loop.time(), reading
+            reading.add_done_callback(functools.partial(self._forget, conn_id))
         return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
+
+    def _forget(self, conn_id: str, reading: asyncio.Task[_Read]) -> None:
+        if self._reading.get(conn_id, (0.0, None))[1] is reading:
+            del self._reading[conn_id]
 
     async def _read_for(self, hook: TrtcHook) -> _Read:
         connection = await hook._aconnection()

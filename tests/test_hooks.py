@@ -1,9 +1,11 @@
 """The hook: from an Airflow connection, read from the environment, to the service."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
+import weakref
 
 import pytest
 from airflow.sdk import Connection
@@ -221,6 +223,18 @@ def test_a_connection_that_is_never_told_is_asked_for_again(emulator, connect, m
 
     asyncio.run(main())
     assert len(lookups) == 2
+
+
+def test_event_loops_that_read_a_connection_are_not_kept(connect):
+    connect()
+
+    async def main():
+        await TrtcHook().aprepare()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loops = [asyncio.run(main()) for _ in range(3)]
+    gc.collect()
+    assert [loop() for loop in loops[:-1]] == [None] * 2  # Python itself may keep the last one
 
 
 def test_a_connection_that_airflow_denies_is_told(monkeypatch):

@@ -143,6 +143,7 @@ class AsyncTrtcClient:
         self._budgets: dict[str, Budget] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._preparing = asyncio.Lock()
+        self._comparing = asyncio.Lock()
         self._fetching: asyncio.Task[Keys] | None = None
 
     async def describe_recording(
@@ -215,7 +216,7 @@ class AsyncTrtcClient:
             try:
                 return await self._send(transport, action, params, recording_id, keys)
             except TrtcSetupError as error:
-                newer = await asyncio.to_thread(self._keys.instead_of, keys) if _refuses_keys(error) else None
+                newer = await self._keys_instead_of(keys) if _refuses_keys(error) else None
                 if newer is None:
                     raise
             return await self._send(transport, action, params, recording_id, newer)
@@ -243,6 +244,10 @@ class AsyncTrtcClient:
                 self._transport = transport
             return self._transport
 
+    async def _keys_instead_of(self, refused: Keys) -> Keys | None:
+        async with self._comparing:  # one thread is enough, and all threads are all there are in the process
+            return await asyncio.to_thread(self._keys.instead_of, refused)
+
     async def _current_keys(self) -> Keys:
         if keys := self._keys.fresh():
             return keys
@@ -267,7 +272,8 @@ def _find_budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -
 
 
 def _refuses_keys(error: TrtcSetupError) -> bool:
-    return (error.code or "").startswith("AuthFailure")
+    code = error.code or ""
+    return code.startswith("AuthFailure") and code != "AuthFailure.SignatureExpire"  # that is the clock's
 
 
 @contextmanager

@@ -226,10 +226,11 @@ class KeySource:
         self._ticks = ticks
         self._lock = threading.Lock()
         self._keys: Keys | None = None
-        self._refused_at = float("-inf")
         self._fresh_until = 0.0
         self._failure: TrtcError | None = None
         self._failed_until = 0.0
+        self._compared_until = 0.0
+        self._not_compared: TrtcError | None = None
 
     def fresh(self) -> Keys | None:
         """The keys at hand, or None when it is time to fetch. Never blocks."""
@@ -256,8 +257,7 @@ class KeySource:
                 keys = self._fetch()
             except TrtcError as error:
                 return self._last_resort(error)
-            self._keys, self._fresh_until = keys, _refresh_at(keys)
-            return keys
+            return self._keep(keys)
 
     def instead_of(self, refused: Keys) -> Keys | None:
         """Other keys than those that the service refused; None when there are none. May block for seconds.
@@ -267,10 +267,29 @@ class KeySource:
         :raises TrtcError: nobody can say whether there are.
         """
         with self._lock:
-            if self._keys == refused and self._ticks() - self._refused_at >= REFUSED_AGAIN_SECONDS:
-                self._keys, self._refused_at = None, self._ticks()
+            if self._keys == refused:
+                self._compare()
         keys = self.current()
         return None if keys == refused else keys
+
+    def _compare(self) -> None:
+        """Fetch beside the keys at hand: whoever refused them may be wrong."""
+        if self._ticks() < self._compared_until:
+            if self._not_compared is not None:
+                raise copy(self._not_compared)
+            return
+        self._not_compared = None
+        try:
+            self._keep(self._fetch())
+        except TrtcError as error:
+            self._not_compared = error
+            raise
+        finally:
+            self._compared_until = self._ticks() + REFUSED_AGAIN_SECONDS
+
+    def _keep(self, keys: Keys) -> Keys:
+        self._keys, self._fresh_until = keys, _refresh_at(keys)
+        return keys
 
     def _last_resort(self, error: TrtcError) -> Keys:
         keys = self.usable()

@@ -9,6 +9,7 @@ from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientErro
 FAILURES_OF_AN_OUTAGE = 3
 REFUSALS_OF_AN_OUTAGE = 20
 SILENCE_OF_AN_OUTAGE_SECONDS = 2.0  # many requests are under way at once, and one blip may meet several
+SILENCE_OF_ALL_SECONDS = 60.0  # while only one was asked
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 15.0
 
@@ -16,7 +17,8 @@ LONGEST_PAUSE_SECONDS = 15.0
 class Health:
     """Counts answers in a row that taught nothing; enough of them, for long enough, are an outage.
 
-    Errors of the service itself count only when they meet several recordings: one may be broken for ever.
+    Errors of the service itself count only when they meet several recordings, or when for long nobody else
+    was answered: one may be broken for ever.
 
     :ivar outage: what is wrong, for people; None when the service answers.
     """
@@ -52,9 +54,11 @@ class Health:
             return self._end(at, waiting)
         if self._silent_since is None:
             self._silent_since = at
-        has_failed = self._failures >= FAILURES_OF_AN_OUTAGE and (self._are_several or waiting == 1)
-        is_much = has_failed or self._refusals >= REFUSALS_OF_AN_OUTAGE
-        if is_much and at - self._silent_since >= SILENCE_OF_AN_OUTAGE_SECONDS:
+        silent_seconds = at - self._silent_since
+        are_all = self._are_several or waiting == 1 or silent_seconds >= SILENCE_OF_ALL_SECONDS
+        is_much = self._failures >= FAILURES_OF_AN_OUTAGE and are_all
+        is_much = is_much or self._refusals >= REFUSALS_OF_AN_OUTAGE
+        if is_much and silent_seconds >= SILENCE_OF_AN_OUTAGE_SECONDS:
             return self._begin(answer, at, waiting)
         return None
 

@@ -109,8 +109,11 @@ class TestKeySource:
         first, second = Keys("a", "k", "t", 9000.0, 1000.0), Keys("b", "k", "t", 9000.0, 1000.0)
         source = self.source(first, TrtcTransientError("down"), second)
         source.current()
-        with pytest.raises(TrtcTransientError, match="down"):
-            source.instead_of(first)
+        for _ in range(2):
+            with pytest.raises(TrtcTransientError, match="down"):
+                source.instead_of(first)
+        assert source.current() is source.usable() is first  # one refusal does not make them worthless
+        assert self.fetched == 2
         self.now += 6
         assert source.instead_of(first) is second
 

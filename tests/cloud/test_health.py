@@ -6,6 +6,7 @@ from airflow_trtc.cloud.health import (
     FAILURES_OF_AN_OUTAGE,
     LONGEST_PAUSE_SECONDS,
     REFUSALS_OF_AN_OUTAGE,
+    SILENCE_OF_ALL_SECONDS,
     SILENCE_OF_AN_OUTAGE_SECONDS,
     Health,
 )
@@ -67,6 +68,8 @@ def test_one_recording_that_the_service_fails_on_is_no_outage(error, whose, wait
     health = Health()
     said = [health.note(error, of, at=float(at), waiting=waiting) for at, of in enumerate(whose)]
     assert any(said) is is_outage
+    late = health.note(error, whose[-1], at=SILENCE_OF_ALL_SECONDS, waiting=waiting)
+    assert bool(late) is not is_outage  # for so long nobody was answered
 
 
 def test_pauses_grow_to_a_limit_and_begin_anew_with_the_next_outage():
