@@ -45,8 +45,8 @@ class Calm:
     """Counts the waits of a process and, while they are many, puts aside what lives long.
 
     What was put aside is freed as soon as nobody holds it, but for objects that hold one another. A wait
-    that ends leaves none of these; for others', whenever ten times as many waits have ended as go on, one
-    full collection sees to everything.
+    that ends leaves next to none of these; for all others, whenever ten times as many waits have ended as
+    go on, one full collection sees to everything.
     """
 
     def __init__(self, collector: Collector = gc) -> None:

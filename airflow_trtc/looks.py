@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import datetime, timezone
 
 from airflow_trtc.bell import Bell, loop_time, within
@@ -38,14 +39,15 @@ class Looks:
         """Why nobody's looks are answered just now, for people; None when all is well."""
         return self._subscription.outage if self._subscription is not None else None
 
-    async def share(self) -> list[Answer]:
-        """Take part; what stands in the way is the first answer."""
+    async def share(self, seconds: float = math.inf) -> list[Answer]:
+        """Take part; what stands in the way, or takes longer, is the first answer."""
+        seconds = min(seconds, SHARE_SECONDS)
         try:
-            await within(SHARE_SECONDS, self._hook.aprepare())
+            await within(seconds, self._hook.aprepare())
             # Nothing is awaited from here on: who is cancelled in between would never leave.
             self._subscription = self._hook.subscribe(self._recording_id, self._bell.ring)
         except asyncio.TimeoutError:
-            why = f"Airflow did not tell the connection within {SHARE_SECONDS:g} s"
+            why = f"Airflow did not tell the connection within {seconds:.0f} s"
             return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
         except TrtcError as error:
             return [_failed(error)]
@@ -85,10 +87,10 @@ class Looks:
         """Look a last time, before all others; Airflow's own limit comes soon after ours."""
         give_up_at = loop_time() + LAST_LOOK_SECONDS
         while (seconds := give_up_at - loop_time()) > 0:
-            if self._subscription is None and (answers := await self.share()):
+            if self._subscription is None and (answers := await self.share(seconds)):
                 return answers
             self.ask(0.0, urgent=True)
-            await self._bell.wait(seconds)
+            await self._bell.wait(give_up_at - loop_time())
             if answers := await self.take():
                 return answers
         why = self.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"

@@ -192,6 +192,7 @@ class TrtcRecordingTrigger(BaseTrigger):
                 if ear.is_late:
                     # As after a restart: a look may have been quicker than callbacks of a while ago.
                     watch.join(await journal.load_told(watch.known))
+                await self._hear(watch, ear, journal)  # what came meanwhile
                 if watch.known != before:
                     verdict = watch.judge(_now())
             await self._note(watch, journal, is_over=limit is not None or not isinstance(verdict, Waiting))

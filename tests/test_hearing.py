@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from airflow_trtc import ears, journal
+from airflow_trtc.cloud.poller import Answer
 from airflow_trtc.ears import Hub
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.journal import (
     ENTRIES_PER_PAGE,
     LOG_KEY,
+    AsyncJournal,
     Rows,
     drive,
     journal_key,
@@ -25,6 +27,7 @@ from airflow_trtc.journal import (
     log_page_key,
     save_plan,
 )
+from airflow_trtc.looks import Looks
 from airflow_trtc.recording.callback import parse_event
 from airflow_trtc.recording.judge import Finished, Rules, judge
 from airflow_trtc.recording.known import Known, learn, to_json
@@ -211,6 +214,42 @@ def test_a_look_that_is_quicker_than_the_reader_ends_nothing_before_callbacks_we
     payload = scene.watch(poke_interval=0.5, known=known, deferred_at=time.time() - deferred_seconds)
     assert (payload["status"], payload["failure"]) == ("failed", "recording")
     assert "did not start" in payload["reason"]
+
+
+def test_what_is_heard_while_the_journal_is_read_at_the_end_counts(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart the first reading may end just then, and nobody is late any more."""
+    begun = asyncio.Event()
+    read, load = Hub._read, AsyncJournal.load
+
+    async def read_then(self: Hub) -> None:
+        await begun.wait()
+        await read(self)
+
+    async def load_slowly(self: AsyncJournal, known: Known) -> Known:
+        begun.set()
+        await asyncio.sleep(0.5)
+        return await load(self, known)
+
+    monkeypatch.setattr(Hub, "_read", read_then)
+    monkeypatch.setattr(AsyncJournal, "load", load_slowly)
+    scene.emulator.script(scene.recording_id, [{"gone": True}])
+    scene.tell(301, {"Status": 1})
+    known = to_json(Known(scene.recording_id, first_seen_at=datetime(2026, 1, 1, tzinfo=timezone.utc)))
+    payload = scene.watch(poke_interval=0.5, known=known, deferred_at=time.time() - 3600)
+    assert (payload["status"], payload["failure"]) == ("failed", "recording")
+
+
+def test_what_is_heard_during_the_last_look_counts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def last(self: Looks) -> list[Answer]:
+        scene.tell(302, {"LeaveCode": 0})
+        await asyncio.sleep(2.5)  # the service is away, and the callback is heard
+        return []
+
+    monkeypatch.setattr(Looks, "last", last)
+    payload = scene.watch(timeout_at=time.time() + 0.5, poke_interval=600.0)
+    assert (payload["status"], payload.get("outcome")) == ("finished", "told")
 
 
 def test_files_named_by_callbacks_are_handed_on(scene: Scene) -> None:
