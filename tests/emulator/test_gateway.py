@@ -30,8 +30,8 @@ def code_of(answer):
     [
         ({}, "ResourceNotFound"),
         ({"key": "wrong"}, "AuthFailure.SignatureFailure"),
-        ({"at": time.time() - 400}, "AuthFailure.SignatureExpire"),
-        ({"at": time.time() + 400}, "AuthFailure.SignatureExpire"),
+        ({"at": time.time() - 3600}, "AuthFailure.SignatureExpire"),
+        ({"at": time.time() + 3600}, "AuthFailure.SignatureExpire"),
         ({"token": "t"}, "AuthFailure.TokenFailure"),
         ({"version": "2018-01-01"}, "NoSuchVersion"),
         ({"version": None}, "MissingParameter"),
