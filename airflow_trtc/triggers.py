@@ -243,13 +243,13 @@ class TrtcRecordingTrigger(BaseTrigger):
     def _seconds_left(self, look_at: float, verdict: Waiting, looks: Looks) -> float:
         """Until there is something to do, if nothing is heard before."""
         # Limits and callbacks have times of the day; the rest keeps to a clock that nobody sets back.
-        days = [at for _, at in self._limits()]
+        dated = [at for _, at in self._limits()]
         if verdict.until is not None:
-            days.append(verdict.until.timestamp())
-        ticks = [self._show_at] if self._show_at is not None else []
+            dated.append(verdict.until.timestamp())
+        ticking = [self._show_at] if self._show_at is not None else []
         if not (verdict.asks and looks.are_shared):
-            ticks.append(look_at)
-        left = [at - time.time() for at in days] + [at - loop_time() for at in ticks]
+            ticking.append(look_at)
+        left = [at - time.time() for at in dated] + [at - loop_time() for at in ticking]
         return min(left, default=math.inf)
 
     async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal) -> bool:
