@@ -498,6 +498,7 @@ def test_the_pages_show_what_was_told(serve, receiver):
     emulator = serve(callback_retry_seconds=0.01)
     receiver.answers = [(500, b"")]
     rid = emulator.add_recording(files=1, callbacks={"305": "lost", "302": "doubled"})
+    emulator.wait_for_callbacks()  # the refused one is of the start
     emulator.end(rid)
     emulator.advance(1)
     emulator.wait_for_callbacks()
