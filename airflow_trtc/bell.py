@@ -49,7 +49,7 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     :raises asyncio.TimeoutError: it took longer.
     """
     task = asyncio.ensure_future(work)
-    task.add_done_callback(_take_error)
+    task.add_done_callback(take_error)
     try:
         await asyncio.wait([task], timeout=seconds)
         if task.done():
@@ -59,8 +59,8 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     raise asyncio.TimeoutError
 
 
-def _take_error(task: asyncio.Future[Any]) -> None:
-    """Nobody else may: asyncio would say so in the log."""
+def take_error(task: asyncio.Future[Any]) -> None:
+    """For a callback: asyncio would say in the log of an error that nobody took."""
     if not task.cancelled():
         task.exception()
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from airflow_trtc.bell import start_apart
+from airflow_trtc.bell import start_apart, take_error
 from airflow_trtc.cloud import calls, failures, parameters
 from airflow_trtc.cloud.credentials import Keys, key_source
 from airflow_trtc.cloud.pacing import Budget, shared_budget
@@ -19,6 +19,7 @@ from airflow_trtc.cloud.retries import aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcSetupError, TrtcThrottledError
+from airflow_trtc.recording.judge import WRONG_CLOCK
 from airflow_trtc.recording.model import Snapshot
 
 _Value = TypeVar("_Value")
@@ -260,8 +261,7 @@ class AsyncTrtcClient:
 
     def _fetched(self, fetching: asyncio.Task[Keys]) -> None:
         self._fetching = None
-        if not fetching.cancelled():
-            fetching.exception()  # told to those who wait for it; the others go on with the old keys
+        take_error(fetching)  # it is told to those who wait for it; the others go on with the old keys
 
 
 def _find_budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -> Budget:
@@ -273,7 +273,7 @@ def _find_budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -
 
 def _refuses_keys(error: TrtcSetupError) -> bool:
     code = error.code or ""
-    return code.startswith("AuthFailure") and code != "AuthFailure.SignatureExpire"  # that is the clock's
+    return code.startswith("AuthFailure") and code != WRONG_CLOCK
 
 
 @contextmanager
