@@ -34,11 +34,11 @@ $(VENV)/.made: $(LOCK) pyproject.toml .ci/make-env .ci/find-python
 
 .PHONY: demo
 demo: env  ## run a real Airflow against the emulator for about two minutes; KEEP=1 leaves it up
-	@$(BIN)/python -m airflow_trtc.demo $(if $(filter-out 0,$(KEEP)),--keep)
+	@$(BIN)/python -m tests.stack $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: cluster
 cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
-	@$(BIN)/python -m airflow_trtc.demo --cluster $(if $(filter 0,$(KEEP)),,--keep)
+	@$(BIN)/python -m tests.stack --cluster $(if $(filter 0,$(KEEP)),,--keep)
 
 .PHONY: test test-unit test-dags test-e2e test-postgres test-cluster test-matrix
 test: test-unit test-dags test-e2e test-postgres test-cluster  ## all of the next five

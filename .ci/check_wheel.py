@@ -52,7 +52,7 @@ def check_names(names: list[str]) -> None:
     require(not strangers, f"files outside {PACKAGE}/: {strangers}")
     clutter = [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
     require(not clutter, f"compiled files: {clutter}")
-    for name in ("py.typed", "provider.py", "demo/dags/trtc_demo.py"):
+    for name in ("py.typed", "provider.py", "docs/architecture.md"):
         require(f"{PACKAGE}/{name}" in names, f"{PACKAGE}/{name} is missing")
     require(any(name.endswith("licenses/LICENSE") for name in names), "the licence is missing")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-from airflow_trtc.recording.judge import MILESTONES, WaitFor
+from airflow_trtc.jobs.verdict import MILESTONES, WaitFor
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset

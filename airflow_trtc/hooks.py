@@ -23,7 +23,7 @@ from airflow_trtc.provider import CONNECTION_TYPE
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_trtc.recording.model import Snapshot
+    from airflow_trtc.jobs.observation import Snapshot
 
 NO_CONNECTION = "Client.NoConnection"
 CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with

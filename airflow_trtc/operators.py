@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.handover import hand_on
-from airflow_trtc.journal import Journal, Rows, with_journal
+from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.store import Journal, with_journal
 from airflow_trtc.recording.files import object_key
-from airflow_trtc.recording.known import Known
-from airflow_trtc.recording.problems import FAIL_ON, PROBLEM_KINDS
 from airflow_trtc.results import file_results
+from airflow_trtc.waiting.handover import hand_on
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,17 +91,17 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         # An event holds no long lists: each task of the run would carry them along.
         known = self._read_journal(context, summary)
         expected = told.get("file_count") or 0
-        if len(known.files) < expected or known == Known(known.recording_id):
+        if len(known.files) < expected or known == JobState(known.recording_id):
             raise AirflowFailException(
                 f"the journal holds {len(known.files)} files of recording {known.recording_id}, not "
                 f"{expected}: its rows were pruned or deleted, or application or region is another one"
             )
         return file_results(known.files, known.recording_id, prefix)
 
-    def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> Known:
+    def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> JobState:
         rows = Rows(int(summary["sdk_app_id"]), summary.get("region") or "", summary["recording_id"])
         journal = Journal.of_task(context, rows)
-        known = journal.load(Known(rows.recording_id))
+        known = journal.load(JobState(rows.recording_id))
         if not journal.is_loaded:
             raise RuntimeError("the journal of recordings cannot be read just now; a retry helps")
         return known

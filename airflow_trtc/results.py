@@ -9,11 +9,11 @@ from typing import Any
 
 import pendulum
 
+from airflow_trtc.jobs.history import LEFT
+from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.recording.files import object_key
-from airflow_trtc.recording.judge import Finished
-from airflow_trtc.recording.known import Known
-from airflow_trtc.recording.model import RecordedFile
-from airflow_trtc.recording.told import LEFT
 
 
 def file_results(
@@ -61,7 +61,7 @@ def _time(timestamp_ms: int | None) -> str | None:
 
 
 def recording_result(
-    known: Known,
+    known: JobState,
     finished: Finished,
     *,
     sdk_app_id: int,
@@ -72,14 +72,14 @@ def recording_result(
     """The summary of a finished recording, with times in ISO 8601, UTC.
 
     ``outcome`` is ``exited`` (its end was seen), ``gone`` (it was seen, and then the service knew it no
-    more), ``told`` (callbacks told its end) or ``never_seen``; ``ended_at`` is when the recorder left, None
+    more), ``callback`` (callbacks told its end) or ``never_seen``; ``ended_at`` is when the recorder left, None
     unless a callback told it; ``finished_at`` is when the end was noticed; ``problems`` are those that
     callbacks told, with ``kind`` and ``message`` (see `Problem`); ``polls`` counts the looks.
 
     :param region: where it was asked about; None when only callbacks told of it.
     :param polls: instead of the looks that are known of.
     """
-    end = known.told.end
+    end = known.history.end
     return {
         "recording_id": known.recording_id,
         "sdk_app_id": sdk_app_id,

@@ -19,13 +19,13 @@ from airflow_trtc._compat import (
     conf,
 )
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
-from airflow_trtc.handover import hand_on
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.journal import Journal, Rows, with_journal
-from airflow_trtc.links import TrtcConsoleLink, console_url
-from airflow_trtc.recording.judge import (
+from airflow_trtc.jobs.observation import Look
+from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS, Problem
+from airflow_trtc.jobs.state import JobState, from_json, to_json
+from airflow_trtc.jobs.verdict import (
+    ABSENT_CODES,
     CALLBACK_TIMEOUT_SECONDS,
-    GONE_CODES,
     Failed,
     Failure,
     Finished,
@@ -36,12 +36,13 @@ from airflow_trtc.recording.judge import (
     interpret,
     misses_callback,
 )
-from airflow_trtc.recording.known import Known, from_json, to_json
-from airflow_trtc.recording.model import Look
-from airflow_trtc.recording.problems import FAIL_ON, PROBLEM_KINDS, Problem
-from airflow_trtc.recording.watch import Watch
+from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.store import Journal, with_journal
+from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.results import file_results, recording_result
 from airflow_trtc.triggers import PROGRESS_XCOM, TrtcRecordingTrigger, progress
+from airflow_trtc.waiting.handover import hand_on
+from airflow_trtc.waiting.watch import Watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -88,7 +89,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a recording never seen. Default 30.
     :param settle_seconds: how long to go on asking after ``Exited`` for the last files. Default 10.
-    :param gone_codes: the service's error codes that mean "not there".
+    :param absent_codes: the service's error codes that mean "not there".
     :raises AirflowFailException: the set-up is wrong, the recording was never seen or did not end well, a
         callback is missing, or there are more files than Airflow may map over; no retry would help.
     :raises AirflowSensorTimeout: `timeout` is over.
@@ -121,7 +122,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
         deferrable: bool | None = None,
         grace_seconds: float = 30.0,
         settle_seconds: float = 10.0,
-        gone_codes: Sequence[str] = GONE_CODES,
+        absent_codes: Sequence[str] = ABSENT_CODES,
         inlets: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -133,8 +134,8 @@ class TrtcRecordingSensor(BaseSensorOperator):
             raise ValueError(f"fail_on must be a list of kinds, not the text {fail_on!r}")
         for kind in fail_on:
             _check_choice("fail_on", kind, PROBLEM_KINDS)
-        if isinstance(gone_codes, str):
-            raise ValueError(f"gone_codes must be a list of codes, not the text {gone_codes!r}")
+        if isinstance(absent_codes, str):
+            raise ValueError(f"absent_codes must be a list of codes, not the text {absent_codes!r}")
         self.recording_id = recording_id
         self.sdk_app_id = sdk_app_id
         self.trtc_conn_id = trtc_conn_id
@@ -148,7 +149,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
         self.deferrable = _default_deferrable() if deferrable is None else deferrable
         self.grace_seconds = grace_seconds
         self.settle_seconds = settle_seconds
-        self.gone_codes = tuple(gone_codes)
+        self.absent_codes = tuple(absent_codes)
         self.console_url: str | None = None
         self._visit: _Visit | None = None
         self._executing_since = 0.0
@@ -238,7 +239,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             if error.code == NO_CONNECTION:  # or Airflow could not read it just now: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
-        return self._visit_at(place, context, Known(self.recording_id), hook)
+        return self._visit_at(place, context, JobState(self.recording_id), hook)
 
     def _check_callbacks(self, context: Context) -> None:
         if self.wait_for != "recording" and "asset_state_store" not in context:
@@ -248,7 +249,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             )
 
     def _visit_at(
-        self, place: _Place, context: Context, known: Known, hook: TrtcHook | None = None
+        self, place: _Place, context: Context, known: JobState, hook: TrtcHook | None = None
     ) -> _Visit:
         self.console_url = place.console_url
         return _Visit(self, context, place, known, hook)
@@ -351,7 +352,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
             finish_if_never_seen=rules.finish_if_never_seen,
             grace_seconds=rules.grace_seconds,
             settle_seconds=rules.settle_seconds,
-            gone_codes=self.gone_codes,
+            absent_codes=self.absent_codes,
             wait_for=rules.wait_for,
             fail_on=rules.fail_on,
             callback_timeout_seconds=rules.callback_timeout_seconds,
@@ -428,7 +429,7 @@ class _Visit:
         sensor: TrtcRecordingSensor,
         context: Context,
         place: _Place,
-        known: Known,
+        known: JobState,
         hook: TrtcHook | None,
     ) -> None:
         self._sensor = sensor
@@ -452,7 +453,7 @@ class _Visit:
         return f"recording {self.known.recording_id} ({place}), {pace}. Console: {self.place.console_url}"
 
     @property
-    def known(self) -> Known:
+    def known(self) -> JobState:
         """What is known of the recording now."""
         return self._watch.known
 
@@ -496,7 +497,7 @@ class _Visit:
         if self._is_fresh:  # it was read when this visit began
             self._is_fresh = False
         elif self.journal.is_loaded:
-            self._watch.join(self.journal.load_told(self.known))
+            self._watch.join(self.journal.load_callbacks(self.known))
         else:
             self._watch.known = self.journal.load(self.known, same_try=self._was_rescheduled)
 
@@ -506,7 +507,7 @@ class _Visit:
             # Not the hook's ten minutes: a throttled look is one that taught nothing, and others follow.
             return self._hook.describe_recording(self.known.recording_id, attempts=LOOK_ATTEMPTS)
         except TrtcError as error:
-            return interpret(error, self._sensor.gone_codes)
+            return interpret(error, self._sensor.absent_codes)
 
     @property
     def _may_have_forgotten(self) -> bool:

@@ -15,17 +15,15 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_trtc import xcoms
-from airflow_trtc.bell import Bell, loop_time
-from airflow_trtc.calm import calm
-from airflow_trtc.ears import Ear, listening
+from airflow_trtc.aio import WakeUp, loop_time
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.journal import AsyncJournal, Rows
-from airflow_trtc.looks import Looks
-from airflow_trtc.recording.judge import (
+from airflow_trtc.jobs.observation import Look, Snapshot, Trouble
+from airflow_trtc.jobs.problem import FAIL_ON
+from airflow_trtc.jobs.state import JobState, combine, from_json, to_json
+from airflow_trtc.jobs.verdict import (
+    ABSENT_CODES,
     CALLBACK_TIMEOUT_SECONDS,
-    GONE_CODES,
     Failed,
     Finished,
     Rules,
@@ -35,11 +33,14 @@ from airflow_trtc.recording.judge import (
     interpret,
     misses_callback,
 )
-from airflow_trtc.recording.known import Known, combine, from_json, to_json
-from airflow_trtc.recording.model import Look, Snapshot, Trouble
-from airflow_trtc.recording.pacing import next_look_seconds, safety_net_seconds
-from airflow_trtc.recording.problems import FAIL_ON
-from airflow_trtc.recording.watch import Watch
+from airflow_trtc.journal.feed import FeedSubscription, listening
+from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.store import AsyncJournal
+from airflow_trtc.waiting import xcoms
+from airflow_trtc.waiting.gc_tuning import calm
+from airflow_trtc.waiting.pacing import next_look_seconds, safety_net_seconds
+from airflow_trtc.waiting.polls import PollSubscription
+from airflow_trtc.waiting.watch import Watch
 
 PROGRESS_XCOM = "progress"
 
@@ -70,7 +71,7 @@ class TrtcRecordingTrigger(BaseTrigger):
     :param poke_interval: seconds between looks.
     :param exponential_backoff: double the interval with every look, up to `max_wait` seconds.
     :param finish_if_never_seen: see `Rules`; the same holds for the next two.
-    :param gone_codes: the service's codes that mean "not there".
+    :param absent_codes: the service's codes that mean "not there".
     :param wait_for: see `Rules`; the same holds for the next three.
     :param known: what the worker knew when it deferred, as JSON.
     :param since: number of the last entry of the change log that it could know; None when it had no log.
@@ -96,7 +97,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         finish_if_never_seen: bool = False,
         grace_seconds: float = 30.0,
         settle_seconds: float = 10.0,
-        gone_codes: Sequence[str] = GONE_CODES,
+        absent_codes: Sequence[str] = ABSENT_CODES,
         wait_for: WaitFor = "recording",
         fail_on: Collection[str] = FAIL_ON,
         callback_timeout_seconds: float = CALLBACK_TIMEOUT_SECONDS,
@@ -122,7 +123,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         self.finish_if_never_seen = finish_if_never_seen
         self.grace_seconds = grace_seconds
         self.settle_seconds = settle_seconds
-        self.gone_codes = list(gone_codes)
+        self.absent_codes = list(absent_codes)
         self.wait_for = wait_for
         self.fail_on = sorted(fail_on)
         self.callback_timeout_seconds = callback_timeout_seconds
@@ -143,7 +144,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         """Class path and every argument, for another triggerer to go on."""
         names = (
             "recording_id", "sdk_app_id", "region", "trtc_conn_id", "poke_interval", "exponential_backoff",
-            "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "gone_codes", "wait_for",
+            "max_wait", "finish_if_never_seen", "grace_seconds", "settle_seconds", "absent_codes", "wait_for",
             "fail_on", "callback_timeout_seconds", "finish_if_no_callback", "known", "since",
             "deferred_at", "timeout_at", "execution_timeout_at", "console_url", "try_number", "show_progress",
             "started_at",
@@ -160,24 +161,29 @@ class TrtcRecordingTrigger(BaseTrigger):
         rows = Rows(self.sdk_app_id, self.region, self.recording_id)
         journal = AsyncJournal.of_trigger(rows)
         watch = await self._open(journal)
-        bell = Bell()
+        bell = WakeUp()
         async with TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=self.sdk_app_id) as hook:
             with (
                 calm.waiting(),
                 listening(self.sdk_app_id, self.recording_id, self.since, bell.ring) as ear,
-                closing(Looks(hook, self.recording_id, bell)) as looks,
+                closing(PollSubscription(hook, self.recording_id, bell)) as looks,
             ):
                 return await self._listen_and_look(watch, journal, bell, ear, looks)
 
     async def _listen_and_look(
-        self, watch: Watch, journal: AsyncJournal, bell: Bell, ear: Ear, looks: Looks
+        self,
+        watch: Watch,
+        journal: AsyncJournal,
+        bell: WakeUp,
+        ear: FeedSubscription,
+        looks: PollSubscription,
     ) -> dict[str, Any]:
         look_at = loop_time() + self._first_pause()
         limit = None
         verdict = watch.judge(_now())
         if not isinstance(verdict, Waiting):
             # What was told while no triggerer ran may say otherwise.
-            watch.join(await journal.load_told(watch.known))
+            watch.join(await journal.load_callbacks(watch.known))
             verdict = watch.judge(_now())
         if isinstance(verdict, Failed) or misses_callback(verdict):
             # The worker would have said so: what it knew besides (a wait that was forgiven) is not in here.
@@ -189,9 +195,9 @@ class TrtcRecordingTrigger(BaseTrigger):
                 if not has_recalled:
                     has_recalled = True
                     await self._recall(watch, journal)
-                if ear.is_late:
+                if ear.is_behind:
                     # As after a restart: a look may have been quicker than callbacks of a while ago.
-                    watch.join(await journal.load_told(watch.known))
+                    watch.join(await journal.load_callbacks(watch.known))
                 await self._hear(watch, ear, journal)  # what came meanwhile
                 if watch.known != before:
                     verdict = watch.judge(_now())
@@ -209,7 +215,7 @@ class TrtcRecordingTrigger(BaseTrigger):
                 limit = self._limit_reached()
                 if not verdict.asks:
                     # Only callbacks can tell more; the journal has those that were not heard.
-                    watch.join(await journal.load_told(watch.known))
+                    watch.join(await journal.load_callbacks(watch.known))
                     look_at = loop_time() + self._pause(watch, verdict, ear, looks)
                 elif limit is not None:
                     answers = await looks.last()
@@ -222,25 +228,27 @@ class TrtcRecordingTrigger(BaseTrigger):
                 self._rounds += loop_time() >= look_at  # others may have wished to know sooner
                 look_at = loop_time() + self._pause(watch, verdict, ear, looks)
             if misses_callback(verdict):
-                watch.join(await journal.load_told(watch.known))
+                watch.join(await journal.load_callbacks(watch.known))
                 verdict = watch.judge(_now())
                 if misses_callback(verdict) and journal.is_failing:
                     verdict = Waiting("the journal, which may hold the callback, cannot be read", asks=False)
 
-    def _plan(self, looks: Looks, look_at: float, watch: Watch, verdict: Waiting, ear: Ear) -> float:
+    def _plan(
+        self, looks: PollSubscription, look_at: float, watch: Watch, verdict: Waiting, ear: FeedSubscription
+    ) -> float:
         """Wish for the next look, if there is anything to see; return when, seconds of the loop's clock."""
         if not looks.are_shared:
             return look_at
         if not verdict.asks:
             looks.rest()
             return look_at
-        if verdict.hurry_seconds is not None or (ear.is_deaf and watch.known.told.signs):
+        if verdict.hurry_seconds is not None or (ear.is_unavailable and watch.known.history.facts):
             look_at = min(look_at, loop_time() + self._pause(watch, verdict, ear, looks))
-        is_urgent = verdict.hurry_seconds is not None or watch.known.told.end is not None
+        is_urgent = verdict.hurry_seconds is not None or watch.known.history.end is not None
         looks.ask(look_at, urgent=is_urgent)
         return look_at
 
-    def _seconds_left(self, look_at: float, verdict: Waiting, looks: Looks) -> float:
+    def _seconds_left(self, look_at: float, verdict: Waiting, looks: PollSubscription) -> float:
         """Until there is something to do, if nothing is heard before."""
         # Limits and callbacks have times of the day; the rest keeps to a clock that nobody sets back.
         dated = [at for _, at in self._limits()]
@@ -252,12 +260,12 @@ class TrtcRecordingTrigger(BaseTrigger):
         left = [at - time.time() for at in dated] + [at - loop_time() for at in ticking]
         return min(left, default=math.inf)
 
-    async def _hear(self, watch: Watch, ear: Ear, journal: AsyncJournal) -> bool:
+    async def _hear(self, watch: Watch, ear: FeedSubscription, journal: AsyncJournal) -> bool:
         """Take what was heard; return whether that is anything, or anything may have been missed."""
         entries = ear.take()
         missed, ear.missed = ear.missed, False
         if missed:
-            watch.join(await journal.load_told(watch.known))
+            watch.join(await journal.load_callbacks(watch.known))
         for entry in entries:
             if entry.callback is not None:
                 self._tell(watch.take(entry.callback, entry.received_at))
@@ -297,7 +305,7 @@ class TrtcRecordingTrigger(BaseTrigger):
             return answer
         if answer.code == NO_CONNECTION:  # the worker had it; Airflow says so of any trouble with secrets
             return Trouble("passing", answer.code, str(answer))
-        return interpret(answer, self.gone_codes)
+        return interpret(answer, self.absent_codes)
 
     def _tell(self, news: list[str]) -> None:
         for line in news:
@@ -335,12 +343,12 @@ class TrtcRecordingTrigger(BaseTrigger):
         due_seconds = min(self.deferred_at + self.poke_interval - time.time(), self.poke_interval)
         return due_seconds if due_seconds > 0 else random.random() * min(self.poke_interval, 10.0)
 
-    def _pause(self, watch: Watch, verdict: Verdict, ear: Ear, looks: Looks) -> float:
+    def _pause(self, watch: Watch, verdict: Verdict, ear: FeedSubscription, looks: PollSubscription) -> float:
         if isinstance(verdict, Waiting) and verdict.hurry_seconds is not None:
             return min(verdict.hurry_seconds, self.poke_interval)
         if isinstance(verdict, Waiting) and not verdict.asks:
             interval = max(self.poke_interval, LEAST_LISTENING_SECONDS)
-        elif watch.known.told.signs and not ear.is_deaf:
+        elif watch.known.history.facts and not ear.is_unavailable:
             interval = safety_net_seconds(self.poke_interval)
         else:
             interval = self.poke_interval
@@ -362,7 +370,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         reached = [(at, name) for name, at in self._limits() if time.time() >= at]
         return min(reached)[1] if reached else None
 
-    async def _write_progress(self, known: Known) -> bool:
+    async def _write_progress(self, known: JobState) -> bool:
         try:
             value = progress(known, console_url=self.console_url, try_number=self.try_number)
             await xcoms.write(PROGRESS_XCOM, value, **self._xcom_ids())
@@ -371,9 +379,9 @@ class TrtcRecordingTrigger(BaseTrigger):
             return False
         return True
 
-    async def _read_progress(self) -> Known:
+    async def _read_progress(self) -> JobState:
         """What this try showed before a restart; the only memory below Airflow 3.3."""
-        known = Known(self.recording_id)
+        known = JobState(self.recording_id)
         if not (ids := self._xcom_ids()):
             return known
         with contextlib.suppress(Exception):
@@ -389,7 +397,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
 
 
-def progress(known: Known, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:
+def progress(known: JobState, *, console_url: str | None, try_number: int | None) -> dict[str, Any]:
     """The XCom ``progress``: all that is known so far, for people to look at."""
     return {
         "state": _state(known),
@@ -400,10 +408,10 @@ def progress(known: Known, *, console_url: str | None, try_number: int | None) -
     }
 
 
-def _state(known: Known) -> str:
-    if known.told.end is not None or (known.is_gone and known.was_seen):
+def _state(known: JobState) -> str:
+    if known.history.end is not None or (known.is_gone and known.was_seen):
         return "ended"
-    return known.status or ("started" if known.told.signs else "never seen")
+    return known.status or ("started" if known.history.facts else "never seen")
 
 
 def _now() -> datetime:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, PartitionedAssetTimetable, get_current_context, task
 
 from airflow_trtc.assets import events
-from airflow_trtc.journal import JOURNAL
+from airflow_trtc.journal.store import JOURNAL
 
 ROOM_DISMISSED = events(102)
 

@@ -84,7 +84,7 @@ def _activate_journal() -> None:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    from airflow_trtc.journal import JOURNAL
+    from airflow_trtc.journal.store import JOURNAL
 
     with create_session() as session:
         model = session.scalar(select(AssetModel).where(AssetModel.name == JOURNAL.name))

@@ -1,139 +1,176 @@
-"""Who may import whom, and what an import may cost."""
+"""Who may import whom, and what an import may cost. The rules are the tables of ``docs/architecture.md``."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "airflow_trtc"
-
-# Module or folder -> what of ours it may import. What is not listed may import nothing of ours.
-MAY_IMPORT = {
-    "errors": set(),
-    "recording": {"recording", "errors"},
-    "results": {"recording"},
-    "cloud": {"bell", "cloud", "recording", "errors", ""},
-    "emulator": {"emulator"},
-    "provider": set(),
-    "_compat": set(),
-    "hooks": {"cloud", "recording", "errors", "provider"},
-    "journal": {"bell", "recording"},
-    "links": set(),
-    "xcoms": set(),
-    "ears": {"bell", "journal", "recording"},
-    "handover": {"_compat"},
-    "bell": set(),
-    "calm": set(),
-    "looks": {"bell", "cloud", "hooks", "errors"},
-    "triggers": {"bell", "calm", "ears", "hooks", "journal", "looks", "xcoms", "recording", "errors"},
-    "sensors": {
-        "_compat",
-        "triggers",
-        "handover",
-        "hooks",
-        "journal",
-        "links",
-        "results",
-        "recording",
-        "errors",
-    },
-    "operators": {"_compat", "handover", "journal", "results", "recording"},
-    "prune": {"journal"},
-    "assets": {"recording"},
-    "plugin": {"web"},
-    "web": {"web", "assets", "journal", "prune", "results", "cloud", "recording", "errors"},
-    "demo": {"demo", "emulator"},
-}
-
-# Only these may know Airflow; the DAG of the demo is one that users could write.
-AIRFLOW = {
-    "hooks",
-    "journal",
-    "links",
-    "looks",
-    "triggers",
-    "sensors",
-    "operators",
-    "_compat",
-    "xcoms",
-    "prune",
-    "assets",
-    "plugin",
-    "web",
-    "demo",
-}
-
+PAGE = (PACKAGE / "docs" / "architecture.md").read_text()
 VENDOR_AND_WEB = ("tencentcloud", "httpx", "requests", "fastapi", "starlette", "uvicorn")
+CLOCKS = {"datetime.now", "time.time", "time.monotonic", "random.random", "open"}
 
 
-def sources() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def rules() -> dict[str, tuple[set[str], bool]]:
+    """The table: part -> what of ours it may import, and whether it may load Airflow."""
+    found = {}
+    for line in PAGE.split("| Part |", 1)[1].splitlines()[2:]:
+        if not line.startswith("|"):
+            break
+        part, may, loads = (cell.strip() for cell in line.strip("|").split("|"))
+        found[part.strip("`")] = set(re.findall(r"`(\w+)`", may.partition(":")[0])), loads == "yes"
+    return found
 
 
-def part(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+MAY_IMPORT = {part: may for part, (may, _) in rules().items()}
+WITHOUT_AIRFLOW = {part for part, (_, loads) in rules().items() if not loads}
+WITHOUT_AIRFLOW_TOO = re.findall(r"`([a-z_.]+)`", PAGE.split("These modules", 1)[1].split("\n\n", 1)[0])
 
 
-def imported(tree: ast.AST) -> set[str]:
+def name_of(path: Path) -> str:
+    """The dotted name under the package; a folder's face has the folder's."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"}
+
+
+def imported(nodes: list[ast.stmt]) -> set[str]:
+    """Full names of what these statements and all inside them import."""
     modules: set[str] = set()
-    for node in ast.walk(tree):
+    for node in (inner for statement in nodes for inner in ast.walk(statement)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module is not None
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules |= names if node.module == "airflow_trtc" else {node.module}
+            is_ours = node.module.split(".")[0] == PACKAGE.name
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names} if is_ours else {node.module}
     return modules
 
 
-def top_level_imports(tree: ast.Module) -> set[str]:
-    """What importing the module really imports: not inside functions, not for type checkers."""
-    modules: set[str] = set()
+def at_import(tree: ast.Module) -> list[ast.stmt]:
+    """The statements that run when a module is imported: not in functions, not for type checkers."""
+    run: list[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
-        for inner in ast.walk(node) if not isinstance(node, ast.FunctionDef | ast.ClassDef) else []:
-            if isinstance(inner, ast.Import | ast.ImportFrom):
-                modules |= imported(ast.Module([inner], []))
-    return modules
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            run.append(node)
+    return run
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_inwards(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    ours = {name.partition(".")[2] for name in imported(tree) if name.partition(".")[0] == "airflow_trtc"}
-    wrong = {name for name in ours if name.split(".")[0] not in MAY_IMPORT[part(path)] | {"__version__"}}
-    if part(path) == "demo" and "dags" in path.parts:
-        wrong -= {"sensors", "operators", "assets"}
-    assert not wrong, f"{path.name} may not import {wrong}"
-    if part(path) not in AIRFLOW:
-        assert not {name for name in imported(tree) if name.split(".")[0] == "airflow"}
+def ours(names: set[str]) -> set[str]:
+    """Those of the names that are modules of ours, under the package."""
+    found = set()
+    for name in names:
+        if name.split(".")[0] == PACKAGE.name:
+            inner = name.partition(".")[2]
+            while inner and inner not in MODULES:
+                inner = inner.rpartition(".")[0]
+            found.add(inner)
+    return found - {""}
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_vendor_sdk_stays_in_cloud_and_inside_functions(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert not {name for name in top_level_imports(tree) if name.split(".")[0] == "tencentcloud"}
-    if part(path) != "cloud":
-        assert not {name for name in imported(tree) if name.split(".")[0] == "tencentcloud"}
+@lru_cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text())
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "recording").glob("*.py")), ids=lambda path: path.name)
-def test_what_decides_needs_only_the_standard_library_and_reads_no_clock(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    foreign = {
-        name
-        for name in imported(tree)
-        if name.split(".")[0] not in sys.stdlib_module_names | {"airflow_trtc", "__future__"}
-    }
-    assert not foreign
-    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    assert not calls & {"datetime.now", "time.time", "time.monotonic", "random.random", "open"}
+@lru_cache
+def loaded_by(name: str) -> frozenset[str]:
+    """Every module of ours that importing this one loads, and the faces of their folders."""
+    seen: set[str] = set()
+    todo = {name}
+    while todo:
+        one = todo.pop()
+        seen.add(one)
+        faces = {one.rsplit(".", cut)[0] for cut in range(1, one.count(".") + 1)}
+        todo |= (ours(imported(at_import(tree_of(one)))) | (faces & set(MODULES))) - seen
+    return frozenset(seen)
+
+
+def part_of(name: str) -> str:
+    return name.split(".")[0]
+
+
+def loads_airflow(name: str) -> list[str]:
+    """The modules through which importing this one loads Airflow."""
+    return [
+        one
+        for one in loaded_by(name)
+        if any(each.split(".")[0] == "airflow" for each in imported(at_import(tree_of(one))))
+    ]
+
+
+def test_the_table_lists_every_part_and_no_other() -> None:
+    assert set(MAY_IMPORT) == {part_of(name) for name in MODULES}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_point_inwards(name: str) -> None:
+    reached = {part_of(one) for one in ours(imported(tree_of(name).body))}
+    assert reached <= MAY_IMPORT[part_of(name)] | {part_of(name)}
+
+
+@pytest.mark.parametrize("part", sorted(MAY_IMPORT))
+def test_parts_form_no_circle(part: str) -> None:
+    reached: set[str] = set()
+    todo = set(MAY_IMPORT[part])
+    while todo:
+        one = todo.pop()
+        reached.add(one)
+        todo |= MAY_IMPORT[one] - reached
+    assert part not in reached
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_modules_form_no_circle(name: str) -> None:
+    direct = ours(imported(tree_of(name).body)) - {name}
+    assert not {one for one in direct if name in all_imports(one)}
+
+
+@lru_cache
+def all_imports(name: str) -> frozenset[str]:
+    """Every module of ours that this one leads to, inside functions and for type checkers too."""
+    seen: set[str] = set()
+    todo = {name}
+    while todo:
+        one = todo.pop()
+        seen.add(one)
+        todo |= ours(imported(tree_of(one).body)) - seen
+    return frozenset(seen)
+
+
+@pytest.mark.parametrize(
+    "name", sorted({name for name in MODULES if part_of(name) in WITHOUT_AIRFLOW} | set(WITHOUT_AIRFLOW_TOO))
+)
+def test_what_needs_no_airflow_does_not_load_it_through_others_either(name: str) -> None:
+    assert not loads_airflow(name)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_vendor_sdk_stays_in_cloud_and_inside_functions(name: str) -> None:
+    assert "tencentcloud" not in {each.split(".")[0] for each in imported(at_import(tree_of(name)))}
+    if part_of(name) != "cloud":
+        assert "tencentcloud" not in {each.split(".")[0] for each in imported(tree_of(name).body)}
+
+
+PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "kinds")]
+
+
+@pytest.mark.parametrize("name", sorted({*PURE, "journal.keys", "journal.plans", "waiting.engine"}))
+def test_what_decides_needs_only_the_standard_library_and_reads_no_clock(name: str) -> None:
+    foreign = {each.split(".")[0] for each in imported(tree_of(name).body)} - {"airflow_trtc", "__future__"}
+    assert foreign <= sys.stdlib_module_names
+    calls = {ast.unparse(node.func) for node in ast.walk(tree_of(name)) if isinstance(node, ast.Call)}
+    assert not calls & CLOCKS
 
 
 def modules_after(statement: str) -> set[str]:
@@ -143,19 +180,23 @@ def modules_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("name", ["sensors", "triggers", "hooks", "links", "journal", "assets", "plugin"])
+@pytest.mark.parametrize(
+    "name", ["sensors", "triggers", "hooks", "operators", "links", "journal.store", "assets", "plugin"]
+)
 def test_importing_what_dags_use_loads_no_sdk_and_no_web_library_through_us(name: str) -> None:
     base = "from airflow.sdk import BaseHook, BaseSensorOperator, BaseOperatorLink, Asset\n"
     base += "import airflow.triggers.base, airflow.configuration, airflow.plugins_manager"
-    ours = modules_after(f"{base}\nimport airflow_trtc.{name}") - modules_after(base)
-    assert f"airflow_trtc.{name}" in ours
-    assert not {module for module in ours if module.split(".")[0] in VENDOR_AND_WEB}
+    loaded = modules_after(f"{base}\nimport airflow_trtc.{name}") - modules_after(base)
+    assert f"airflow_trtc.{name}" in loaded
+    assert not {module for module in loaded if module.split(".")[0] in VENDOR_AND_WEB}
 
 
 @pytest.mark.parametrize("name", ["airflow_trtc", "airflow_trtc.provider"])
 def test_importing_what_every_airflow_process_imports_loads_nothing(name: str) -> None:
-    ours = modules_after(f"import {name}") - modules_after("import __future__, typing")
-    assert ours == {"airflow_trtc", name}
+    assert modules_after(f"import {name}") - modules_after("import __future__, typing") == {
+        "airflow_trtc",
+        name,
+    }
 
 
 def test_importing_the_pytest_plugin_loads_no_web_library() -> None:

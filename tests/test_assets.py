@@ -9,8 +9,8 @@ import pytest
 
 from airflow_trtc import assets
 from airflow_trtc.assets import FinishedRecordings, SingleEvents, events, finished_recordings, parse_uri
-from airflow_trtc.journal import JOURNAL
-from airflow_trtc.recording import judge
+from airflow_trtc.jobs import verdict
+from airflow_trtc.journal.store import JOURNAL
 
 ASSETS = [
     (finished_recordings(), "trtc_recordings_finished", FinishedRecordings()),
@@ -105,7 +105,7 @@ def test_airflow_can_make_assets_from_arguments():
 
 
 def test_milestones_are_those_of_the_judge():
-    assert assets.MILESTONES == judge.MILESTONES
+    assert assets.MILESTONES == verdict.MILESTONES
 
 
 def test_airflow_asks_the_handler_when_an_asset_is_made(tmp_path: Path):

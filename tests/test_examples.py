@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_trtc.recording.model import RecordedFile
+from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.results import file_results
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def test_a_run_for_each_recording_processes_the_files_of_its_event(
         RecordedFile(file["FileName"], file["UserId"])
         for file in trtc_connection.truth(recording_id)["files"]
     ]
-    summary = {"recording_id": recording_id, "sdk_app_id": trtc_connection.sdk_app_id, "outcome": "told"}
+    summary = {"recording_id": recording_id, "sdk_app_id": trtc_connection.sdk_app_id, "outcome": "callback"}
     carried = {"recording": summary, "files": file_results(files, recording_id), "file_count": 2}
     run = run_example("process_each_recording.py", "trtc_process_each_recording", **carried)
     assert run.state == "success"

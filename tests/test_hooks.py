@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_trtc import hooks
-from airflow_trtc.bell import within
+from airflow_trtc.aio import within
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
     DEFAULT_DENIED_SECRET_KEY,

@@ -12,10 +12,12 @@ import pytest
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.assets import events, finished_recordings
-from airflow_trtc.journal import JOURNAL, Rows, drive, save_plan
+from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.plans import drive, save_plan
+from airflow_trtc.journal.store import JOURNAL
 from airflow_trtc.operators import TrtcTriggeringRecordingOperator
-from airflow_trtc.recording.known import Known
-from airflow_trtc.recording.model import RecordedFile
 from airflow_trtc.results import file_results
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +30,7 @@ SUMMARY: dict[str, Any] = {
     "recording_id": "rid",
     "sdk_app_id": 1400000001,
     "region": "ap-guangzhou",
-    "outcome": "told",
+    "outcome": "callback",
     "problems": [],
 }
 FILES = (RecordedFile("a.m3u8", "u", "audio", 1), RecordedFile("b.mp4", vod_file_id="5"))
@@ -57,11 +59,11 @@ def context(
     *,
     conf: Mapping[str, Any] | None = None,
     asset: Any = None,
-    stored: Known | None = None,
+    stored: JobState | None = None,
 ) -> dict[str, Any]:
     store = DictStore()
     if stored is not None:
-        drive(save_plan(ROWS.seen, stored), store)
+        drive(save_plan(ROWS.polls, stored), store)
     started_by = {} if extra is None else {asset or finished_recordings(): [SimpleNamespace(extra=extra)]}
     return {
         "ti": Pushed(),
@@ -94,7 +96,7 @@ def test_a_prefix_goes_in_front_of_keys_in_a_bucket_only() -> None:
 
 def test_long_lists_are_read_from_the_journal() -> None:
     extra = {"recording": SUMMARY, "files": None, "file_count": 2}
-    assert names(operator().execute(context(extra, stored=Known("rid", FILES)))) == ["b.mp4", "a.m3u8"]
+    assert names(operator().execute(context(extra, stored=JobState("rid", FILES)))) == ["b.mp4", "a.m3u8"]
 
 
 def test_a_pruned_journal_is_an_error_and_no_empty_list() -> None:
@@ -120,7 +122,7 @@ def test_a_bad_end_fails_unless_the_user_allows_it() -> None:
 
 def test_a_run_started_by_hand_names_its_recording() -> None:
     named = {"recording_id": "rid", "sdk_app_id": "1400000001", "region": "ap-guangzhou"}
-    given = context(conf=named, stored=Known("rid", FILES))
+    given = context(conf=named, stored=JobState("rid", FILES))
     assert names(operator().execute(given)) == ["b.mp4", "a.m3u8"]
     carried = {"recording": SUMMARY, "files": file_results(FILES[:1], "rid")}
     assert names(operator().execute(context(conf=carried))) == ["a.m3u8"]

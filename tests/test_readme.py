@@ -63,7 +63,7 @@ def test_every_parameter_of_the_sensor_is_explained_and_no_other() -> None:
         default = own[name].default
         shown = f'`"{default}"`' if isinstance(default, str) else f"{default:g}"
         assert explained[name][0] == shown
-    assert explained["gone_codes"][0] == ", ".join(f"`{code}`" for code in own["gone_codes"].default)
+    assert explained["absent_codes"][0] == ", ".join(f"`{code}`" for code in own["absent_codes"].default)
     templated = {name for name, cells in explained.items() if "templated" in cells[1]}
     assert templated == set(TrtcRecordingSensor.template_fields)
 
@@ -172,7 +172,7 @@ def test_kinds_of_faults_and_outcomes_are_those_of_the_code() -> None:
     from typing import get_args
 
     from airflow_trtc.emulator.faults import KINDS as FAULTS
-    from airflow_trtc.recording.judge import Outcome
+    from airflow_trtc.jobs.verdict import Outcome
 
     faults = table(section("Emulator"), "What")["trouble"][0].partition(":")[2]
     assert sorted(re.findall(r"`(\w+)`", faults)) == sorted(FAULTS)
@@ -180,8 +180,8 @@ def test_kinds_of_faults_and_outcomes_are_those_of_the_code() -> None:
 
 
 def test_milestones_and_kinds_of_problems_are_those_of_the_code() -> None:
-    from airflow_trtc.recording.judge import MILESTONES
-    from airflow_trtc.recording.problems import PROBLEM_KINDS
+    from airflow_trtc.jobs.problem import PROBLEM_KINDS
+    from airflow_trtc.jobs.verdict import MILESTONES
 
     callbacks = section("Callbacks")
     milestones = [row.strip('"') for row in table(callbacks, "`wait_for`")]
@@ -192,15 +192,15 @@ def test_milestones_and_kinds_of_problems_are_those_of_the_code() -> None:
 def test_results_shown_have_the_keys_of_real_ones() -> None:
     from datetime import datetime, timezone
 
-    from airflow_trtc.recording.judge import Finished
-    from airflow_trtc.recording.known import Known
-    from airflow_trtc.recording.model import RecordedFile
+    from airflow_trtc.jobs.observation import RecordedFile
+    from airflow_trtc.jobs.state import JobState
+    from airflow_trtc.jobs.verdict import Finished
     from airflow_trtc.results import file_results, recording_result
 
     files, summary = (json.loads(block) for block in blocks("json") if '"recording_id"' in block)
     assert list(files[0]) == list(file_results([RecordedFile("a.m3u8")], "r")[0])
     finished = Finished("gone", (), datetime.now(timezone.utc))
-    real = recording_result(Known("r"), finished, sdk_app_id=1, region="x")
+    real = recording_result(JobState("r"), finished, sdk_app_id=1, region="x")
     assert list(summary) == list(real)
 
 

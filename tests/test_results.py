@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_trtc.recording.judge import Finished
-from airflow_trtc.recording.known import Known
-from airflow_trtc.recording.model import RecordedFile
-from airflow_trtc.recording.problems import Problem
+from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.problem import Problem
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.results import file_results, recording_result
 
 
@@ -66,7 +66,7 @@ def test_any_timestamp_gives_json(timestamp: int | None) -> None:
 def test_the_summary_has_times_in_utc() -> None:
     noon_in_berlin = datetime(2026, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     finished = Finished("gone", (), noon_in_berlin, (Problem("image", "no logo"),))
-    summary = recording_result(Known("t"), finished, sdk_app_id=1400000001, region="ap-guangzhou")
+    summary = recording_result(JobState("t"), finished, sdk_app_id=1400000001, region="ap-guangzhou")
     assert summary["problems"] == [{"kind": "image", "message": "no logo"}]
     assert summary["ended_at"] is None
     assert summary["finished_at"] == "2026-06-01T10:00:00+00:00"

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.journal import JOURNAL, with_journal
+from airflow_trtc.journal.store import JOURNAL, with_journal
 from airflow_trtc.sensors import TrtcRecordingSensor, checked_recording_id
 
 HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
@@ -407,8 +407,8 @@ def test_an_id_loses_its_surrounding_blanks() -> None:
 
 
 def test_codes_that_are_one_text_are_refused() -> None:
-    with pytest.raises(ValueError, match="gone_codes"):
-        TrtcRecordingSensor(task_id="t", recording_id="r", gone_codes="ResourceNotFound")
+    with pytest.raises(ValueError, match="absent_codes"):
+        TrtcRecordingSensor(task_id="t", recording_id="r", absent_codes="ResourceNotFound")
 
 
 @pytest.mark.parametrize("inlets", [None, [], [JOURNAL], [JOURNAL, JOURNAL]])

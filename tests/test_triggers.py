@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from airflow_trtc import hooks, triggers, xcoms
+from airflow_trtc import hooks, triggers
 from airflow_trtc.cloud import credentials, sharing
 from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, Emulator
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.looks import Looks
-from airflow_trtc.recording.pacing import LONGEST_SAFETY_NET_SECONDS, safety_net_seconds
 from airflow_trtc.triggers import TrtcRecordingTrigger
+from airflow_trtc.waiting import xcoms
+from airflow_trtc.waiting.pacing import LONGEST_SAFETY_NET_SECONDS, safety_net_seconds
+from airflow_trtc.waiting.polls import PollSubscription
 
 ARGUMENTS: dict[str, Any] = {
     "recording_id": "-gCT+x..",
@@ -31,7 +32,7 @@ ARGUMENTS: dict[str, Any] = {
     "finish_if_never_seen": True,
     "grace_seconds": 5.0,
     "settle_seconds": 6.0,
-    "gone_codes": ["ResourceNotFound"],
+    "absent_codes": ["ResourceNotFound"],
     "wait_for": "mp4",
     "fail_on": ["start", "vod"],
     "callback_timeout_seconds": 60.0,
@@ -266,14 +267,14 @@ def test_keys_that_were_changed_while_it_waited_are_taken_from_the_connection(
     right = trtc_connection.connection
     old = {**right, "login": DEFAULT_DENIED_SECRET_ID, "password": DEFAULT_DENIED_SECRET_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(old))
-    real = Looks.share
+    real = PollSubscription.share
 
-    async def share(self: Looks) -> Any:
+    async def share(self: PollSubscription) -> Any:
         answer = await real(self)
         monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(right))
         return answer
 
-    monkeypatch.setattr(Looks, "share", share)
+    monkeypatch.setattr(PollSubscription, "share", share)
     recording_id = trtc_connection.add_recording(files=2, ends_after_reads=3)
     [payload] = run(trigger(trtc_connection, recording_id))
     assert payload["status"] == "finished"

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_trtc.cloud.failures import broken_answer
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.recording.model import RecordedFile, Snapshot
+from airflow_trtc.jobs.observation import RecordedFile, Snapshot
 
 DESCRIBE_RECORDING = "DescribeCloudRecording"
 OTHER_RECORDING = "Client.OtherRecording"

@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from airflow_trtc.bell import start_apart, take_error
+from airflow_trtc.aio import start_apart, take_error
 from airflow_trtc.cloud import calls, failures, parameters
+from airflow_trtc.cloud.budget import Budget, shared_budget
 from airflow_trtc.cloud.credentials import Keys, key_source
-from airflow_trtc.cloud.pacing import Budget, shared_budget
 from airflow_trtc.cloud.retries import aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcSetupError, TrtcThrottledError
-from airflow_trtc.recording.judge import WRONG_CLOCK
-from airflow_trtc.recording.model import Snapshot
+from airflow_trtc.jobs.observation import Snapshot
+from airflow_trtc.jobs.verdict import WRONG_CLOCK
 
 _Value = TypeVar("_Value")
 

@@ -21,14 +21,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from airflow_trtc.bell import Bell, loop_time, start_apart
+from airflow_trtc.aio import WakeUp, loop_time, start_apart
 from airflow_trtc.cloud import calls, failures
+from airflow_trtc.cloud.budget import Budget
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
-from airflow_trtc.cloud.pacing import Budget
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
-from airflow_trtc.recording.model import Snapshot
+from airflow_trtc.jobs.observation import Snapshot
 
 MOST_UNDER_WAY = 32
 URGENT_IN_A_ROW = 3  # then one that is only due, if there is any
@@ -164,9 +164,9 @@ class _Queue:
 
 
 class Poller:
-    """Looks at recordings for all who subscribe; see the module.
+    """PollSubscription at recordings for all who subscribe; see the module.
 
-    To be used in one event loop. Looks while anybody subscribes.
+    To be used in one event loop. PollSubscription while anybody subscribes.
 
     :param settings: of the account; the application comes with each subscription.
     """
@@ -177,7 +177,7 @@ class Poller:
         self._recordings: dict[tuple[int, str], _Recording] = {}
         self._urgent, self._patient = _Queue(is_urgent=True), _Queue(is_urgent=False)
         self._urgent_in_a_row = 0
-        self._bell = Bell()
+        self._bell = WakeUp()
         self._looks: set[asyncio.Task[Answer]] = set()
         self._task: asyncio.Task[None] | None = None
         self._health = Health()

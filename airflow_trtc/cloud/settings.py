@@ -57,7 +57,7 @@ class TrtcSettings:
     :param sdk_app_id: the TRTC application; None when the connection names none.
     :param identity: where the keys come from.
     :param requests_per_second: how fast this process may ask at most; the service allows the whole account
-        20 a second and action, see :mod:`airflow_trtc.cloud.pacing`.
+        20 a second and action, see :mod:`airflow_trtc.cloud.budget`.
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
     :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
     :param console_url: template of a page about one recording, see :func:`from_connection`.

@@ -18,126 +18,26 @@ trtc.io/document/46958, and Cloud Recording Webhooks, trtc.io/document/54914, al
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import Literal, TypeAlias, get_args
 
-from airflow_trtc.errors import (
-    TrtcError,
-    TrtcSetupError,
-    TrtcThrottledError,
-    TrtcTransientError,
+from airflow_trtc.jobs.observation import Trouble
+from airflow_trtc.jobs.problem import LINGERING, NO_CALLBACK, Problem
+from airflow_trtc.jobs.state import EXITED, JobState
+from airflow_trtc.jobs.verdict import (
+    WRONG_CLOCK,
+    Failed,
+    Failure,
+    Finished,
+    Rules,
+    Verdict,
+    Waiting,
 )
-from airflow_trtc.recording.callback import Callback
-from airflow_trtc.recording.known import EXITED, Known
-from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Trouble
-from airflow_trtc.recording.outputs import Output, output
-from airflow_trtc.recording.problems import FAIL_ON, LINGERING, NO_CALLBACK, Problem, problems_of
-
-GONE_CODES = ("ResourceNotFound", "FailedOperation.TaskNotExist", "FailedOperation.TaskFinished")
-WRONG_CLOCK = "AuthFailure.SignatureExpire"
-
-Outcome: TypeAlias = Literal["exited", "gone", "told", "never_seen"]
-WaitFor: TypeAlias = Literal["recording", "upload", "mp4", "vod"]
-MILESTONES: tuple[WaitFor, ...] = get_args(WaitFor)
-
-CALLBACK_TIMEOUT_SECONDS = 3600.0
+from airflow_trtc.recording.milestones import Output, output
+from airflow_trtc.recording.problems import problems_of
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the user decides about a wait.
-
-    :param finish_if_never_seen: a recording that no look ever showed counts as finished, without files.
-    :param grace_seconds: how long the service has to go on answering "not there" for a recording that
-        was never seen, before that is believed: it may have been created just now.
-    :param settle_seconds: how long to go on asking after ``Exited``, so that the last files are listed.
-    :param hurry_seconds: pause between looks while one of these two is running.
-    :param refusals: how many refused looks in a row fail the wait.
-    :param wait_for: ``recording``, its end; or what is made of it: ``upload``, the index files are in the
-        bucket; ``mp4``, the conversions (aac too); ``vod``, the files are in VOD.
-    :param fail_on: the kinds of problems that fail the wait, see `Problem`.
-    :param order_seconds: callbacks overtake one another: how long, after one that tells the end, to wait
-        for those that it overtook.
-    :param callback_timeout_seconds: how long, after the end and after each callback, to wait for the one
-        that completes what is waited for.
-    :param finish_if_no_callback: when it does not come, finish with what there is.
-    """
-
-    finish_if_never_seen: bool = False
-    grace_seconds: float = 30.0
-    settle_seconds: float = 10.0
-    hurry_seconds: float = 2.0
-    refusals: int = 3
-    wait_for: WaitFor = "recording"
-    fail_on: Collection[str] = FAIL_ON
-    order_seconds: float = 2.0
-    callback_timeout_seconds: float = CALLBACK_TIMEOUT_SECONDS
-    finish_if_no_callback: bool = False
-
-
-class Failure(Enum):
-    """Why a wait failed."""
-
-    NEVER_SEEN = "never_seen"
-    SETUP = "setup"
-    REFUSED = "refused"
-    RECORDING = "recording"
-    NO_CALLBACK = "no_callback"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Go on.
-
-    :param hurry_seconds: ask again after this many seconds; None leaves it to the waiter's own interval.
-    :param until: judge again then, even if nothing was heard until then; None for no such time.
-    :param asks: is there anything that a look could still show?
-    """
-
-    reason: str
-    hurry_seconds: float | None = None
-    until: datetime | None = None
-    asks: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What was waited for is there; these are all files that any look or callback showed.
-
-    :param finished_at: when that was noticed.
-    :param problems: what went wrong, as far as callbacks told.
-    """
-
-    outcome: Outcome
-    files: tuple[RecordedFile, ...]
-    finished_at: datetime
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The wait cannot succeed; `reason` says why and what to do, for a person to read."""
-
-    failure: Failure
-    reason: str
-
-
-Verdict: TypeAlias = Waiting | Finished | Failed
-
-
-def misses_callback(verdict: Verdict) -> bool:
-    """Whether the wait would end because a callback did not come."""
-    match verdict:
-        case Failed(failure=Failure.NO_CALLBACK):
-            return True
-        case Finished(problems=problems):
-            return any(problem.kind == NO_CALLBACK for problem in problems)
-    return False
-
-
-def judge(known: Known, rules: Rules, at: datetime) -> Verdict:
+def judge(known: JobState, rules: Rules, at: datetime) -> Verdict:
     """Say where the recording stands after the last look and the last callback.
 
     :param at: the present time; matters only for what is waited for without asking.
@@ -145,7 +45,7 @@ def judge(known: Known, rules: Rules, at: datetime) -> Verdict:
     end = _judge_end(known, rules, at)
     if not isinstance(end, Finished):
         return end
-    if known.told.signs and end.outcome in ("exited", "gone"):
+    if known.history.facts and end.outcome in ("exited", "gone"):
         until = end.finished_at + timedelta(seconds=rules.settle_seconds)
         if at < until:
             # A look was quicker than the callback, which tells how it ended, and perhaps of more files.
@@ -156,8 +56,8 @@ def judge(known: Known, rules: Rules, at: datetime) -> Verdict:
     return end if rules.wait_for == "recording" else _judge_output(known, rules, end, at)
 
 
-def _judge_end(known: Known, rules: Rules, at: datetime) -> Verdict:
-    if (told := known.told.end or known.told.failed_start) is not None:
+def _judge_end(known: JobState, rules: Rules, at: datetime) -> Verdict:
+    if (told := known.history.end or known.history.failed_start) is not None:
         return _judge_told_end(known, rules, told.received_at, at)
     if known.trouble is not None:
         return _judge_trouble(known, known.trouble, rules)
@@ -168,22 +68,22 @@ def _judge_end(known: Known, rules: Rules, at: datetime) -> Verdict:
     return Waiting(f"the recording is {known.status}" if known.status else "nobody has looked yet")
 
 
-def _judge_told_end(known: Known, rules: Rules, told_at: datetime, at: datetime) -> Verdict:
+def _judge_told_end(known: JobState, rules: Rules, told_at: datetime, at: datetime) -> Verdict:
     until = told_at + timedelta(seconds=rules.order_seconds)
     if at < until and not known.is_gone:
-        # Looks go on: should the receiver's clock be ahead, they end the wait.
+        # PollSubscription go on: should the receiver's clock be ahead, they end the wait.
         return Waiting("a callback told the end; waiting for those that it may have overtaken", until=until)
-    return Finished("told", known.files, told_at)
+    return Finished("callback", known.files, told_at)
 
 
-def _judge_output(known: Known, rules: Rules, end: Finished, at: datetime) -> Verdict:
+def _judge_output(known: JobState, rules: Rules, end: Finished, at: datetime) -> Verdict:
     made = output(known, rules.wait_for, rules.settle_seconds)
     lingering = [problem for problem in end.problems if problem.kind == LINGERING]
     if made.complete_at is not None and (not lingering or LINGERING not in rules.fail_on):
         if at >= made.complete_at:
             return replace(end, finished_at=made.told_at or end.finished_at)
         return Waiting(made.state, until=made.complete_at, asks=False)
-    last = max([end.finished_at, known.told.last_received_at or end.finished_at])
+    last = max([end.finished_at, known.history.last_received_at or end.finished_at])
     until = last + timedelta(seconds=rules.callback_timeout_seconds)
     if at < until:
         state = "; ".join([made.state, *(problem.message for problem in lingering)])
@@ -196,7 +96,7 @@ def _judge_output(known: Known, rules: Rules, end: Finished, at: datetime) -> Ve
     return Failed(Failure.NO_CALLBACK, missing)
 
 
-def _ended_badly(known: Known, problems: Collection[Problem]) -> str:
+def _ended_badly(known: JobState, problems: Collection[Problem]) -> str:
     kinds = ", ".join(dict.fromkeys(problem.kind for problem in problems))
     return (
         "the service reports that the recording did not end well: "
@@ -206,8 +106,8 @@ def _ended_badly(known: Known, problems: Collection[Problem]) -> str:
     )
 
 
-def _no_callback(known: Known, rules: Rules, made: Output) -> str:
-    heard = ", ".join(str(sign.type) for sign in known.told.signs) or "none"
+def _no_callback(known: JobState, rules: Rules, made: Output) -> str:
+    heard = ", ".join(str(sign.type) for sign in known.history.facts) or "none"
     return (
         f'waited for "{rules.wait_for}", and no callback completed it within '
         f"{rules.callback_timeout_seconds:g} s of the end or of the last callback: {made.state}. "
@@ -224,7 +124,7 @@ def _no_callback(known: Known, rules: Rules, made: Output) -> str:
     )
 
 
-def _judge_trouble(known: Known, trouble: Trouble, rules: Rules) -> Verdict:
+def _judge_trouble(known: JobState, trouble: Trouble, rules: Rules) -> Verdict:
     if known.was_seen and (trouble.code.startswith("Client.") or trouble.code == WRONG_CLOCK):
         # What worked before may work again: a proxy or a key store restarts, a clock is set.
         return Waiting(f"nothing learnt: {trouble.message}")
@@ -236,7 +136,7 @@ def _judge_trouble(known: Known, trouble: Trouble, rules: Rules) -> Verdict:
     return Waiting(f"nothing learnt: {trouble.message}")
 
 
-def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) -> Verdict:
+def _judge_absence(known: JobState, since: datetime, at: datetime, rules: Rules) -> Verdict:
     hurry = min(rules.hurry_seconds, rules.grace_seconds)
     if known.first_seen_at is not None:
         fresh = (since - known.first_seen_at).total_seconds() < rules.grace_seconds
@@ -247,15 +147,15 @@ def _judge_absence(known: Known, since: datetime, at: datetime, rules: Rules) ->
         return Waiting("the service does not know the recording (yet)", hurry * 2)
     if rules.finish_if_never_seen:
         return Finished("never_seen", known.files, at)
-    if known.told.signs:
+    if known.history.facts:
         # It exists, so the wait asks in the wrong place, or asks too late and a callback is missing.
-        heard_at = known.told.last_received_at or since
+        heard_at = known.history.last_received_at or since
         if at < heard_at + timedelta(seconds=rules.callback_timeout_seconds):
             return Waiting("callbacks tell of the recording, but the service does not know it")
     return Failed(Failure.NEVER_SEEN, _never_seen(known, rules))
 
 
-def _never_seen(known: Known, rules: Rules) -> str:
+def _never_seen(known: JobState, rules: Rules) -> str:
     return (
         f"the service has not known this recording for {rules.grace_seconds:g} s, and no look ever "
         "showed it. It gives the same answer in each of these cases:\n"
@@ -269,50 +169,7 @@ def _never_seen(known: Known, rules: Rules) -> str:
     )
 
 
-def _judge_exit(known: Known, exited_at: datetime, last_seen_at: datetime, rules: Rules) -> Verdict:
+def _judge_exit(known: JobState, exited_at: datetime, last_seen_at: datetime, rules: Rules) -> Verdict:
     if (last_seen_at - exited_at).total_seconds() >= rules.settle_seconds:
         return Finished("exited", known.files, exited_at)
     return Waiting(f"the recording told {EXITED}; waiting for its last files", rules.hurry_seconds)
-
-
-def interpret(error: TrtcError, gone_codes: Collection[str] = GONE_CODES) -> Absence | Trouble:
-    """Say what a failed look tells of the recording.
-
-    A code of ours (``Client.…``) tells of the way to the service; an HTTP status that the service never
-    sends, for one, may come from a proxy, so it does not count as a wrong set-up at once.
-
-    :param gone_codes: the codes that mean "not there", each also with anything after a further dot.
-    """
-    code = error.code or type(error).__name__
-    if isinstance(error, TrtcTransientError | TrtcThrottledError):
-        return Trouble("passing", code, str(error), error.request_id)
-    if any(code == gone or code.startswith(f"{gone}.") for gone in gone_codes):
-        return Absence(code, error.request_id)
-    is_setup = isinstance(error, TrtcSetupError) and not code.startswith("Client.Http")
-    kind: Literal["setup", "refused"] = "setup" if is_setup else "refused"
-    return Trouble(kind, code, str(error), error.request_id)
-
-
-def describe_news(before: Known, after: Known, observation: Observation) -> list[str]:
-    """What a look or a callback changed, a sentence each, for the log; empty when all is as it was."""
-    news = []
-    if isinstance(observation, Callback) and after != before:
-        payload = {
-            name: value for name, value in observation.payload.items() if name in ("Status", "LeaveCode")
-        }
-        news.append(f"callback {observation.type} {payload or ''}".rstrip())
-    if after.status != before.status:
-        news.append(f"status {before.status or 'unknown'} -> {after.status}")
-    known_names = {file.file_name for file in before.files}
-    news += [f"new file {file.file_name}" for file in after.files if file.file_name not in known_names]
-    if after.is_gone and not before.is_gone and isinstance(observation, Absence):
-        news.append(
-            f"the service no longer knows it ({observation.code})"
-            if after.was_seen
-            else f"the service does not know it ({observation.code})"
-        )
-    if after.trouble and (before.trouble is None or after.trouble.code != before.trouble.code):
-        news.append(f"no answer of use: {after.trouble.message}")
-    if before.trouble and after.trouble is None:
-        news.append("the service answers again")
-    return news

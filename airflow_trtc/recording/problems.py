@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from airflow_trtc.recording import told as signs
-from airflow_trtc.recording.known import Known
-from airflow_trtc.recording.told import Told
-
-LINGERING = "lingering"
-NO_CALLBACK = "no_callback"  # of a wait, not of the recording
-PROBLEM_KINDS = ("start", "interrupted", "upload", LINGERING, "mp4", "vod", "image")
-# A missing background image spoils no file.
-FAIL_ON = frozenset(PROBLEM_KINDS) - {"image"}
+from airflow_trtc.jobs import history as signs
+from airflow_trtc.jobs.history import CallbackHistory
+from airflow_trtc.jobs.problem import LINGERING, Problem
+from airflow_trtc.jobs.state import JobState
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that went wrong.
-
-    :param kind: ``start``, the recorder did not start (301 Status 1); ``interrupted``, it lost the room (302
-        LeaveCode 100, 101); ``upload``, files could not be uploaded (303 Status 1, 308); ``lingering``, files
-        are still on the service's machines or backup storage (305, 310, 311 Status 1); ``mp4``, the
-        conversion failed (310 Status 2); ``vod``, a file or the whole did not get into VOD (311 Status 2, 312
-        Status 1); ``image``, a background image could not be fetched (309). Of a wait also ``no_callback``.
-    :param message: for a person to read.
-    """
-
-    kind: str
-    message: str
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing can mend it any more; lingering files usually arrive later."""
-        return self.kind != LINGERING
-
-
-def problems_of(known: Known) -> tuple[Problem, ...]:
+def problems_of(known: JobState) -> tuple[Problem, ...]:
     """All problems that callbacks told and that no later one mended."""
-    told = known.told
+    told = known.history
     return (*_start(told), *_upload(told), *_mp4(told), *_vod(known), *_image(told))
 
 
-def _start(told: Told) -> list[Problem]:
+def _start(told: CallbackHistory) -> list[Problem]:
     found = []
     if (failed := told.failed_start) is not None:
         found.append(Problem("start", f"the recorder did not start (301, Status {failed.code})"))
@@ -53,7 +25,7 @@ def _start(told: Told) -> list[Problem]:
     return found
 
 
-def _upload(told: Told) -> list[Problem]:
+def _upload(told: CallbackHistory) -> list[Problem]:
     uploaded = told.latest(signs.UPLOADED)
     if uploaded is not None and uploaded.code == 1:
         where = "on the service's machines or backup storage"
@@ -70,7 +42,7 @@ def _upload(told: Told) -> list[Problem]:
     return found
 
 
-def _mp4(told: Told) -> list[Problem]:
+def _mp4(told: CallbackHistory) -> list[Problem]:
     converted = told.of(signs.CONVERTED)
     found = []
     if any(sign.code == 2 for sign in converted):
@@ -82,10 +54,10 @@ def _mp4(told: Told) -> list[Problem]:
     return found
 
 
-def _vod(known: Known) -> list[Problem]:
+def _vod(known: JobState) -> list[Problem]:
     arrived = {file.file_name for file in known.files if file.vod_file_id is not None}
     found = []
-    for sign in known.told.of(signs.IN_VOD):
+    for sign in known.history.of(signs.IN_VOD):
         if sign.detail in arrived or sign.code not in (1, 2):
             continue
         name = sign.detail or "a file"
@@ -94,13 +66,13 @@ def _vod(known: Known) -> list[Problem]:
         else:
             words = f": {sign.message}" if sign.message else ""
             found.append(Problem("vod", f"{name} did not get into VOD{words} (311, Status 2)"))
-    ended = known.told.latest(signs.VOD_ENDED)
+    ended = known.history.latest(signs.VOD_ENDED)
     if ended is not None and ended.code == 1:
         found.append(Problem("vod", "the transfer into VOD ended abnormally (312, Status 1)"))
     return found
 
 
-def _image(told: Told) -> list[Problem]:
+def _image(told: CallbackHistory) -> list[Problem]:
     return [
         Problem("image", f"an image could not be fetched (309): {sign.detail}")
         for sign in told.of(signs.IMAGE_ERROR)

@@ -14,13 +14,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from airflow_trtc.web import answers, connections, database
-from airflow_trtc.web.answers import Answer
-from airflow_trtc.web.clerk import Clerk
-from airflow_trtc.web.housekeeping import Housekeeping
-from airflow_trtc.web.keyring import Keyring
-from airflow_trtc.web.receiver import Receiver, Row
-from airflow_trtc.web.writer import Writer
+from airflow_trtc.web.processing import database
+from airflow_trtc.web.processing.housekeeping import Housekeeping
+from airflow_trtc.web.processing.processor import Clerk
+from airflow_trtc.web.receiving import answers, connections
+from airflow_trtc.web.receiving.answers import Answer
+from airflow_trtc.web.receiving.connection_cache import Keyring
+from airflow_trtc.web.receiving.receiver import Receiver, Row
+from airflow_trtc.web.receiving.writer import Writer
 
 # The second is for a proxy that takes the path of [api] base_url away: then Starlette does not recognise the
 # mount's prefix, and leaves it in the path.

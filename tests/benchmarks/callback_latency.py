@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from airflow_trtc.emulator import Emulator
 from tests.benchmarks.parking import Parking
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, span, tell, write
+from tests.stack.local_airflow import LocalAirflow
 
 HERE = Path(__file__).parent
 KEY = "benchmarkKey"

@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
-from airflow_trtc.demo.local_airflow import inherited
 from tests.benchmarks.emulation import EmulatorProcess, known_of
+from tests.stack.local_airflow import inherited
 
 ROOT = Path(__file__).parents[2]
 SEEN_AGO = timedelta(hours=1)  # a recording that is gone right after its first sight is asked for again
@@ -28,7 +28,7 @@ END_SECONDS = 30.0
 
 
 @dataclass
-class Told:
+class CallbackHistory:
     """What a process of waiters has told so far; times are Unix seconds."""
 
     ready: dict[str, float] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Waiters:
     ) -> None:
         """Further arguments are those of `waiters.Job`."""
         self.recording_ids = list(recording_ids)
-        self.told = Told()
+        self.history = CallbackHistory()
         self._job = {"kind": kind, "poll_seconds": poll_seconds, "place": emulator.place, **job}
         self._job |= {"endpoint": emulator.url.removeprefix("http://"), "keys": emulator.keys}
         truths = emulator.controls.state()["recordings"]
@@ -123,16 +123,16 @@ class Waiters:
 
     def wait_until_started(self) -> float:
         """Return when the last waiter had begun to wait."""
-        self._wait(lambda: self.told.started_at is not None, START_SECONDS)
-        assert self.told.started_at is not None
-        return self.told.started_at
+        self._wait(lambda: self.history.started_at is not None, START_SECONDS)
+        assert self.history.started_at is not None
+        return self.history.started_at
 
     def measure(self) -> dict[str, float]:
         """Ask for figures of the process."""
-        before = len(self.told.figures)
+        before = len(self.history.figures)
         self._say("measure")
-        self._wait(lambda: len(self.told.figures) > before, 120.0)
-        return self.told.figures[-1]
+        self._wait(lambda: len(self.history.figures) > before, 120.0)
+        return self.history.figures[-1]
 
     def cpu_seconds(self) -> float:
         """What the process has taken so far."""
@@ -148,7 +148,7 @@ class Waiters:
         assert self._process.stdout
         for line in self._process.stdout:
             if line.startswith("{"):  # Airflow may print too
-                self.told.take(json.loads(line))
+                self.history.take(json.loads(line))
 
     def _wait(self, condition: Callable[[], bool], timeout_seconds: float) -> None:
         give_up_at = time.monotonic() + timeout_seconds

@@ -20,11 +20,11 @@ from typing import Any
 import httpx
 import psutil
 
-from airflow_trtc.demo.local_airflow import inherited
 from airflow_trtc.emulator.client import EmulatorClient
-from airflow_trtc.recording.known import Known, learn, to_json
-from airflow_trtc.recording.model import RecordedFile, Snapshot
+from airflow_trtc.jobs.observation import RecordedFile, Snapshot
+from airflow_trtc.jobs.state import JobState, learn, to_json
 from tests.benchmarks.report import share
+from tests.stack.local_airflow import inherited
 
 ACTION = "DescribeCloudRecording"
 THROTTLED = "RequestLimitExceeded"
@@ -180,4 +180,4 @@ def known_of(truth: Mapping[str, Any], seen_at: datetime) -> dict[str, Any]:
         for file in truth["files"]
     )
     recording_id = truth["recording_id"]
-    return to_json(learn(Known(recording_id), Snapshot(recording_id, truth["status"], files), seen_at))
+    return to_json(learn(JobState(recording_id), Snapshot(recording_id, truth["status"], files), seen_at))

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import psycopg2
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from tests.benchmarks.driving import ROOT
+from tests.stack.local_airflow import LocalAirflow
 
 DAG_ID = "parked"
 

@@ -15,10 +15,10 @@ import subprocess
 import sys
 from collections import defaultdict
 
-from airflow_trtc.demo.local_airflow import inherited
 from tests.benchmarks.driving import ROOT
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, spread, table, tell, write
+from tests.stack.local_airflow import inherited
 
 SDK = "from airflow.sdk import DAG, task"
 KINDS = {

@@ -46,7 +46,7 @@ def measure(kind: str, per_second: float | None, waiters: int, seconds: float) -
             before = (process.cpu_seconds(), emulator.cpu_seconds(), emulator.count(), time.monotonic())
             time.sleep(seconds)
             after = (process.cpu_seconds(), emulator.cpu_seconds(), emulator.count(), time.monotonic())
-            died = process.told.died
+            died = process.history.died
     cpu, emulator_cpu, calls, took = (late - early for early, late in zip(before, after, strict=True))
     if died or not calls:
         raise RuntimeError(f"{kind}: {calls} calls, {len(died)} died: {died[:1]}")

@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_trtc.journal import trigger_store
+from airflow_trtc.journal.store import trigger_store
 
 TICK_SECONDS = 0.01
 WRITE_SECONDS = 1.0

@@ -58,7 +58,7 @@ def measure(options: Any) -> Found:
         calls = emulator.calls().between(*phases["all"])
     of = {name: frozenset(process.recording_ids) for name, process in processes.items()}
     of[STRANGER] = frozenset(stranger.recording_ids if stranger else ())
-    lost = [why for process in processes.values() for _, _, why in process.told.died]
+    lost = [why for process in processes.values() for _, _, why in process.history.died]
     note = (
         f"Two triggerers with {options.waiters} waits every {options.poll:g} s each, two workers with "
         f"{options.threads} threads that ask every {options.poke:g} s."

@@ -15,7 +15,6 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from tests.benchmarks.driving import ROOT
 from tests.benchmarks.emulation import EmulatorProcess
 from tests.benchmarks.parking import Parking
@@ -23,6 +22,7 @@ from tests.benchmarks.report import arguments, tell, write
 from tests.benchmarks.shared_account import Found, add_arguments, phases_of, picture, report
 from tests.benchmarks.triggerer import HERE, SEEN_AGO
 from tests.benchmarks.ways import until_all_asked
+from tests.stack.local_airflow import LocalAirflow
 
 PATIENCE_SECONDS = 900.0
 

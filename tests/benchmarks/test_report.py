@@ -5,7 +5,7 @@ import pytest
 
 from tests.benchmarks import schedule, triggerer, waiting
 from tests.benchmarks.callback_latency import Result, table
-from tests.benchmarks.driving import Told
+from tests.benchmarks.driving import CallbackHistory
 from tests.benchmarks.emulation import GONE, THROTTLED, Call, Calls
 from tests.benchmarks.plot import Line, Row, lines, plot
 from tests.benchmarks.report import percentile, ratio, share, span, spread
@@ -132,7 +132,7 @@ def test_a_picture_of_nothing_is_one_all_the_same() -> None:
 
 
 def test_what_waiters_tell_is_taken_apart() -> None:
-    told = Told()
+    told = CallbackHistory()
     told.take({"ready_at": 1.0, "figures": {"uss": 5.0}})
     told.take({"started_at": 2.0})
     told.take({"recording_id": "a", "at": 3.0})

@@ -24,13 +24,13 @@ from typing import Any
 
 import psutil
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from tests.benchmarks import schedule
 from tests.benchmarks.driving import ROOT
 from tests.benchmarks.emulation import Calls, EmulatorProcess
 from tests.benchmarks.parking import Parking
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, percentile, ratio, table, tell, write
+from tests.stack.local_airflow import LocalAirflow
 
 HERE = Path(__file__).parent
 LIMIT_PER_SECOND = 20

@@ -49,9 +49,9 @@ def measure(kind: str, count: int, *, traced: bool) -> Figures:
             if kind == "ours":
                 _until_looked(emulator, count)
             time.sleep(SETTLE_SECONDS)
-            if waiters.told.over:
-                raise RuntimeError(f"waits are over: {waiters.told.died[:1]}")
-            after, before = waiters.measure(), waiters.told.ready
+            if waiters.history.over:
+                raise RuntimeError(f"waits are over: {waiters.history.died[:1]}")
+            after, before = waiters.measure(), waiters.history.ready
     name = "traced" if traced else "uss"
     found = {"bytes": after[name] - before[name], "count": float(count)}
     tell(f"  {NAMES[kind]}, {count}, {name}: {found['bytes'] / count / KIBI:.1f} KiB each")

@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from tests.benchmarks import schedule
-from tests.benchmarks.driving import Told, Waiters
+from tests.benchmarks.driving import CallbackHistory, Waiters
 from tests.benchmarks.emulation import EmulatorProcess
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, percentile, ratio, share, table, tell, write
@@ -90,7 +90,7 @@ class Result:
 class Waits(AbstractContextManager["Waits"], Protocol):
     """Some waits of one way, between `with` and its end."""
 
-    told: Told
+    told: CallbackHistory
     slack_seconds: float
 
     def wait_until_started(self) -> float: ...
@@ -130,7 +130,7 @@ def observe(
     setting: Setting, emulator: EmulatorProcess, recording_ids: Sequence[str], waits: Waits
 ) -> Result:
     """See the waits through a round in which nothing ends, one in which recordings end, and some more."""
-    told = waits.told
+    told = waits.history
 
     def is_over() -> bool:
         waits.look()

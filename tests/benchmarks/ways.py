@@ -17,9 +17,9 @@ from typing import Any
 
 import psutil
 
-from airflow_trtc.demo.local_airflow import LocalAirflow, inherited
-from tests.benchmarks.driving import Told
+from tests.benchmarks.driving import CallbackHistory
 from tests.benchmarks.emulation import GONE, EmulatorProcess
+from tests.stack.local_airflow import LocalAirflow, inherited
 
 DAGS = Path(__file__).parent / "dags"
 START_SECONDS = 300.0
@@ -35,7 +35,7 @@ class TccliWaits:
     def __init__(
         self, emulator: EmulatorProcess, recording_ids: Sequence[str], poll_seconds: float, **_: Any
     ) -> None:
-        self.told = Told()
+        self.history = CallbackHistory()
         self._emulator = emulator
         self._recording_ids = recording_ids
         self._poll_seconds = poll_seconds
@@ -71,9 +71,9 @@ class TccliWaits:
             output = process.communicate()[0]
             del self._processes[recording_id]
             if GONE in output or EXITED in output:
-                self.told.noticed_at[recording_id] = time.time()
+                self.history.noticed_at[recording_id] = time.time()
             else:
-                self.told.died.append((time.time(), recording_id, " ".join(output.split())[-200:]))
+                self.history.died.append((time.time(), recording_id, " ".join(output.split())[-200:]))
 
     def cpu_seconds(self) -> float:
         """What all of them have taken, those that have ended as far as it was seen."""
@@ -120,7 +120,7 @@ class SensorWaits:
         *,
         requests_per_second: float,
     ) -> None:
-        self.told = Told()
+        self.history = CallbackHistory()
         self._emulator = emulator
         self._recording_ids = recording_ids
         self._conf = {"recording_ids": list(recording_ids), "poke_interval": poll_seconds}
@@ -153,10 +153,10 @@ class SensorWaits:
             recording_id = self._recording_ids[task["map_index"]]
             at = datetime.fromisoformat(task["end_date"]).timestamp()
             if task["state"] == "success":
-                self.told.noticed_at[recording_id] = at
-            elif recording_id not in {name for _, name, _ in self.told.died}:
+                self.history.noticed_at[recording_id] = at
+            elif recording_id not in {name for _, name, _ in self.history.died}:
                 why = f"the task ended as {task['state']}: {self._last_error(task['map_index'])}"
-                self.told.died.append((at, recording_id, why))
+                self.history.died.append((at, recording_id, why))
 
     def _last_error(self, map_index: int) -> str:
         """What the log of a task says, which goes away with this Airflow."""

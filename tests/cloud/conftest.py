@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from airflow_trtc.cloud import pacing
+from airflow_trtc.cloud import budget
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.settings import from_connection
 from airflow_trtc.emulator import Emulator
@@ -17,7 +17,7 @@ from airflow_trtc.emulator import Emulator
 @pytest.fixture(autouse=True)
 def own_budgets(monkeypatch):
     """Waits that were noted but not waited must not make a later test wait."""
-    monkeypatch.setattr(pacing, "_budgets", {})
+    monkeypatch.setattr(budget, "_budgets", {})
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from airflow_trtc.cloud.calls import describe_params, to_snapshot
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.recording.model import RecordedFile, Snapshot
+from airflow_trtc.jobs.observation import RecordedFile, Snapshot
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

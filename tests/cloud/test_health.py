@@ -11,7 +11,7 @@ from airflow_trtc.cloud.health import (
     Health,
 )
 from airflow_trtc.errors import TrtcFailedError, TrtcThrottledError, TrtcTransientError
-from airflow_trtc.recording.model import Snapshot
+from airflow_trtc.jobs.observation import Snapshot
 
 SEEN = Snapshot("id", "InProgress", (), None)
 GONE = TrtcFailedError("no such recording", code="ResourceNotFound")

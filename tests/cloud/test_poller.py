@@ -7,12 +7,12 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_trtc.cloud import health, poller
-from airflow_trtc.cloud.pacing import Budget
+from airflow_trtc.cloud.budget import Budget
 from airflow_trtc.cloud.poller import Poller
 from airflow_trtc.cloud.settings import from_connection
 from airflow_trtc.emulator import DEFAULT_SDK_APP_ID
 from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
-from airflow_trtc.recording.model import Snapshot
+from airflow_trtc.jobs.observation import Snapshot
 
 APP = DEFAULT_SDK_APP_ID
 GONE = TrtcFailedError("no such recording", code="ResourceNotFound")

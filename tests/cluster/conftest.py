@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_trtc.demo.local_airflow import CLUSTER, LocalAirflow
-from airflow_trtc.demo.redis import NoRedis, find_program
 from airflow_trtc.emulator import Emulator
 from tests.cluster.story import CALLED_BACK_APP, TRIGGERS_AT_MOST, Story
+from tests.stack.local_airflow import CLUSTER, LocalAirflow
+from tests.stack.redis import NoRedis, find_program
 
 CALLBACK_KEY = "clusterCallbackKey"
 SETTINGS = {("triggerer", "capacity"): TRIGGERS_AT_MOST, ("dag_processor", "refresh_interval"): 600}

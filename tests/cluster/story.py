@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import psycopg2
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from airflow_trtc.emulator import Emulator
+from tests.stack.local_airflow import LocalAirflow
 
 WAITING_DAG = "wait_in_each_mode"
 CALLED_BACK_DAG = "called_back"

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
+from tests.stack.local_airflow import LocalAirflow
 
 # What was known of all runs holds so long, so that many tests ask no more often than one.
 FRESH_SECONDS = 2.0

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from airflow_trtc.demo.rest import ApiError
 from airflow_trtc.emulator import Emulator
 from tests.e2e.shared_airflow import SharedAirflow
+from tests.stack.rest import ApiError
 
 MODES = ("poke", "reschedule", "deferrable")
 

@@ -17,13 +17,14 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from airflow_trtc.recording.callback import sign
-from airflow_trtc.recording.judge import MILESTONES, Rules, judge
-from airflow_trtc.recording.known import Known, from_json, learn, to_json
-from airflow_trtc.web import emitting, folding
-from airflow_trtc.web.connections import receiving
-from airflow_trtc.web.keyring import Keyring, Receiving
-from airflow_trtc.web.receiver import Receiver, Row
+from airflow_trtc.jobs.callback import sign
+from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
+from airflow_trtc.jobs.verdict import MILESTONES, Rules
+from airflow_trtc.recording.judge import judge
+from airflow_trtc.web.processing import emitting, folding
+from airflow_trtc.web.receiving.connection_cache import Keyring, Receiving
+from airflow_trtc.web.receiving.connections import receiving
+from airflow_trtc.web.receiving.receiver import Receiver, Row
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
@@ -151,7 +152,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.row: Row | None = None
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, JobState] = {}
 
     async def store(self, row: Row) -> None:
         self.row = row
@@ -170,12 +171,12 @@ class Witness:
     def _learn(self, received: folding.Received) -> None:
         assert received.recording is not None
         recording_id = received.recording[1]
-        before = self.known.get(recording_id, Known(recording_id))
+        before = self.known.get(recording_id, JobState(recording_id))
         known = learn(before, received.callback, received.received_at)
         # Begin anew now and then: what is known only grows, and so does the time that a check takes.
-        self.known[recording_id] = known if len(known.told.signs) < 20 else Known(recording_id)
+        self.known[recording_id] = known if len(known.history.facts) < 20 else JobState(recording_id)
         stored = json.loads(json.dumps(to_json(known), allow_nan=False))
-        assert from_json(stored, recording_id).told == known.told
+        assert from_json(stored, recording_id).history == known.history
         for milestone in MILESTONES:
             verdict = judge(known, Rules(wait_for=milestone, fail_on=frozenset()), datetime.now(timezone.utc))
             assert verdict is not None

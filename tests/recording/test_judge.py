@@ -16,18 +16,10 @@ from airflow_trtc.errors import (
     TrtcThrottledError,
     TrtcTransientError,
 )
-from airflow_trtc.recording.judge import (
-    Failed,
-    Failure,
-    Finished,
-    Rules,
-    Waiting,
-    describe_news,
-    interpret,
-    judge,
-)
-from airflow_trtc.recording.known import Known, combine, from_json, is_news, learn, to_json
-from airflow_trtc.recording.model import Absence, Observation, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.state import JobState, combine, from_json, is_news, learn, to_json
+from airflow_trtc.jobs.verdict import Failed, Failure, Finished, Rules, Waiting, describe_news, interpret
+from airflow_trtc.recording.judge import judge
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 LATER = START + timedelta(days=30)
@@ -43,8 +35,8 @@ def seen(*files: RecordedFile, status: str = "InProgress", recording_id: str = R
     return Snapshot(recording_id, status, files)
 
 
-def tell(*looks: Observation, every: float = 10.0, known: Known | None = None) -> Known:
-    known = known or Known(RID)
+def tell(*looks: Observation, every: float = 10.0, known: JobState | None = None) -> JobState:
+    known = known or JobState(RID)
     for number, look in enumerate(looks):
         known = learn(known, look, START + timedelta(seconds=number * every))
     return known
@@ -286,15 +278,15 @@ json_values = st.recursive(
 )
 
 
-@given(json_values, st.sampled_from([*to_json(Known(RID))]))
+@given(json_values, st.sampled_from([*to_json(JobState(RID))]))
 def test_any_json_is_read_without_an_error(value: object, field: str) -> None:
     assert from_json(value, RID).recording_id == RID
     assert from_json({**to_json(tell(seen(A))), field: value}, RID).recording_id == RID
 
 
 def test_the_json_of_another_recording_or_version_is_left_out() -> None:
-    assert from_json(to_json(tell(seen(A))), "other") == Known("other")
-    assert from_json({**to_json(tell(seen(A))), "v": 2}, RID) == Known(RID)
+    assert from_json(to_json(tell(seen(A))), "other") == JobState("other")
+    assert from_json({**to_json(tell(seen(A))), "v": 2}, RID) == JobState(RID)
 
 
 # -- news -------------------------------------------------------------------------------------------

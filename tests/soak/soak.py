@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 import httpx
 import psycopg2
 
-from airflow_trtc.demo.local_airflow import CLUSTER, LocalAirflow
-from airflow_trtc.demo.rest import ApiError
 from airflow_trtc.emulator import Emulator
 from tests.soak.chaos import Chaos, Diary, chosen
 from tests.soak.evidence import Database
 from tests.soak.ledger import Case, Leftovers, Run, whole_looks
 from tests.soak.lives import EVENT_APPS, Life
 from tests.soak.plan import Deed
+from tests.stack.local_airflow import CLUSTER, LocalAirflow
+from tests.stack.rest import ApiError
 
 HERE = Path(__file__).parent
 KEY = "soakCallbackKey"

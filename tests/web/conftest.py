@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_trtc.journal import JOURNAL
+from airflow_trtc.journal.store import JOURNAL
 
 APP = 1400000001
 START_MS = 1768960945000
@@ -38,8 +38,8 @@ def story(task: str) -> list[dict[str, Any]]:
 
 def in_row(body: dict[str, Any], received_at_ms: int) -> tuple[str, str]:
     """Key and value of the row that the receiver writes for an event."""
-    from airflow_trtc.journal import inbox_key
-    from airflow_trtc.recording.callback import parse
+    from airflow_trtc.jobs.callback import parse
+    from airflow_trtc.journal.keys import inbox_key
 
     callback = parse(json.dumps(body).encode())
     value = {"v": 1, "app": APP, "conn_id": "trtc_default", "region": "ap-guangzhou"}
@@ -81,7 +81,7 @@ class Store:
         self.write(dict(in_row(one, received_at_ms + number) for number, one in enumerate(events)))
 
     def write(self, rows: dict[str, str]) -> None:
-        from airflow_trtc.web import database
+        from airflow_trtc.web.processing import database
 
         with database.transaction() as session:
             database.write(session, self.asset_id, rows)
@@ -121,7 +121,7 @@ def _clear() -> None:
 def store(airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty, active journal; callbacks may come from `START_MS`, without being late."""
     pytest.importorskip("airflow.models.asset_state_store", reason="Airflow below 3.3 keeps no journal")
-    monkeypatch.setattr("airflow_trtc.web.folding.LATE_MS", 10**13)
+    monkeypatch.setattr("airflow_trtc.web.processing.folding.LATE_MS", 10**13)
     _clear()
     one = Store()
     one.activate(JOURNAL)

@@ -12,13 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_trtc import prune
 from airflow_trtc.assets import finished_recordings
-from airflow_trtc.recording.callback import sign
-from airflow_trtc.web import answers, connections, database
+from airflow_trtc.jobs.callback import sign
+from airflow_trtc.journal import prune
 from airflow_trtc.web.app import create_app
-from airflow_trtc.web.clerk import Clerk
-from airflow_trtc.web.housekeeping import FIRST_AFTER_SECONDS, Housekeeping
+from airflow_trtc.web.processing import database
+from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, Housekeeping
+from airflow_trtc.web.processing.processor import Clerk
+from airflow_trtc.web.receiving import answers, connections
 from tests.web.conftest import APP, START_MS, Store, event, story
 
 Connect = Callable[..., None]

@@ -13,12 +13,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from airflow_trtc.recording.callback import sign
-from airflow_trtc.web import answers, receiver
-from airflow_trtc.web.answers import Answer
-from airflow_trtc.web.connections import receiving, split_keys
-from airflow_trtc.web.keyring import Keyring, Receiving
-from airflow_trtc.web.receiver import LARGEST_BODY, Receiver, Row
+from airflow_trtc.jobs.callback import sign
+from airflow_trtc.web.receiving import answers, receiver
+from airflow_trtc.web.receiving.answers import Answer
+from airflow_trtc.web.receiving.connection_cache import Keyring, Receiving
+from airflow_trtc.web.receiving.connections import receiving, split_keys
+from airflow_trtc.web.receiving.receiver import LARGEST_BODY, Receiver, Row
 from tests.web.conftest import APP, event
 
 BODY = json.dumps(event(302, LeaveCode=0)).encode()
@@ -154,7 +154,7 @@ def test_wrong_signatures_cost_one_look_a_second(desk: Desk) -> None:
 def test_many_unknown_names_do_not_wash_out_the_real_ones(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_trtc.web.keyring.MOST_NAMES", 5)
+    monkeypatch.setattr("airflow_trtc.web.receiving.connection_cache.MOST_NAMES", 5)
     desk.post()
     for number in range(20):
         desk.post(conn_id=f"nobody{number}")
@@ -164,7 +164,7 @@ def test_many_unknown_names_do_not_wash_out_the_real_ones(
 
 
 def test_too_many_unknown_names_at_once_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_trtc.web.keyring.MOST_STRANGERS_WAITING", 0)
+    monkeypatch.setattr("airflow_trtc.web.receiving.connection_cache.MOST_STRANGERS_WAITING", 0)
     answer = desk.post(conn_id="nobody")
     assert (answer.status_code, answer.content) == (503, answers.NOT_NOW.body)
 

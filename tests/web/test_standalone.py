@@ -19,13 +19,13 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from airflow_trtc.journal import JOURNAL
-from airflow_trtc.recording.callback import sign
-from airflow_trtc.web import __main__ as command
-from airflow_trtc.web import forwarder, standalone
-from airflow_trtc.web.forwarder import Access, Away, Forwarder
-from airflow_trtc.web.receiver import Row
-from airflow_trtc.web.spool import Spool
+from airflow_trtc.jobs.callback import sign
+from airflow_trtc.journal.store import JOURNAL
+from airflow_trtc.web.receiving.receiver import Row
+from airflow_trtc.web.standalone import __main__ as command
+from airflow_trtc.web.standalone import forwarder, server
+from airflow_trtc.web.standalone.forwarder import Access, Away, Forwarder
+from airflow_trtc.web.standalone.spool import Spool
 from tests.web.conftest import APP, story
 
 CONNECTION = json.dumps({"conn_type": "trtc", "extra": {"callback_secret": "key", "sdk_app_id": APP}})
@@ -237,14 +237,14 @@ def test_trouble_and_its_end_are_logged_once(
 def environment(tmp_path: Path) -> dict[str, str]:
     return {
         "AIRFLOW_CONN_TRTC_DEFAULT": CONNECTION,
-        standalone.SPOOL: str(tmp_path / "spool.db"),
-        standalone.AIRFLOW_URL: "http://airflow/team",
-        standalone.TOKEN: "t0",
+        server.SPOOL: str(tmp_path / "spool.db"),
+        server.AIRFLOW_URL: "http://airflow/team",
+        server.TOKEN: "t0",
     }
 
 
 def test_what_is_answered_is_on_disk_and_reaches_airflow(tmp_path: Path, airflow: FakeAirflow) -> None:
-    app = standalone.create_app(environment(tmp_path), airflow.transport)
+    app = server.create_app(environment(tmp_path), airflow.transport)
 
     async def main() -> None:
         async with app.router.lifespan_context(app):
@@ -281,12 +281,12 @@ def test_what_is_answered_is_on_disk_and_reaches_airflow(tmp_path: Path, airflow
     ],
 )
 def test_connections_come_from_the_environment(text: str, problem: str) -> None:
-    found = standalone.look_up("trtc_default", {"AIRFLOW_CONN_TRTC_DEFAULT": text})
+    found = server.look_up("trtc_default", {"AIRFLOW_CONN_TRTC_DEFAULT": text})
     assert found.keys == (() if problem else ("key",))
     assert problem in found.problem
 
 
-@pytest.mark.parametrize("missing", [standalone.SPOOL, standalone.AIRFLOW_URL, standalone.TOKEN])
+@pytest.mark.parametrize("missing", [server.SPOOL, server.AIRFLOW_URL, server.TOKEN])
 def test_a_missing_setting_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str
 ) -> None:
@@ -312,7 +312,7 @@ def test_passwords_are_not_in_representations() -> None:
 def test_what_is_committed_outlives_a_killed_process(tmp_path: Path) -> None:
     path = str(tmp_path / "spool.db")
     code = (
-        "import sys; from airflow_trtc.web.spool import Spool; from airflow_trtc.web.receiver import Row\n"
+        "import sys; from airflow_trtc.web.standalone.spool import Spool; from airflow_trtc.web.receiving.receiver import Row\n"
         "spool = Spool(sys.argv[1])\n"
         "for number in range(10**6):\n"
         "    spool.insert([Row(f'in/{number}', '{}')]); print(number, flush=True)\n"

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from airflow_trtc.web import answers, writer
-from airflow_trtc.web.answers import Answer
-from airflow_trtc.web.receiver import Row
-from airflow_trtc.web.writer import Writer
+from airflow_trtc.web.receiving import answers, writer
+from airflow_trtc.web.receiving.answers import Answer
+from airflow_trtc.web.receiving.receiver import Row
+from airflow_trtc.web.receiving.writer import Writer
 
 
 class Disk:

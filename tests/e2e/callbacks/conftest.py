@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from airflow_trtc.emulator import Emulator
+from tests.stack.local_airflow import LocalAirflow
 
 pytest.register_assert_rewrite("tests.e2e.callbacks.listening")
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import psycopg2
 
-from airflow_trtc.demo.local_airflow import LocalAirflow
 from airflow_trtc.emulator import Emulator
+from tests.stack.local_airflow import LocalAirflow
 
 # For what takes seconds on an idle machine.
 PATIENCE_SECONDS = 400.0

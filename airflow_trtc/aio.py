@@ -1,0 +1,71 @@
+"""How coroutines wait, for one thing or several, and how those that serve many are started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+_Value = TypeVar("_Value")
+
+
+def loop_time() -> float:
+    """Seconds of the running event loop's clock, which nobody sets."""
+    return asyncio.get_running_loop().time()
+
+
+class WakeUp:
+    """Wakes one coroutine when somebody rings, or when it is time; much cheaper than a task for each wait."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake it now, or the next time it waits."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until somebody rings, at most so long."""
+        timer = None
+        if seconds <= 0:
+            self._event.set()
+        elif seconds < math.inf:
+            timer = asyncio.get_running_loop().call_later(seconds, self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._event.clear()
+
+
+async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
+    """Wait for it, at most so long; then it is cancelled.
+
+    Up to Python 3.11 `asyncio.wait_for` may swallow that the caller is cancelled.
+
+    :raises asyncio.TimeoutError: it took longer.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(take_error)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if task.done():
+            return task.result()
+    finally:
+        task.cancel()
+    raise asyncio.TimeoutError
+
+
+def take_error(task: asyncio.Future[Any]) -> None:
+    """For a callback: asyncio would say in the log of an error that nobody took."""
+    if not task.cancelled():
+        task.exception()
+
+
+def start_apart(work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
+    """Begin a task in an empty context: in a trigger's it would log into that one's file for ever."""
+    start = asyncio.get_running_loop().create_task
+    return contextvars.Context().run(start, work)

@@ -1,0 +1,1 @@
+"""Where what is known of jobs is kept, and how waits learn of changes."""

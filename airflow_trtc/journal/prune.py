@@ -1,0 +1,136 @@
+"""Delete old rows of the journal: ``python -m airflow_trtc.journal.prune --days 60``.
+
+Airflow never removes rows from an asset state store. The API server does it once an hour, after
+``[trtc] journal_days``; this command is for where no API server has the receiver of callbacks, or for more at
+once. Run it with access to Airflow's database. It touches only the journal's rows that nobody has written for
+that long, and none that the receiver still has to work through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_trtc.journal.keys import LASTING_PREFIXES, LOG_PAGES
+from airflow_trtc.journal.store import JOURNAL
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+# A recording can be asked about for 720 hours at most (ResourceExpiredHour); this is twice as long.
+DEFAULT_DAYS = 60
+LEAST_DAYS = 31
+ROWS_PER_TRANSACTION = 1000
+
+log = logging.getLogger(__name__)
+
+
+def journal_days() -> int:
+    """After how many days rows go, by Airflow's configuration; never less than what is safe."""
+    from airflow.configuration import conf
+    from airflow.exceptions import AirflowConfigException
+
+    try:
+        days = conf.getint("trtc", "journal_days", fallback=DEFAULT_DAYS)
+    except (AirflowConfigException, ValueError):
+        log.warning("[trtc] journal_days is no whole number; %d is used", DEFAULT_DAYS)
+        return DEFAULT_DAYS
+    return max(days, LEAST_DAYS)
+
+
+def prune(older_than: datetime, *, dry_run: bool = False) -> int:
+    """Delete the journal's rows last written before `older_than`, in small transactions.
+
+    :return: how many rows there were.
+    :raises ImportError: this Airflow is older than 3.3 and has no journal.
+    """
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    if dry_run:
+        with create_session() as session:
+            return session.scalar(select(func.count()).select_from(Row).where(*_old(older_than))) or 0
+    count = 0
+    while True:
+        with create_session() as session:
+            deleted = delete_batch(session, older_than)
+        count += deleted
+        if deleted < ROWS_PER_TRANSACTION:
+            return count
+
+
+def delete_batch(session: Session, older_than: datetime) -> int:
+    """Delete some rows last written before `older_than`; fewer than the limit means that none is left."""
+    return _delete(session, older_than, _old(older_than))
+
+
+def delete_log_pages(session: Session, older_than: datetime) -> int:
+    """Delete some pages of the change log; readers are never that far behind."""
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+
+    pages = Row.key.like(f"{LOG_PAGES.prefix}%")
+    return _delete(session, older_than, [_of_journal(), Row.updated_at < older_than, pages])
+
+
+def _of_journal() -> Any:
+    from airflow.models.asset import AssetModel
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    from sqlalchemy import select
+
+    ids = select(AssetModel.id).where(AssetModel.name == JOURNAL.name, AssetModel.uri == JOURNAL.uri)
+    return Row.asset_id.in_(ids)
+
+
+def _old(older_than: datetime) -> list[Any]:
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    from sqlalchemy import or_
+
+    lasting = or_(*(Row.key.like(f"{prefix}%") for prefix in LASTING_PREFIXES))
+    return [_of_journal(), Row.updated_at < older_than, lasting]
+
+
+def _delete(session: Session, older_than: datetime, old: list[Any]) -> int:
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    from sqlalchemy import delete, select, tuple_
+
+    rows = session.execute(select(Row.asset_id, Row.key).where(*old).limit(ROWS_PER_TRANSACTION)).all()
+    ids = [tuple(row) for row in rows]
+    # The age is asked again: a row may have been written since.
+    session.execute(
+        delete(Row)
+        .where(tuple_(Row.asset_id, Row.key).in_(ids), Row.updated_at < older_than)
+        .execution_options(synchronize_session=False)
+    )
+    return len(ids)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_trtc.journal.prune", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--days", type=float, default=DEFAULT_DAYS, help="age of rows to delete (default: %(default)s)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only count them")
+    options = parser.parse_args(arguments)
+    if options.days < LEAST_DAYS:
+        parser.error(f"--days must be {LEAST_DAYS} or more: a recording can be asked about for 30 days")
+    try:
+        count = prune(datetime.now(timezone.utc) - timedelta(days=options.days), dry_run=options.dry_run)
+    except ImportError:
+        print(
+            "This Airflow is older than 3.3 and keeps no journal; there is nothing to prune.", file=sys.stderr
+        )
+        return 1
+    print(f"{count} rows {'would be' if options.dry_run else 'were'} deleted")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

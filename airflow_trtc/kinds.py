@@ -1,0 +1,10 @@
+"""The kinds of jobs: one row of data each. A new kind is a new row; waits, polls and the journal follow."""
+
+from __future__ import annotations
+
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.recording.judge import judge
+
+RECORDING = JobKind(name="recording", describe_action="DescribeCloudRecording", judge=judge)
+
+KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RECORDING,)}

@@ -1,0 +1,1 @@
+"""Carries a wait: from polls and callbacks to an end."""

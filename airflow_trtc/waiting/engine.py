@@ -1,0 +1,1 @@
+"""What every wait does, step by step, without I/O."""

@@ -1,0 +1,1 @@
+"""Processes stored callbacks in the API server."""

@@ -1,0 +1,265 @@
+"""Rows of the journal in Airflow's database: the few statements that receiver and clerk need.
+
+Everything works on many rows with one statement. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_trtc.journal.keys import INBOX, LOG_KEY, KeyRange, due_range
+from airflow_trtc.journal.store import JOURNAL
+
+if TYPE_CHECKING:
+    from airflow.models.asset import AssetModel
+    from sqlalchemy import ColumnElement, Select, Table
+    from sqlalchemy.orm import Session
+
+log = logging.getLogger(__name__)
+
+NO_STORE = "this Airflow is older than 3.3 and has no store for callbacks"
+OTHER_BACKEND = (
+    "callbacks need Airflow's own store, but {option} is set; with another one the API server cannot read"
+    " what workers write"
+)
+
+
+def why_no_store() -> str | None:
+    """Why callbacks cannot be stored in this Airflow at all; None when they can."""
+    try:
+        import airflow.models.asset_state_store  # noqa: F401
+        from airflow.configuration import conf
+        from airflow.state import get_state_backend
+        from airflow.state.metastore import MetastoreBackend
+    except ImportError:
+        return NO_STORE
+    if not isinstance(get_state_backend(), MetastoreBackend):
+        return OTHER_BACKEND.format(option="[state_store] backend")
+    if conf.get("workers", "state_store_backend", fallback=""):
+        return OTHER_BACKEND.format(option="[workers] state_store_backend")
+    return None
+
+
+def load_models() -> None:
+    """Import all of Airflow's models now, in the calling thread.
+
+    The first query of a process makes SQLAlchemy do so, under a lock. In a thread of ours, while another
+    thread is importing one of them, that ends in each waiting for the other's lock, for ever.
+    """
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """A session of its own, committed at the end; for threads, never for the event loop."""
+    from airflow.utils.session import create_session
+
+    with create_session(scoped=False) as session:
+        yield session
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database is away or busy, so that the same may succeed later."""
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+
+    if isinstance(error, OperationalError | InterfaceError | TimeoutError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What there is to do.
+
+    :param asset_id: the journal's asset; None when no DAG refers to it.
+    """
+
+    asset_id: int | None
+    has_callbacks: bool = False
+    has_due: bool = False
+
+
+def look_for_work(session: Session, now_ms: int) -> Work:
+    """Look without locking anything."""
+    from airflow.models.asset import AssetModel
+    from sqlalchemy import exists
+
+    inbox, due = (
+        exists().where(_table().c.asset_id == AssetModel.id, *_within(keys))
+        for keys in (INBOX, due_range(now_ms))
+    )
+    row = session.execute(_active_journal().add_columns(inbox, due)).first()
+    return Work(None) if row is None else Work(*row)
+
+
+def journal_asset_id(session: Session) -> int | None:
+    """Id of the journal's asset, if a DAG refers to it; rows of another would be swept away."""
+    return cast("int | None", session.scalar(_active_journal()))
+
+
+def _active_journal() -> Select[Any]:
+    from airflow.models.asset import AssetModel
+    from sqlalchemy import select
+
+    named = AssetModel.name == JOURNAL.name, AssetModel.uri == JOURNAL.uri
+    return select(AssetModel.id).where(*named, AssetModel.active.has())
+
+
+def active_assets(session: Session) -> list[AssetModel]:
+    """All assets of our scheme that a DAG refers to."""
+    from airflow.models.asset import AssetModel
+    from sqlalchemy import select
+
+    return list(
+        session.scalars(select(AssetModel).where(AssetModel.uri.like("trtc://%"), AssetModel.active.has()))
+    )
+
+
+def claim(session: Session, asset_id: int) -> str | None:
+    """Become the only one who works, until the end of the transaction.
+
+    :return: the value of the log's counter; None when somebody else is at work.
+    """
+    from sqlalchemy import select, update
+
+    table = _table()
+    mine = table.c.asset_id == asset_id, table.c.key == LOG_KEY
+    if _dialect(session) == "sqlite":
+        # SQLite has one writer and no row locks: write first, or two readers block one another.
+        session.execute(update(table).where(*mine).values(value=table.c.value))
+    locked = select(table.c.value).where(*mine).with_for_update(skip_locked=True)
+    if (value := session.scalar(locked)) is not None:
+        return cast("str", value)
+    if session.scalar(select(table.c.value).where(*mine)) is not None:
+        return None
+    insert_new(session, asset_id, {LOG_KEY: '{"v": 1, "seq": 0}'})
+    return cast("str | None", session.scalar(locked))
+
+
+def select_within(session: Session, asset_id: int, keys: KeyRange, limit: int) -> dict[str, str]:
+    """The first rows of a range, in the order of their keys."""
+    from sqlalchemy import select
+
+    table = _table()
+    rows = session.execute(
+        select(table.c.key, table.c.value)
+        .where(table.c.asset_id == asset_id, *_within(keys))
+        .order_by(table.c.key)
+        .limit(limit)
+    )
+    return {key: value for key, value in rows}  # noqa: C416 - a Row is no pair to a type checker
+
+
+def select_keys(session: Session, asset_id: int, keys: Collection[str]) -> dict[str, str]:
+    """The rows with these keys."""
+    from sqlalchemy import select
+
+    if not keys:
+        return {}
+    table = _table()
+    rows = session.execute(
+        select(table.c.key, table.c.value).where(
+            table.c.asset_id == asset_id, table.c.key.in_(sorted(set(keys)))
+        )
+    )
+    return {key: value for key, value in rows}  # noqa: C416 - a Row is no pair to a type checker
+
+
+def existing_keys(session: Session, asset_id: int, keys: Collection[str]) -> set[str]:
+    """Those of the keys that have a row."""
+    from sqlalchemy import select
+
+    if not keys:
+        return set()
+    table = _table()
+    return set(
+        session.scalars(
+            select(table.c.key).where(table.c.asset_id == asset_id, table.c.key.in_(sorted(set(keys))))
+        )
+    )
+
+
+def insert_new(session: Session, asset_id: int, rows: Mapping[str, str]) -> None:
+    """Insert rows; a key that has one keeps it."""
+    if rows:
+        session.execute(_insert(session, ignore=True), _parameters(asset_id, rows))
+
+
+def write(session: Session, asset_id: int, rows: Mapping[str, str]) -> None:
+    """Insert or replace rows."""
+    if rows:
+        session.execute(_insert(session, ignore=False), _parameters(asset_id, rows))
+
+
+def delete_keys(session: Session, asset_id: int, keys: Collection[str]) -> None:
+    """Delete the rows with these keys."""
+    from sqlalchemy import delete
+
+    if keys:
+        table = _table()
+        session.execute(delete(table).where(table.c.asset_id == asset_id, table.c.key.in_(sorted(set(keys)))))
+
+
+def encode(value: Any) -> str:
+    """JSON text that every database takes: plain ASCII."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _table() -> Table:
+    from airflow.models.asset_state_store import AssetStateStoreModel
+
+    return cast("Table", AssetStateStoreModel.__table__)
+
+
+def _within(keys: KeyRange) -> Iterable[ColumnElement[bool]]:
+    key = _table().c.key
+    return key >= keys.first, key <= keys.last, key.like(f"{keys.prefix}%")
+
+
+def _parameters(asset_id: int, rows: Mapping[str, str]) -> list[dict[str, Any]]:
+    now = datetime.now(timezone.utc)
+    # Sorted: whoever locks several rows does so in the same order.
+    return [
+        {
+            "asset_id": asset_id,
+            "key": key,
+            "value": rows[key],
+            "updated_at": now,
+            "last_updated_by_kind": "api",
+        }
+        for key in sorted(rows)
+    ]
+
+
+def _insert(session: Session, *, ignore: bool) -> Any:
+    dialect, table = _dialect(session), _table()
+    changed = ("value", "updated_at", "last_updated_by_kind")
+    if dialect == "mysql":
+        from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+        if ignore:
+            return mysql_insert(table).prefix_with("IGNORE")
+        statement = mysql_insert(table)
+        return statement.on_duplicate_key_update({name: statement.inserted[name] for name in changed})
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+    upsert = insert(table)
+    if ignore:
+        return upsert.on_conflict_do_nothing()
+    return upsert.on_conflict_do_update(
+        index_elements=["asset_id", "key"], set_={name: upsert.excluded[name] for name in changed}
+    )
+
+
+def _dialect(session: Session) -> str:
+    return session.get_bind().dialect.name

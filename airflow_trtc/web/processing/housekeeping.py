@@ -1,0 +1,47 @@
+"""Prunes the journal once an hour, so that nobody has to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+from airflow_trtc.journal import prune
+from airflow_trtc.web.processing import database
+
+INTERVAL_SECONDS = 3600.0
+FIRST_AFTER_SECONDS = 120.0
+LOG_DAYS = 1
+
+log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Called often, works seldom, and a small batch at a time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_at = clock() + FIRST_AFTER_SECONDS
+        self._count = 0
+
+    def __call__(self) -> None:
+        """Delete one batch, when it is time."""
+        if self._clock() < self._next_at:
+            return
+        with database.transaction() as session:
+            asset_id = database.journal_asset_id(session)
+            # Of several API workers one deletes.
+            if asset_id is None or database.claim(session, asset_id) is None:
+                count = 0
+            else:
+                now = datetime.now(timezone.utc)
+                count = prune.delete_batch(session, now - timedelta(days=prune.journal_days()))
+                count += prune.delete_log_pages(session, now - timedelta(days=LOG_DAYS))
+        self._count += count
+        if count >= prune.ROWS_PER_TRANSACTION:
+            return  # there is more; callbacks go first
+        if self._count:
+            log.info("Deleted %d old rows of the journal", self._count)
+        self._count = 0
+        self._next_at = self._clock() + INTERVAL_SECONDS

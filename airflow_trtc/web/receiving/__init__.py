@@ -1,0 +1,1 @@
+"""Takes callbacks in: one request in, one answer out."""

@@ -1,0 +1,1 @@
+"""The receiver without Airflow: a spool and a forwarder."""

@@ -1,0 +1,171 @@
+"""Requests of one process are spread over time, and give way when the service refuses them."""
+
+import gc
+import heapq
+import itertools
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_trtc.cloud.budget import (
+    DOUBLING_SECONDS,
+    RETURN_SECONDS,
+    SAME_REFUSAL_SECONDS,
+    START_RATE,
+    Budget,
+    Pace,
+    shared_budget,
+)
+
+CEILING = 19.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 5), min_size=2, max_size=50), st.floats(0.1, 100))
+def test_no_two_requests_come_closer_than_the_ceiling_allows(pauses, ceiling):
+    now = [100.0]
+    budget, slots = Budget(clock=lambda: now[0]), []
+    for pause in pauses:
+        now[0] += pause
+        slots.append(now[0] + budget.reserve(ceiling))
+        assert slots[-1] >= now[0]
+    assert all(b - a >= 1 / ceiling - 1e-9 for a, b in itertools.pairwise(slots))
+
+
+def test_an_idle_budget_lets_the_next_request_go_at_once_but_saves_nothing_up():
+    now = [100.0]
+    budget = Budget(clock=lambda: now[0])
+    assert [budget.reserve(2) for _ in range(3)] == pytest.approx([0.0, 0.5, 1.0])
+    now[0] += 60
+    assert [budget.reserve(5) for _ in range(2)] == pytest.approx([0.0, 0.2])
+
+
+def test_threads_never_get_the_same_moment():
+    budget = Budget(clock=lambda: 0.0)
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: budget.reserve(1), range(200)))
+    assert sorted(waits) == [float(n) for n in range(200)]
+
+
+def test_equal_keys_share_a_budget_until_nobody_holds_it(monkeypatch):
+    monkeypatch.undo()  # the folder's own budgets never forget
+    first = shared_budget(("a", 1))
+    assert shared_budget(("a", 1)) is first
+    assert shared_budget(("b", 1)) is not first
+    first.reserve(0.001)
+    del first
+    gc.collect()
+    assert shared_budget(("a", 1)).reserve(1) == 0.0
+
+
+def test_it_begins_below_the_limit_and_reaches_the_ceiling_in_seconds():
+    pace = Pace(0.0)
+    assert pace.rate(0.0, CEILING) == START_RATE == 2.0
+    assert pace.rate(DOUBLING_SECONDS, CEILING) == 4.0
+    assert pace.rate(60.0, CEILING) == CEILING
+    assert pace.rate(0.0, 1.0) == 1.0
+    assert pace.rate(0.0, 200.0) == 20.0
+
+
+def test_a_refusal_takes_a_quarter_which_comes_back_almost_and_later_wholly():
+    begun = Pace(0.0).refused(20.0, CEILING)
+    rate = begun.rate(60.0, CEILING)
+    pace = begun.refused(60.0, CEILING)
+    assert pace.rate(60.0, CEILING) == pytest.approx(0.75 * rate)
+    assert 0.8 * rate < pace.rate(60.0 + RETURN_SECONDS, CEILING) < rate
+    assert pace.rate(60.0 + 6 * RETURN_SECONDS, CEILING) == CEILING
+
+
+def test_the_first_refusal_and_one_soon_after_another_take_half():
+    first = Pace(0.0).refused(60.0, CEILING)
+    assert first.rate(60.0, CEILING) == pytest.approx(0.5 * CEILING)
+    assert first.rate(60.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
+    soon = 60.0 + 2 * SAME_REFUSAL_SECONDS
+    again = first.refused(soon, CEILING)
+    assert again.rate(soon, CEILING) == pytest.approx(0.5 * first.rate(soon, CEILING))
+
+
+def test_refusals_of_the_same_moment_count_once_and_later_ones_again():
+    pace = Pace(0.0).refused(60.0, CEILING)
+    assert pace.refused(60.0 + SAME_REFUSAL_SECONDS / 2, CEILING) is pace
+    assert pace.refused(60.0 + 2 * SAME_REFUSAL_SECONDS, CEILING).rate(64.0, CEILING) < 0.6 * CEILING
+
+
+def test_whatever_is_refused_some_requests_go():
+    now = [0.0]
+    budget = Budget(clock=lambda: now[0])
+    for _ in range(100):
+        now[0] += 2.0
+        budget.refused(CEILING)
+    assert 0.4 < budget.rate(CEILING) <= 0.6
+
+
+def test_a_restart_is_slow_and_remembers_the_limit():
+    assert Pace(0.0).restarted(60.0).rate(60.0, CEILING) == START_RATE
+    pace = Pace(0.0).refused(60.0, CEILING).restarted(100.0)
+    assert pace.rate(100.0, CEILING) == START_RATE
+    assert pace.rate(100.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
+
+
+@given(st.lists(st.floats(0, 400), max_size=30), st.floats(0.01, 1000))
+def test_the_rate_is_always_above_nothing_and_at_most_the_ceiling(pauses, ceiling):
+    pace, now = Pace(0.0), 0.0
+    for pause in pauses:
+        now += pause
+        assert 0 < pace.rate(now, ceiling) <= ceiling
+        pace = pace.refused(now, ceiling)
+
+
+class Limit:
+    """Allows 20 requests in a second, which begins with its first request, as the service does."""
+
+    def __init__(self):
+        self.began_at, self.seen = -1.0, 0
+
+    def lets_through(self, now):
+        if now - self.began_at >= 1.0:
+            self.began_at, self.seen = now, 0
+        self.seen += 1
+        return self.seen <= 20
+
+
+def share(count, *, seconds=600.0, seed=0, apart=20.0):
+    """Let processes that always have something to ask share one limit; return how many each got and lost."""
+    chance, limit = random.Random(seed), Limit()
+    now = [0.0]
+    budgets = [Budget(clock=lambda: now[0]) for _ in range(count)]
+    passed, refused = [0] * count, [0] * count
+    events = [(apart * number, "send", number) for number in range(count)]  # they start one after the other
+    while events:
+        now[0], what, number = heapq.heappop(events)
+        if now[0] > seconds:
+            break
+        if what == "send":
+            wait = budgets[number].reserve(CEILING)
+            sent_at = now[0] + wait
+            heapq.heappush(events, (sent_at + 0.002 + chance.expovariate(1 / 0.004), "arrive", number))
+            heapq.heappush(events, (sent_at + 1e-6, "send", number))
+        elif limit.lets_through(now[0]):
+            passed[number] += 1
+        else:
+            refused[number] += 1
+            budgets[number].refused(CEILING)
+    return passed, refused
+
+
+def test_whoever_joins_a_crowd_is_refused_rarely_from_the_start():
+    """Four begin within a second; when each doubled its rate every second, they had three times as many."""
+    _, refused = share(4, apart=0.2, seconds=60.0)
+    assert sum(refused) <= 0.015 * 20 * 60
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_processes_that_know_nothing_of_one_another_share_the_limit(count):
+    """The random numbers are fixed, and so is the result: no clock is read."""
+    passed, refused = share(count)
+    assert sum(passed) > 0.85 * 20 * 600
+    assert sum(refused) <= 0.005 * (sum(passed) + sum(refused))
+    assert min(passed) > 0.4 * sum(passed) / count

@@ -1,0 +1,338 @@
+"""Reading callbacks: signatures, loose types, wrappers, and whatever else may come."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_trtc.jobs.callback import (
+    DEEPEST,
+    Callback,
+    CallbackError,
+    is_signed,
+    parse,
+    parse_event,
+    sign,
+    without_signatures,
+)
+
+ROOM = (
+    b'{\n\t"EventGroupId":\t2,\n\t"EventType":\t204,\n\t"CallbackTs":\t1664209748188,\n\t"EventInfo":\t{\n'
+    b'\t\t"RoomId":\t8489,\n\t\t"EventTs":\t1664209748,\n\t\t"EventMsTs":\t1664209748180,\n'
+    b'\t\t"UserId":\t"user_85034614",\n\t\t"Reason":\t0\n\t}\n}'
+)
+ENTER = (
+    b'{\n\t"EventGroupId":\t1,\n\t"EventType":\t101,\n\t"CallbackTs":\t1608086882372,\n\t"EventInfo":\t{\n'
+    b'\t\t"RoomId":\t20222,\n\t\t"EventTs":\t1608086882,\n\t\t"UserId":\t"222222_phone"\n\t}\n}'
+)
+RECORDING = "D0e6x89Rsp-esui8b4iOs3gqSzfJsasfAt5ItrFuFf1CadUFnZT7EsBMcwRCGY6m5ECaEoW4PboiqfSZBAA."
+LEFT: dict[str, Any] = {
+    "EventGroupId": 3,
+    "EventType": 302,
+    "CallbackTs": 1768960945393,
+    "EventInfo": {
+        "RoomId": "3369810761",
+        "EventTs": "1768960945",
+        "EventMsTs": 1768960945351,
+        "UserId": "recorder_1",
+        "TaskId": RECORDING,
+        "Payload": {"LeaveCode": 0},
+    },
+}
+
+
+def body(event: Any) -> bytes:
+    return json.dumps(event).encode()
+
+
+def changed(event: dict[str, Any], **info: Any) -> dict[str, Any]:
+    return {**event, "EventInfo": {**event["EventInfo"], **info}}
+
+
+def test_the_documented_signature_is_made_and_accepted() -> None:
+    assert sign("123654", ROOM) == "kkoFeO3Oh2ZHnjtg8tEAQhtXK16/KI05W3BQff8IvGA="
+    assert sign("789", ENTER) == "t2Yq1R4wilV/RIMRyygkgdhxWO8dgTdXXrfNVtz7V3k="
+    assert is_signed(ROOM, sign("123654", ROOM), ["new", "123654"])
+
+
+@pytest.mark.parametrize("signature", [None, "", "x", "é", "\udcff", sign("other", ROOM), sign("", ROOM)])
+def test_no_other_signature_is_accepted(signature: str | None) -> None:
+    assert not is_signed(ROOM, signature, ["123654"])
+    assert not is_signed(ROOM, signature, [""])
+    assert not is_signed(ROOM, signature, [])
+
+
+def test_one_changed_byte_makes_the_signature_wrong() -> None:
+    assert not is_signed(ROOM.replace(b"204", b"203"), sign("123654", ROOM), ["123654"])
+
+
+def test_an_event_of_a_recording_is_read() -> None:
+    callback = parse(body(LEFT))
+    assert (callback.group, callback.type, callback.task_id) == (3, 302, RECORDING)
+    assert (callback.room_id, callback.user_id) == ("3369810761", "recorder_1")
+    assert (callback.happened_at_ms, callback.sent_at_ms) == (1768960945351, 1768960945393)
+    assert callback.payload == {"LeaveCode": 0}
+    assert callback.event == LEFT
+    assert callback.wrapper is None
+    assert callback.recording_id == RECORDING
+    assert callback.subject == f"task:{RECORDING}"
+
+
+def test_an_event_of_a_room_tells_of_no_recording() -> None:
+    callback = parse(ROOM)
+    assert (callback.room_id, callback.recording_id, callback.subject) == ("8489", None, "room:8489")
+    assert callback.payload == {}
+
+
+@pytest.mark.parametrize(
+    "info, expected",
+    [
+        ({"EventMsTs": 1622186275757}, 1622186275757),
+        ({"EventTsMs": 1622186275757}, 1622186275757),
+        ({"EventMsTs": "1622186275757"}, 1622186275757),
+        ({"EventTs": "1622186275"}, 1622186275000),
+        ({"EventTs": 1622186275}, 1622186275000),
+        ({"EventTs": 1622186275.0}, 1622186275000),
+        ({}, None),
+        ({"EventMsTs": True, "EventTs": None}, None),
+        ({"EventMsTs": 10**50, "EventTs": -5}, None),
+    ],
+)
+def test_the_time_is_found_in_every_spelling(info: dict[str, Any], expected: int | None) -> None:
+    event = {"EventGroupId": 3, "EventType": 301, "EventInfo": info}
+    assert parse(body(event)).happened_at_ms == expected
+
+
+@pytest.mark.parametrize("name", ["CallbackTs", "CallbackMsTs"])
+def test_the_time_of_sending_is_read_and_is_no_part_of_the_identity(name: str) -> None:
+    event = {key: value for key, value in LEFT.items() if key != "CallbackTs"}
+    first, again = parse(body({**event, name: 1768960945393})), parse(body({**event, name: 1768960955393}))
+    assert (first.sent_at_ms, again.sent_at_ms) == (1768960945393, 1768960955393)
+    assert first.identity == again.identity == parse(body(LEFT)).identity
+
+
+def test_numbers_may_be_texts_and_the_other_way_round() -> None:
+    loose = changed(LEFT, RoomId=3369810761, EventTs=1768960945, EventMsTs="1768960945351")
+    loose |= {"EventGroupId": "3", "EventType": 302.0}
+    assert parse(body(loose)).identity == parse(body(LEFT)).identity
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**LEFT, "EventType": 303},
+        {**LEFT, "EventGroupId": 8},
+        changed(LEFT, TaskId="other"),
+        changed(LEFT, RoomId="other"),
+        changed(LEFT, UserId="other"),
+        changed(LEFT, EventMsTs=1768960945352),
+        changed(LEFT, Payload={"LeaveCode": 1}),
+        changed(LEFT, Status=1),
+    ],
+)
+def test_whatever_else_differs_makes_another_event(other: dict[str, Any]) -> None:
+    assert parse(body(other)).identity != parse(body(LEFT)).identity
+
+
+@pytest.mark.parametrize(
+    "message, wrapper",
+    [
+        (
+            {
+                "CallbackCommand": "Call.CallbackAfterRecordChanged",
+                "CallId": "c",
+                "Callback": {**LEFT, "KitType": 2},
+            },
+            {"CallbackCommand": "Call.CallbackAfterRecordChanged", "CallId": "c"},
+        ),
+        (
+            {"CallbackCommand": "Follow.X", **LEFT},
+            {"CallbackCommand": "Follow.X"},
+        ),
+    ],
+)
+def test_a_wrapped_event_is_the_same_event(message: dict[str, Any], wrapper: dict[str, Any]) -> None:
+    callback = parse(body(message))
+    assert callback.wrapper == wrapper
+    assert callback.identity == parse(body(LEFT)).identity
+    assert callback.event["EventType"] == 302
+
+
+def test_unknown_types_and_fields_are_kept() -> None:
+    event = {"EventGroupId": 99, "EventType": 9901, "New": [1], "EventInfo": {"Also": {"new": None}}}
+    callback = parse(body(event))
+    assert (callback.group, callback.type, callback.event) == (99, 9901, event)
+
+
+def test_a_byte_order_mark_does_no_harm() -> None:
+    assert parse(b"\xef\xbb\xbf" + body(LEFT)) == parse(body(LEFT))
+
+
+@pytest.mark.parametrize("info", [None, [], "x", 5])
+def test_an_event_without_usable_information_is_an_event(info: Any) -> None:
+    callback = parse(body({"EventGroupId": 3, "EventType": 301, "EventInfo": info}))
+    assert (callback.task_id, callback.payload, callback.subject) == (None, {}, "-")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"\xff\xfe{\x00}\x00",
+        b"[]",
+        b'"text"',
+        b"{}",
+        b"{",
+        b"null",
+        b"NaN",
+        b'{"EventGroupId":3}',
+        b'{"EventType":301}',
+        b'{"EventGroupId":true,"EventType":301}',
+        b'{"EventGroupId":3,"EventType":-1}',
+        b'{"EventGroupId":3,"EventType":1.5}',
+        b'{"EventGroupId":3,"EventType":"x"}',
+        b'{"EventGroupId":3,"EventType":301,"x":NaN}',
+        b'{"EventGroupId":3,"EventType":301,"x":Infinity}',
+        b'{"EventGroupId":3,"EventType":301,"x":1e999}',
+        b'{"EventGroupId":3,"EventType":301,"x":' + b"9" * 5000 + b"}",
+        b'{"EventGroupId":' + b"9" * 300 + b',"EventType":301}',
+        b'{"CallbackCommand":"x"}',
+        b'{"CallbackCommand":"x","Callback":{}}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"EventGroupId":3,"EventType":301,"x":' + b"[" * DEEPEST + b"]" * DEEPEST + b"}",
+    ],
+)
+def test_what_is_no_event_is_refused(data: bytes) -> None:
+    with pytest.raises(CallbackError):
+        parse(data)
+
+
+def test_wide_is_not_deep() -> None:
+    assert parse(body({**LEFT, "x": [[]] * 1000})).type == 302
+
+
+def test_a_reason_repeats_nothing_of_what_was_sent() -> None:
+    with pytest.raises(CallbackError) as refused:
+        parse(b'{"password": "hunter2" "EventGroupId"')
+    assert "hunter2" not in str(refused.value)
+
+
+def test_characters_that_databases_refuse_are_replaced() -> None:
+    text = (
+        r'{"EventGroupId":3,"EventType":301,"k\u0000":1,"EventInfo":{"TaskId":"a\u0000b\ud800c\uD83D\uDE00"}}'
+    )
+    callback = parse(text.encode())
+    assert callback.task_id == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c\N{GRINNING FACE}"
+    assert "\\u0000" not in json.dumps(callback.event)
+    json.dumps(callback.event, ensure_ascii=False).encode()
+
+
+def test_a_stored_event_is_read_as_it_was() -> None:
+    callback = parse(body(LEFT))
+    assert parse_event(json.loads(json.dumps(callback.event))) == callback
+    with pytest.raises(CallbackError):
+        parse_event([])  # type: ignore[arg-type]
+
+
+def check(data: bytes) -> Callback | None:
+    """Only one error may come out, and what is read can be stored and read again."""
+    try:
+        callback = parse(data)
+    except CallbackError:
+        return None
+    stored = json.dumps(callback.event, allow_nan=False)
+    assert parse_event(json.loads(stored)).identity == callback.identity
+    for text in (stored, callback.task_id, callback.room_id, callback.user_id):
+        assert "\0" not in (text or "")
+        (text or "").encode()
+    return callback
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+names = st.sampled_from(
+    ["EventGroupId", "EventType", "EventInfo", "CallbackTs", "CallbackCommand", "Callback", "TaskId"]
+)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    check(data)
+
+
+@given(values)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    check(json.dumps(value).encode())
+
+
+@given(st.dictionaries(names, values))
+def test_any_values_of_known_fields_are_read_or_refused(value: dict[str, Any]) -> None:
+    check(json.dumps({"EventGroupId": 3, "EventType": 301, **value}).encode())
+
+
+@given(values, values, values, values)
+def test_any_information_is_read(task: Any, room: Any, time: Any, payload: Any) -> None:
+    info = {"TaskId": task, "RoomId": room, "EventMsTs": time, "Payload": payload}
+    check(json.dumps({"EventGroupId": 3, "EventType": 301, "EventInfo": info}).encode())
+
+
+@settings(max_examples=300)
+@given(st.integers(), st.sampled_from([ROOM, ENTER, body(LEFT)]))
+def test_damaged_events_are_read_or_refused(seed: int, event: bytes) -> None:
+    check(damaged(event, random.Random(seed)))
+
+
+TRICKS = [b"\\u0000", b"\\ud800", b"NaN", b"1e999", b"[", b"{", b'"', b"-", b"9" * 500]
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """A few bytes flipped, dropped, doubled or put in."""
+    damage = bytearray(data)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(damage) + 1)
+        match chance.randrange(4):
+            case 0:
+                damage[at : at + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del damage[at : at + chance.randint(1, 9)]
+            case 2:
+                damage[at:at] = damage[at : at + chance.randint(1, 30)]
+            case _:
+                damage[at:at] = chance.choice(
+                    [b"\\u0000", b"\\ud800", b"NaN", b"1e999", b"[", b"{", b'"', b"-", b"9" * 500]
+                )
+    return bytes(damage)
+
+
+@pytest.mark.parametrize(
+    "text, kept",
+    [
+        ("https://user:pass@h.example.com/a%20b.mp4?sign=x&t=1#f", "https://h.example.com/a%20b.mp4"),
+        ("rtmp://h.example.com/live/s?txSecret=x", "rtmp://h.example.com/live/s"),
+        (" srt://h.example.com:9000?streamid=x ", "srt://h.example.com:9000"),
+        ("https://[x?sign=x", ""),
+        ("see https://h.example.com?x=1 for more", "see https://h.example.com?x=1 for more"),
+        ("1400000001_8001__UserId_s_x__UserId_e_main.mp4", "1400000001_8001__UserId_s_x__UserId_e_main.mp4"),
+        ("", ""),
+    ],
+)
+def test_addresses_lose_what_may_be_a_signature(text: str, kept: str) -> None:
+    event = {"a": [text, 5, None, 0.5], "b": {"c": text}}
+    assert without_signatures(event) == {"a": [kept, 5, None, 0.5], "b": {"c": kept}}
+    assert event["b"] == {"c": text}
+
+
+@pytest.mark.parametrize("text", ["a." * 130_000 + "://", " " * 260_000, "a" * 260_000 + "://"])
+def test_long_texts_are_read_in_no_time(text: str) -> None:
+    """More than linear would be minutes."""
+    assert without_signatures(text) == text

@@ -1,0 +1,418 @@
+"""Stories of a recording told by callbacks: any order, any repetition, any loss."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_trtc.jobs.callback import Callback, parse_event
+from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
+from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS
+from airflow_trtc.jobs.state import JobState, combine, from_json, is_news, learn, to_json
+from airflow_trtc.jobs.verdict import (
+    Failed,
+    Failure,
+    Finished,
+    Rules,
+    Verdict,
+    WaitFor,
+    Waiting,
+    describe_news,
+)
+from airflow_trtc.recording.judge import judge
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+START_MS = round(START.timestamp() * 1000)
+RID = "-gCTFWtU+7t7DUlo."
+GONE = Absence("ResourceNotFound")
+MP4 = {"FileName": "a.mp4", "UserId": "a", "TrackType": "audio_video", "MediaId": "main"}
+IN_VOD = {
+    "UserId": "a",
+    "TrackType": "audio_video",
+    "MediaId": "main",
+    "FileId": "5285890784",
+    "VideoUrl": "http://vod.example/a.mp4?sign=secret",
+    "CacheFile": "a.mp4",
+    "StartTimeStamp": START_MS,
+    "EndTimeStamp": START_MS + 3000,
+}
+
+
+def event(kind: int, payload: dict[str, Any] | None = None, *, at: float = 0.0, group: int = 3) -> Callback:
+    """An event that happened `at` seconds after the start."""
+    info = {"TaskId": RID, "RoomId": "r", "EventMsTs": START_MS + round(at * 1000), "Payload": payload or {}}
+    return parse_event({"EventGroupId": group, "EventType": kind, "EventInfo": info})
+
+
+def hear(*events: Callback, every: float = 0.1, known: JobState | None = None) -> JobState:
+    """All events, received one after the other."""
+    known = known or JobState(RID)
+    for number, each in enumerate(events):
+        known = learn(known, each, START + timedelta(seconds=number * every))
+    return known
+
+
+def verdict(
+    known: JobState, wait_for: WaitFor = "recording", *, after: float = 3600.0 * 24, **rules: Any
+) -> Verdict:
+    return judge(known, Rules(wait_for=wait_for, **rules), START + timedelta(seconds=after))
+
+
+def finished(known: JobState, wait_for: WaitFor = "recording", **options: Any) -> Finished:
+    result = verdict(known, wait_for, **options)
+    assert isinstance(result, Finished), result
+    return result
+
+
+def failed(known: JobState, wait_for: WaitFor = "recording", **options: Any) -> Failed:
+    result = verdict(known, wait_for, **options)
+    assert isinstance(result, Failed), result
+    return result
+
+
+def waiting(known: JobState, wait_for: WaitFor = "recording", **options: Any) -> Waiting:
+    result = verdict(known, wait_for, **options)
+    assert isinstance(result, Waiting), result
+    return result
+
+
+LIFE = (
+    event(301, {"Status": 0}),
+    event(303, {"Status": 0}, at=1),
+    event(307, {"FileName": "a.m3u8", "UserId": "a", "TrackType": "audio", "BeginTimeStamp": START_MS}, at=2),
+    event(304, {"FileList": "a.m3u8"}, at=3),
+    event(302, {"LeaveCode": 0}, at=9),
+    event(305, {"Status": 0}, at=10),
+    event(310, {"Status": 0, "FileList": ["a.mp4"], "FileMessage": [MP4]}, at=12),
+)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 99])
+def test_a_recorder_that_left_ends_the_recording_whatever_looks_say(code: int) -> None:
+    seen = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
+    end = finished(hear(event(302, {"LeaveCode": code}), known=seen))
+    assert end.outcome == "callback"
+    assert end.problems == ()
+
+
+def test_a_look_that_was_quicker_waits_for_the_callback_that_tells_how_it_ended() -> None:
+    known = learn(hear(LIFE[0]), Snapshot(RID, "InProgress"), START)
+    known = learn(known, GONE, START + timedelta(seconds=60))
+    soon = waiting(known, after=61.0)
+    assert not soon.asks
+    assert finished(known, after=60 + Rules().settle_seconds).outcome == "gone"
+    known = learn(known, event(302, {"LeaveCode": 100}, at=60), START + timedelta(seconds=62))
+    assert failed(known, after=62.0).failure is Failure.RECORDING
+
+
+def test_a_start_that_failed_and_was_moved_has_not_failed() -> None:
+    failed_start, moved = event(301, {"Status": 1}, at=0), event(306, {"Status": 0}, at=5)
+    assert hear(failed_start).history.failed_start is not None
+    assert hear(failed_start, moved).history.failed_start is None
+    assert hear(failed_start, event(306, {"Status": 7}, at=5)).history.failed_start is None
+    again = event(301, {"Status": 1}, at=9)
+    assert hear(again, moved, failed_start).history.failed_start is not None
+
+
+@pytest.mark.parametrize("kind", [301, 306])
+@pytest.mark.parametrize("code", [0, 7, None])
+def test_a_start_or_move_after_the_end_takes_it_back_whatever_its_code(kind: int, code: int | None) -> None:
+    """Nobody documented most codes; looks still find the end."""
+    known = hear(event(302, {"LeaveCode": 0}, at=60), event(kind, {"Status": code}, at=61))
+    assert waiting(known, after=7200.0).asks
+
+
+@pytest.mark.parametrize("code", [7, None, "x"])
+def test_a_code_of_one_file_that_nobody_documented_completes_nothing(code: object) -> None:
+    """Whatever is told of other files."""
+    left = event(302, {"LeaveCode": 0}, at=1)
+    odd, fine = event(310, {"Status": code}, at=2), event(310, {"Status": 0, "FileList": ["a.mp4"]}, at=3)
+    assert "nobody has documented" in waiting(hear(left, odd, fine), wait_for="mp4", after=60.0).reason
+    odd = event(311, {"Status": code, "TencentVod": {"CacheFile": "a.mp4"}}, at=2)
+    ended = event(312, {"Status": 0}, at=3)
+    assert "nobody has documented" in waiting(hear(left, odd, ended), wait_for="vod", after=60.0).reason
+    arrived = event(311, {"Status": 0, "TencentVod": {"CacheFile": "a.mp4", "FileId": "1"}}, at=4)
+    assert finished(hear(left, odd, ended, arrived), wait_for="vod", after=60.0).problems == ()
+
+
+@pytest.mark.parametrize("code", [5, 98, 102, -1, None, "x"])
+def test_a_leave_code_that_nobody_documented_ends_nothing(code: object) -> None:
+    assert waiting(hear(event(302, {"LeaveCode": code}))).asks
+
+
+def test_what_only_follows_an_end_proves_it_too() -> None:
+    for proof in (LIFE[5], LIFE[6], event(312, {"Status": 0})):
+        assert finished(hear(proof)).outcome == "callback"
+
+
+def test_right_after_the_end_overtaken_callbacks_are_waited_for() -> None:
+    known = hear(event(302, {"LeaveCode": 0}))
+    soon = waiting(known, after=1.0)
+    assert soon.until == START + timedelta(seconds=Rules().order_seconds)
+    late = learn(known, LIFE[2], START + timedelta(seconds=1))
+    assert [file.file_name for file in finished(late, after=2.0).files] == ["a.m3u8"]
+
+
+def test_a_look_that_finds_nothing_makes_the_told_end_certain_at_once() -> None:
+    known = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
+    known = learn(hear(event(302, {"LeaveCode": 0}), known=known), GONE, START)
+    assert finished(known, after=0.0).outcome == "callback"
+
+
+@pytest.mark.parametrize("kind", [306, 301])
+def test_a_later_start_or_move_takes_an_end_back(kind: int) -> None:
+    left = event(302, {"LeaveCode": 3}, at=5)
+    assert waiting(hear(left, event(kind, {"Status": 0}, at=6)))
+    assert waiting(hear(event(kind, {"Status": 0}, at=6), left))
+    again = hear(left, event(kind, {"Status": 0}, at=6), event(302, {"LeaveCode": 0}, at=7))
+    assert finished(again).outcome == "callback"
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 3))
+def test_order_and_repetition_change_nothing(chance: random.Random, times: int) -> None:
+    shuffled = [each for each in LIFE for _ in range(times)]
+    chance.shuffle(shuffled)
+    expected, heard = hear(*LIFE), hear(*shuffled)
+    assert {file.file_name: file for file in heard.files} == {file.file_name: file for file in expected.files}
+    strip = [(s.type, s.code, s.detail, s.happened_at_ms) for s in heard.history.facts]
+    assert strip == [(s.type, s.code, s.detail, s.happened_at_ms) for s in expected.history.facts]
+    for wait_for in ("recording", "upload", "mp4"):
+        assert finished(heard, wait_for).outcome == "callback"
+
+
+@given(st.sets(st.integers(0, len(LIFE) - 1)))
+def test_a_lost_callback_prolongs_a_wait_but_never_completes_it(lost: set[int]) -> None:
+    known = hear(*(each for number, each in enumerate(LIFE) if number not in lost))
+    proofs = {"recording": {4, 5, 6}, "upload": {5}, "mp4": {6}}
+    for wait_for, any_of in proofs.items():
+        result = verdict(known, wait_for, after=30.0)  # type: ignore[arg-type]
+        assert isinstance(result, Finished) == bool(any_of - lost), (wait_for, result)
+
+
+def test_joining_two_memories_is_hearing_everything() -> None:
+    first, second = hear(*LIFE[:4]), hear(*LIFE[3:])
+    assert combine(first, second).history.facts == combine(second, first).history.facts
+    assert {f.file_name for f in combine(first, second).files} == {"a.m3u8", "a.mp4"}
+    assert finished(combine(first, second), "mp4").outcome == "callback"
+
+
+def test_everything_survives_json() -> None:
+    known = hear(*LIFE, event(308, {"Code": "InvalidParameter", "Message": "AccessKey invalid"}, at=4))
+    read = from_json(json.loads(json.dumps(to_json(known))), RID)
+    assert read == known
+
+
+@pytest.mark.parametrize("value", [None, 1, {}, [1], [{"type": "x"}], [{"type": 302, "happened_at_ms": 1}]])
+def test_signs_that_cannot_be_read_are_left_out(value: object) -> None:
+    assert from_json({**to_json(JobState(RID)), "history": value}, RID) == JobState(RID)
+
+
+def test_a_repeated_callback_is_no_news() -> None:
+    known = hear(*LIFE)
+    again = learn(known, LIFE[4], START + timedelta(days=1))
+    assert again == known
+    assert not is_news(known, again)
+    assert describe_news(known, again, LIFE[4]) == []
+
+
+def test_callbacks_of_others_teach_nothing() -> None:
+    other = parse_event(
+        {"EventGroupId": 3, "EventType": 302, "EventInfo": {"TaskId": "other", "Payload": {}}}
+    )
+    assert learn(JobState(RID), other, START) == JobState(RID)
+
+
+# -- files --------------------------------------------------------------------------------------------
+
+
+def test_files_named_by_callbacks_join_those_that_were_listed() -> None:
+    listed = RecordedFile("a.m3u8", "a", "audio", START_MS)
+    known = learn(JobState(RID), Snapshot(RID, "InProgress", (listed,)), START)
+    known = hear(*LIFE, known=known)
+    index, mp4 = known.files
+    assert index == listed
+    assert (mp4.file_name, mp4.user_id, mp4.media_id, mp4.format) == ("a.mp4", "a", "main", "mp4")
+
+
+def test_a_file_in_vod_tells_its_id_and_its_address_without_signature() -> None:
+    (file,) = hear(event(311, {"Status": 0, "TencentVod": IN_VOD})).files
+    assert (file.vod_file_id, file.vod_url) == ("5285890784", "http://vod.example/a.mp4")
+    assert (file.begin_timestamp_ms, file.end_timestamp_ms) == (START_MS, START_MS + 3000)
+
+
+def test_a_file_that_did_not_reach_vod_is_no_file() -> None:
+    failed = {"Status": 2, "Errmsg": "no space", "TencentVod": {"CacheFile": "b.mp4", "UserId": "b"}}
+    assert hear(event(311, failed)).files == ()
+
+
+def test_a_conversion_that_failed_left_no_file() -> None:
+    assert hear(event(310, {"Status": 2, "FileList": ["a.mp4"], "FileMessage": [MP4]})).files == ()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"FileName": 5},
+        {"FileName": None},
+        {"FileName": ["a"]},
+        {"FileList": {"a": 1}},
+        {"FileMessage": "x", "FileList": [None, 3, ""]},
+        {"TencentVod": "x", "Status": 0},
+        {"TencentVod": {"VideoUrl": "http://[", "CacheFile": ""}, "Status": 0},
+        {"Status": 10**30},
+    ],
+)
+@pytest.mark.parametrize("kind", [302, 304, 307, 308, 309, 310, 311, 312, 399])
+def test_odd_payloads_name_no_file_and_break_nothing(kind: int, payload: dict[str, Any]) -> None:
+    known = hear(event(kind, payload))
+    assert known.files == ()
+    assert from_json(json.loads(json.dumps(to_json(known))), RID) == known
+
+
+# -- what is made after the end -----------------------------------------------------------------------
+
+
+def test_after_the_end_nobody_asks_any_more() -> None:
+    known = hear(*LIFE[:5])
+    pending = waiting(known, "upload", after=20.0)
+    assert not pending.asks
+    assert pending.until == START + timedelta(seconds=0.4 + Rules().callback_timeout_seconds)
+
+
+@pytest.mark.parametrize("field", ["Status", "LeaveCode"])
+def test_the_end_of_the_upload_has_two_spellings(field: str) -> None:
+    assert finished(hear(LIFE[4], event(305, {field: 0}, at=10)), "upload").problems == ()
+
+
+def test_lingering_files_are_waited_for_until_they_have_arrived() -> None:
+    lingering = hear(LIFE[4], event(305, {"Status": 1}, at=10))
+    assert "still" in waiting(lingering, "upload", after=60.0).reason
+    recovered = hear(event(305, {"Status": 2}, at=90), known=lingering)
+    assert finished(recovered, "upload").problems == ()
+    assert failed(lingering, "upload").failure is Failure.RECORDING
+
+
+def test_lingering_files_are_left_behind_when_asked_to() -> None:
+    lingering = hear(LIFE[4], event(305, {"Status": 1}, at=10))
+    end = finished(lingering, "upload", after=60.0, fail_on=FAIL_ON - {"lingering"})
+    assert [problem.kind for problem in end.problems] == ["lingering"]
+
+
+def test_a_missing_callback_fails_and_says_how_to_check_the_set_up() -> None:
+    error = failed(hear(LIFE[4]), "upload")
+    assert error.failure is Failure.NO_CALLBACK
+    for word in (RID, "305", "console", "send-callback", "callback_timeout", "if_no_callback", "302"):
+        assert word in error.reason
+
+
+def test_a_missing_callback_is_done_without_when_asked_to() -> None:
+    end = finished(hear(*LIFE[:5]), "mp4", finish_if_no_callback=True)
+    assert [problem.kind for problem in end.problems] == ["no_callback"]
+    assert [file.file_name for file in end.files] == ["a.m3u8"]
+
+
+def test_without_any_callback_the_polled_end_is_where_the_time_out_begins() -> None:
+    known = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
+    known = learn(known, GONE, START + timedelta(seconds=60))
+    assert not waiting(known, "vod", after=600.0).asks
+    assert failed(known, "vod", after=60 + 3600.0).failure is Failure.NO_CALLBACK
+
+
+def test_conversions_come_one_by_one_and_every_user_gets_one() -> None:
+    listed = tuple(RecordedFile(f"{user}.m3u8", user) for user in "ab")
+    known = learn(JobState(RID), Snapshot(RID, "InProgress", listed), START)
+    known = hear(*LIFE, known=known)
+    assert "b" in waiting(known, "mp4", after=60.0).reason
+    second = {**MP4, "FileName": "b.mp4", "UserId": "b"}
+    known = hear(event(310, {"Status": 0, "FileMessage": [second]}, at=13), known=known)
+    assert {file.file_name for file in finished(known, "mp4").files} >= {"a.mp4", "b.mp4"}
+
+
+def test_after_a_conversion_there_may_be_another_one() -> None:
+    known = hear(*LIFE)
+    soon = waiting(known, "mp4", after=5.0)
+    assert soon.until is not None
+    assert finished(known, "mp4", after=0.6 + Rules().settle_seconds)
+
+
+def test_the_end_of_the_transfer_may_overtake_its_files() -> None:
+    known = hear(LIFE[4], event(312, {"Status": 0}, at=20))
+    assert waiting(known, "vod", after=5.0).until is not None
+    late = event(311, {"Status": 0, "TencentVod": IN_VOD}, at=19)
+    known = learn(known, late, START + timedelta(seconds=6))
+    assert [file.vod_file_id for file in finished(known, "vod").files] == ["5285890784"]
+
+
+@pytest.mark.parametrize("wait_for,kind", [("upload", 305), ("mp4", 310), ("vod", 312)])
+def test_codes_that_nobody_documented_never_complete_anything(wait_for: WaitFor, kind: int) -> None:
+    known = hear(LIFE[4], event(kind, {"Status": 7}, at=20))
+    assert "nobody has documented" in waiting(known, wait_for, after=60.0).reason
+    assert failed(known, wait_for).failure is Failure.NO_CALLBACK
+
+
+# -- recordings that did not end well -----------------------------------------------------------------
+
+BAD = {
+    "start": [event(301, {"Status": 1})],
+    "interrupted": [event(302, {"LeaveCode": 100}, at=9)],
+    "upload": [LIFE[4], event(308, {"Code": "InvalidParameter", "Message": "AccessKey invalid"}, at=8)],
+    "mp4": [*LIFE, event(310, {"Status": 2}, at=13)],
+    "vod": [LIFE[4], event(311, {"Status": 2, "TencentVod": {"CacheFile": "b.mp4"}}, at=11)],
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_each_kind_of_bad_end_fails_and_the_user_may_allow_it(kind: str) -> None:
+    known = hear(*BAD[kind])
+    error = failed(known)
+    assert error.failure is Failure.RECORDING
+    assert kind in error.reason
+    assert RID in error.reason
+    end = finished(known, fail_on=FAIL_ON - {kind})
+    assert kind in [problem.kind for problem in end.problems]
+
+
+def test_the_other_interruption_and_the_other_failure_in_vod() -> None:
+    assert failed(hear(event(302, {"LeaveCode": 101}))).failure is Failure.RECORDING
+    assert failed(hear(LIFE[4], event(312, {"Status": 1}))).failure is Failure.RECORDING
+
+
+def test_a_start_that_succeeded_later_is_no_problem() -> None:
+    known = hear(event(301, {"Status": 1}), event(301, {"Status": 0}, at=2))
+    assert waiting(known).asks
+
+
+def test_a_file_that_reached_vod_after_all_is_no_problem() -> None:
+    failing = event(311, {"Status": 2, "TencentVod": {"CacheFile": "a.mp4"}}, at=11)
+    known = hear(LIFE[4], failing, event(311, {"Status": 0, "TencentVod": IN_VOD}, at=12))
+    assert finished(known).problems == ()
+
+
+def test_a_missing_image_fails_nothing_by_default() -> None:
+    known = hear(LIFE[4], event(309, {"Url": "http://x.example/logo.png?sign=1"}, at=1))
+    (problem,) = finished(known).problems
+    assert problem.kind == "image"
+    assert "sign=1" not in problem.message
+    assert failed(known, fail_on=frozenset(PROBLEM_KINDS)).failure is Failure.RECORDING
+
+
+def test_a_recording_that_only_callbacks_know_is_not_over() -> None:
+    """A wrong region looks just so: the service does not know what callbacks tell of."""
+    known = hear(LIFE[0])
+    for seconds in (0, 60, 120):
+        known = learn(known, GONE, START + timedelta(seconds=seconds))
+    assert waiting(known, after=120.0).asks
+    known = learn(known, GONE, START + timedelta(hours=2))
+    assert failed(known).failure is Failure.NEVER_SEEN
+
+
+def test_a_web_recording_ends_too() -> None:
+    assert finished(hear(event(802, {"Status": 1}, group=8))).outcome == "callback"
+    assert waiting(hear(event(801, {"Status": 1}, group=8)))

@@ -1,0 +1,283 @@
+"""The reader of the change log, against a log that grows, loses pages, begins anew, and fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import weakref
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+
+import pytest
+
+from airflow_trtc.jobs.callback import parse_event
+from airflow_trtc.journal import feed
+from airflow_trtc.journal.feed import FeedReader, FeedSubscription
+from airflow_trtc.journal.keys import ENTRIES_PER_PAGE, log_page
+from airflow_trtc.journal.store import Entry
+
+APP = 1400000001
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class FakeLog:
+    """A change log in memory; counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.lost_pages: set[int] = set()
+        self.reads = 0
+        self.is_broken = False
+
+    def write(self, recording_id: str, *, long: bool = False) -> int:
+        seq = len(self.entries) + 1
+        event = {"EventGroupId": 3, "EventType": 302, "EventInfo": {"TaskId": recording_id, "EventMsTs": seq}}
+        self.entries.append(Entry(seq, APP, recording_id, NOW, None if long else parse_event(event)))
+        return seq
+
+    async def end(self) -> int:
+        self.reads += 1
+        if self.is_broken:
+            raise RuntimeError("database is away")
+        return len(self.entries)
+
+    async def page(self, page: int) -> list[Entry]:
+        self.reads += 1
+        if page in self.lost_pages:
+            return []
+        return [entry for entry in self.entries if log_page(entry.seq) == page]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(feed, "LONGEST_PAUSE_SECONDS", 0.02)
+
+
+def run(story: Callable[[FakeLog, FeedReader], Awaitable[None]]) -> None:
+    async def play() -> None:
+        log = FakeLog()
+        await story(log, FeedReader(log))
+
+    asyncio.run(asyncio.wait_for(play(), 30))
+
+
+class Listener(FeedSubscription):
+    """An ear that can be waited for."""
+
+    def __init__(self, recording_id: str, since: int) -> None:
+        self.news = asyncio.Event()
+        super().__init__(APP, recording_id, since, self.news.set)
+
+    async def wait(self, seconds: float) -> list[Entry]:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.news.wait(), seconds)
+        self.news.clear()
+        return self.take()
+
+
+def ear(hub: FeedReader, recording_id: str, since: int = 0) -> Listener:
+    new = Listener(recording_id, since)
+    hub.add(new)
+    return new
+
+
+async def heard(listener: Listener) -> list[int]:
+    return [entry.seq for entry in await listener.wait(10)]
+
+
+def test_each_hears_its_own_recording_and_nothing_else() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        a, b = ear(hub, "a"), ear(hub, "b")
+        for recording_id in "aba":
+            log.write(recording_id)
+        assert await heard(a) == [1, 3]
+        assert await heard(b) == [2]
+        assert not a.missed
+
+    run(story)
+
+
+def test_waiting_ends_when_its_time_is_up() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        assert await ear(hub, "a").wait(0.05) == []
+
+    run(story)
+
+
+def test_a_thousand_listeners_cost_no_more_reads_than_one() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listeners = [ear(hub, f"r{number}") for number in range(1000)]
+        for number in range(1000):
+            log.write(f"r{number}")
+        for number, listener in enumerate(listeners):
+            assert await heard(listener) == [number + 1]
+        assert log.reads <= 2 * 1000 / ENTRIES_PER_PAGE + 10
+
+    run(story)
+
+
+def test_what_came_between_the_workers_look_and_the_start_of_the_trigger_is_heard() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        log.write("a")
+        known_until = log.write("b")
+        log.write("a")
+        assert await heard(ear(hub, "a", since=known_until)) == [3]
+
+    run(story)
+
+
+def test_a_late_listener_hears_from_memory_what_the_reader_read_before() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        first = ear(hub, "a")
+        log.write("a")
+        log.write("b")
+        assert await heard(first) == [1]
+        late = ear(hub, "b")
+        assert await heard(late) == [2]
+        assert not late.missed
+
+    run(story)
+
+
+def test_a_listener_from_before_the_readers_memory_is_told_that_it_missed_something() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        for _ in range(5):
+            log.write("a")
+        current = ear(hub, "x", since=5)
+        log.write("x")
+        assert await heard(current) == [6]
+        old = ear(hub, "a", since=2)
+        assert await heard(old) == []
+        assert old.missed
+
+    run(story)
+
+
+def test_a_lost_page_makes_everybody_look_for_themselves() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a")
+        log.lost_pages = {0}
+        for _ in range(ENTRIES_PER_PAGE + 1):
+            log.write("a")
+        assert await heard(listener) == [ENTRIES_PER_PAGE + 1]
+        assert listener.missed
+
+    run(story)
+
+
+def test_a_hole_in_a_page_makes_everybody_look_for_themselves() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a")
+        log.write("b")
+        log.write("a")
+        log.entries[0] = log.entries[1]
+        assert await heard(listener) == [2]
+        assert listener.missed
+
+    run(story)
+
+
+def test_a_callback_too_long_for_the_log_is_missed_and_not_lost() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a")
+        log.write("a", long=True)
+        assert await heard(listener) == []
+        assert listener.missed
+
+    run(story)
+
+
+def test_a_journal_that_began_anew_is_heard_again() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a", since=500)
+        for _ in range(3):
+            log.write("a")
+        assert await heard(listener) == [1, 2, 3]
+        assert listener.missed
+
+    run(story)
+
+
+def test_a_reader_that_is_far_behind_takes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MOST_PAGES", 3)
+
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a")
+        log.write("a")
+        assert await heard(listener) == [1]
+        for _ in range(ENTRIES_PER_PAGE * 5):
+            log.write("b")
+        assert await heard(listener) == []
+        assert listener.missed
+        assert log.reads < 100
+
+    run(story)
+
+
+def test_a_failing_store_is_reported_once_and_overcome(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a")
+        log.is_broken = True
+        await listener.wait(0.2)
+        log.is_broken = False
+        log.write("a")
+        assert await heard(listener) == [1]
+
+    run(story)
+    assert sum("cannot be heard" in record.message for record in caplog.records) == 1
+
+
+def test_event_loops_that_have_ended_are_not_kept() -> None:
+    readers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, FeedReader] = weakref.WeakKeyDictionary()
+
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        readers[asyncio.get_running_loop()] = hub
+        listener = ear(hub, "a")
+        await listener.wait(0.02)
+        hub.remove(listener)
+
+    for _ in range(3):
+        run(story)
+    gc.collect()
+    assert len(readers) == 0
+
+
+def test_it_is_late_until_the_end_of_the_log_was_read_a_short_while_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed, "LATE_SECONDS", 0.5)
+
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        assert FeedSubscription(APP, "a", 0).is_behind
+        listener = ear(hub, "a")
+        assert listener.is_behind
+        await asyncio.sleep(0.1)
+        assert not listener.is_behind
+        log.is_broken = True
+        await asyncio.sleep(0.6)
+        assert listener.is_behind
+        log.is_broken = False
+        await asyncio.sleep(0.1)
+        assert not listener.is_behind
+        hub.remove(listener)
+        await asyncio.sleep(0.1)
+        assert ear(hub, "b").is_behind
+
+    run(story)
+
+
+def test_nobody_reads_when_nobody_listens() -> None:
+    async def story(log: FakeLog, hub: FeedReader) -> None:
+        listener = ear(hub, "a")
+        await listener.wait(0.05)
+        hub.remove(listener)
+        await asyncio.sleep(0.1)
+        reads = log.reads
+        await asyncio.sleep(0.1)
+        assert log.reads == reads
+        log.write("a")
+        assert await heard(ear(hub, "a")) == [1]
+
+    run(story)

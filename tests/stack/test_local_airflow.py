@@ -1,0 +1,161 @@
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from tests.stack import __main__ as demo
+from tests.stack import local_airflow, redis
+from tests.stack.local_airflow import CLUSTER, LocalAirflow, LocalAirflowError, inherited
+
+DAG = """
+from airflow.sdk import dag, task
+
+@dag(schedule=None)
+def doubles():
+    @task
+    def numbers():
+        print("these are the numbers")
+        return [1, 2, 3]
+
+    @task
+    def double(number):
+        return 2 * number
+
+    double.expand(number=numbers())
+
+doubles()
+"""
+
+
+def test_another_airflows_settings_are_not_inherited() -> None:
+    environment = {
+        "AIRFLOW_HOME": "/elsewhere",
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW_CONN_TRTC_DEFAULT": "{}",
+        "_AIRFLOW_SOMETHING": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PATH": "/bin",
+    }
+    kept = inherited(environment)
+    assert kept.pop("NO_PROXY") == kept.pop("no_proxy") == "127.0.0.1,localhost"
+    assert kept == {"PATH": "/bin"}
+
+
+def test_exceptions_to_a_proxy_are_kept() -> None:
+    assert inherited({"no_proxy": "intern.example"})["NO_PROXY"].endswith(",intern.example")
+
+
+def test_a_program_that_dies_at_start_is_an_error_with_the_end_of_its_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    airflow = LocalAirflow(tmp_path, config={("database", "sql_alchemy_conn"): "nonsense://"}, home=tmp_path)
+    with pytest.raises(LocalAirflowError, match=r"(?s)db-migrate ended with exit code 1.*nonsense"), airflow:
+        pass
+    assert str(tmp_path) in caplog.text
+
+
+@pytest.mark.e2e
+def test_airflow_runs_a_dag_and_survives_a_killed_triggerer(tmp_path: Path) -> None:
+    (tmp_path / "doubles.py").write_text(DAG)
+    with LocalAirflow(tmp_path) as airflow:
+        home = airflow.home
+        airflow.unpause("doubles")
+        run_id = airflow.trigger("doubles", run_id="first")
+        assert airflow.wait_for_run("doubles", run_id) == "success"
+        assert airflow.xcom("doubles", run_id, "double", map_index=2) == 6
+        assert airflow.xcom("doubles", run_id, "double", key="none", map_index=2) is None
+        assert "these are the numbers" in airflow.task_log("doubles", run_id, "numbers")
+        airflow.kill("triggerer")
+        airflow.start("triggerer")
+        airflow.clear("doubles", run_id, ["numbers"], include_downstream=True)
+        assert airflow.wait_for_run("doubles", run_id) == "success"
+        assert airflow.task_instance("doubles", run_id, "numbers")["try_number"] == 2
+        with pytest.raises(TimeoutError, match="does not know the DAG 'unknown'"):
+            airflow.wait_for_dag("unknown", timeout=0.1)
+        airflow.kill("scheduler")
+    assert not home.exists()
+
+
+@pytest.mark.e2e
+def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    began_at = time.monotonic()
+    assert demo.main([]) == 0
+    # Two more where a callback starts the DAG for them.
+    count = 15 if tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3) else 13
+    assert f"OK: {count} files were recorded" in capsys.readouterr().out
+    assert time.monotonic() - began_at < 240
+
+
+def is_running(pid: int) -> bool:
+    """Whether it can still do anything; one that ended may wait a while for its parent to take notice."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def workers(pids: list[int]) -> list[int]:
+    """Those that the API server started to serve requests."""
+    return [pid for pid in pids if "spawn_main" in " ".join(psutil.Process(pid).cmdline())]
+
+
+@pytest.mark.postgres
+def test_airflow_on_postgresql_survives_the_death_of_all_its_api_servers(tmp_path: Path) -> None:
+    (tmp_path / "doubles.py").write_text(DAG)
+    with LocalAirflow(tmp_path, database="postgresql", api_workers=2, task_api=True) as airflow:
+        database_url = airflow.database_url.replace("+psycopg2", "")
+        airflow.unpause("doubles")
+        first = airflow.trigger("doubles")
+        pids = airflow.pids("api-server")
+        assert len(workers(pids)) == 2
+        airflow.kill("api-server")
+        assert not any(map(is_running, pids))
+        airflow.start("api-server")
+        assert airflow.wait_for_run("doubles", first) == "success"
+        assert airflow.wait_for_run("doubles", airflow.trigger("doubles")) == "success"
+    with pytest.raises(psycopg2.OperationalError, match="refused"):
+        psycopg2.connect(database_url)
+
+
+def test_airflow_needs_postgresql_for_more_than_one_of_a_kind(tmp_path: Path) -> None:
+    for options in ({"triggerers": 2}, {"api_servers": 2}, {"executor": "celery"}):
+        with pytest.raises(ValueError, match="need database='postgresql'"):
+            LocalAirflow(tmp_path, **options)
+    LocalAirflow(tmp_path, workers=2, task_api=True)  # the local executor has no workers
+
+
+def test_the_further_components_of_a_kind_are_numbered(tmp_path: Path) -> None:
+    assert LocalAirflow(tmp_path).components == ("api-server", "scheduler", "dag-processor", "triggerer")
+    assert LocalAirflow(tmp_path, **CLUSTER).components == (
+        *("postgresql", "redis", "balancer", "api-server", "api-server-2", "scheduler", "scheduler-2"),
+        *("dag-processor", "triggerer", "triggerer-2", "worker", "worker-2"),
+    )
+
+
+def test_without_its_provider_airflow_on_celery_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(local_airflow._NEEDED, "redis", {"no-such-provider": "some-provider"})
+    with pytest.raises(LocalAirflowError, match="redis needs no-such-provider: install some-provider"):
+        LocalAirflow(tmp_path, **CLUSTER, home=tmp_path).__enter__()
+
+
+def test_without_redis_airflow_on_celery_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_WHEEL", "no_such_wheel")
+    monkeypatch.setattr(redis, "_PROGRAM", "no-such-program")
+    with pytest.raises(LocalAirflowError, match="There is no no-such-program: install Redis"):
+        LocalAirflow(tmp_path, **CLUSTER, home=tmp_path).__enter__()
+
+
+def test_without_drivers_airflow_on_postgresql_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drivers = {"psycopg2": "psycopg2-binary", "no_such_driver": "asyncpg"}
+    monkeypatch.setitem(local_airflow._NEEDED, "postgresql", drivers)
+    with pytest.raises(LocalAirflowError, match="needs no_such_driver: install psycopg2-binary and asyncpg"):
+        LocalAirflow(tmp_path, database="postgresql", home=tmp_path).__enter__()

@@ -1,0 +1,544 @@
+"""From stored callbacks to knowledge and asset events, in a real database, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_trtc.assets import events, finished_recordings
+from airflow_trtc.jobs.callback import parse_event
+from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
+from airflow_trtc.jobs.state import JobState, from_json, learn
+from airflow_trtc.jobs.verdict import Finished, Rules, Waiting
+from airflow_trtc.journal.keys import INBOX, callback_key, due_key, due_value, journal_key, log_page_key
+from airflow_trtc.journal.plans import drive, load_plan, save_plan
+from airflow_trtc.recording.judge import judge
+from airflow_trtc.web.processing import database, emitting, folding, processor
+from airflow_trtc.web.processing.processor import Clerk
+from tests.web.conftest import APP, START_MS, Store, event, in_row, story
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
+DONE = finished_recordings()
+UPLOADED = finished_recordings("upload")
+DISMISSED = events(102)
+
+
+def told_of(store: Store, recording_id: str) -> JobState:
+    with database.transaction() as session:
+        overlay = folding.Overlay(lambda keys: database.select_keys(session, store.asset_id, keys))
+        return drive(load_plan(callback_key(APP, recording_id), recording_id), overlay)
+
+
+def work() -> None:
+    assert Clerk().work()
+
+
+@pytest.fixture
+def listening(store: Store) -> Store:
+    """A journal, and DAGs for all that is tested here."""
+    store.activate(DONE, UPLOADED, DISMISSED)
+    return store
+
+
+def finished(store: Store) -> list[tuple[str, str | None]]:
+    return sorted((name, key) for name, key, _ in store.emitted())
+
+
+def test_callbacks_become_events_knowledge_and_log(store: Store) -> None:
+    store.put(*story("rec"))
+    work()
+    assert not store.rows("in/")
+    assert len(store.rows(f"ev/{APP}/task:rec/")) == 5
+    known = from_json(store.rows("cb/")[callback_key(APP, "rec")], "rec")
+    assert [sign.type for sign in known.history.facts] == [301, 303, 307, 302, 305]
+    assert store.rows("cb/")[f"cb/{APP}/rec/files/0"][0]["file_name"] == "rec.m3u8"
+    assert store.rows("log")["log"] == {"v": 1, "seq": 5}
+    entries = store.rows("log/")[log_page_key(0)]["entries"]
+    assert [entry["seq"] for entry in entries] == [1, 2, 3, 4, 5]
+    assert [entry["event"] for entry in entries] == story("rec")
+    assert {entry["recording_id"] for entry in entries} == {"rec"}
+
+
+def test_events_of_rooms_are_kept_and_tell_of_no_recording(store: Store) -> None:
+    store.put(event(102, None, group=1), event(401, "relay", group=4))
+    work()
+    assert {key.rsplit("/", 1)[0] for key in store.rows("ev/")} == {
+        f"ev/{APP}/room:77",
+        f"ev/{APP}/task:relay",
+    }
+    assert not store.rows("cb/")
+    assert not store.rows("log/")
+
+
+def test_repeated_deliveries_count_once(listening: Store) -> None:
+    for received_at_ms in (START_MS, START_MS + 100, START_MS + 200):
+        listening.put(*story("rec"), *story("rec"), event(102, None, group=1), received_at_ms=received_at_ms)
+        work()
+    assert len(listening.rows("ev/")) == 6
+    assert listening.rows("log")["log"]["seq"] == 5
+    assert [name for name, _ in finished(listening)].count(DISMISSED.name) == 1
+
+
+def test_a_finished_recording_starts_each_dag_once(listening: Store) -> None:
+    listening.put(*story("rec"))
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
+    extra = {name: extra for name, _, extra in listening.emitted()}[UPLOADED.name]
+    assert extra["v"] == 1
+    assert (extra["recording"]["recording_id"], extra["recording"]["wait_for"]) == ("rec", "upload")
+    assert (extra["recording"]["sdk_app_id"], extra["recording"]["region"]) == (APP, "ap-guangzhou")
+    assert [file["file_name"] for file in extra["files"]] == ["rec.m3u8"]
+    assert extra["file_count"] == 1
+    assert set(listening.rows("done/")) == {f"done/{APP}/rec/recording", f"done/{APP}/rec/upload"}
+    listening.put(event(305, "rec", START_MS + 50, Status=2), received_at_ms=START_MS + 60)
+    work()
+    assert len(listening.emitted()) == 2
+
+
+def test_any_order_gives_the_same(listening: Store) -> None:
+    told = [one for name in "abc" for one in [*story(name), *story(name)]]
+    random.Random(1).shuffle(told)
+    for number, one in enumerate(told):
+        listening.put(one, received_at_ms=START_MS + number)
+        if number % 4 == 0:
+            work()
+    work()
+    assert finished(listening) == sorted((name, key) for name in (DONE.name, UPLOADED.name) for key in "abc")
+
+
+def test_a_single_event_reaches_those_who_listen(listening: Store) -> None:
+    other = events(102, APP + 1)
+    listening.activate(events(102, APP), other)
+    listening.put(event(102, None, group=1), event(103, None, group=1))
+    work()
+    assert {name for name, _, _ in listening.emitted()} == {DISMISSED.name, f"{DISMISSED.name}_{APP}"}
+    (_, key, extra), *_ = listening.emitted()
+    assert key is not None
+    assert key.startswith(f"102-77-{START_MS}-")
+    assert extra["event"] == event(102, None, group=1)
+    assert (extra["sdk_app_id"], extra["received_at"]) == (APP, "2026-01-21T02:02:25+00:00")
+
+
+def test_partition_keys_are_never_too_long() -> None:
+    for room in ("r" * 1000, ""):
+        body = event(102, None, group=1)
+        body["EventInfo"]["RoomId"] = room
+        received = folding.read_row(*in_row(body, START_MS), START_MS)
+        assert len(emitting.single_key(received)) <= 250
+        assert emitting.single_key(received).endswith(received.callback.identity[:8])
+    keys = {emitting.finished_key("r" * 1000 + end) for end in "ab"}
+    assert {len(key) for key in keys} == {250}
+    assert len(keys) == 2
+
+
+def test_what_only_looks_know_is_judged_when_somebody_says_so(listening: Store) -> None:
+    at = datetime.now(timezone.utc) - timedelta(minutes=10)
+    known = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
+    for minutes in (5, 6):
+        known = learn(known, Absence("ResourceNotFound"), at + timedelta(minutes=minutes))
+    overlay = folding.Overlay(lambda keys: {})
+    drive(save_plan(journal_key(APP, "ap-mumbai", "polled"), known), overlay)
+    listening.write(overlay.changed)
+    listening.write({due_key(START_MS, APP, "polled"): json.dumps(due_value(APP, "polled", "ap-mumbai"))})
+    work()
+    assert finished(listening) == [(DONE.name, "polled")]
+    # The upload is judged again later: no callback has told of it.
+    (later,) = listening.rows("due/")
+    assert later > due_key(START_MS + 1000, APP, "polled")
+
+
+def test_the_verdict_of_a_wait_counts_when_its_rules_were_other_ones(listening: Store) -> None:
+    """The user's grace was shorter; by the rules of the API server "not there" has to be said again."""
+    at = datetime.now(timezone.utc)
+    known = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
+    known = learn(known, Absence("ResourceNotFound"), at)
+    assert isinstance(judge(known, Rules(), at), Waiting)
+    end = judge(known, Rules(grace_seconds=0), at)
+    assert isinstance(end, Finished)
+    value = due_value(APP, "polled", "ap-mumbai", end)
+    listening.write({due_key(START_MS, APP, "polled"): json.dumps(value)})
+    work()
+    assert finished(listening) == [(DONE.name, "polled")]
+    ((_, _, extra),) = listening.emitted()
+    assert extra["recording"]["outcome"] == "gone"
+
+
+def test_files_that_linger_are_waited_for_before_a_run_starts(listening: Store) -> None:
+    now_ms = round(datetime.now(timezone.utc).timestamp() * 1000)
+    left, lingering = event(302, "rec", now_ms, LeaveCode=0), event(305, "rec", now_ms + 1, Status=1)
+    listening.put(left, lingering, received_at_ms=now_ms - 4000)
+    work()
+    assert finished(listening) == [(DONE.name, "rec")]
+    assert listening.rows("due/")
+    listening.put(event(305, "rec", now_ms + 2, Status=2), received_at_ms=now_ms - 3000)
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
+
+
+def test_files_that_linger_for_ever_keep_no_run_back(listening: Store) -> None:
+    known = learn(JobState("rec"), parse_event(event(302, "rec", START_MS, LeaveCode=0)), LONG_AGO)
+    known = learn(known, parse_event(event(305, "rec", START_MS, Status=1)), LONG_AGO)
+    overlay = folding.Overlay(lambda keys: {})
+    drive(save_plan(callback_key(APP, "rec"), known), overlay)
+    value = json.dumps(due_value(APP, "rec", None))
+    listening.write({**overlay.changed, due_key(START_MS, APP, "rec"): value})
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
+
+
+@pytest.mark.parametrize("junk", [{"outcome": "never_seen"}, {"outcome": 5}, {"finished_at": "soon"}])
+def test_an_odd_verdict_counts_for_nothing(junk: dict[str, Any], listening: Store) -> None:
+    value = {**due_value(APP, "polled", "r"), "outcome": "gone", "finished_at": "2026-01-01T00:00:00+00:00"}
+    listening.write({due_key(START_MS, APP, "polled"): json.dumps({**value, **junk})})
+    work()
+    assert finished(listening) == []
+
+
+def test_nobody_listens_and_nothing_is_emitted(store: Store) -> None:
+    store.put(*story("rec"))
+    work()
+    assert not store.rows("due/")
+    assert not store.rows("done/")
+    store.activate(DONE)
+    work()
+    assert not store.emitted()
+    # A further callback tells of it again; then the DAG that came later gets its run.
+    store.put(event(306, "rec", START_MS - 9, Status=0), received_at_ms=START_MS + 9)
+    work()
+    assert finished(store) == [(DONE.name, "rec")]
+
+
+def test_an_inactive_journal_is_left_alone(store: Store) -> None:
+    store.put(*story("rec"))
+    store.deactivate()
+    work()
+    assert len(store.rows("in/")) == 5
+
+
+def test_other_applications_do_not_count(store: Store) -> None:
+    store.activate(finished_recordings(sdk_app_id=APP + 1), finished_recordings("upload", APP))
+    store.put(*story("rec"))
+    work()
+    assert [name for name, _, _ in store.emitted()] == [f"{UPLOADED.name}_{APP}"]
+
+
+BAD_ROWS = {
+    "text": "no JSON",
+    "list": "[]",
+    "version": '{"v": 2}',
+    "app": '{"v": 1, "app": "x"}',
+    "time": json.dumps({"v": 1, "app": APP, "received_at_ms": None}),
+    "event": json.dumps({"v": 1, "app": APP, "received_at_ms": START_MS, "event": None}),
+    "kind": json.dumps({"v": 1, "app": APP, "received_at_ms": START_MS, "event": {"EventType": 1}}),
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD_ROWS))
+def test_a_row_that_cannot_be_read_is_set_aside(
+    listening: Store, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = f"{INBOX.prefix}{START_MS:013d}/{name}"
+    listening.write({key: BAD_ROWS[name]})
+    listening.put(*story("rec"))
+    with caplog.at_level(logging.ERROR):
+        work()
+    assert not listening.rows("in/")
+    (bad,) = listening.rows("bad/").values()
+    assert (bad["key"], bad["value"]) == (key, BAD_ROWS[name])
+    assert key in caplog.text
+    assert len(finished(listening)) == 2
+
+
+@pytest.mark.parametrize("value", ["no JSON", "[]", '{"v": 1, "app": "x"}', "[" * 100_000])
+def test_a_wish_that_cannot_be_read_is_set_aside(listening: Store, value: str) -> None:
+    listening.write({"due/0000000000001/x": value})
+    listening.put(*story("rec"))
+    work()
+    assert len(listening.rows("bad/")) == 1
+    assert len(finished(listening)) == 2
+
+
+def test_a_recording_that_breaks_the_code_stops_no_other(
+    listening: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(known: JobState, callback: Any, at: Any) -> JobState:
+        if known.recording_id == "bad":
+            raise ZeroDivisionError
+        return learn(known, callback, at)
+
+    monkeypatch.setattr(folding, "learn", broken)
+    listening.put(*story("good"), *story("bad"))
+    work()
+    assert len(listening.rows("bad/")) == 5
+    assert {key for _, key in finished(listening)} == {"good"}
+    assert not listening.rows("cb/" + f"{APP}/bad")
+    assert not any("task:bad" in key for key in listening.rows("ev/"))
+    assert listening.rows("log")["log"]["seq"] == 5
+
+
+def test_an_emission_that_fails_stops_no_other(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    register = emitting._register
+
+    def broken(session: Any, asset: Any, partition_key: str, extra: Any) -> None:
+        register(session, asset, partition_key, extra)
+        if partition_key == "bad":
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(emitting, "_register", broken)
+    listening.put(*story("good"), *story("bad"))
+    work()
+    assert {key for _, key in finished(listening)} == {"good"}
+    assert set(listening.rows("done/")) == {f"done/{APP}/good/recording", f"done/{APP}/good/upload"}
+    assert len(listening.rows("bad/")) == 1
+
+
+def test_a_row_that_the_database_refuses_is_set_aside_alone(
+    listening: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = database.write
+
+    def picky(session: Any, asset_id: int, rows: dict[str, str]) -> None:
+        if any("ev/" in key and "task:poison" in key for key in rows):
+            raise ValueError("refused")
+        write(session, asset_id, rows)
+
+    monkeypatch.setattr(database, "write", picky)
+    listening.put(*story("good"), event(301, "poison"))
+    work()
+    assert [row["why"] for row in listening.rows("bad/").values()] == ["ValueError"]
+    assert {key for _, key in finished(listening)} == {"good"}
+
+
+class Crash(BaseException):
+    """Stands for a process that ends here and now."""
+
+
+def crashing(real: Callable[..., Any], crash_at: int, *, after: bool) -> Callable[..., Any]:
+    """The same function, which crashes at that call, before or after its work."""
+    calls = 0
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == crash_at and not after:
+            raise Crash
+        result = real(*arguments, **named)
+        if calls == crash_at:
+            raise Crash
+        return result
+
+    return call
+
+
+STEPS = [
+    (database, "claim"),
+    (database, "select_within"),
+    (database, "existing_keys"),
+    (database, "write"),
+    (database, "delete_keys"),
+    (folding, "append_log"),
+    (emitting, "_register"),
+]
+
+
+@pytest.mark.parametrize("module, name", STEPS, ids=[name for _, name in STEPS])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_step_loses_and_doubles_nothing(
+    listening: Store, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, after: bool
+) -> None:
+    real = getattr(module, name)
+    told = [*story("a"), *story("b"), event(102, None, group=1)]
+    for number, one in enumerate(told):
+        listening.put(one, received_at_ms=START_MS + number)
+    for crash_at in range(1, 12):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, crashing(real, crash_at, after=after))
+            try:
+                Clerk().work()
+            except Crash:
+                continue
+            break
+    work()
+    expected = [(DONE.name, "a"), (DONE.name, "b"), (UPLOADED.name, "a"), (UPLOADED.name, "b")]
+    assert [one for one in finished(listening) if one[0] != DISMISSED.name] == expected
+    assert [name for name, _ in finished(listening)].count(DISMISSED.name) == 1
+    assert listening.rows("log")["log"]["seq"] == 10
+    assert len(listening.rows("ev/")) == 11
+    assert not listening.rows("in/")
+    assert not listening.rows("bad/")
+
+
+def test_two_clerks_at_once_do_everything_once(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "CALLBACKS_PER_TRANSACTION", 7)
+    monkeypatch.setattr(processor, "DUE_PER_TRANSACTION", 2)
+    names = [f"rec{number}" for number in range(12)]
+    told = [one for name in names for one in story(name)]
+    random.Random(2).shuffle(told)
+    clerks = [Clerk(), Clerk()]
+    for one in clerks:
+        one.start()
+    try:
+        senders = [
+            threading.Thread(target=_send, args=(listening, told[start::2], clerks, START_MS + start * 1000))
+            for start in (0, 1)
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(60)
+    finally:
+        for one in clerks:
+            one.stop()
+    work()
+    assert finished(listening) == sorted((name, key) for name in (DONE.name, UPLOADED.name) for key in names)
+    seqs = [entry["seq"] for page in listening.rows("log/").values() for entry in page["entries"]]
+    assert sorted(seqs) == list(range(1, 61))
+    assert not listening.rows("bad/")
+
+
+def _send(store: Store, told: list[dict[str, Any]], clerks: list[Clerk], received_at_ms: int) -> None:
+    for number, one in enumerate(told):
+        store.put(one, received_at_ms=received_at_ms + number)
+        for some in clerks:
+            some.wake()
+
+
+def test_a_long_event_is_left_out_of_the_log(store: Store) -> None:
+    store.put(event(308, "rec", Message="x" * 3000), event(302, "rec", START_MS + 1, LeaveCode=0))
+    work()
+    entries = store.rows("log/")[log_page_key(0)]["entries"]
+    assert [entry["event"] is None for entry in entries] == [True, False]
+
+
+def test_the_log_goes_on_over_pages(store: Store) -> None:
+    for start in (0, 150):
+        store.put(*(event(310, "rec", START_MS + start + number, Status=0) for number in range(150)))
+        work()
+    pages = store.rows("log/")
+    assert [len(pages[log_page_key(page)]["entries"]) for page in range(3)] == [100, 100, 100]
+    assert pages[log_page_key(2)]["entries"][-1]["seq"] == store.rows("log")["log"]["seq"] == 300
+
+
+def test_ids_that_no_key_can_hold_are_kept_all_the_same(listening: Store) -> None:
+    for task in ("ü" * 50, "x" * 390, "x" * 5000, "a/b%_c"):
+        listening.put(*story(task))
+        work()
+    assert {key for _, key in finished(listening)} == {"ü" * 50, emitting.finished_key("x" * 390), "a/b%_c"}
+    assert len(listening.rows("ev/")) == 20
+    assert not listening.rows("bad/")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
+    """Errors to raise, one a round."""
+    errors: list[Exception] = []
+    look = database.look_for_work
+
+    def looking(session: Any, now_ms: int) -> Any:
+        if errors:
+            raise errors.pop(0)
+        return look(session, now_ms)
+
+    monkeypatch.setattr(database, "look_for_work", looking)
+    return errors
+
+
+def test_trouble_is_told_once_and_its_end_too(
+    store: Store, failing: list[Exception], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    monkeypatch.setattr(processor, "TICK_SECONDS", 0.001)
+    store.put(*story("rec"))
+    failing += [OperationalError("select", {}, Exception("secret")) for _ in range(3)]
+    one = Clerk()
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            one._work_once()
+    lines = [record.getMessage() for record in caplog.records if record.name == processor.__name__]
+    assert len(lines) == 2
+    assert "the database failed (OperationalError" in lines[0]
+    assert "after 3 failures" in lines[1]
+    assert "secret" not in caplog.text
+    assert len(store.rows("ev/")) == 5
+
+
+def test_callbacks_that_had_to_wait_are_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What belongs to them waits as well; by the time of their receipt all waiting would be over."""
+    monkeypatch.setattr(folding, "LATE_MS", 5000)
+    monkeypatch.setattr(processor, "CALLBACKS_PER_TRANSACTION", 2)
+    store.activate(finished_recordings("mp4"))
+    conversions = [
+        event(310, "rec", at_ms, Status=0, FileMessage=[{"FileName": f"{user}.mp4", "UserId": user}])
+        for user, at_ms in (("a", START_MS + 2000), ("b", START_MS + 4000))
+    ]
+    store.put(event(302, "rec", LeaveCode=0), conversions[0], event(301, "x", Status=0), conversions[1])
+    work()
+    assert store.emitted() == []
+    now = datetime.now(timezone.utc)
+    known = told_of(store, "rec")
+    assert isinstance(judge(known, Rules(wait_for="mp4"), now), Waiting)
+    verdict = judge(known, Rules(wait_for="mp4"), now + timedelta(seconds=Rules().settle_seconds))
+    assert isinstance(verdict, Finished)
+    assert [file.file_name for file in verdict.files] == ["a.mp4", "b.mp4"]
+    assert known.history.end is not None
+    assert known.history.end.happened_at_ms == START_MS
+
+
+def test_a_receivers_clock_that_is_ahead_prolongs_nothing(store: Store) -> None:
+    ahead_ms = round(datetime.now(timezone.utc).timestamp() * 1000) + 3_600_000
+    store.put(event(302, "rec", LeaveCode=0), received_at_ms=ahead_ms)
+    work()
+    known = told_of(store, "rec")
+    assert known.history.end is not None
+    assert known.history.end.received_at <= datetime.now(timezone.utc)
+
+
+def test_a_recording_is_judged_in_each_region(listening: Store) -> None:
+    """Two wishes of the same millisecond; only one region knows of the file."""
+    now = datetime.now(timezone.utc)
+    seen = learn(JobState("rec"), Snapshot("rec", "InProgress", (RecordedFile("seen.m3u8"),)), now)
+    at_ms = round(now.timestamp() * 1000)
+    overlay = folding.Overlay(lambda keys: {})
+    drive(save_plan(journal_key(APP, "ap-mumbai", "rec"), seen), overlay)
+    listening.write(overlay.changed)
+    listening.put(event(302, "rec", at_ms, LeaveCode=0), received_at_ms=at_ms)
+    listening.write({due_key(at_ms, APP, "rec"): json.dumps(due_value(APP, "rec", "ap-mumbai"))})
+    work()
+    assert {row["region"] for row in listening.rows("due/").values()} == {"ap-mumbai", "ap-guangzhou"}
+
+
+def test_an_id_that_looks_like_a_page_overwrites_none(store: Store) -> None:
+    store.put(*story("rec"), *story("rec/files/0"))
+    work()
+    for recording_id in ("rec", "rec/files/0"):
+        assert [file.file_name for file in told_of(store, recording_id).files] == [f"{recording_id}.m3u8"]
+
+
+def test_a_number_of_pages_that_somebody_made_up_holds_nothing_up(listening: Store) -> None:
+    head = {"v": 1, "recording_id": "rec", "pages": 3_000_000}
+    listening.write({callback_key(APP, "rec"): json.dumps(head)})
+    listening.write({journal_key(APP, "ap-guangzhou", "rec"): json.dumps({**head, "pages": -1})})
+    listening.put(*story("rec"))
+    work()
+    assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
+    assert len(told_of(listening, "rec").files) == 1
+
+
+def test_a_log_whose_counter_was_lost_begins_anew(store: Store) -> None:
+    store.put(*story("a"))
+    work()
+    with database.transaction() as session:
+        database.delete_keys(session, store.asset_id, ["log"])
+    store.put(*story("b"))
+    work()
+    entries = store.rows("log/")[log_page_key(0)]["entries"]
+    assert [(entry["seq"], entry["recording_id"]) for entry in entries] == [(seq, "b") for seq in range(1, 6)]
