@@ -1,6 +1,9 @@
-"""Names that moved between Airflow 3.1 and 3.3; the only place that knows where they were."""
+"""What differs between Airflow 3.1 and 3.3; the only place that asks which one this is."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 try:
     from airflow.sdk import conf
@@ -21,11 +24,55 @@ except ImportError:  # Airflow 3.1
         TaskDeferralError,
     )
 
+
+def gc_tuning_enabled() -> bool:
+    """``[trtc] gc_tuning``: whether a triggerer with thousands of waits tunes Python's garbage collector."""
+    try:
+        return bool(conf.getboolean("trtc", "gc_tuning", fallback=True))
+    except ValueError:  # Airflow's error for what is no boolean is one
+        return True
+
+
+async def axcom_write(key: str, value: Any, ids: Mapping[str, Any]) -> None:
+    """Set an XCom from a trigger.
+
+    Airflow 3.3 has a method for that. Below, the trigger sends the same message itself: the synchronous
+    methods must not be used there, since they read the supervisor's answers from a second event loop.
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    if hasattr(BaseXCom, "aset"):
+        await BaseXCom.aset(key=key, value=value, **ids)
+        return
+    from airflow.sdk.execution_time.comms import SetXCom
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    serialized = BaseXCom.serialize_value(value, key=key, **ids)
+    await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=serialized, **ids))
+
+
+async def axcom_read(key: str, ids: Mapping[str, Any]) -> Any:
+    """Return an XCom from a trigger, None when there is none; see `axcom_write`."""
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    if hasattr(BaseXCom, "aget_one"):
+        return await BaseXCom.aget_one(key=key, **ids)
+    from airflow.sdk.execution_time.comms import GetXCom, XComResult
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    answer = await SUPERVISOR_COMMS.asend(GetXCom(key=key, **ids))
+    if not isinstance(answer, XComResult) or answer.value is None:
+        return None
+    return BaseXCom.deserialize_value(answer)
+
+
 __all__ = [
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "TaskDeferralError",
+    "axcom_read",
+    "axcom_write",
     "conf",
 ]

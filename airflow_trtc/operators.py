@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS
+from airflow_trtc.arguments import problem_kinds
+from airflow_trtc.jobs.problem import FAIL_ON
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
-from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.store import Journal, with_journal
+from airflow_trtc.journal.store import load_now, with_journal
 from airflow_trtc.recording.files import object_key
 from airflow_trtc.results import file_results
-from airflow_trtc.waiting.handover import hand_on
+from airflow_trtc.waiting.xcoms import push_results
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,10 +53,8 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(inlets=with_journal(inlets), **kwargs)
-        if isinstance(fail_on, str) or not set(fail_on) <= set(PROBLEM_KINDS):
-            raise ValueError(f"fail_on must be a list of {', '.join(PROBLEM_KINDS)}, not {fail_on!r}")
         self.file_name_prefix = file_name_prefix
-        self.fail_on = tuple(sorted(fail_on))
+        self.fail_on = problem_kinds("fail_on", fail_on)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Find the recording; see the class."""
@@ -71,7 +70,7 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         files = self._files(context, told, summary)
         summary["file_count"] = len(files)
         self.log.info("Recording %s (%s); files: %d", summary["recording_id"], summary["outcome"], len(files))
-        return hand_on(self, context, files, summary)
+        return push_results(self, context, files, "recording", summary)
 
     def _check_problems(self, summary: Mapping[str, Any]) -> None:
         bad = [each for each in summary.get("problems") or () if each["kind"] in self.fail_on]
@@ -89,22 +88,21 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         if isinstance(told.get("files"), list):
             return [_with_prefix(file, prefix) for file in told["files"]]
         # An event holds no long lists: each task of the run would carry them along.
-        known = self._read_journal(context, summary)
+        state = self._read_journal(context, summary)
         expected = told.get("file_count") or 0
-        if len(known.files) < expected or known == JobState(known.recording_id):
+        if len(state.files) < expected or state == JobState(state.job_id):
             raise AirflowFailException(
-                f"the journal holds {len(known.files)} files of recording {known.recording_id}, not "
-                f"{expected}: its rows were pruned or deleted, or application or region is another one"
+                f"The journal holds {len(state.files)} files of the recording, not {expected}: its rows were "
+                f"pruned or deleted, or application or region is another one.\nId: {state.job_id}"
             )
-        return file_results(known.files, known.recording_id, prefix)
+        return file_results(state.files, state.job_id, prefix)
 
     def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> JobState:
-        rows = Rows(int(summary["sdk_app_id"]), summary.get("region") or "", summary["recording_id"])
-        journal = Journal.of_task(context, rows)
-        known = journal.load(JobState(rows.recording_id))
-        if not journal.is_loaded:
-            raise RuntimeError("the journal of recordings cannot be read just now; a retry helps")
-        return known
+        app_id, region = int(summary["sdk_app_id"]), summary.get("region")
+        state = load_now(context, JobRef("recording", app_id, region or None, summary["recording_id"]))
+        if state is None:
+            raise RuntimeError("The journal cannot be read at present; a retry helps.")
+        return state
 
 
 def _of_event(context: Mapping[str, Any]) -> Mapping[str, Any] | None:

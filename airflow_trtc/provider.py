@@ -102,6 +102,16 @@ CONFIG: dict[str, Any] = {
                 "example": "90",
                 "default": "60",
             },
+            "gc_tuning": {
+                "description": (
+                    "Whether a triggerer in which hundreds of jobs are waited for tunes Python's garbage"
+                    " collector, which would stop its event loop for a second or so."
+                ),
+                "version_added": None,
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
         },
     },
 }

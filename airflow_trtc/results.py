@@ -72,8 +72,8 @@ def recording_result(
     """The summary of a finished recording, with times in ISO 8601, UTC.
 
     ``outcome`` is ``exited`` (its end was seen), ``gone`` (it was seen, and then the service knew it no
-    more), ``callback`` (callbacks told its end) or ``never_seen``; ``ended_at`` is when the recorder left, None
-    unless a callback told it; ``finished_at`` is when the end was noticed; ``problems`` are those that
+    more), ``callback`` (callbacks told its end) or ``never_seen``; ``ended_at`` is when the recorder left,
+    None unless a callback told it; ``finished_at`` is when the end was noticed; ``problems`` are those that
     callbacks told, with ``kind`` and ``message`` (see `Problem`); ``polls`` counts the looks.
 
     :param region: where it was asked about; None when only callbacks told of it.

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from airflow_trtc.arguments import checked_id
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.journal.store import JOURNAL, with_journal
-from airflow_trtc.sensors import TrtcRecordingSensor, checked_recording_id
+from airflow_trtc.sensors import TrtcRecordingSensor
 
 HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 DAGS = Path(__file__).parent / "dags" / "waits.py"
@@ -219,7 +220,7 @@ def test_a_recording_nobody_ever_saw_fails_and_says_why(
     assert wait(mode, recording_id).state() == "failed"
     told = "".join(capfd.readouterr())
     assert "has not known this recording" in told
-    assert f"Recording: {recording_id}" in told
+    assert f"Id: {recording_id}" in told
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -315,10 +316,10 @@ def test_silent_fail_ends_with_the_timeout(mode: str, trtc_connection: Emulator,
 def test_a_journal_that_cannot_be_written_makes_a_reschedule_wait_defer(
     trtc_connection: Emulator, wait: Wait, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("airflow_trtc.journal._worker_store", lambda context: BrokenStore())
+    monkeypatch.setattr("airflow_trtc.sensors.worker_store", lambda context: BrokenStore())
     recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
     assert names(wait("reschedule", recording_id).xcom()) == truth(trtc_connection, recording_id)
-    assert "the sensor defers instead" in "".join(capfd.readouterr())
+    assert "Deferring instead of rescheduling" in "".join(capfd.readouterr())
 
 
 @pytest.mark.skipif(not HAS_JOURNAL, reason="below Airflow 3.3 there is no journal")
@@ -399,11 +400,11 @@ def test_a_wrong_choice_is_refused_when_the_dag_is_parsed() -> None:
 @pytest.mark.parametrize("value", [None, "", "  ", "None", 7, ["a", "b"]])
 def test_an_id_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(TrtcSetupError, match="recording_id"):
-        checked_recording_id(value)
+        checked_id("recording_id", value, "")
 
 
 def test_an_id_loses_its_surrounding_blanks() -> None:
-    assert checked_recording_id(" -gCT+x..\n") == "-gCT+x.."
+    assert checked_id("recording_id", " -gCT+x..\n", "") == "-gCT+x.."
 
 
 def test_codes_that_are_one_text_are_refused() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,29 +17,38 @@ from airflow_trtc import hooks, triggers
 from airflow_trtc.cloud import credentials, sharing
 from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, Emulator
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.triggers import TrtcRecordingTrigger
+from airflow_trtc.jobs.verdict import Rules
+from airflow_trtc.triggers import TrtcJobTrigger
 from airflow_trtc.waiting import xcoms
-from airflow_trtc.waiting.pacing import LONGEST_SAFETY_NET_SECONDS, safety_net_seconds
-from airflow_trtc.waiting.polls import PollSubscription
+from airflow_trtc.waiting.arguments import WaitArguments
+from airflow_trtc.waiting.polls import SharedPolls
 
 ARGUMENTS: dict[str, Any] = {
-    "recording_id": "-gCT+x..",
+    "kind": "recording",
+    "job_id": "-gCT+x..",
     "sdk_app_id": 1400000001,
     "region": "ap-guangzhou",
     "trtc_conn_id": "trtc_other",
     "poke_interval": 7.5,
     "exponential_backoff": True,
     "max_wait": 90.0,
-    "finish_if_never_seen": True,
-    "grace_seconds": 5.0,
-    "settle_seconds": 6.0,
+    "rules": {
+        "finish_if_never_seen": True,
+        "grace_seconds": 5.0,
+        "settle_seconds": 6.0,
+        "hurry_seconds": 3.0,
+        "refusals": 4,
+        "wait_for": "mp4",
+        "fail_on": ["start", "vod"],
+        "order_seconds": 1.0,
+        "callback_timeout_seconds": 60.0,
+        "finish_if_no_callback": True,
+    },
     "absent_codes": ["ResourceNotFound"],
-    "wait_for": "mp4",
-    "fail_on": ["start", "vod"],
-    "callback_timeout_seconds": 60.0,
-    "finish_if_no_callback": True,
-    "since": 7,
-    "known": {"v": 1, "recording_id": "-gCT+x..", "files": []},
+    "feed_position": 7,
+    "is_recalled": True,
+    "has_past": True,
+    "state": {"v": 1, "job_id": "-gCT+x..", "files": []},
     "deferred_at": 1.5,
     "timeout_at": 2.5,
     "execution_timeout_at": 3.5,
@@ -49,40 +59,42 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def trigger(emulator: Emulator, recording_id: str, **options: Any) -> TrtcRecordingTrigger:
-    """Make a trigger that looks at once and often."""
-    place = {"sdk_app_id": emulator.sdk_app_id, "region": emulator.region}
-    pace = {"poke_interval": 0.05, "grace_seconds": 0.2, "settle_seconds": 0.1, "deferred_at": time.time()}
-    return TrtcRecordingTrigger(recording_id=recording_id, **{**place, **pace, **options})
+def trigger(emulator: Emulator, recording_id: str, **options: Any) -> TrtcJobTrigger:
+    """Make a trigger that polls at once and often; options of `Rules` may stand beside the others."""
+    place = {"kind": "recording", "sdk_app_id": emulator.sdk_app_id, "region": emulator.region}
+    pace = {"poke_interval": 0.05, "deferred_at": time.time(), "is_recalled": True}
+    rules = {"grace_seconds": 0.2, "settle_seconds": 0.1}
+    names = {each.name for each in fields(Rules)}
+    rules |= {name: options.pop(name) for name in names & set(options)}
+    return TrtcJobTrigger(job_id=recording_id, rules=rules, **{**place, **pace, **options})
 
 
-async def events(watching: TrtcRecordingTrigger) -> list[dict[str, Any]]:
+async def events(watching: TrtcJobTrigger) -> list[dict[str, Any]]:
     """Run to exhaustion."""
     return [event.payload async for event in watching.run()]
 
 
-def run(watching: TrtcRecordingTrigger, seconds: float = 20.0) -> list[dict[str, Any]]:
+def run(watching: TrtcJobTrigger, seconds: float = 20.0) -> list[dict[str, Any]]:
     return asyncio.run(asyncio.wait_for(events(watching), seconds))
 
 
 def test_every_argument_survives_being_stored() -> None:
     serde = pytest.importorskip("airflow.sdk.serde", reason="Airflow 3.1 keeps it elsewhere")
-    path, kwargs = TrtcRecordingTrigger(**ARGUMENTS).serialize()
-    assert path == "airflow_trtc.triggers.TrtcRecordingTrigger"
+    path, kwargs = TrtcJobTrigger(**ARGUMENTS).serialize()
+    assert path == "airflow_trtc.triggers.TrtcJobTrigger"
     assert kwargs == ARGUMENTS
     stored = serde.deserialize(json.loads(json.dumps(serde.serialize(kwargs))))
-    assert TrtcRecordingTrigger(**stored).serialize()[1] == ARGUMENTS
+    assert TrtcJobTrigger(**stored).serialize()[1] == ARGUMENTS
 
 
-def test_arguments_stored_by_the_version_before_callbacks_still_work() -> None:
-    new = {"wait_for", "fail_on", "callback_timeout_seconds", "finish_if_no_callback", "since"}
-    old = {name: value for name, value in ARGUMENTS.items() if name not in new}
-    assert TrtcRecordingTrigger(**old).wait_for == "recording"
+def test_every_argument_of_a_wait_is_tried_above() -> None:
+    assert set(ARGUMENTS) == {each.name for each in fields(WaitArguments)}
+    assert set(ARGUMENTS["rules"]) == {each.name for each in fields(Rules)}
 
 
 def test_its_recording_is_not_overwritten_by_airflows_task_id() -> None:
     """The triggerer assigns `task_id`; the service's TaskId must not live there."""
-    watching = TrtcRecordingTrigger(**ARGUMENTS)
+    watching = TrtcJobTrigger(**ARGUMENTS)
     watching.task_id = "wait"
     assert watching.serialize()[1] == ARGUMENTS
 
@@ -92,7 +104,7 @@ def test_it_fires_once_with_every_file(trtc_connection: Emulator) -> None:
     [payload] = run(trigger(trtc_connection, recording_id))
     assert (payload["v"], payload["status"], payload["outcome"]) == (1, "finished", "gone")
     listed = trtc_connection.truth(recording_id)["listed_files"]
-    assert [file["file_name"] for file in payload["known"]["files"]] == [file["FileName"] for file in listed]
+    assert [file["file_name"] for file in payload["state"]["files"]] == [file["FileName"] for file in listed]
     json.dumps(payload)
 
 
@@ -100,17 +112,17 @@ def test_what_the_worker_knew_is_in_the_event(trtc_connection: Emulator) -> None
     """The worker saw the recording; at the trigger's first look it is gone."""
     recording_id = trtc_connection.add_recording(ended=True)
     seen = {"first_seen_at": "2026-01-01T00:00:00+00:00", "last_seen_at": "2026-01-01T00:00:00+00:00"}
-    known = {"v": 1, "recording_id": recording_id, "files": [{"file_name": "early"}], **seen}
-    [payload] = run(trigger(trtc_connection, recording_id, known=known))
+    state = {"v": 1, "job_id": recording_id, "files": [{"file_name": "early"}], **seen}
+    [payload] = run(trigger(trtc_connection, recording_id, state=state))
     assert payload["status"] == "finished"
-    assert [file["file_name"] for file in payload["known"]["files"]] == ["early"]
+    assert [file["file_name"] for file in payload["state"]["files"]] == ["early"]
 
 
 def test_time_over_is_told_with_its_limit_after_a_last_look(trtc_connection: Emulator) -> None:
     recording_id = trtc_connection.add_recording(files=1)
     [payload] = run(trigger(trtc_connection, recording_id, poke_interval=600.0, timeout_at=time.time() + 0.3))
     assert (payload["status"], payload["limit"]) == ("timed_out", "timeout")
-    assert payload["known"]["status"] == "InProgress"
+    assert payload["state"]["status"] == "InProgress"
     [payload] = run(trigger(trtc_connection, recording_id, execution_timeout_at=time.time() + 0.1))
     assert payload["limit"] == "execution_timeout"
 
@@ -144,30 +156,11 @@ def test_cancelling_it_leaves_no_task_and_no_client_behind(trtc_connection: Emul
     assert asyncio.run(scene()) == set()
 
 
-def test_a_restarted_trigger_looks_soon_although_its_interval_is_long(trtc_connection: Emulator) -> None:
-    recording_id = trtc_connection.add_recording(files=1, ended=True)
-    watching = trigger(trtc_connection, recording_id, poke_interval=300.0, deferred_at=time.time() - 3600)
-    assert watching._first_pause() <= 10.0
-
-
-def test_backoff_counts_only_the_looks_of_this_wait(trtc_connection: Emulator) -> None:
-    """The journal's count is everybody's; a pause made from it could last for days."""
-    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
-    known = {"v": 1, "recording_id": recording_id, "looks": 20}
-    [payload] = run(trigger(trtc_connection, recording_id, known=known, exponential_backoff=True))
-    assert payload["status"] == "finished"
-
-
 def test_of_two_limits_that_have_passed_the_earlier_is_told(trtc_connection: Emulator) -> None:
     recording_id = trtc_connection.add_recording()
     past = {"timeout_at": time.time() - 1, "execution_timeout_at": time.time() - 2}
     [payload] = run(trigger(trtc_connection, recording_id, **past))
     assert payload["limit"] == "execution_timeout"
-
-
-def test_a_worker_whose_clock_is_ahead_delays_nothing() -> None:
-    ahead = TrtcRecordingTrigger(**{**ARGUMENTS, "deferred_at": time.time() + 3600})
-    assert ahead._first_pause() <= ARGUMENTS["poke_interval"]
 
 
 def test_a_connection_that_airflow_cannot_find_just_now_is_waited_for(
@@ -190,10 +183,10 @@ def test_a_connection_that_airflow_cannot_find_just_now_is_waited_for(
 def test_no_event_comes_before_the_scheduler_knows_of_the_deferral(
     trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "EARLIEST_EVENT_SECONDS", 1.5)
+    monkeypatch.setattr(triggers, "MIN_DEFERRED_SECONDS", 1.5)
     watching = trigger(trtc_connection, trtc_connection.add_recording(ended=True), finish_if_never_seen=True)
     watching.task_instance = SimpleNamespace(task_id="wait")
-    monkeypatch.setattr(watching, "_xcom_ids", dict)
+    monkeypatch.setattr(watching, "_xcom_ids", lambda: None)
     started = time.time()
     run(watching)
     assert time.time() - started >= 1.4
@@ -213,7 +206,7 @@ def test_progress_waits_for_its_turn_and_then_shows_the_newest(
     watching = trigger(trtc_connection, recording_id)
     monkeypatch.setattr(watching, "_xcom_ids", lambda: {"dag_id": "d"})
     [payload] = run(watching)
-    assert len(payload["known"]["files"]) == 30
+    assert len(payload["state"]["files"]) == 30
     assert 1 <= len(shown) < 20
     assert shown == sorted(shown)
 
@@ -225,12 +218,6 @@ def test_turns_to_write_are_spread_over_time() -> None:
     turns = asyncio.run(take())
     assert turns[0] == 0.0
     assert turns[20] == pytest.approx(20 / xcoms.WRITES_PER_SECOND, abs=0.1)
-
-
-def test_a_recording_whose_callbacks_arrive_is_asked_rarely() -> None:
-    assert safety_net_seconds(60.0) == 600.0
-    assert safety_net_seconds(200.0) == LONGEST_SAFETY_NET_SECONDS
-    assert safety_net_seconds(3600.0) == 3600.0
 
 
 def test_triggers_of_one_account_share_one_connection_and_what_they_learn(
@@ -267,18 +254,18 @@ def test_keys_that_were_changed_while_it_waited_are_taken_from_the_connection(
     right = trtc_connection.connection
     old = {**right, "login": DEFAULT_DENIED_SECRET_ID, "password": DEFAULT_DENIED_SECRET_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(old))
-    real = PollSubscription.share
+    real = SharedPolls.subscribe
 
-    async def share(self: PollSubscription) -> Any:
-        answer = await real(self)
+    async def share(self: SharedPolls, seconds: float = 20.0) -> Any:
+        answer = await real(self, seconds)
         monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(right))
         return answer
 
-    monkeypatch.setattr(PollSubscription, "share", share)
+    monkeypatch.setattr(SharedPolls, "subscribe", share)
     recording_id = trtc_connection.add_recording(files=2, ends_after_reads=3)
     [payload] = run(trigger(trtc_connection, recording_id))
     assert payload["status"] == "finished"
-    assert len(payload["known"]["files"]) == 2
+    assert len(payload["state"]["files"]) == 2
 
 
 def test_all_who_wait_take_over_keys_that_were_replaced_in_a_file(

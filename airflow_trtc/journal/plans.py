@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import logging
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from airflow_trtc import bounds, steps
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import (
     JobState,
     combine,
@@ -18,11 +21,11 @@ from airflow_trtc.jobs.state import (
     to_json,
 )
 from airflow_trtc.jobs.verdict import Finished
-from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key, due_value, page_key
+from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key, due_value, head_value, page_key
 
-MOST_PAGES = (
-    1000  # anybody may write rows: a number that somebody made up must not keep readers busy for ever
-)
+MAX_PAGES = 1000  # rows may hold made-up numbers, which must not keep readers busy for ever
+
+log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -56,47 +59,45 @@ class Set:
 Plan: TypeAlias = Generator[Get | Set, Any, _Result]
 
 
-def _pages(known: JobState) -> list[list[dict[str, Any]]]:
-    rows = files_to_json(known.files)
+def _pages(state: JobState) -> list[list[dict[str, Any]]]:
+    rows = files_to_json(state.files)
     return [rows[start : start + FILES_PER_PAGE] for start in range(0, len(rows), FILES_PER_PAGE)]
 
 
 def page_count(head: object) -> int:
     """How many pages a head row says it has; never more than could be."""
-    count = head.get("pages") if isinstance(head, Mapping) else 0
-    return max(0, min(count, MOST_PAGES)) if type(count) is int else 0
+    return min(bounds.count(bounds.mapping(head).get("pages")), MAX_PAGES)
 
 
-def load_plan(key: str, recording_id: str) -> Plan[JobState]:
-    """Read a recording's row with its pages; what cannot be read is left out."""
+def load_plan(key: str, job_id: str) -> Plan[JobState]:
+    """Read a head row with its pages; what cannot be read is left out."""
     head = yield Get(key)
-    known = from_json(head, recording_id)
+    state = from_json(head, job_id)
     pages = page_count(head)
     files: list[Any] = []
     page, is_full = 0, False
-    # Of two who write at the same time the slower one may shorten the head: look behind a full page.
-    while page < pages or is_full:
-        rows = yield Get(page_key(key, page))
-        rows = rows if isinstance(rows, list) else []
+    # Of two who write at the same time the slower one may shorten the head: read one page beyond a full one.
+    while page < pages or (is_full and page < MAX_PAGES):
+        rows = bounds.items((yield Get(page_key(key, page))), FILES_PER_PAGE)
         files += rows
         page, is_full = page + 1, len(rows) >= FILES_PER_PAGE
-    return replace(known, files=files_from_json(files))
+    return replace(state, files=files_from_json(files))
 
 
-def save_plan(key: str, known: JobState, *, only_news: bool = False) -> Plan[JobState]:
-    """Join what is known with what is stored, and write what differs: pages first, then the head.
+def save_plan(key: str, job: JobRef, state: JobState, *, only_news: bool = False) -> Plan[JobState]:
+    """Join the state with what is stored, and write what differs: pages first, then the head.
 
-    :param only_news: write nothing if only the times and the number of looks differ.
+    :param only_news: write nothing if only times and the number of polls differ.
     """
-    stored = yield from load_plan(key, known.recording_id)
-    joined = combine(known, stored)
+    stored = yield from load_plan(key, job.job_id)
+    joined = combine(state, stored)
     # Stored files stay in front, so that full pages never change.
     joined = replace(joined, files=merge_files(stored.files, joined.files))
-    # Who writes has just looked; hosts' clocks may differ, so times do not decide who knows better.
-    if known.last_seen_at is not None:
-        joined = replace(joined, status=known.status, exited_at=known.exited_at)
-    if known.last_seen_at is not None or known.is_gone:
-        joined = replace(joined, absent_since=known.absent_since, absent_at=known.absent_at)
+    # The writer has just polled; machines' clocks may differ, so times do not decide who knows better.
+    if state.last_seen_at is not None:
+        joined = replace(joined, status=state.status, exited_at=state.exited_at)
+    if state.last_seen_at is not None or state.is_gone:
+        joined = replace(joined, absent_since=state.absent_since, absent_at=state.absent_at)
     if only_news and not is_news(stored, joined):
         return joined
     old, new = _pages(stored), _pages(joined)
@@ -104,38 +105,104 @@ def save_plan(key: str, known: JobState, *, only_news: bool = False) -> Plan[Job
         if old[page : page + 1] != [rows]:
             yield Set(page_key(key, page), rows)
     head = to_json(replace(joined, files=()))
-    yield Set(key, {**head, "pages": len(new), "file_count": len(joined.files)})
+    yield Set(key, head_value(job, head, len(new), len(joined.files)))
     return joined
 
 
-def load_all_plan(rows: Rows) -> Plan[JobState]:
-    """Read what polls and callbacks told."""
-    seen = yield from load_plan(rows.polls, rows.recording_id)
-    told = yield from load_plan(rows.callbacks, rows.recording_id)
-    return combine(seen, told)
+def load_all(rows: Rows) -> Plan[JobState]:
+    """Read what polls showed and what callbacks reported."""
+    polled = yield from load_plan(rows.polls, rows.job.job_id)
+    reported = yield from load_plan(rows.callbacks, rows.job.job_id)
+    return combine(polled, reported)
 
 
-def log_end_plan() -> Plan[int]:
+def read_log_end() -> Plan[int]:
     """Read the number of the change log's last entry."""
     head = yield Get(LOG_KEY)
-    seq = head.get("seq") if isinstance(head, Mapping) else None
-    return seq if type(seq) is int else 0
+    return bounds.count(bounds.mapping(head).get("seq"))
 
 
-def announce_plan(rows: Rows, end: Finished, at: datetime) -> Plan[bool]:
+def announce(job: JobRef, end: Finished, at: datetime) -> Plan[bool]:
     """Tell the API server of an end that polls found."""
-    key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id, rows.region)
-    yield Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region, end))
+    yield Set(due_key(round(at.timestamp() * 1000), job), due_value(job, end))
     return True
 
 
 def drive(plan: Plan[_Result], store: Store) -> _Result:
-    """Carry a plan out; raises what the store raises."""
-    answer = None
-    try:
-        while True:
-            step = plan.send(answer)
-            answer = store.get(step.key) if isinstance(step, Get) else store.set(step.key, step.value)
-    except StopIteration as stop:
-        result: _Result = stop.value
+    """Carry a plan out; what the store raises is raised inside the plan."""
+    return steps.drive(plan, lambda step: carry_out(step, store))
+
+
+def carry_out(step: Get | Set, store: Store) -> Any:
+    """Read or write one row."""
+    return store.get(step.key) if isinstance(step, Get) else store.set(step.key, step.value)
+
+
+class Journal:
+    """What is known of one job, in the store. Its plans never fail.
+
+    A store that is missing or fails is reported once in the log, and the wait goes on.
+
+    :param rows: the job's rows.
+    :param is_available: whether this Airflow has a store.
+    :ivar is_loaded: whether the journal was read, or there is none to read.
+    :ivar is_failing: whether the last try to read or write failed.
+    """
+
+    def __init__(self, rows: Rows, *, is_available: bool) -> None:
+        self._rows = rows
+        self.is_available = is_available
+        self.is_loaded = not is_available
+        self.is_failing = False
+
+    def load(self, state: JobState, *, is_same_try: bool = False) -> Plan[JobState]:
+        """The state, joined with what the journal holds.
+
+        :param is_same_try: the row was written by this try, before it was rescheduled; go on counting.
+        """
+        stored = yield from self._attempt(load_all(self._rows))
+        if stored is None:
+            return state
+        self.is_loaded = True
+        joined = combine(state, stored)
+        return replace(joined, refusals=stored.refusals) if is_same_try else joined
+
+    def load_callbacks(self, state: JobState) -> Plan[JobState]:
+        """The state, joined with what callbacks reported."""
+        stored = yield from self._attempt(load_plan(self._rows.callbacks, state.job_id))
+        return state if stored is None else combine(state, stored)
+
+    def feed_end(self) -> Plan[int | None]:
+        """Number of the last entry in the change feed; None when that cannot be read."""
+        return (yield from self._attempt(read_log_end()))
+
+    def save(self, state: JobState, *, only_news: bool) -> Plan[tuple[JobState, bool]]:
+        """Write; return the state with what others wrote meanwhile, and whether it is written.
+
+        :param only_news: see `save_plan`: thousands of restarted triggers find that it is there already.
+        """
+        if not self.is_available:
+            return state, True
+        joined = yield from self._attempt(
+            save_plan(self._rows.polls, self._rows.job, state, only_news=only_news)
+        )
+        return (state, False) if joined is None else (joined, True)
+
+    def announce(self, end: Finished, at: datetime) -> Plan[bool]:
+        """Tell the API server of an end that polls found and that is saved; return whether it knows."""
+        return bool((yield from self._attempt(announce(self._rows.job, end, at))))
+
+    def _attempt(self, plan: Plan[_Result]) -> Plan[_Result | None]:
+        if not self.is_available:
+            return None
+        try:
+            result = yield from plan
+        except Exception as error:
+            if not self.is_failing:
+                log.warning(
+                    "The journal cannot be used; the wait goes on (%s: %s)", type(error).__name__, error
+                )
+            self.is_failing = True
+            return None
+        self.is_failing = False
         return result

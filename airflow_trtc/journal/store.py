@@ -13,40 +13,19 @@ working state: Airflow deletes them all when the last DAG with a sensor is delet
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from airflow.sdk import Asset
 
 from airflow_trtc.aio import within
-from airflow_trtc.jobs.callback import Callback, parse_event
-from airflow_trtc.jobs.state import JobState, combine
-from airflow_trtc.jobs.verdict import Finished
-from airflow_trtc.journal.keys import Rows, log_page_key
-from airflow_trtc.journal.plans import (
-    Get,
-    Plan,
-    Store,
-    announce_plan,
-    drive,
-    load_all_plan,
-    load_plan,
-    log_end_plan,
-    save_plan,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.plans import Get, Journal, Set, Store, drive
 
 JOURNAL = Asset(name="trtc_recordings", uri="trtc://recordings")
 STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
-
-log = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
 
 
 def with_journal(inlets: Any) -> list[Any]:
@@ -65,196 +44,22 @@ class AsyncStore(Protocol):
         """Write the value."""
 
 
-async def _adrive(plan: Plan[_Result], store: AsyncStore) -> _Result:
-    answer = None
-    try:
-        while True:
-            step = plan.send(answer)
-            call = store.aget(step.key) if isinstance(step, Get) else store.aset(step.key, step.value)
-            answer = await within(STORE_TIMEOUT_SECONDS, call)
-    except StopIteration as stop:
-        result: _Result = stop.value
-        return result
+async def acarry_out(step: Get | Set, store: AsyncStore) -> Any:
+    """Read or write one row, within a time limit."""
+    call = store.aget(step.key) if isinstance(step, Get) else store.aset(step.key, step.value)
+    return await within(STORE_TIMEOUT_SECONDS, call)
 
 
-class _Journal:
-    """What worker and trigger have in common.
-
-    Nothing here raises: a store that is missing or fails is reported once in the log, and the wait goes on.
-
-    :ivar is_available: whether this Airflow has a store.
-    :ivar is_loaded: whether the journal was read, or there is none to read.
-    """
-
-    def __init__(self, store: Any, rows: Rows) -> None:
-        self._store = store
-        self._rows = rows
-        self._is_failing = False
-        self.is_available = store is not None
-        self.is_loaded = store is None
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last try to read or write failed."""
-        return self._is_failing
-
-    def _loaded(self, known: JobState, stored: JobState, *, same_try: bool) -> JobState:
-        self.is_loaded, self._is_failing = True, False
-        joined = combine(known, stored)
-        return replace(joined, refusals=stored.refusals) if same_try else joined
-
-    def _failed(self, error: Exception) -> None:
-        if not self._is_failing:
-            message = "The journal of recordings failed (%s: %s); the wait goes on"
-            log.warning(message, type(error).__name__, error)
-        self._is_failing = True
+def load_now(context: Mapping[str, Any], job: JobRef) -> JobState | None:
+    """What the journal holds of a job, read from a running task; None when it cannot be read."""
+    store = worker_store(context)
+    journal = Journal(Rows(job), is_available=store is not None)
+    state = drive(journal.load(JobState(job.job_id)), store) if store is not None else JobState(job.job_id)
+    return state if journal.is_loaded else None
 
 
-class Journal(_Journal):
-    """What is known of one recording, in the store, seen from a worker."""
-
-    def __init__(self, store: Store | None, rows: Rows) -> None:
-        super().__init__(store, rows)
-
-    @classmethod
-    def of_task(cls, context: Mapping[str, Any], rows: Rows) -> Journal:
-        """The journal as a running task reaches it; empty and silent below Airflow 3.3."""
-        return cls(_worker_store(context), rows)
-
-    def load(self, known: JobState, *, same_try: bool = False) -> JobState:
-        """`known`, joined with what the journal holds.
-
-        :param same_try: the row was written by this try, before it was rescheduled; go on counting.
-        """
-        stored = self._read(load_all_plan(self._rows))
-        return known if stored is None else self._loaded(known, stored, same_try=same_try)
-
-    def load_callbacks(self, known: JobState) -> JobState:
-        """`known`, joined with what callbacks told."""
-        stored = self._read(load_plan(self._rows.callbacks, known.recording_id))
-        return known if stored is None else combine(known, stored)
-
-    def log_end(self) -> int | None:
-        """Number of the last entry in the change log; None when that cannot be read."""
-        return self._read(log_end_plan())
-
-    def save(self, known: JobState) -> tuple[JobState, bool]:
-        """Write; return what is known now, with what others wrote meanwhile, and whether it is written."""
-        if self._store is None:
-            return known, True
-        joined = self._read(save_plan(self._rows.polls, known))
-        return (known, False) if joined is None else (joined, True)
-
-    def announce(self, end: Finished, at: datetime) -> bool:
-        """Tell the API server of an end that looks found out and that is saved; return whether it knows."""
-        return bool(self._read(announce_plan(self._rows, end, at)))
-
-    def _read(self, plan: Plan[_Result]) -> _Result | None:
-        if self._store is None:
-            return None
-        try:
-            result = drive(plan, self._store)
-        except Exception as error:
-            self._failed(error)
-            return None
-        self._is_failing = False
-        return result
-
-
-class AsyncJournal(_Journal):
-    """The same for a trigger."""
-
-    def __init__(self, store: AsyncStore | None, rows: Rows) -> None:
-        super().__init__(store, rows)
-
-    @classmethod
-    def of_trigger(cls, rows: Rows) -> AsyncJournal:
-        """The journal as a trigger reaches it; empty and silent below Airflow 3.3."""
-        return cls(trigger_store(), rows)
-
-    async def load(self, known: JobState) -> JobState:
-        """See `Journal`; what callbacks told is read by `load_callbacks`, or comes through the change log."""
-        stored = await self._read(load_plan(self._rows.polls, known.recording_id))
-        return known if stored is None else self._loaded(known, stored, same_try=False)
-
-    async def load_callbacks(self, known: JobState) -> JobState:
-        """See `Journal`."""
-        stored = await self._read(load_plan(self._rows.callbacks, known.recording_id))
-        return known if stored is None else combine(known, stored)
-
-    async def save(self, known: JobState, *, only_news: bool = True) -> tuple[JobState, bool]:
-        """See `Journal`.
-
-        :param only_news: see `save_plan`: thousands of restarted triggers find that they wrote it before.
-        """
-        if self._store is None:
-            return known, True
-        joined = await self._read(save_plan(self._rows.polls, known, only_news=only_news))
-        return (known, False) if joined is None else (joined, True)
-
-    async def announce(self, end: Finished, at: datetime) -> bool:
-        """See `Journal`."""
-        return bool(await self._read(announce_plan(self._rows, end, at)))
-
-    async def _read(self, plan: Plan[_Result]) -> _Result | None:
-        if self._store is None:
-            return None
-        try:
-            result = await _adrive(plan, self._store)
-        except Exception as error:
-            self._failed(error)
-            return None
-        self._is_failing = False
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the change log: a callback that was stored.
-
-    :param seq: its number; they begin with 1 and leave none out.
-    :param callback: None when it is too long for the log: the recording's row has it.
-    """
-
-    seq: int
-    sdk_app_id: int
-    recording_id: str
-    received_at: datetime
-    callback: Callback | None
-
-
-class LogReader:
-    """Reads the change log page by page; raises what the store raises."""
-
-    def __init__(self, store: AsyncStore) -> None:
-        self._store = store
-
-    async def end(self) -> int:
-        """Number of the last entry."""
-        return await _adrive(log_end_plan(), self._store)
-
-    async def page(self, page: int) -> list[Entry]:
-        """The entries of a page, as far as they were written; empty when it is gone."""
-        value = await within(STORE_TIMEOUT_SECONDS, self._store.aget(log_page_key(page)))
-        items = value.get("entries") if isinstance(value, Mapping) else None
-        return [entry for item in items or () if (entry := _entry(item)) is not None]
-
-
-def _entry(item: Mapping[str, Any]) -> Entry | None:
-    try:
-        return _read_entry(item)
-    except (KeyError, TypeError, ValueError):
-        return None  # the reader notices the hole
-
-
-def _read_entry(item: Mapping[str, Any]) -> Entry:
-    seconds, milliseconds = divmod(item["received_at_ms"], 1000)
-    received_at = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=milliseconds * 1000)
-    callback = None if item["event"] is None else parse_event(item["event"])
-    return Entry(item["seq"], item["app"], item["recording_id"], received_at, callback)
-
-
-def _worker_store(context: Mapping[str, Any]) -> Store | None:
+def worker_store(context: Mapping[str, Any]) -> Store | None:
+    """The store as a running task reaches it; None below Airflow 3.3."""
     stores = context.get("asset_state_store")
     if stores is None:
         return None

@@ -1,99 +1,105 @@
-"""A trigger's share in the looks of all who wait."""
+"""A trigger's share in the polls of all that wait in its event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from airflow_trtc.aio import WakeUp, loop_time, within
-from airflow_trtc.cloud.poller import Answer, Subscription
+from airflow_trtc.cloud.poller import PollResult, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.observation import Absence, Snapshot, Trouble
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.verdict import interpret
 
-LAST_LOOK_SECONDS = 30.0
-SHARE_SECONDS = 20.0  # the supervisor may be busy with thousands of triggers
+LAST_POLL_SECONDS = 30.0
+SUBSCRIBE_SECONDS = 20.0  # the supervisor may be busy with thousands of triggers
 
 
-class PollSubscription:
-    """The trigger's share in the looks of all who wait; taken when the first look is due.
+class SharedPolls:
+    """The subscription to the shared poller; made when the first poll is due.
 
     Until then nothing has to be read: ten thousand triggers may start in the same minute.
     """
 
-    def __init__(self, hook: TrtcHook, recording_id: str, bell: WakeUp) -> None:
+    def __init__(self, hook: TrtcHook, kind: JobKind, job: JobRef, wake_up: WakeUp) -> None:
         self._hook = hook
-        self._recording_id = recording_id
-        self._bell = bell
+        self._kind = kind
+        self._job = job
+        self._wake_up = wake_up
         self._subscription: Subscription | None = None
-        self._wish: tuple[float, bool] | None = None
+        self._request: tuple[float, bool] | None = None
         self._is_renewed = False
 
     @property
-    def are_shared(self) -> bool:
-        """Whether it takes part."""
+    def is_subscribed(self) -> bool:
+        """Whether the shared poller knows this wait."""
         return self._subscription is not None
 
     @property
     def outage(self) -> str | None:
-        """Why nobody's looks are answered just now, for people; None when all is well."""
+        """Why no poll is answered at present, for people; None when all is well."""
         return self._subscription.outage if self._subscription is not None else None
 
-    async def share(self, seconds: float = math.inf) -> list[Answer]:
-        """Take part; what stands in the way, or takes longer, is the first answer."""
-        seconds = min(seconds, SHARE_SECONDS)
+    async def subscribe(self, seconds: float = math.inf) -> list[PollResult]:
+        """Subscribe; what stands in the way, or takes longer, is the first result."""
+        seconds = min(seconds, SUBSCRIBE_SECONDS)
         try:
             await within(seconds, self._hook.aprepare())
-            # Nothing is awaited from here on: who is cancelled in between would never leave.
-            self._subscription = self._hook.subscribe(self._recording_id, self._bell.ring)
+            # Nothing is awaited from here on: a trigger cancelled in between would never leave.
+            self._subscription = self._hook.subscribe(self._kind, self._job, self._wake_up.wake)
         except asyncio.TimeoutError:
-            why = f"Airflow did not tell the connection within {seconds:.0f} s"
+            why = f"Airflow did not answer with the connection within {seconds:.0f} s."
             return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
         except TrtcError as error:
             return [_failed(error)]
         return []
 
-    def ask(self, at: float, *, urgent: bool) -> None:
-        """Wish for a look at this time, seconds of the event loop's clock."""
-        if self._subscription is not None and self._wish != (at, urgent):
-            self._wish = at, urgent
-            self._subscription.ask(at - loop_time(), urgent=urgent)
+    def request(self, at: float, *, urgent: bool) -> None:
+        """Ask for a poll at this time, seconds of the event loop's clock."""
+        if self._subscription is not None and self._request != (at, urgent):
+            self._request = at, urgent
+            self._subscription.request(at - loop_time(), urgent=urgent)
 
-    def rest(self) -> None:
-        """Wish for nothing."""
-        if self._subscription is not None and self._wish is not None:
-            self._wish = None
-            self._subscription.rest()
+    def cancel(self) -> None:
+        """Ask for nothing."""
+        if self._subscription is not None and self._request is not None:
+            self._request = None
+            self._subscription.cancel()
 
-    async def take(self) -> list[Answer]:
-        """The answers since the last time, oldest first.
+    async def drain(self) -> list[PollResult]:
+        """The results since the last time, oldest first.
 
         That the keys are wrong is believed when it is also true of the connection as it is now: somebody may
         have changed them since the wait began.
         """
-        answers = self._subscription.take() if self._subscription is not None else []
-        if not answers:
+        results = self._subscription.drain() if self._subscription is not None else []
+        if not results:
             return []
-        self._wish = None
-        is_wrong = isinstance(answers[-1].value, TrtcSetupError)
+        self._request = None
+        is_wrong = isinstance(results[-1].value, TrtcSetupError)
         self._is_renewed = is_wrong and not self._is_renewed
         if self._is_renewed:
             self.close()
             await self._hook.arenew()
-            return answers[:-1]
-        return answers
+            return results[:-1]
+        return results
 
-    async def last(self) -> list[Answer]:
-        """Look a last time, before all others; Airflow's own limit comes soon after ours."""
-        give_up_at = loop_time() + LAST_LOOK_SECONDS
+    async def last(self) -> list[PollResult]:
+        """Poll a last time, before all others; Airflow's own limit comes soon after ours."""
+        give_up_at = loop_time() + LAST_POLL_SECONDS
         while (seconds := give_up_at - loop_time()) > 0:
-            if self._subscription is None and (answers := await self.share(seconds)):
-                return answers
-            self.ask(0.0, urgent=True)
-            await self._bell.wait(give_up_at - loop_time())
-            if answers := await self.take():
-                return answers
-        why = self.outage or f"the last look took more than {LAST_LOOK_SECONDS:g} s"
+            if self._subscription is None and (results := await self.subscribe(seconds)):
+                return results
+            self.request(0.0, urgent=True)
+            await self._wake_up.wait(give_up_at - loop_time())
+            if results := await self.drain():
+                return results
+        why = self.outage or f"The last poll took more than {LAST_POLL_SECONDS:g} s."
         return [_failed(TrtcTransientError(why, code="Client.Timeout"))]
 
     def close(self) -> None:
@@ -103,6 +109,17 @@ class PollSubscription:
             subscription.close()
 
 
-def _failed(error: TrtcError) -> Answer:
+def observe(
+    value: Snapshot | Absence | TrtcError, absent_codes: Sequence[str]
+) -> Snapshot | Absence | Trouble:
+    """What the result of a poll says of the job."""
+    if not isinstance(value, TrtcError):
+        return value
+    if value.code == NO_CONNECTION:  # it was there before; Airflow says so of any trouble with secrets
+        return Trouble("passing", value.code, str(value))
+    return interpret(value, absent_codes)
+
+
+def _failed(error: TrtcError) -> PollResult:
     # Without its traceback: thousands may share one error, and each would add to it.
-    return Answer(error.with_traceback(None), datetime.now(timezone.utc))
+    return PollResult(error.with_traceback(None), datetime.now(timezone.utc))

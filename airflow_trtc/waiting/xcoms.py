@@ -1,17 +1,18 @@
-"""XComs of a deferred task, written and read by its trigger without blocking the event loop.
-
-Airflow 3.3 has methods for that. Below, the trigger sends the same messages itself; there the synchronous
-methods must not be used, since they read the supervisor's answers from a second event loop.
-"""
+"""XComs: results that a task pushes, and what a trigger writes and reads without blocking the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from airflow_trtc._compat import AirflowFailException, axcom_read, axcom_write, conf
 
 # The supervisor takes 25 ms for each, one after the other, and has other work for its triggers too.
 WRITES_PER_SECOND = 20.0
+
+_Value = TypeVar("_Value")
 
 _free_at: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float] = weakref.WeakKeyDictionary()
 
@@ -27,28 +28,30 @@ def turn_seconds() -> float:
 
 async def write(key: str, value: Any, **ids: Any) -> None:
     """Set an XCom of the task instance that `ids` name (dag_id, task_id, run_id, map_index)."""
-    from airflow.sdk.bases.xcom import BaseXCom
-
-    if hasattr(BaseXCom, "aset"):
-        await BaseXCom.aset(key=key, value=value, **ids)
-        return
-    from airflow.sdk.execution_time.comms import SetXCom
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
-    serialized = BaseXCom.serialize_value(value, key=key, **ids)
-    await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=serialized, **ids))
+    await axcom_write(key, value, ids)
 
 
 async def read(key: str, **ids: Any) -> Any:
     """Return an XCom of the task instance that `ids` name; None when there is none."""
-    from airflow.sdk.bases.xcom import BaseXCom
+    return await axcom_read(key, ids)
 
-    if hasattr(BaseXCom, "aget_one"):
-        return await BaseXCom.aget_one(key=key, **ids)
-    from airflow.sdk.execution_time.comms import GetXCom, XComResult
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    answer = await SUPERVISOR_COMMS.asend(GetXCom(key=key, **ids))
-    if not isinstance(answer, XComResult) or answer.value is None:
-        return None
-    return BaseXCom.deserialize_value(answer)
+def push_results(
+    task: Any, context: Mapping[str, Any], value: _Value, summary_key: str, summary: Mapping[str, Any]
+) -> _Value:
+    """Push the summary as an XCom of its own and return the value, which becomes ``return_value``.
+
+    :raises AirflowFailException: the value is a list that tasks are mapped over, longer than Airflow allows.
+    """
+    if task.do_xcom_push:
+        context["ti"].xcom_push(key=summary_key, value=summary)
+    if not isinstance(value, list):
+        return value
+    limit = conf.getint("core", "max_map_length", fallback=1024)
+    if len(value) > limit and next(iter(task.iter_mapped_dependants()), None) is not None:
+        raise AirflowFailException(
+            f"{len(value)} files are more than Airflow maps over ({limit}). Set [core] max_map_length "
+            f"(AIRFLOW__CORE__MAX_MAP_LENGTH) to {len(value)} or more for the API server, the scheduler and "
+            "the workers, then clear this task: nothing is lost."
+        )
+    return value

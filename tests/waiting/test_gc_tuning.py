@@ -1,4 +1,4 @@
-"""What is put aside from the garbage collector, and when."""
+"""What is kept from the garbage collector, and when."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from airflow_trtc.waiting.gc_tuning import ENDS_FOR_EACH, FEWEST, GcTuning
+from airflow_trtc.waiting.gc_tuning import ENDS_PER_WAIT, MIN_WAITS, GcTuning
 
 
 class Recorder:
@@ -39,10 +39,10 @@ class Recorder:
         return 0
 
 
-def begin(calm: GcTuning, count: int) -> list[ExitStack]:
+def begin(tuning: GcTuning, count: int) -> list[ExitStack]:
     waits = [ExitStack() for _ in range(count)]
     for wait in waits:
-        wait.enter_context(calm.waiting())
+        wait.enter_context(tuning.waiting())
     return waits
 
 
@@ -51,21 +51,21 @@ def end(waits: list[ExitStack]) -> None:
         wait.close()
 
 
-def test_a_process_in_which_few_wait_is_left_alone() -> None:
+def test_a_process_in_which_there_are_few_waits_is_left_alone() -> None:
     recorder = Recorder()
-    calm = GcTuning(recorder)
+    tuning = GcTuning(recorder)
     before = recorder.thresholds
     for _ in range(3):
-        end(begin(calm, FEWEST - 1))
+        end(begin(tuning, MIN_WAITS - 1))
     assert recorder.asked == []
     assert recorder.callbacks == []
     assert recorder.thresholds == before
 
 
-def test_what_outlives_a_full_collection_while_many_wait_is_put_aside() -> None:
+def test_what_outlives_a_full_collection_while_many_wait_is_frozen() -> None:
     recorder = Recorder()
-    calm = GcTuning(recorder)
-    waits = begin(calm, 2 * FEWEST)
+    tuning = GcTuning(recorder)
+    waits = begin(tuning, 2 * MIN_WAITS)
     assert recorder.asked == ["freeze"]
     recorder.collect(generation=1)
     assert recorder.asked == ["freeze", "collect"]
@@ -76,37 +76,37 @@ def test_what_outlives_a_full_collection_while_many_wait_is_put_aside() -> None:
 
 def test_everything_is_collected_when_far_more_have_ended_than_go_on() -> None:
     recorder = Recorder()
-    calm = GcTuning(recorder)
-    others = begin(calm, FEWEST)
+    tuning = GcTuning(recorder)
+    others = begin(tuning, MIN_WAITS)
     recorder.asked.clear()
-    for _ in range(ENDS_FOR_EACH - 1):
-        end(begin(calm, FEWEST))
+    for _ in range(ENDS_PER_WAIT - 1):
+        end(begin(tuning, MIN_WAITS))
     assert recorder.asked == []
-    end(begin(calm, FEWEST))
+    end(begin(tuning, MIN_WAITS))
     assert recorder.asked == ["unfreeze", "collect", "freeze"]
-    end(begin(calm, FEWEST))
+    end(begin(tuning, MIN_WAITS))
     assert recorder.asked == ["unfreeze", "collect", "freeze"]
     end(others)
 
 
 def test_nothing_stays_aside_when_few_are_left() -> None:
     recorder = Recorder()
-    calm = GcTuning(recorder)
-    waits = begin(calm, FEWEST)
+    tuning = GcTuning(recorder)
+    waits = begin(tuning, MIN_WAITS)
     assert recorder.thresholds == (700, 10, 2)
     end(waits)
     assert recorder.asked == ["freeze", "unfreeze"]
     assert recorder.callbacks == []
     assert recorder.thresholds == (700, 10, 10)
-    waits = begin(calm, FEWEST)
+    waits = begin(tuning, MIN_WAITS)
     assert recorder.asked == ["freeze", "unfreeze", "freeze"]
     end(waits)
 
 
 def test_an_exception_ends_a_wait_too() -> None:
     recorder = Recorder()
-    calm = GcTuning(recorder)
-    for wait in begin(calm, FEWEST):
+    tuning = GcTuning(recorder)
+    for wait in begin(tuning, MIN_WAITS):
         wait.__exit__(ValueError, ValueError(), None)
     assert recorder.asked == ["freeze", "unfreeze"]
 
@@ -114,15 +114,15 @@ def test_an_exception_ends_a_wait_too() -> None:
 def test_the_real_collector_walks_past_what_many_waits_hold() -> None:
     script = """
 import gc, weakref
-from airflow_trtc.waiting.gc_tuning import FEWEST
+from airflow_trtc.waiting.gc_tuning import MIN_WAITS
 from tests.waiting.test_gc_tuning import GcTuning, begin, end
 
 class Thing:
     def __init__(self):
         self.itself = self
 
-calm = GcTuning()
-waits = begin(calm, FEWEST)
+tuning = GcTuning()
+waits = begin(tuning, MIN_WAITS)
 things = [Thing() for _ in range(1000)]
 gc.collect()
 assert not any(isinstance(one, Thing) for one in gc.get_objects()), "they outlived a collection"
@@ -141,3 +141,10 @@ assert gc.get_freeze_count() == 0
 """
     subprocess.run([sys.executable, "-c", script], check=True)
     assert gc.get_freeze_count() == 0
+
+
+def test_it_can_be_switched_off() -> None:
+    recorder = Recorder()
+    end(begin(GcTuning(recorder, lambda: False), 2 * MIN_WAITS))
+    assert recorder.asked == []
+    assert recorder.thresholds == (700, 10, 10)

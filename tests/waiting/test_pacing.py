@@ -1,4 +1,4 @@
-"""When a waiter asks again."""
+"""When a wait polls again."""
 
 from __future__ import annotations
 
@@ -8,41 +8,77 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_trtc.waiting.pacing import LONGEST_TROUBLE_SECONDS, next_look_seconds
-
-PLAIN: dict[str, Any] = {
-    "looks": 1, "exponential": False, "longest_seconds": None, "troubles": 0, "chance": 0.0,
-}  # fmt: skip
+from airflow_trtc.waiting.pacing import (
+    LONGEST_SAFETY_NET_SECONDS,
+    LONGEST_TROUBLE_SECONDS,
+    Pace,
+    safety_net_seconds,
+)
 
 
 @pytest.mark.parametrize(
-    "interval, change, seconds",
+    "pace, now, seconds",
     [
-        (60, {}, 60),
-        (60, {"looks": 9}, 60),
-        (60, {"chance": 1.0}, 66),
-        (10, {"exponential": True, "looks": 2}, 10),
-        (10, {"exponential": True, "looks": 5}, 80),
-        (10, {"exponential": True, "looks": 5, "longest_seconds": 30}, 30),
-        (10, {"troubles": 1}, 10),
-        (10, {"troubles": 3}, 40),
-        (10, {"troubles": 30}, 100),
-        (120, {"troubles": 30}, 300),
-        (900, {"troubles": 30}, 900),
-        (0, {}, 0),
-        (0.2, {"troubles": 30}, 10),
+        (Pace(60), {}, 60),
+        (Pace(60), {"turns": 9}, 60),
+        (Pace(60), {"chance": 1.0}, 66),
+        (Pace(10, True), {"turns": 0}, 10),
+        (Pace(10, True), {"turns": 2}, 10),
+        (Pace(10, True), {"turns": 3}, 20),
+        (Pace(10, True), {"turns": 5}, 80),
+        (Pace(0.5, True), {"turns": 3}, 2),
+        (Pace(10, True, 30), {"turns": 5}, 30),
+        (Pace(10), {"failures": 1}, 10),
+        (Pace(10), {"failures": 2}, 20),
+        (Pace(10), {"failures": 3}, 40),
+        (Pace(10), {"failures": 30}, 100),
+        (Pace(120), {"failures": 30}, 300),
+        (Pace(900), {"failures": 30}, 900),
+        (Pace(0), {}, 0),
+        (Pace(0.2), {"failures": 30}, 10),
+        (Pace(60), {"hurry_seconds": 2.0}, 2),
+        (Pace(1), {"hurry_seconds": 2.0}, 1),
+        (Pace(60), {"hurry_seconds": 2.0, "failures": 9, "chance": 1.0}, 2),
+        (Pace(0.1), {"reads_only": True}, 1),
+        (Pace(60), {"reads_only": True, "is_backed": True}, 60),
+        (Pace(60), {"is_backed": True}, 600),
+        (Pace(60), {"is_backed": True, "chance": 0.5}, 630),
     ],
 )
-def test_next_look(interval: float, change: dict[str, Any], seconds: float) -> None:
-    assert next_look_seconds(interval, **{**PLAIN, **change}) == pytest.approx(seconds)
+def test_the_next_turn(pace: Pace, now: dict[str, Any], seconds: float) -> None:
+    assert pace.seconds(**now) == pytest.approx(seconds)
 
 
 @given(st.floats(0, 86400), st.integers(0, 10**6), st.booleans(), st.integers(0, 10**6), st.floats(0, 1))
 def test_never_sooner_than_the_user_said_and_trouble_never_beyond_its_longest(
-    interval: float, looks: int, exponential: bool, troubles: int, chance: float
+    interval: float, turns: int, exponential: bool, failures: int, chance: float
 ) -> None:
-    options = {"looks": looks, "longest_seconds": 86400.0, "chance": chance}
-    calm = next_look_seconds(interval, exponential=exponential, troubles=0, **options)  # type: ignore[arg-type]
-    hard = next_look_seconds(interval, exponential=exponential, troubles=troubles, **options)  # type: ignore[arg-type]
-    assert calm >= interval
-    assert calm <= hard <= max(calm, LONGEST_TROUBLE_SECONDS * 1.1)
+    pace = Pace(interval, exponential, 86400.0)
+    usual = pace.seconds(turns=turns, chance=chance)
+    hard = pace.seconds(turns=turns, chance=chance, failures=failures)
+    assert usual >= interval
+    assert usual <= hard <= max(usual, LONGEST_TROUBLE_SECONDS * 1.1)
+
+
+@pytest.mark.parametrize(
+    "since, chance, seconds",
+    [
+        (0.0, 0.9, 60.0),
+        (20.0, 0.9, 40.0),
+        (3600.0, 0.5, 5.0),  # a restart: the turn is long over
+        (60.0, 0.0, 0.0),
+        (-3600.0, 0.0, 60.0),  # a worker whose clock is ahead delays nothing
+    ],
+)
+def test_the_first_turn_of_a_trigger(since: float, chance: float, seconds: float) -> None:
+    assert Pace(60.0).first_seconds(since, chance) == pytest.approx(seconds)
+
+
+def test_after_a_restart_short_intervals_stay_short() -> None:
+    assert Pace(2.0).first_seconds(100.0, 1.0) == 2.0
+
+
+def test_a_job_whose_callbacks_arrive_is_polled_rarely() -> None:
+    assert safety_net_seconds(60.0) == 600.0
+    assert safety_net_seconds(200.0) == LONGEST_SAFETY_NET_SECONDS
+    assert safety_net_seconds(3600.0) == 3600.0
