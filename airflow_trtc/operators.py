@@ -91,12 +91,12 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         # An event holds no long lists: each task of the run would carry them along.
         known = self._read_journal(context, summary)
         expected = told.get("file_count") or 0
-        if len(known.files) < expected or known == JobState(known.recording_id):
+        if len(known.files) < expected or known == JobState(known.job_id):
             raise AirflowFailException(
-                f"the journal holds {len(known.files)} files of recording {known.recording_id}, not "
+                f"the journal holds {len(known.files)} files of recording {known.job_id}, not "
                 f"{expected}: its rows were pruned or deleted, or application or region is another one"
             )
-        return file_results(known.files, known.recording_id, prefix)
+        return file_results(known.files, known.job_id, prefix)
 
     def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> JobState:
         rows = Rows(int(summary["sdk_app_id"]), summary.get("region") or "", summary["recording_id"])

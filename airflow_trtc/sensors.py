@@ -20,7 +20,7 @@ from airflow_trtc._compat import (
 )
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.jobs.observation import Look
+from airflow_trtc.jobs.observation import Polled
 from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS, Problem
 from airflow_trtc.jobs.state import JobState, from_json, to_json
 from airflow_trtc.jobs.verdict import (
@@ -189,7 +189,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
         :param started_at: for `resume_execution`, when there is no event; unused here.
         """
         event = _checked(event)
-        self.recording_id = event["known"]["recording_id"]
+        self.recording_id = event["known"]["job_id"]
         # What the trigger needed a connection for is in its event; nothing may go wrong here any more.
         place = _Place(event["sdk_app_id"], event["region"], event["console_url"])
         visit = self._visit = self._visit_at(place, context, from_json(event["known"], self.recording_id))
@@ -284,14 +284,14 @@ class TrtcRecordingSensor(BaseSensorOperator):
 
     def _hand_on(self, context: Context, visit: _Visit, finished: Finished) -> list[dict[str, Any]]:
         known = visit.known
-        files = file_results(finished.files, known.recording_id, self.file_name_prefix or None)
+        files = file_results(finished.files, known.job_id, self.file_name_prefix or None)
         summary = recording_result(
             known,
             finished,
             sdk_app_id=visit.place.sdk_app_id,
             region=visit.place.region,
             wait_for=self.wait_for,
-            polls=max(known.looks, int(context.get("task_reschedule_count") or 0) + 1),
+            polls=max(known.polls, int(context.get("task_reschedule_count") or 0) + 1),
         )
         for problem in finished.problems:
             self.log.warning("%s: %s", problem.kind, problem.message)
@@ -437,7 +437,7 @@ class _Visit:
         self._hook = hook
         self.place = place
         self._was_rescheduled = bool(context.get("task_reschedule_count"))
-        self.journal = Journal.of_task(context, Rows(place.sdk_app_id, place.region, known.recording_id))
+        self.journal = Journal.of_task(context, Rows(place.sdk_app_id, place.region, known.job_id))
         # In this order: what is stored in between is in both, and not in neither.
         self.since = self.journal.log_end() if hook is not None else None
         loaded = self.journal.load(known, same_try=self._was_rescheduled)
@@ -450,7 +450,7 @@ class _Visit:
     def __str__(self) -> str:
         place = f"application {self.place.sdk_app_id}, region {self.place.region}"
         pace = f"a look every {self._sensor.poke_interval:g} s for at most {self._sensor.timeout:g} s"
-        return f"recording {self.known.recording_id} ({place}), {pace}. Console: {self.place.console_url}"
+        return f"recording {self.known.job_id} ({place}), {pace}. Console: {self.place.console_url}"
 
     @property
     def known(self) -> JobState:
@@ -487,7 +487,7 @@ class _Visit:
             return verdict
         news = self._watch.take(self._ask(), datetime.now(timezone.utc))
         for line in news:
-            self._sensor.log.info("%s (recording %s)", line, self.known.recording_id)
+            self._sensor.log.info("%s (recording %s)", line, self.known.job_id)
         verdict = self._watch.judge(datetime.now(timezone.utc))
         if self._may_have_forgotten and _says_never_seen(verdict):
             return Waiting("the journal, which may know the recording, cannot be read")
@@ -501,11 +501,11 @@ class _Visit:
         else:
             self._watch.known = self.journal.load(self.known, same_try=self._was_rescheduled)
 
-    def _ask(self) -> Look:
+    def _ask(self) -> Polled:
         assert self._hook is not None, "only a visit that begins with a connection looks"
         try:
             # Not the hook's ten minutes: a throttled look is one that taught nothing, and others follow.
-            return self._hook.describe_recording(self.known.recording_id, attempts=LOOK_ATTEMPTS)
+            return self._hook.describe_recording(self.known.job_id, attempts=LOOK_ATTEMPTS)
         except TrtcError as error:
             return interpret(error, self._sensor.absent_codes)
 
@@ -534,7 +534,7 @@ class _Visit:
         try:
             ti.xcom_push(key=PROGRESS_XCOM, value=value)
         except Exception as error:
-            self._sensor.log.warning("Could not show the progress of %s: %s", self.known.recording_id, error)
+            self._sensor.log.warning("Could not show the progress of %s: %s", self.known.job_id, error)
             return False
         return True
 
@@ -544,9 +544,9 @@ class _Visit:
         if known.trouble is not None:
             return f"The last look taught nothing: {known.trouble.message}"
         if known.status is None:
-            return f"The service never showed recording {known.recording_id}."
+            return f"The service never showed recording {known.job_id}."
         return (
-            f"Recording {known.recording_id} still runs: status {known.status}, {len(known.files)} files so "
+            f"Recording {known.job_id} still runs: status {known.status}, {len(known.files)} files so "
             "far; they are kept, and a cleared task goes on from there."
         )
 

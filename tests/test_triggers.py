@@ -38,7 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "callback_timeout_seconds": 60.0,
     "finish_if_no_callback": True,
     "since": 7,
-    "known": {"v": 1, "recording_id": "-gCT+x..", "files": []},
+    "known": {"v": 1, "job_id": "-gCT+x..", "files": []},
     "deferred_at": 1.5,
     "timeout_at": 2.5,
     "execution_timeout_at": 3.5,
@@ -100,7 +100,7 @@ def test_what_the_worker_knew_is_in_the_event(trtc_connection: Emulator) -> None
     """The worker saw the recording; at the trigger's first look it is gone."""
     recording_id = trtc_connection.add_recording(ended=True)
     seen = {"first_seen_at": "2026-01-01T00:00:00+00:00", "last_seen_at": "2026-01-01T00:00:00+00:00"}
-    known = {"v": 1, "recording_id": recording_id, "files": [{"file_name": "early"}], **seen}
+    known = {"v": 1, "job_id": recording_id, "files": [{"file_name": "early"}], **seen}
     [payload] = run(trigger(trtc_connection, recording_id, known=known))
     assert payload["status"] == "finished"
     assert [file["file_name"] for file in payload["known"]["files"]] == ["early"]
@@ -153,7 +153,7 @@ def test_a_restarted_trigger_looks_soon_although_its_interval_is_long(trtc_conne
 def test_backoff_counts_only_the_looks_of_this_wait(trtc_connection: Emulator) -> None:
     """The journal's count is everybody's; a pause made from it could last for days."""
     recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
-    known = {"v": 1, "recording_id": recording_id, "looks": 20}
+    known = {"v": 1, "job_id": recording_id, "polls": 20}
     [payload] = run(trigger(trtc_connection, recording_id, known=known, exponential_backoff=True))
     assert payload["status"] == "finished"
 

@@ -88,7 +88,7 @@ def save_plan(key: str, known: JobState, *, only_news: bool = False) -> Plan[Job
 
     :param only_news: write nothing if only the times and the number of looks differ.
     """
-    stored = yield from load_plan(key, known.recording_id)
+    stored = yield from load_plan(key, known.job_id)
     joined = combine(known, stored)
     # Stored files stay in front, so that full pages never change.
     joined = replace(joined, files=merge_files(stored.files, joined.files))

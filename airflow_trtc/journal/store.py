@@ -131,7 +131,7 @@ class Journal(_Journal):
 
     def load_callbacks(self, known: JobState) -> JobState:
         """`known`, joined with what callbacks told."""
-        stored = self._read(load_plan(self._rows.callbacks, known.recording_id))
+        stored = self._read(load_plan(self._rows.callbacks, known.job_id))
         return known if stored is None else combine(known, stored)
 
     def log_end(self) -> int | None:
@@ -174,12 +174,12 @@ class AsyncJournal(_Journal):
 
     async def load(self, known: JobState) -> JobState:
         """See `Journal`; what callbacks told is read by `load_callbacks`, or comes through the change log."""
-        stored = await self._read(load_plan(self._rows.polls, known.recording_id))
+        stored = await self._read(load_plan(self._rows.polls, known.job_id))
         return known if stored is None else self._loaded(known, stored, same_try=False)
 
     async def load_callbacks(self, known: JobState) -> JobState:
         """See `Journal`."""
-        stored = await self._read(load_plan(self._rows.callbacks, known.recording_id))
+        stored = await self._read(load_plan(self._rows.callbacks, known.job_id))
         return known if stored is None else combine(known, stored)
 
     async def save(self, known: JobState, *, only_news: bool = True) -> tuple[JobState, bool]:

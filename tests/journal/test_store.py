@@ -131,7 +131,7 @@ def test_a_page_that_was_lost_costs_only_its_files() -> None:
     assert len(Journal(store, ROWS).load(JobState("rid")).files) == 150
 
 
-@pytest.mark.parametrize("junk", [1, "x", [], {}, {"v": 1}, {"v": 1, "recording_id": "rid", "pages": "many"}])
+@pytest.mark.parametrize("junk", [1, "x", [], {}, {"v": 1}, {"v": 1, "job_id": "rid", "pages": "many"}])
 def test_junk_in_the_store_reads_as_nothing_known(junk: Any) -> None:
     store = DictStore()
     store.set(ROWS.polls, junk)
@@ -189,14 +189,14 @@ def test_an_id_that_looks_like_a_page_is_no_page_of_another_recording() -> None:
 def test_rows_of_the_version_without_callbacks_are_read() -> None:
     store = DictStore()
     head = {
-        "v": 1, "recording_id": "rid", "status": "InProgress", "looks": 3, "refusals": 0, "files": [],
+        "v": 1, "job_id": "rid", "status": "InProgress", "polls": 3, "refusals": 0, "files": [],
         "pages": 1, "file_count": 1, "first_seen_at": NOW.isoformat(), "last_seen_at": NOW.isoformat(),
         "exited_at": None, "absent_since": None, "absent_at": None,
     }  # fmt: skip
     file = {"file_name": "a", "user_id": "u", "track_type": "audio", "begin_timestamp_ms": None}
     store.rows = {ROWS.polls: json.dumps(head), f"{ROWS.polls}/files/0": json.dumps([file])}
     loaded = Journal(store, ROWS).load(JobState("rid"))
-    assert loaded == replace(known("a"), looks=3)
+    assert loaded == replace(known("a"), polls=3)
     saved, is_saved = Journal(store, ROWS).save(loaded)
     assert is_saved
     assert saved == loaded
