@@ -8,6 +8,7 @@ length, an instant lies in this century, and nothing nests deeply. Nothing here 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -27,7 +28,7 @@ def number(value: object, lowest: int = LOWEST, highest: int = HIGHEST) -> int |
     """A whole number within bounds, also one written as text or with a fraction of zero."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and len(value) <= LONGEST_NUMBER and value.isascii():
+    if isinstance(value, str) and len(value) <= LONGEST_NUMBER and value.isascii() and "_" not in value:
         try:
             value = int(value)
         except ValueError:
@@ -38,8 +39,8 @@ def number(value: object, lowest: int = LOWEST, highest: int = HIGHEST) -> int |
 
 
 def count(value: object) -> int:
-    """A number from 0 on; 0 for anything else."""
-    return number(value, 0) or 0
+    """A number from 0 on that leaves room to go on counting; 0 for anything else."""
+    return number(value, 0, HIGHEST // 2) or 0
 
 
 def text(value: object, longest: int = LONGEST_TEXT) -> str | None:
@@ -130,6 +131,14 @@ def plain(value: Any, deepest: int = DEEPEST) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner, deepest - 1) for inner in value]
     return None
+
+
+def document(value: object, longest: int) -> dict[str, Any] | None:
+    """A JSON object made `plain`; None for anything else, and for more than `longest` bytes of JSON."""
+    if not isinstance(value, Mapping):
+        return None
+    found: dict[str, Any] = plain(value)
+    return found if len(json.dumps(found, ensure_ascii=False).encode()) <= longest else None
 
 
 def _digits(value: int) -> str:

@@ -1,4 +1,4 @@
-"""What a wait hands on: plain JSON that downstream tasks map over. Pure."""
+"""The results of a wait: plain JSON that downstream tasks map over. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import pendulum
 
-from airflow_trtc.jobs.history import LEFT
+from airflow_trtc import bounds
+from airflow_trtc.jobs.events import LEFT
 from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.recording.files import object_key
@@ -25,7 +27,7 @@ def file_results(
     ``track_type``, ``media_id``, ``begin_at`` and ``end_at`` (ISO 8601, UTC), ``begin_timestamp_ms``,
     ``object_key`` (prefix, recording id and file name; None for a file in VOD), ``vod_file_id``,
     ``vod_url`` and ``recording_id``. ``end_at``, ``media_id`` and the two of VOD are None unless callbacks
-    told them.
+    report them.
     """
     ordered = sorted(files, key=lambda file: (file.begin_timestamp_ms or 0, file.file_name))
     return [_file_result(file, recording_id, prefix) for file in ordered]
@@ -50,48 +52,59 @@ def _file_result(file: RecordedFile, recording_id: str, prefix: str | Sequence[s
 
 
 def _time(timestamp_ms: int | None) -> str | None:
-    if timestamp_ms is None:
-        return None
-    try:
-        # Whole numbers only: a float of seconds would round the milliseconds.
-        second = pendulum.from_timestamp(timestamp_ms // 1000, tz="UTC")
-    except (OverflowError, ValueError, OSError):
-        return None
-    return second.add(microseconds=timestamp_ms % 1000 * 1000).isoformat()
+    instant_ms = bounds.instant_ms(timestamp_ms)
+    return None if instant_ms is None else iso(bounds.moment(instant_ms))
 
 
 def recording_result(
-    known: JobState,
-    finished: Finished,
-    *,
-    sdk_app_id: int,
-    region: str | None,
-    wait_for: str = "recording",
-    polls: int | None = None,
+    state: JobState, finished: Finished, job: JobRef, *, wait_for: str = "recording", polls: int | None = None
 ) -> dict[str, Any]:
     """The summary of a finished recording, with times in ISO 8601, UTC.
 
-    ``outcome`` is ``exited`` (its end was seen), ``gone`` (it was seen, and then the service knew it no
-    more), ``callback`` (callbacks told its end) or ``never_seen``; ``ended_at`` is when the recorder left,
-    None unless a callback told it; ``finished_at`` is when the end was noticed; ``problems`` are those that
-    callbacks told, with ``kind`` and ``message`` (see `Problem`); ``polls`` counts the looks.
+    ``outcome`` is ``exited`` (an answer showed its end), ``gone`` (it was seen, and then the service knew it
+    no more), ``callback`` (callbacks proved its end) or ``never_seen``; ``ended_at`` is when the recorder
+    left, None unless a callback reported it; ``finished_at`` is when the end was noticed; ``problems`` are
+    those that callbacks reported, with ``kind`` and ``message`` (see `Problem`); ``polls`` counts the polls.
 
-    :param region: where it was asked about; None when only callbacks told of it.
-    :param polls: instead of the looks that are known of.
+    :param job: the recording; without a region when only callbacks reported it.
+    :param polls: instead of the number in `state`.
     """
-    end = known.history.end
+    end = state.history.end
     return {
-        "recording_id": known.recording_id,
-        "sdk_app_id": sdk_app_id,
-        "region": region,
+        "recording_id": job.job_id,
+        "sdk_app_id": job.sdk_app_id,
+        "region": job.region,
         "outcome": finished.outcome,
         "wait_for": wait_for,
         "file_count": len(finished.files),
-        "first_seen_at": iso(known.first_seen_at),
+        "first_seen_at": iso(state.first_seen_at),
         "ended_at": iso(end.happened_at) if end is not None and end.type == LEFT else None,
         "finished_at": iso(finished.finished_at),
         "problems": [asdict(problem) for problem in finished.problems],
-        "polls": known.looks if polls is None else polls,
+        "polls": state.polls if polls is None else polls,
+    }
+
+
+def job_result(
+    state: JobState, finished: Finished, job: JobRef, *, polls: int | None = None
+) -> dict[str, Any]:
+    """The summary of a finished job of any kind, with times in ISO 8601, UTC.
+
+    ``kind``, ``job_id``, ``sdk_app_id`` and ``region`` name the job; ``status`` is the last one that the
+    service answered; ``outcome``, ``finished_at``, ``problems`` and ``polls`` are those of
+    `recording_result`; ``detail`` is what else the last answer held, None when that is nothing.
+
+    :param polls: instead of the number in `state`.
+    """
+    return {
+        **asdict(job),
+        "status": state.status,
+        "outcome": finished.outcome,
+        "first_seen_at": iso(state.first_seen_at),
+        "finished_at": iso(finished.finished_at),
+        "problems": [asdict(problem) for problem in finished.problems],
+        "polls": state.polls if polls is None else polls,
+        "detail": None if state.detail is None else dict(state.detail),
     }
 
 

@@ -20,17 +20,16 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit, urlunsplit
 
-DEEPEST = 64  # levels of nesting; real events have five
+from airflow_trtc import bounds
+from airflow_trtc.bounds import DEEPEST
+from airflow_trtc.jobs.events import RECORDING_GROUPS
+
 LONGEST_NUMBER = 400  # digits; PostgreSQL and Python read longer ones only with an effort
 HIGHEST_TYPE = 999_999_999
-LATEST_MS = 9_999_999_999_999  # thirteen digits, as keys have them
-
-RECORDING_GROUPS = frozenset({3, 8})  # on-cloud recording and web page recording
 
 # What `Callback` has as attributes of its own; the rest of EventInfo tells two events apart as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
 _ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*\s*")  # of a file, an image, a stream
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class CallbackError(ValueError):
@@ -39,11 +38,11 @@ class CallbackError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One event, as the service told it.
+    """One event, as the service sent it.
 
     :param group: family of events (``EventGroupId``), e.g. 3 for on-cloud recording.
-    :param type: what happened (``EventType``), e.g. 310; may be one that nobody has documented yet.
-    :param task_id: the recording (or other task); None when the event has none.
+    :param type: what happened (``EventType``), e.g. 310; may be an undocumented one.
+    :param task_id: the recording (or other task); None when it has none, or one too long to be an id.
     :param room_id: the room, as a text also when its id is a number.
     :param user_id: a user, or the recording's robot.
     :param happened_at_ms: Unix milliseconds; None when the event has no time.
@@ -68,7 +67,7 @@ class Callback:
 
     @property
     def recording_id(self) -> str | None:
-        """The recording it tells of; None for events of other families."""
+        """The recording it is about; None for events of other families."""
         return self.task_id if self.group in RECORDING_GROUPS else None
 
     @property
@@ -96,7 +95,8 @@ def is_signed(body: bytes, signature: str | None, keys: Collection[str]) -> bool
 def parse(body: bytes) -> Callback:
     """Read the body of a request.
 
-    Zero characters and halves of surrogate pairs, which databases refuse, become U+FFFD.
+    Zero characters and halves of surrogate pairs, which databases refuse, become U+FFFD, and whole numbers
+    beyond 64 bits, which msgpack refuses, become text.
 
     :raises CallbackError: it is no event. Nothing else is raised, whatever the bytes are.
     """
@@ -111,13 +111,13 @@ def parse(body: bytes) -> Callback:
 
 
 def parse_event(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None = None) -> Callback:
-    """Read an event that was stored.
+    """Read an event that was stored. Anybody may have written the row, so it is bounded as a request is.
 
-    :raises CallbackError: it is no event.
+    :raises CallbackError: it is no event. Nothing else is raised, whatever the row holds.
     """
     if not isinstance(event, Mapping):
         raise CallbackError("the event is not a JSON object")
-    return _read(event, wrapper if isinstance(wrapper, Mapping) else None)
+    return _read(bounds.plain(event), bounds.plain(wrapper) if isinstance(wrapper, Mapping) else None)
 
 
 def without_signature(address: str) -> str | None:
@@ -145,20 +145,19 @@ def without_signatures(value: Any) -> Any:
 
 def _read(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None) -> Callback:
     group, kind = _kind(event, "EventGroupId"), _kind(event, "EventType")
-    info = event.get("EventInfo")
-    info = info if isinstance(info, Mapping) else {}
-    task, room, user = (_text(info.get(name)) for name in ("TaskId", "RoomId", "UserId"))
+    info = bounds.mapping(event.get("EventInfo"))
+    task, room, user = (bounds.label(info.get(name)) for name in ("TaskId", "RoomId", "UserId"))
     happened_at_ms = _happened_at_ms(info)
-    payload = info.get("Payload")
+    sent_at_ms = bounds.instant_ms(event.get("CallbackTs")) or bounds.instant_ms(event.get("CallbackMsTs"))
     return Callback(
         group=group,
         type=kind,
-        task_id=task,
+        task_id=bounds.job_id(task),
         room_id=room,
         user_id=user,
         happened_at_ms=happened_at_ms,
-        sent_at_ms=_instant(event.get("CallbackTs")) or _instant(event.get("CallbackMsTs")),
-        payload=payload if isinstance(payload, Mapping) else {},
+        sent_at_ms=sent_at_ms,
+        payload=bounds.mapping(info.get("Payload")),
         event=event,
         wrapper=wrapper,
         identity=_identity([group, kind, task, room, user, happened_at_ms], info),
@@ -173,43 +172,17 @@ def _identity(named: list[Any], info: Mapping[str, Any]) -> str:
 
 
 def _happened_at_ms(info: Mapping[str, Any]) -> int | None:
-    exact = _instant(info.get("EventMsTs")) or _instant(info.get("EventTsMs"))
-    return exact or _instant(info.get("EventTs"), 1000)
-
-
-def _instant(value: object, unit_ms: int = 1) -> int | None:
-    number = _whole(value)
-    return number * unit_ms if number is not None and 0 < number <= LATEST_MS // unit_ms else None
+    exact = bounds.instant_ms(info.get("EventMsTs")) or bounds.instant_ms(info.get("EventTsMs"))
+    return exact or bounds.instant_ms(info.get("EventTs"), 1000)
 
 
 def _kind(event: Mapping[str, Any], name: str) -> int:
     if name not in event:
         raise CallbackError(f"there is no {name} in it")
-    number = _whole(event[name])
-    if number is None or not 0 <= number <= HIGHEST_TYPE:
+    number = bounds.number(event[name], 0, HIGHEST_TYPE)
+    if number is None:
         raise CallbackError(f"its {name} is not a number from 0 to {HIGHEST_TYPE}")
     return number
-
-
-def _whole(value: object) -> int | None:
-    """A whole number, also one written as text or with a fraction of zero."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and len(value) <= LONGEST_NUMBER:
-        try:
-            return int(value)
-        except ValueError:
-            return None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return value if isinstance(value, int) else None
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    number = _whole(value)
-    return None if number is None else str(number)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -230,7 +203,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if text.count("{") + text.count("[") > DEEPEST:
         _check_depth(message)
     if "\\u0000" in text or "\\ud" in text or "\\uD" in text:
-        message = _clean(message)
+        message = bounds.plain(message)
     return cast("dict[str, Any]", message)
 
 
@@ -245,10 +218,11 @@ def _float(digits: str) -> float:
     return number
 
 
-def _int(digits: str) -> int:
+def _int(digits: str) -> int | str:
     if len(digits) > LONGEST_NUMBER:
         raise CallbackError("a number in it is too large")
-    return int(digits)
+    number: int | str = bounds.plain(int(digits))
+    return number
 
 
 def _check_depth(message: dict[str, Any]) -> None:
@@ -263,14 +237,3 @@ def _check_depth(message: dict[str, Any]) -> None:
 def _children(value: Any) -> Iterator[Any]:
     children = value.values() if isinstance(value, dict) else value
     return (child for child in children if isinstance(child, dict | list))
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        sound = value.replace("\0", _REPLACEMENT).encode("utf-16", "surrogatepass")
-        return sound.decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_clean(name): _clean(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_clean(inner) for inner in value]
-    return value

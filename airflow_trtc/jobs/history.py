@@ -1,56 +1,26 @@
-"""What callbacks told of a recording, besides its files: one sign for each thing said.
+"""What callbacks reported of a job, besides its files: one fact for each thing said.
 
-Callbacks come in any order, several times, or never. So signs are a set that only grows; what they mean is
-found by the times at which things happened, never by the order in which they came.
-
-Vendor facts: Cloud Recording Webhooks, trtc.io/document/54914, as of 2026.
+Callbacks come in any order, several times, or never. So facts are a set that only grows; what they mean is
+found by the times at which things happened, never by the order in which they came. What a type and its codes
+mean stands in :mod:`airflow_trtc.jobs.events`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-from airflow_trtc.jobs.callback import Callback, without_signature
+from airflow_trtc import bounds
+from airflow_trtc.jobs.callback import HIGHEST_TYPE, Callback, without_signature
+from airflow_trtc.jobs.events import EVENTS, IN_VOD, ITSELF, LEFT, RECORDING_GROUPS, Event, row
 from airflow_trtc.jobs.observation import RecordedFile
 
-RECORDING_GROUP = 3
-WEB_RECORDING_GROUP = 8
-
-STARTED = 301
-LEFT = 302
-UPLOAD_STARTED = 303
-FILE_UPLOADED = 304
-UPLOADED = 305
-MOVED = 306
-FILE_BEGUN = 307
-UPLOAD_ERROR = 308
-IMAGE_ERROR = 309
-CONVERTED = 310
-IN_VOD = 311
-VOD_ENDED = 312
-WEB_STARTED = 801
-WEB_ENDED = 802
-
-# What ends with these codes has ended; with others nobody knows. A relay (306) may follow, and undo it.
-_ENDS: Mapping[int, Collection[int | None]] = {
-    LEFT: {0, 1, 2, 3, 4, 99, 100, 101},
-    UPLOADED: {0, 1, 2},
-    CONVERTED: {0, 1, 2},
-    VOD_ENDED: {0, 1},
-    WEB_STARTED: {5},
-    WEB_ENDED: {1},
-}
-INTERRUPTED_CODES = {
-    100: "the room timed out or the recorder lost it",
-    101: "the recorder's id entered again",
-}
-
-_LONGEST_TEXT = 300
-_MOST_DETAILED_SIGNS = 200  # texts can make any number; the first ones say what happened
-_LATEST_MS = 10**14  # the year 5138; what is beyond is no time
+LONGEST_DETAIL = 300
+MAX_FILES = 1_000  # of one callback
+MAX_FACTS = 10_000  # of one stored row, before they are merged
+MAX_ODD_FACTS = 200  # texts and undocumented codes make any number; the first ones say what happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,231 +45,207 @@ class CallbackFact:
     @property
     def happened_at(self) -> datetime:
         """The same as an aware datetime."""
-        seconds, milliseconds = divmod(self.happened_at_ms, 1000)
-        return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=milliseconds * 1000)
+        return bounds.moment(self.happened_at_ms)
+
+    @property
+    def is_documented(self) -> bool:
+        """Whether the vendor says what its code means."""
+        return self.code in row(self.type).codes
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackHistory:
-    """All signs of a recording, in the order in which they happened."""
+    """All facts of a job, in the order in which they happened."""
 
     facts: tuple[CallbackFact, ...] = ()
 
-    def of(self, *types: int) -> list[CallbackFact]:
-        """The signs of these types, the latest last."""
-        return [sign for sign in self.facts if sign.type in types]
+    def of(self, event_type: int) -> list[CallbackFact]:
+        """The facts of this type, the latest last."""
+        return [fact for fact in self.facts if fact.type == event_type]
 
     def latest(self, event_type: int) -> CallbackFact | None:
-        """The latest sign of a type."""
+        """The latest fact of a type."""
         return max(self.of(event_type), key=_order, default=None)
 
     @property
-    def first_received_at(self) -> datetime | None:
-        """When anything was heard first."""
-        return min((sign.received_at for sign in self.facts), default=None)
-
-    @property
     def last_received_at(self) -> datetime | None:
-        """When anything new was heard last."""
-        return max((sign.received_at for sign in self.facts), default=None)
+        """When the last callback with anything new was received."""
+        return max((fact.received_at for fact in self.facts), default=None)
 
     @property
     def end(self) -> CallbackFact | None:
-        """What proves that recording has ended: that the recorder left, else what only follows an end.
+        """What proves that the job has ended: that the recorder left, else what only follows an end.
 
         A later start, or a later move to another machine, takes an earlier proof back.
         """
-        restart = max((sign.happened_at_ms for sign in self._starts), default=0)
+        restart = max((fact.happened_at_ms for fact in self._starts), default=0)
         proofs = [
-            sign
-            for sign in self.facts
-            if sign.code in _ENDS.get(sign.type, ()) and sign.happened_at_ms >= restart
+            fact for fact in self.facts if fact.code in row(fact.type).ends and fact.happened_at_ms >= restart
         ]
-        left = [sign for sign in proofs if sign.type == LEFT]
+        # Only the recorder's leaving says when and how the job ended; the others come after it.
+        left = [fact for fact in proofs if fact.type == LEFT]
         return max(left, key=_order) if left else min(proofs, key=_order, default=None)
 
     @property
-    def _starts(self) -> list[CallbackFact]:
-        # With a code that nobody has documented too: it may mean that the recording goes on.
-        return [sign for sign in self.of(STARTED, MOVED) if (sign.type, sign.code) != (STARTED, 1)]
-
-    @property
     def failed_start(self) -> CallbackFact | None:
-        """The sign that the recorder did not start, unless it started later, also on another machine."""
-        failed = max((sign for sign in self.of(STARTED) if sign.code == 1), key=_order, default=None)
+        """The fact that the job did not start, unless it started later, also on another machine."""
+        failures = [
+            fact for fact in self.facts if row(fact.type).starts and fact.code in row(fact.type).faults
+        ]
+        failed = max(failures, key=_order, default=None)
         if failed is None or self.end is not None or any(_order(s) > _order(failed) for s in self._starts):
             return None
         return failed
+
+    @property
+    def _starts(self) -> list[CallbackFact]:
+        return [fact for fact in self.facts if row(fact.type).is_start(fact.code)]
 
 
 NO_CALLBACKS = CallbackHistory()
 
 
-def hear(told: CallbackHistory, callback: Callback, received_at: datetime) -> CallbackHistory:
+def add_callback(history: CallbackHistory, callback: Callback, received_at: datetime) -> CallbackHistory:
     """Add what a callback says."""
-    sign = _sign(callback, received_at)
-    return told if sign is None else merge_histories(told, CallbackHistory((sign,)))
+    fact = _fact(callback, received_at)
+    return history if fact is None else merge_histories(history, CallbackHistory((fact,)))
 
 
-def merge_histories(*all_told: CallbackHistory) -> CallbackHistory:
+def merge_histories(*histories: CallbackHistory) -> CallbackHistory:
     """Everything that any of them holds."""
-    signs: dict[tuple[int, int | None, str], CallbackFact] = {}
-    for sign in (sign for told in all_told for sign in told.facts):
-        key = (sign.type, sign.code, sign.detail)
-        signs[key] = max(signs.get(key, sign), sign, key=_later)
-    plain = [sign for sign in signs.values() if not sign.detail]
-    detailed = sorted((sign for sign in signs.values() if sign.detail), key=_order)
-    return CallbackHistory(tuple(sorted([*plain, *detailed[:_MOST_DETAILED_SIGNS]], key=_order)))
+    facts: dict[tuple[int, int | None, str], CallbackFact] = {}
+    for fact in (fact for history in histories for fact in history.facts):
+        key = (fact.type, fact.code, fact.detail)
+        facts[key] = max(facts.get(key, fact), fact, key=_later)
+    common = [fact for fact in facts.values() if _is_common(fact)]
+    odd = sorted((fact for fact in facts.values() if not _is_common(fact)), key=_order)
+    return CallbackHistory(tuple(sorted([*common, *odd[:MAX_ODD_FACTS]], key=_order)))
 
 
-def _later(sign: CallbackFact) -> tuple[int, float]:
+def _is_common(fact: CallbackFact) -> bool:
+    """Whether it is one of the few facts that the table knows in advance."""
+    return not fact.detail and (fact.is_documented or (fact.code is None and fact.type in EVENTS))
+
+
+def _later(fact: CallbackFact) -> tuple[int, float]:
     """Of the same thing said twice the later one counts, as it was first received."""
-    return sign.happened_at_ms, -sign.received_at.timestamp()
+    return fact.happened_at_ms, -fact.received_at.timestamp()
 
 
-def _order(sign: CallbackFact) -> tuple[int, int, int, str]:
-    return sign.happened_at_ms, sign.type, -1 if sign.code is None else sign.code, sign.detail
+def _order(fact: CallbackFact) -> tuple[int, int, int, str]:
+    return fact.happened_at_ms, fact.type, -1 if fact.code is None else fact.code, fact.detail
+
+
+def _fact(callback: Callback, received_at: datetime) -> CallbackFact | None:
+    if callback.group not in RECORDING_GROUPS:
+        return None
+    event, payload = row(callback.type), callback.payload
+    code = _code(event, payload)
+    # Files that arrived speak for themselves; there may be hundreds.
+    has_files = event.file_codes is not None and code in event.file_codes
+    detail = "" if has_files else _detail(event, payload)
+    message = _words(payload, event.message)
+    happened_at_ms = callback.happened_at_ms or round(received_at.timestamp() * 1000)
+    return CallbackFact(callback.type, code, detail, happened_at_ms, received_at, message)
+
+
+def _code(event: Event, payload: Mapping[str, Any]) -> int | None:
+    codes = [code for name in event.code_fields if (code := bounds.number(payload.get(name))) is not None]
+    if codes:
+        return codes[0]
+    is_old_form = event.implied_by is not None and bounds.label(payload.get(event.implied_by)) is not None
+    return 0 if is_old_form and not any(name in payload for name in event.code_fields) else None
+
+
+def _detail(event: Event, payload: Mapping[str, Any]) -> str:
+    places = [payload, *(bounds.mapping(payload.get(name)) for name in event.file_objects)]
+    found = next((words for place in places if (words := _words(place, event.detail))), "")
+    return (without_signature(found) or "") if event.detail_is_address else found
+
+
+def _words(place: Mapping[str, Any], name: str | None) -> str:
+    return (bounds.label(place.get(name), LONGEST_DETAIL) or "") if name is not None else ""
 
 
 def files_of(callback: Callback) -> tuple[RecordedFile, ...]:
     """The files that a callback names and that exist: in the bucket, on their way to it, or in VOD."""
-    payload = callback.payload
-    if callback.group != RECORDING_GROUP:
+    event, payload = row(callback.type), callback.payload
+    if callback.group not in event.groups:
         return ()
-    match callback.type:
-        case 307:
-            return _files([payload], name="FileName", begin="BeginTimeStamp")
-        case 304:
-            return _named(payload.get("FileList"))
-        case 310 if _number(payload.get("Status")) in (0, 1):  # with 2 these names are what failed
-            told = _files(payload.get("FileMessage"), name="FileName", begin="StartTimeStamp")
-            names = {file.file_name for file in told}
-            named = _named(payload.get("FileList"))
-            return (*told, *(file for file in named if file.file_name not in names))
-        case 311 if _number(payload.get("Status")) == 0:
-            # An older form of the event has these fields in the payload itself.
-            return _files([payload.get("TencentVod") or payload], name="CacheFile", begin="StartTimeStamp")
-    return ()
+    if event.file_codes is not None and _code(event, payload) not in event.file_codes:
+        return ()
+    files: dict[str, RecordedFile] = {}
+    for name in event.file_objects:
+        for item in _listed(payload if name == ITSELF else payload.get(name)):
+            if (file := _file(bounds.mapping(item))) is not None:
+                files.setdefault(file.file_name, file)
+    for item in _listed(payload.get(event.file_names)) if event.file_names else ():
+        if (file_name := bounds.text(item)) is not None:
+            files.setdefault(file_name, RecordedFile(file_name))
+    return tuple(files.values())
 
 
-def _files(items: object, *, name: str, begin: str) -> tuple[RecordedFile, ...]:
-    listed = items if isinstance(items, list | tuple) else ()
-    return tuple(file for item in listed if (file := _file(item, name, begin)) is not None)
+def _listed(value: object) -> list[Any]:
+    """``FileList`` is one name in some events, and a list of names in others."""
+    return bounds.items(value if isinstance(value, list | tuple) else [value], MAX_FILES)
 
 
-def _file(item: object, name: str, begin: str) -> RecordedFile | None:
-    if not isinstance(item, Mapping):
-        return None
-    vod_file_id = _text(item.get("FileId"))
-    file_name = _text(item.get(name)) or vod_file_id
+def _file(item: Mapping[str, Any]) -> RecordedFile | None:
+    vod_file_id = bounds.label(item.get("FileId"))
+    file_name = bounds.text(item.get("FileName")) or bounds.text(item.get("CacheFile")) or vod_file_id
     if file_name is None:
         return None
+    url = bounds.text(item.get("VideoUrl"))
     return RecordedFile(
         file_name,
-        user_id=_text(item.get("UserId")),
-        track_type=_text(item.get("TrackType")),
-        begin_timestamp_ms=_number(item.get(begin)),
-        end_timestamp_ms=_number(item.get("EndTimeStamp")),
-        media_id=_text(item.get("MediaId")),
+        user_id=bounds.label(item.get("UserId")),
+        track_type=bounds.text(item.get("TrackType")),
+        begin_timestamp_ms=_instant_ms(item.get("StartTimeStamp")) or _instant_ms(item.get("BeginTimeStamp")),
+        end_timestamp_ms=_instant_ms(item.get("EndTimeStamp")),
+        media_id=bounds.text(item.get("MediaId")),
         vod_file_id=vod_file_id,
-        vod_url=_unsigned(item.get("VideoUrl")),
+        vod_url=url and bounds.text(without_signature(url)),
     )
 
 
-def _named(names: object) -> tuple[RecordedFile, ...]:
-    """``FileList`` is one name in some events, and a list of names in others."""
-    listed = names if isinstance(names, list | tuple) else [names]
-    return tuple(RecordedFile(name) for each in listed if (name := _text(each)) is not None)
+def _instant_ms(value: object) -> int | None:
+    """Milliseconds, or seconds as in the old form of 311: no number is a plausible instant in both."""
+    return bounds.instant_ms(value) or bounds.instant_ms(value, 1000)
 
 
-def _unsigned(url: object) -> str | None:
-    return None if (text := _text(url)) is None else without_signature(text)
+def missing_in_vod(history: CallbackHistory, files: Iterable[RecordedFile]) -> list[CallbackFact]:
+    """The facts of transfers into VOD whose file is not there, as far as callbacks reported."""
+    arrived = {file.file_name[:LONGEST_DETAIL] for file in files if file.vod_file_id is not None}
+    return [fact for fact in history.of(IN_VOD) if fact.detail not in arrived]
 
 
-def _sign(callback: Callback, received_at: datetime) -> CallbackFact | None:
-    if callback.group not in (RECORDING_GROUP, WEB_RECORDING_GROUP):
-        return None
-    payload = callback.payload
-    code = _number(payload.get("Status"))
-    detail = message = ""
-    match callback.type:
-        case 302 | 305:
-            code = _number(payload.get("LeaveCode")) if code is None else code
-        case 308:
-            detail = _text(payload.get("Code")) or ""
-            message = _text(payload.get("Message")) or ""
-        case 309:
-            detail = _unsigned(payload.get("Url")) or ""
-        case 311:
-            in_vod = payload.get("TencentVod")
-            in_vod = in_vod if isinstance(in_vod, Mapping) else payload
-            # Files that arrived speak for themselves; there may be hundreds.
-            detail = "" if code == 0 else _text(in_vod.get("CacheFile")) or ""
-            message = _text(payload.get("Errmsg")) or ""
-    happened_at_ms = callback.happened_at_ms
-    if happened_at_ms is None or not 0 <= happened_at_ms < _LATEST_MS:
-        happened_at_ms = round(received_at.timestamp() * 1000)
-    detail, message = detail[:_LONGEST_TEXT], message[:_LONGEST_TEXT]
-    return CallbackFact(callback.type, code, detail, happened_at_ms, received_at, message)
-
-
-def history_to_json(told: CallbackHistory) -> list[dict[str, Any]]:
-    """One plain dict a sign."""
+def history_to_json(history: CallbackHistory) -> list[dict[str, Any]]:
+    """One plain dict a fact."""
     return [
         {
-            "type": sign.type,
-            "code": sign.code,
-            "detail": sign.detail,
-            "happened_at_ms": sign.happened_at_ms,
-            "received_at": sign.received_at.isoformat(),
-            "message": sign.message,
+            "type": fact.type,
+            "code": fact.code,
+            "detail": fact.detail,
+            "happened_at_ms": fact.happened_at_ms,
+            "received_at": fact.received_at.isoformat(),
+            "message": fact.message,
         }
-        for sign in told.facts
+        for fact in history.facts
     ]
 
 
 def history_from_json(value: object) -> CallbackHistory:
-    """Read signs back; what cannot be read is left out."""
-    items = value if isinstance(value, list | tuple) else ()
-    return merge_histories(CallbackHistory(tuple(_signs(items))))
+    """Read facts back; what cannot be read is left out."""
+    return merge_histories(CallbackHistory(tuple(_facts(bounds.items(value, MAX_FACTS)))))
 
 
-def _signs(items: Iterable[object]) -> Iterable[CallbackFact]:
-    for item in items:
-        if not isinstance(item, Mapping):
-            continue
-        event_type, happened_at_ms = _number(item.get("type")), _number(item.get("happened_at_ms"))
-        received_at = time_from_json(item.get("received_at"))
+def _facts(items: Iterable[object]) -> Iterator[CallbackFact]:
+    for item in map(bounds.mapping, items):
+        event_type = bounds.number(item.get("type"), 0, HIGHEST_TYPE)
+        happened_at_ms = bounds.instant_ms(item.get("happened_at_ms"))
+        received_at = bounds.time(item.get("received_at"))
         if event_type is None or happened_at_ms is None or received_at is None:
             continue
-        if not 0 <= happened_at_ms < _LATEST_MS:
-            continue
-        detail, message = _text(item.get("detail")) or "", _text(item.get("message")) or ""
-        yield CallbackFact(
-            event_type, _number(item.get("code")), detail, happened_at_ms, received_at, message
-        )
-
-
-def time_from_json(value: object) -> datetime | None:
-    """Read an ISO 8601 time; None for what is none, or has no zone."""
-    if not isinstance(value, str):
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _number(value: object) -> int | None:
-    """A whole number, also where the service writes it as text."""
-    if isinstance(value, str):
-        try:
-            return int(value) if len(value) <= 20 else None
-        except ValueError:
-            return None
-    return value if type(value) is int else None
+        detail, message = _words(item, "detail"), _words(item, "message")
+        code = bounds.number(item.get("code"))
+        yield CallbackFact(event_type, code, detail, happened_at_ms, received_at, message)

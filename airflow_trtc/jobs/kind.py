@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import Any, TypeAlias
 
 from airflow_trtc.jobs.observation import Snapshot
@@ -20,16 +21,18 @@ class JobKind:
     """One kind of job.
 
     :param name: as users write it, e.g. ``recording``.
-    :param describe_action: the API action that tells its status.
+    :param describe_action: the API action that answers its status.
     :param id_param: that action's parameter for the job's id; also where its answer repeats it.
     :param app_param: that action's parameter for the application.
     :param status_param: where its answer has the status.
     :param ends_well: statuses after which the job is over and all is well.
     :param ends_badly: statuses after which it is over and failed. Any status in neither only waits.
-    :param absent_statuses: statuses that mean "not there", where the service says so without an error.
+    :param absent_statuses: statuses that mean "not there", where the service says so without an error; what
+        reads the answer makes an absence of them.
     :param absent_codes: error codes that mean "not there", each also with anything after a further dot.
     :param read: reads an answer about the job with the given id; None reads status and id only.
     :param judge: decides; None is the judge that the simple kinds share.
+    :raises ValueError: one status means two things.
     """
 
     name: str
@@ -43,3 +46,9 @@ class JobKind:
     absent_codes: tuple[str, ...] = ABSENT_CODES
     read: Reader | None = None
     judge: Judge | None = None
+
+    def __post_init__(self) -> None:
+        sets = (self.ends_well, self.ends_badly, self.absent_statuses)
+        unclear = frozenset().union(*(one & other for one, other in combinations(sets, 2)))
+        if unclear:
+            raise ValueError(f"of {self.name} these statuses mean two things: {', '.join(sorted(unclear))}")

@@ -1,9 +1,10 @@
-"""The values that everything else passes around: files, and what looks and callbacks show of a recording."""
+"""The values that everything else passes around: files, and what polls and callbacks show of a job."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from airflow_trtc.jobs.callback import Callback
 
@@ -43,23 +44,27 @@ class RecordedFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The service answered: the recording exists.
+    """The service answered: the job exists.
 
-    :param recording_id: the id the answer is about (the service's ``TaskId``).
-    :param status: ``Idle``, ``InProgress``, ``Exited``, or a word that nobody has documented yet.
+    :param job_id: the id the answer is about (the service's ``TaskId``, for most kinds).
+    :param status: the service's word, for a recording ``Idle``, ``InProgress`` or ``Exited``; may be an
+        undocumented one.
     :param files: the files listed in this answer, in its order; empty when it lists none.
     :param request_id: the service's id of this request.
+    :param detail: what else of the answer is worth keeping, as plain JSON; None for nothing. Too large a
+        detail is dropped, see :data:`airflow_trtc.jobs.state.MAX_DETAIL_BYTES`.
     """
 
-    recording_id: str
+    job_id: str
     status: str
     files: tuple[RecordedFile, ...] = ()
     request_id: str | None = None
+    detail: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """The service answered that it knows no such recording: it ended, or it never existed."""
+    """The service answered that it knows no such job: it ended, or it never existed."""
 
     code: str
     request_id: str | None = None
@@ -67,11 +72,11 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Nothing was learnt of the recording.
+    """The poll showed nothing of the job.
 
-    :param kind: ``passing``: throttled, unreachable, or an answer of no use; ask again.
-        ``refused``: the service said no, with a code that neither passes nor means "gone".
-        ``setup``: key, permission, application, region or a parameter is wrong; asking again is no use.
+    :param kind: ``passing``: throttled, unreachable, or an answer that cannot be read; ask again.
+        ``refused``: the service said no, with a code that neither passes nor means "not there".
+        ``setup``: key, permission, application, region or a parameter is wrong; asking again does not help.
     :param code: the vendor's code, or one of ours that begins with ``Client.``.
     :param message: what happened, for a person to read.
     """
@@ -82,5 +87,5 @@ class Trouble:
     request_id: str | None = None
 
 
-Look: TypeAlias = Snapshot | Absence | Trouble
-Observation: TypeAlias = Look | Callback
+Polled: TypeAlias = Snapshot | Absence | Trouble
+Observation: TypeAlias = Polled | Callback

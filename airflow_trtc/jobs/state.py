@@ -1,4 +1,4 @@
-"""What looks and callbacks so far have told of one recording: it grows with each and forgets no file.
+"""What polls and callbacks so far have shown of one job: it grows with each and forgets no file.
 
 `JobState` is the state that survives: the journal and the trigger's arguments hold its JSON form. Times
 come from outside, as aware datetimes; nothing here reads a clock.
@@ -11,43 +11,49 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import Callback
 from airflow_trtc.jobs.history import (
     NO_CALLBACKS,
     CallbackHistory,
+    add_callback,
     files_of,
-    hear,
     history_from_json,
     history_to_json,
     merge_histories,
-    time_from_json,
 )
 from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.ref import JobRef
 
+VERSION = 1
 EXITED = "Exited"
+MAX_DETAIL_BYTES = 16_384
+MAX_FILES = 100_000
 
 _FILE_FIELDS = tuple(each.name for each in fields(RecordedFile))
-_FILE_NUMBERS = {"begin_timestamp_ms", "end_timestamp_ms"}
+_FILE_INSTANTS = {"begin_timestamp_ms", "end_timestamp_ms"}
 _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
 
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """Everything that is known of one recording.
+    """Everything that is known of one job.
 
-    :param files: every file that any look listed or any callback named, in the order of first sight.
-    :param status: the last status the service told; None when it never told one.
-    :param first_seen_at: first answer that showed the recording; None when there was none.
+    :param files: every file that any poll listed or any callback named, in the order of first sight.
+    :param history: what callbacks reported, besides files.
+    :param status: the last status that the service answered; None when it never answered one.
+    :param first_seen_at: first answer that showed the job; None when there was none.
+    :param last_seen_at: last answer that showed the job.
     :param exited_at: first of the latest unbroken row of ``Exited`` answers.
-    :param absent_since: first of the latest unbroken row of answers that the recording is not there.
+    :param absent_since: first of the latest unbroken row of answers that the job is not there.
     :param absent_at: last of them.
-    :param looks: how often anybody asked, as far as it was noted.
-    :param refusals: refused looks in a row.
-    :param trouble: what went wrong with the last look; None when it was answered.
-    :param history: what callbacks told, besides files.
+    :param polls: how often it was polled, as far as that was noted.
+    :param refusals: refused polls in a row.
+    :param detail: what else the last answer that showed the job held, see `Snapshot`; none for recordings.
+    :param trouble: what went wrong with the last poll; None when it was answered.
     """
 
-    recording_id: str
+    job_id: str
     files: tuple[RecordedFile, ...] = ()
     history: CallbackHistory = NO_CALLBACKS
     status: str | None = None
@@ -56,73 +62,74 @@ class JobState:
     exited_at: datetime | None = None
     absent_since: datetime | None = None
     absent_at: datetime | None = None
-    looks: int = 0
+    polls: int = 0
     refusals: int = 0
+    detail: Mapping[str, Any] | None = None
     trouble: Trouble | None = field(default=None, compare=False)
 
     @property
     def was_seen(self) -> bool:
-        """Whether any look showed the recording."""
+        """Whether any poll showed the job."""
         return self.first_seen_at is not None
 
     @property
     def is_gone(self) -> bool:
-        """Whether the last answered look said that the recording is not there."""
+        """Whether the last answered poll said that the job is not there."""
         return self.absent_since is not None
 
 
-def learn(known: JobState, observation: Observation, at: datetime) -> JobState:
-    """Add one look, made at `at`, or one callback, received at `at`.
+def learn(state: JobState, observation: Observation, at: datetime) -> JobState:
+    """Add one poll, made at `at`, or one callback, received at `at`.
 
     Total: whatever comes, no file that was known is lost. Callbacks may come in any order, any number of
     times; the result is the same.
     """
     if isinstance(observation, Callback):
-        return _learn_callback(known, observation, at)
-    known = replace(known, looks=known.looks + 1)
+        return _learn_callback(state, observation, at)
+    state = replace(state, polls=state.polls + 1)
     match observation:
-        case Snapshot() if observation.recording_id == known.recording_id:
-            return _learn_snapshot(known, observation, at)
+        case Snapshot() if observation.job_id == state.job_id:
+            return _learn_snapshot(state, observation, at)
         case Snapshot():
-            return replace(known, trouble=_answer_for_another(observation), refusals=0)
+            return replace(state, trouble=_answer_for_another(observation), refusals=0)
         case Absence():
-            return replace(
-                known, absent_since=known.absent_since or at, absent_at=at, trouble=None, refusals=0
-            )
+            since = state.absent_since or at
+            return replace(state, absent_since=since, absent_at=at, trouble=None, refusals=0)
         case Trouble():
-            refusals = known.refusals + 1 if observation.kind == "refused" else 0
-            return replace(known, trouble=observation, refusals=refusals)
+            refusals = state.refusals + 1 if observation.kind == "refused" else 0
+            return replace(state, trouble=observation, refusals=refusals)
 
 
-def _learn_snapshot(known: JobState, seen: Snapshot, at: datetime) -> JobState:
+def _learn_snapshot(state: JobState, seen: Snapshot, at: datetime) -> JobState:
     return replace(
-        known,
-        files=merge_files(known.files, seen.files),
+        state,
+        files=merge_files(state.files, seen.files),
         status=seen.status,
-        first_seen_at=known.first_seen_at or at,
+        first_seen_at=state.first_seen_at or at,
         last_seen_at=at,
-        exited_at=(known.exited_at or at) if seen.status == EXITED else None,
+        exited_at=(state.exited_at or at) if seen.status == EXITED else None,
         absent_since=None,
         absent_at=None,
         refusals=0,
+        detail=bounds.document(seen.detail, MAX_DETAIL_BYTES),
         trouble=None,
     )
 
 
-def _learn_callback(known: JobState, callback: Callback, at: datetime) -> JobState:
-    if callback.task_id != known.recording_id:
-        return known
-    files = merge_files(known.files, files_of(callback))
-    return replace(known, files=files, history=hear(known.history, callback, at))
+def _learn_callback(state: JobState, callback: Callback, at: datetime) -> JobState:
+    if callback.task_id != state.job_id:
+        return state
+    files = merge_files(state.files, files_of(callback))
+    return replace(state, files=files, history=add_callback(state.history, callback, at))
 
 
 def _answer_for_another(seen: Snapshot) -> Trouble:
-    message = f"the service answered for another recording, {seen.recording_id}"
+    message = f"the service answered about another job, {seen.job_id}"
     return Trouble("passing", "Client.AnswerForAnother", message, seen.request_id)
 
 
 def merge_files(*lists: Iterable[RecordedFile]) -> tuple[RecordedFile, ...]:
-    """All files of all lists, each name once; what a later list tells of a file fills or corrects it."""
+    """All files of all lists, each name once; what a later list says of a file fills or corrects it."""
     merged: dict[str, RecordedFile] = {}
     for file in (file for files in lists for file in files):
         before = merged.get(file.file_name)
@@ -133,14 +140,14 @@ def merge_files(*lists: Iterable[RecordedFile]) -> tuple[RecordedFile, ...]:
 def _merged(before: RecordedFile, file: RecordedFile) -> RecordedFile:
     if before == file:
         return before
-    told = {name: value for name in _FILE_FIELDS if (value := getattr(file, name)) is not None}
-    return replace(before, **told)
+    given = {name: value for name in _FILE_FIELDS if (value := getattr(file, name)) is not None}
+    return replace(before, **given)
 
 
 def combine(own: JobState, other: JobState) -> JobState:
-    """Join what two waiters know of the same recording; the later answer decides where it stands."""
+    """Join what two waiters know of the same job; the later answer decides where it stands."""
     earlier, later = sorted((own, other), key=_last_answer)
-    # Status and exit are what the latest sight told, which need not be the latest answer.
+    # Status, exit and detail are of the latest sight, which need not be the latest answer.
     latest_sight = max((earlier, later), key=_last_sight)
     return replace(
         later,
@@ -150,19 +157,20 @@ def combine(own: JobState, other: JobState) -> JobState:
         first_seen_at=min(_present(own.first_seen_at, other.first_seen_at), default=None),
         last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
         exited_at=latest_sight.exited_at,
-        looks=max(own.looks, other.looks),
+        polls=max(own.polls, other.polls),
         refusals=own.refusals,
+        detail=latest_sight.detail,
         trouble=own.trouble,
     )
 
 
-def _last_answer(known: JobState) -> float:
-    times = _present(known.last_seen_at, known.absent_at)
+def _last_answer(state: JobState) -> float:
+    times = _present(state.last_seen_at, state.absent_at)
     return max((time.timestamp() for time in times), default=0.0)
 
 
-def _last_sight(known: JobState) -> float:
-    return known.last_seen_at.timestamp() if known.last_seen_at else 0.0
+def _last_sight(state: JobState) -> float:
+    return state.last_seen_at.timestamp() if state.last_seen_at else 0.0
 
 
 def _present(*times: datetime | None) -> list[datetime]:
@@ -170,25 +178,30 @@ def _present(*times: datetime | None) -> list[datetime]:
 
 
 def is_news(before: JobState, after: JobState) -> bool:
-    """Is there anything worth writing down? The mere passing of time and counts of looks are not."""
+    """Is there anything worth writing down? Times, counts of polls and details alone are not."""
     return _lasting(before) != _lasting(after)
 
 
-def _lasting(known: JobState) -> JobState:
-    return replace(known, looks=0, last_seen_at=None, absent_at=None)
+def _lasting(state: JobState) -> JobState:
+    return replace(state, polls=0, last_seen_at=None, absent_at=None, detail=None)
 
 
-def to_json(known: JobState) -> dict[str, Any]:
-    """The plain JSON form, version 1."""
+def to_json(state: JobState, job: JobRef | None = None) -> dict[str, Any]:
+    """The plain JSON form, with ``v``, the version, and ``job_id``.
+
+    :param job: adds ``kind``, ``sdk_app_id`` and ``region``, for those who read rows by themselves.
+    """
     return {
-        "v": 1,
-        "recording_id": known.recording_id,
-        "status": known.status,
-        "looks": known.looks,
-        "refusals": known.refusals,
-        "files": files_to_json(known.files),
-        "history": history_to_json(known.history),
-        **{name: time.isoformat() if (time := getattr(known, name)) else None for name in _TIMES},
+        "v": VERSION,
+        **(asdict(job) if job is not None else {}),
+        "job_id": state.job_id,
+        "status": state.status,
+        "polls": state.polls,
+        "refusals": state.refusals,
+        "files": files_to_json(state.files),
+        "history": history_to_json(state.history),
+        **{name: time.isoformat() if (time := getattr(state, name)) else None for name in _TIMES},
+        **({"detail": dict(state.detail)} if state.detail is not None else {}),
     }
 
 
@@ -197,43 +210,33 @@ def files_to_json(files: Iterable[RecordedFile]) -> list[dict[str, Any]]:
     return [{name: value for name, value in asdict(file).items() if value is not None} for file in files]
 
 
-def from_json(value: object, recording_id: str) -> JobState:
-    """Read the JSON form back. Total: what cannot be read, or is about another recording, is left out."""
-    if not isinstance(value, Mapping) or value.get("v") != 1 or value.get("recording_id") != recording_id:
-        return JobState(recording_id)
-    times: dict[str, Any] = {name: time_from_json(value.get(name)) for name in _TIMES}
+def from_json(value: object, job_id: str) -> JobState:
+    """Read the JSON form back. Total: what cannot be read, or is about another job, is left out."""
+    form = bounds.mapping(value)
+    if form.get("v") != VERSION or form.get("job_id") != job_id:
+        return JobState(job_id)
+    times: dict[str, Any] = {name: bounds.time(form.get(name)) for name in _TIMES}
     return JobState(
-        recording_id,
-        files=files_from_json(value.get("files")),
-        history=history_from_json(value.get("history")),
-        status=_text(value.get("status")),
-        looks=_count(value.get("looks")),
-        refusals=_count(value.get("refusals")),
+        job_id,
+        files=files_from_json(form.get("files")),
+        history=history_from_json(form.get("history")),
+        status=bounds.text(form.get("status")),
+        polls=bounds.count(form.get("polls")),
+        refusals=bounds.count(form.get("refusals")),
+        detail=bounds.document(form.get("detail"), MAX_DETAIL_BYTES),
         **times,
     )
 
 
 def files_from_json(value: object) -> tuple[RecordedFile, ...]:
     """Read files back; what cannot be read is left out."""
-    items = value if isinstance(value, list | tuple) else ()
-    return merge_files(file for item in items if (file := _file(item)) is not None)
+    items = bounds.items(value, MAX_FILES)
+    return merge_files(file for item in items if (file := _file(bounds.mapping(item))) is not None)
 
 
-def _file(item: object) -> RecordedFile | None:
-    if not isinstance(item, Mapping) or _text(item.get("file_name")) is None:
-        return None
-    told = {name: _number(item.get(name)) for name in _FILE_NUMBERS}
-    texts = {name: _text(item.get(name)) for name in _FILE_FIELDS if name not in _FILE_NUMBERS}
-    return RecordedFile(**{**told, **texts})  # type: ignore[arg-type]
-
-
-def _number(value: object) -> int | None:
-    return value if type(value) is int else None
-
-
-def _count(value: object) -> int:
-    return value if type(value) is int and value >= 0 else 0
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _file(item: Mapping[str, Any]) -> RecordedFile | None:
+    read: dict[str, Any] = {
+        name: (bounds.instant_ms if name in _FILE_INSTANTS else bounds.text)(item.get(name))
+        for name in _FILE_FIELDS
+    }
+    return RecordedFile(**read) if read["file_name"] is not None else None

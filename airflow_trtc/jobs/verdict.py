@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
 from airflow_trtc.jobs.callback import Callback
+from airflow_trtc.jobs.events import row
 from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Trouble
 from airflow_trtc.jobs.problem import FAIL_ON, NO_CALLBACK, Problem
 from airflow_trtc.jobs.state import JobState
@@ -26,17 +27,17 @@ CALLBACK_TIMEOUT_SECONDS = 3600.0
 class Rules:
     """What the user decides about a wait.
 
-    :param finish_if_never_seen: a recording that no look ever showed counts as finished, without files.
-    :param grace_seconds: how long the service has to go on answering "not there" for a recording that
-        was never seen, before that is believed: it may have been created just now.
+    :param finish_if_never_seen: a job that no poll ever showed counts as finished, without files.
+    :param grace_seconds: how long the service has to go on answering "not there" for a job that was never
+        seen, before that is believed: it may be that new.
     :param settle_seconds: how long to go on asking after ``Exited``, so that the last files are listed.
-    :param hurry_seconds: pause between looks while one of these two is running.
-    :param refusals: how many refused looks in a row fail the wait.
+    :param hurry_seconds: seconds between polls while one of these two is running.
+    :param refusals: how many refused polls in a row fail the wait.
     :param wait_for: ``recording``, its end; or what is made of it: ``upload``, the index files are in the
         bucket; ``mp4``, the conversions (aac too); ``vod``, the files are in VOD.
     :param fail_on: the kinds of problems that fail the wait, see `Problem`.
-    :param order_seconds: callbacks overtake one another: how long, after one that tells the end, to wait
-        for those that it overtook.
+    :param order_seconds: callbacks overtake one another: how long, after one that proves the end, to
+        wait for those that it overtook.
     :param callback_timeout_seconds: how long, after the end and after each callback, to wait for the one
         that completes what is waited for.
     :param finish_if_no_callback: when it does not come, finish with what there is.
@@ -55,7 +56,7 @@ class Rules:
 
 
 class Failure(Enum):
-    """Why a wait failed."""
+    """Why a wait failed; `RECORDING` stands for any job that did not end well."""
 
     NEVER_SEEN = "never_seen"
     SETUP = "setup"
@@ -69,8 +70,8 @@ class Waiting:
     """Go on.
 
     :param hurry_seconds: ask again after this many seconds; None leaves it to the waiter's own interval.
-    :param until: judge again then, even if nothing was heard until then; None for no such time.
-    :param asks: is there anything that a look could still show?
+    :param until: judge again then, even if nothing has come until then; None for no such time.
+    :param asks: can a poll still show anything?
     """
 
     reason: str
@@ -81,10 +82,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What was waited for is there; these are all files that any look or callback showed.
+    """What was waited for is there; these are all files that any poll or callback showed.
 
+    :param outcome: ``exited``, an answer showed the end; ``gone``, the job was seen, and then the service
+        knew it no more; ``callback``, a callback proved the end; ``never_seen``, no poll ever showed it.
     :param finished_at: when that was noticed.
-    :param problems: what went wrong, as far as callbacks told.
+    :param problems: what went wrong, as far as callbacks reported.
     """
 
     outcome: Outcome
@@ -105,7 +108,7 @@ Verdict: TypeAlias = Waiting | Finished | Failed
 
 
 def misses_callback(verdict: Verdict) -> bool:
-    """Whether the wait would end because a callback did not come."""
+    """Whether the wait ends because a callback did not come."""
     match verdict:
         case Failed(failure=Failure.NO_CALLBACK):
             return True
@@ -115,9 +118,9 @@ def misses_callback(verdict: Verdict) -> bool:
 
 
 def interpret(error: TrtcError, absent_codes: Collection[str] = ABSENT_CODES) -> Absence | Trouble:
-    """Say what a failed look tells of the recording.
+    """Say what a failed poll means for the job.
 
-    A code of ours (``Client.…``) tells of the way to the service; an HTTP status that the service never
+    A code of ours (``Client.…``) is about the way to the service; an HTTP status that the service never
     sends, for one, may come from a proxy, so it does not count as a wrong set-up at once.
 
     :param absent_codes: the codes that mean "not there", each also with anything after a further dot.
@@ -133,25 +136,27 @@ def interpret(error: TrtcError, absent_codes: Collection[str] = ABSENT_CODES) ->
 
 
 def describe_news(before: JobState, after: JobState, observation: Observation) -> list[str]:
-    """What a look or a callback changed, a sentence each, for the log; empty when all is as it was."""
+    """What a poll or a callback changed, a line each for the log; empty when all is as it was."""
     news = []
     if isinstance(observation, Callback) and after != before:
-        payload = {
-            name: value for name, value in observation.payload.items() if name in ("Status", "LeaveCode")
-        }
-        news.append(f"callback {observation.type} {payload or ''}".rstrip())
+        news.append(_describe_callback(before, after, observation))
     if after.status != before.status:
         news.append(f"status {before.status or 'unknown'} -> {after.status}")
     known_names = {file.file_name for file in before.files}
     news += [f"new file {file.file_name}" for file in after.files if file.file_name not in known_names]
     if after.is_gone and not before.is_gone and isinstance(observation, Absence):
-        news.append(
-            f"the service no longer knows it ({observation.code})"
-            if after.was_seen
-            else f"the service does not know it ({observation.code})"
-        )
+        verb = "no longer knows" if after.was_seen else "does not know"
+        news.append(f"the service {verb} it ({observation.code})")
     if after.trouble and (before.trouble is None or after.trouble.code != before.trouble.code):
-        news.append(f"no answer of use: {after.trouble.message}")
+        news.append(f"polling failed: {after.trouble.message}")
     if before.trouble and after.trouble is None:
         news.append("the service answers again")
     return news
+
+
+def _describe_callback(before: JobState, after: JobState, callback: Callback) -> str:
+    event = row(callback.type)
+    new = [fact for fact in after.history.facts if fact not in before.history.facts]
+    code = new[0].code if new else None
+    meaning = "" if code is None else f": {event.codes.get(code, 'undocumented code')}"
+    return f"{event.name or 'undocumented event'}{meaning} (callback {event.label(code)})"

@@ -46,7 +46,7 @@ def requests_seen(emulator):
 def test_a_recording_is_described(emulator, drive):
     recording_id = emulator.add_recording(files=3)
     snapshot = drive().describe(recording_id)
-    assert (snapshot.recording_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
+    assert (snapshot.job_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
     assert snapshot.request_id
     assert {file.track_type for file in snapshot.files} <= {"audio", "video", "audio_video"}
     assert all(file.begin_timestamp_ms for file in snapshot.files)
@@ -80,7 +80,7 @@ def test_without_an_application_nothing_is_sent(emulator, drive):
         driver.describe("x")
     assert requests_seen(emulator) == []
     recording_id = emulator.add_recording()
-    assert driver.describe(recording_id, emulator.sdk_app_id).recording_id == recording_id
+    assert driver.describe(recording_id, emulator.sdk_app_id).job_id == recording_id
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_wrong_set_up_is_told_with_advice_and_not_repeated(emulator, drive, fiel
 def test_session_token_is_sent(drive):
     with Emulator(token="tok") as strict:
         recording_id = strict.add_recording()
-        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).recording_id == recording_id
+        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).job_id == recording_id
         with pytest.raises(TrtcSetupError, match="AuthFailure"):
             drive(host=strict.url).describe(recording_id)
 
@@ -392,7 +392,7 @@ def test_threads_share_a_client(emulator, settings_for):
     ids = [emulator.add_recording() for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:
         found = list(pool.map(lambda n: client.describe_recording(ids[n % 10]), range(60)))
-    assert [snapshot.recording_id for snapshot in found] == [ids[n % 10] for n in range(60)]
+    assert [snapshot.job_id for snapshot in found] == [ids[n % 10] for n in range(60)]
 
 
 def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_for):
@@ -416,7 +416,7 @@ def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_
         return found, max(stalls)
 
     found, longest_stall = asyncio.run(main())
-    assert [snapshot.recording_id for snapshot in found] == ids * 3
+    assert [snapshot.job_id for snapshot in found] == ids * 3
     assert longest_stall < 0.3
 
 
@@ -462,7 +462,7 @@ def test_keys_that_were_replaced_are_read_anew_when_the_old_ones_are_refused(
     with pytest.raises(TrtcSetupError, match="SecretIdNotFound"):
         driver.describe(recording_id)
     write(emulator.secret_id, emulator.secret_key)
-    assert driver.describe(recording_id).recording_id == recording_id
+    assert driver.describe(recording_id).job_id == recording_id
     assert requests_seen(emulator)[-2:] == ["AuthFailure.SecretIdNotFound", "OK"]
 
 

@@ -17,4 +17,4 @@ def test_a_minute_of_trouble_only_prolongs_the_wait(stage: Stage, mode: str, fau
     stage.emulator.fault(fault, seconds=60, recording_id=wait.recording_id)
     wait.script({"files": 2}, {"files": 3}, {"gone": True})  # nobody sees this before the minute is over
     wait.assert_handed_on("gone", file_count=3)
-    assert "no answer of use" in wait.log()
+    assert "polling failed" in wait.log()

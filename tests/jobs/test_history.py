@@ -94,14 +94,14 @@ LIFE = (
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 99])
-def test_a_recorder_that_left_ends_the_recording_whatever_looks_say(code: int) -> None:
+def test_a_recorder_that_left_ends_the_recording_whatever_polls_say(code: int) -> None:
     seen = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
     end = finished(hear(event(302, {"LeaveCode": code}), known=seen))
     assert end.outcome == "callback"
     assert end.problems == ()
 
 
-def test_a_look_that_was_quicker_waits_for_the_callback_that_tells_how_it_ended() -> None:
+def test_a_poll_that_was_quicker_waits_for_the_callback_that_says_how_it_ended() -> None:
     known = learn(hear(LIFE[0]), Snapshot(RID, "InProgress"), START)
     known = learn(known, GONE, START + timedelta(seconds=60))
     soon = waiting(known, after=61.0)
@@ -123,7 +123,7 @@ def test_a_start_that_failed_and_was_moved_has_not_failed() -> None:
 @pytest.mark.parametrize("kind", [301, 306])
 @pytest.mark.parametrize("code", [0, 7, None])
 def test_a_start_or_move_after_the_end_takes_it_back_whatever_its_code(kind: int, code: int | None) -> None:
-    """Nobody documented most codes; looks still find the end."""
+    """Most codes are undocumented; polls still find the end."""
     known = hear(event(302, {"LeaveCode": 0}, at=60), event(kind, {"Status": code}, at=61))
     assert waiting(known, after=7200.0).asks
 
@@ -133,10 +133,10 @@ def test_a_code_of_one_file_that_nobody_documented_completes_nothing(code: objec
     """Whatever is told of other files."""
     left = event(302, {"LeaveCode": 0}, at=1)
     odd, fine = event(310, {"Status": code}, at=2), event(310, {"Status": 0, "FileList": ["a.mp4"]}, at=3)
-    assert "nobody has documented" in waiting(hear(left, odd, fine), wait_for="mp4", after=60.0).reason
+    assert "undocumented" in waiting(hear(left, odd, fine), wait_for="mp4", after=60.0).reason
     odd = event(311, {"Status": code, "TencentVod": {"CacheFile": "a.mp4"}}, at=2)
     ended = event(312, {"Status": 0}, at=3)
-    assert "nobody has documented" in waiting(hear(left, odd, ended), wait_for="vod", after=60.0).reason
+    assert "undocumented" in waiting(hear(left, odd, ended), wait_for="vod", after=60.0).reason
     arrived = event(311, {"Status": 0, "TencentVod": {"CacheFile": "a.mp4", "FileId": "1"}}, at=4)
     assert finished(hear(left, odd, ended, arrived), wait_for="vod", after=60.0).problems == ()
 
@@ -159,7 +159,7 @@ def test_right_after_the_end_overtaken_callbacks_are_waited_for() -> None:
     assert [file.file_name for file in finished(late, after=2.0).files] == ["a.m3u8"]
 
 
-def test_a_look_that_finds_nothing_makes_the_told_end_certain_at_once() -> None:
+def test_a_poll_that_finds_nothing_makes_the_reported_end_certain_at_once() -> None:
     known = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
     known = learn(hear(event(302, {"LeaveCode": 0}), known=known), GONE, START)
     assert finished(known, after=0.0).outcome == "callback"
@@ -353,7 +353,7 @@ def test_the_end_of_the_transfer_may_overtake_its_files() -> None:
 @pytest.mark.parametrize("wait_for,kind", [("upload", 305), ("mp4", 310), ("vod", 312)])
 def test_codes_that_nobody_documented_never_complete_anything(wait_for: WaitFor, kind: int) -> None:
     known = hear(LIFE[4], event(kind, {"Status": 7}, at=20))
-    assert "nobody has documented" in waiting(known, wait_for, after=60.0).reason
+    assert "undocumented" in waiting(known, wait_for, after=60.0).reason
     assert failed(known, wait_for).failure is Failure.NO_CALLBACK
 
 
@@ -404,7 +404,7 @@ def test_a_missing_image_fails_nothing_by_default() -> None:
 
 
 def test_a_recording_that_only_callbacks_know_is_not_over() -> None:
-    """A wrong region looks just so: the service does not know what callbacks tell of."""
+    """As with a wrong region: the service does not know what callbacks report."""
     known = hear(LIFE[0])
     for seconds in (0, 60, 120):
         known = learn(known, GONE, START + timedelta(seconds=seconds))

@@ -1,4 +1,4 @@
-"""Stories of a recording, told look by look, and what they mean."""
+"""Stories of a recording, told poll by poll, and what they mean."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_trtc.bounds import EARLIEST, LATEST
 from airflow_trtc.errors import (
     TrtcError,
     TrtcFailedError,
@@ -23,6 +24,7 @@ from airflow_trtc.recording.judge import judge
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 LATER = START + timedelta(days=30)
+EARLIEST_MS, LATEST_MS = (round(each.timestamp() * 1000) for each in (EARLIEST, LATEST))
 RID = "-gCTFWtU+7t7DUlo."
 A, B, C = (RecordedFile(f"{name}.m3u8", name, "audio", 1730087526709 + n) for n, name in enumerate("abc"))
 GONE = Absence("ResourceNotFound")
@@ -31,23 +33,23 @@ REFUSED = Trouble("refused", "FailedOperation", "no")
 SETUP = Trouble("setup", "AuthFailure.SignatureFailure", "wrong key")
 
 
-def seen(*files: RecordedFile, status: str = "InProgress", recording_id: str = RID) -> Snapshot:
-    return Snapshot(recording_id, status, files)
+def seen(*files: RecordedFile, status: str = "InProgress", job_id: str = RID) -> Snapshot:
+    return Snapshot(job_id, status, files)
 
 
-def tell(*looks: Observation, every: float = 10.0, known: JobState | None = None) -> JobState:
+def tell(*polls: Observation, every: float = 10.0, known: JobState | None = None) -> JobState:
     known = known or JobState(RID)
-    for number, look in enumerate(looks):
-        known = learn(known, look, START + timedelta(seconds=number * every))
+    for number, poll in enumerate(polls):
+        known = learn(known, poll, START + timedelta(seconds=number * every))
     return known
 
 
-def verdict(*looks: Observation, every: float = 10.0, rules: Rules | None = None) -> object:
-    return judge(tell(*looks, every=every), rules or Rules(), LATER)
+def verdict(*polls: Observation, every: float = 10.0, rules: Rules | None = None) -> object:
+    return judge(tell(*polls, every=every), rules or Rules(), LATER)
 
 
 def test_in_progress_then_gone_is_the_normal_end_with_every_file_ever_listed() -> None:
-    """Files are merged over all looks, although a later list left one out."""
+    """Files are merged over all polls, although a later list left one out."""
     end = verdict(seen(A), seen(B), seen(B, C), GONE)
     assert isinstance(end, Finished)
     assert (end.outcome, end.files) == ("gone", (A, B, C))
@@ -95,7 +97,7 @@ def test_never_seen_fails_with_every_possible_cause_named() -> None:
     failed = verdict(GONE, GONE, every=30.0)
     assert isinstance(failed, Failed)
     assert failed.failure is Failure.NEVER_SEEN
-    for word in (RID, "recording id", "SdkAppId", "region", "first look", "72 hours", "if_never_seen"):
+    for word in (RID, "recording id", "SdkAppId", "region", "first poll", "72 hours", "if_never_seen"):
         assert word in failed.reason
 
 
@@ -120,7 +122,7 @@ def test_no_status_but_exited_ever_ends_a_wait(status: str) -> None:
 
 
 def test_an_answer_for_another_recording_teaches_nothing() -> None:
-    known = tell(seen(A), seen(B, status="Exited", recording_id="other"))
+    known = tell(seen(A), seen(B, status="Exited", job_id="other"))
     assert known.files == (A,)
     assert known.status == "InProgress"
     assert isinstance(judge(known, Rules(), LATER), Waiting)
@@ -217,18 +219,18 @@ files = st.builds(
     st.sampled_from(["a", "b", "c", "d"]),
     st.none() | st.sampled_from(["u", "v"]),
     st.none() | st.sampled_from(["audio", "video"]),
-    st.none() | st.integers(0, 2**41),
+    st.none() | st.integers(EARLIEST_MS, LATEST_MS - 1),
 )
 statuses = st.sampled_from(["Idle", "InProgress", "Exited", "Strange"])
-looks = st.builds(
+polls = st.builds(
     Snapshot, st.sampled_from([RID, "other"]), statuses, st.lists(files, max_size=4).map(tuple)
 ) | st.sampled_from([GONE, THROTTLED, REFUSED, SETUP])
-stories = st.lists(looks, max_size=12)
+stories = st.lists(polls, max_size=12)
 
 
 def listed(story: list[Observation]) -> set[str]:
-    mine = (look for look in story if isinstance(look, Snapshot) and look.recording_id == RID)
-    return {file.file_name for look in mine for file in look.files}
+    mine = (poll for poll in story if isinstance(poll, Snapshot) and poll.job_id == RID)
+    return {file.file_name for poll in mine for file in poll.files}
 
 
 @given(stories)
@@ -240,7 +242,7 @@ def test_no_file_that_was_listed_is_ever_forgotten_and_none_invented(story: list
 def test_only_absence_or_a_settled_exit_finishes(story: list[Observation], every: float) -> None:
     end = verdict(*story, every=every)
     if isinstance(end, Finished):
-        last_answer = [look for look in story if not isinstance(look, Trouble) and look != Trouble][-1]
+        last_answer = [poll for poll in story if not isinstance(poll, Trouble) and poll != Trouble][-1]
         assert story[-1] == last_answer
         assert isinstance(last_answer, Absence) or (
             isinstance(last_answer, Snapshot) and last_answer.status == "Exited"
@@ -280,8 +282,8 @@ json_values = st.recursive(
 
 @given(json_values, st.sampled_from([*to_json(JobState(RID))]))
 def test_any_json_is_read_without_an_error(value: object, field: str) -> None:
-    assert from_json(value, RID).recording_id == RID
-    assert from_json({**to_json(tell(seen(A))), field: value}, RID).recording_id == RID
+    assert from_json(value, RID).job_id == RID
+    assert from_json({**to_json(tell(seen(A))), field: value}, RID).job_id == RID
 
 
 def test_the_json_of_another_recording_or_version_is_left_out() -> None:
@@ -292,7 +294,7 @@ def test_the_json_of_another_recording_or_version_is_left_out() -> None:
 # -- news -------------------------------------------------------------------------------------------
 
 
-def test_a_look_that_shows_nothing_new_is_no_news() -> None:
+def test_a_poll_that_shows_nothing_new_is_no_news() -> None:
     before = tell(seen(A))
     after = learn(before, seen(A), START + timedelta(minutes=5))
     assert not is_news(before, after)
@@ -302,7 +304,7 @@ def test_a_look_that_shows_nothing_new_is_no_news() -> None:
 def test_each_change_is_told_once() -> None:
     before = tell(seen(A))
     trouble = learn(before, THROTTLED, START)
-    assert describe_news(before, trouble, THROTTLED) == ["no answer of use: too fast"]
+    assert describe_news(before, trouble, THROTTLED) == ["polling failed: too fast"]
     assert describe_news(trouble, learn(trouble, THROTTLED, START), THROTTLED) == []
     back = learn(trouble, seen(A, B, status="Exited"), START)
     assert describe_news(trouble, back, seen(A, B, status="Exited")) == [

@@ -50,7 +50,7 @@ COMPLETING = {
     "mp4": {310: "Status"},
     "vod": {312: "Status"},
 }
-NEVER_SEEN = "no look ever"
+NEVER_SEEN = "no poll ever"
 NO_CALLBACK = "no callback completed it"
 ENDED_BADLY = "did not end well"
 LINGERS = "305 Status 1"

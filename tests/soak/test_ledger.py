@@ -200,7 +200,7 @@ def test_a_summary_that_is_about_something_else():
 
 # -- failures ---------------------------------------------------------------------------------------
 
-NEVER = "the service has not known this recording for 30 s, and no look ever showed it."
+NEVER = "the service has not known this recording for 30 s, and no poll ever showed it."
 MISSED = 'waited for "upload", and no callback completed it within 240 s'
 BAD = "the service reports that the recording did not end well: ..."
 

@@ -270,7 +270,7 @@ def test_a_recording_that_breaks_the_code_stops_no_other(
     listening: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(known: JobState, callback: Any, at: Any) -> JobState:
-        if known.recording_id == "bad":
+        if known.job_id == "bad":
             raise ZeroDivisionError
         return learn(known, callback, at)
 
@@ -524,7 +524,7 @@ def test_an_id_that_looks_like_a_page_overwrites_none(store: Store) -> None:
 
 
 def test_a_number_of_pages_that_somebody_made_up_holds_nothing_up(listening: Store) -> None:
-    head = {"v": 1, "recording_id": "rec", "pages": 3_000_000}
+    head = {"v": 1, "job_id": "rec", "pages": 3_000_000}
     listening.write({callback_key(APP, "rec"): json.dumps(head)})
     listening.write({journal_key(APP, "ap-guangzhou", "rec"): json.dumps({**head, "pages": -1})})
     listening.put(*story("rec"))

@@ -81,7 +81,7 @@ def finished_extra(
     known: JobState, verdict: Finished, *, sdk_app_id: int, region: str | None, wait_for: str
 ) -> dict[str, Any]:
     """What such an event carries."""
-    files = file_results(verdict.files, known.recording_id)
+    files = file_results(verdict.files, known.job_id)
     result = recording_result(known, verdict, sdk_app_id=sdk_app_id, region=region, wait_for=wait_for)
     return {
         "v": 1,

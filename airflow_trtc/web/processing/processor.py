@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_trtc.jobs.history import time_from_json
+from airflow_trtc import bounds
 from airflow_trtc.jobs.problem import LINGERING
 from airflow_trtc.jobs.state import JobState, combine
 from airflow_trtc.jobs.verdict import (
@@ -326,7 +326,7 @@ def _read_one(key: str, text: str) -> _Due:
 
 
 def _end(value: Mapping[str, Any]) -> tuple[Outcome, datetime] | None:
-    outcome, finished_at = value.get("outcome"), time_from_json(value.get("finished_at"))
+    outcome, finished_at = value.get("outcome"), bounds.time(value.get("finished_at"))
     if outcome not in ("exited", "gone") or finished_at is None:
         return None
     return outcome, finished_at
