@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -55,7 +54,7 @@ class SharedProgress:
         *,
         console_url: str | None,
         try_number: int | None,
-        log: logging.Logger,
+        log: Any,
     ) -> None:
         self.due_at = math.inf
         self._job = job
@@ -83,7 +82,8 @@ class SharedProgress:
             await xcoms.write(PROGRESS_XCOM, value, **self._ids)
         except Exception as error:
             self._log.warning("Cannot show the progress (%s: %s)", type(error).__name__, error)
-            self.request(self._state or state)
+            if self.due_at == math.inf:  # otherwise a newer state waits for its turn already
+                self.request(state)
 
     async def read(self) -> JobState | None:
         """What this try showed before a restart; the only memory below Airflow 3.3."""

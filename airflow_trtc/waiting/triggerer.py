@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 from datetime import datetime, timezone
@@ -68,7 +67,7 @@ class TriggererWait:
         progress: SharedProgress,
         wake_up: WakeUp,
         absent_codes: tuple[str, ...],
-        log: logging.Logger,
+        log: Any,
     ) -> None:
         self._wait = wait
         self._store = store
