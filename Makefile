@@ -94,7 +94,7 @@ lint: env  ## ruff: rules and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: env  ## mypy, strict
+types: env  ## mypy, strict; tests and examples too
 	$(IN_TEMPORARY_HOME) $(BIN)/mypy
 
 .PHONY: wheel

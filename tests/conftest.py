@@ -57,7 +57,7 @@ def airflow_db() -> Path:
 
 
 @pytest.fixture
-def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
@@ -144,6 +144,7 @@ def run_dag(load_dags: Callable[[Path], ModuleType]) -> RunDag:
         from airflow.sdk import DAG
 
         dags = {dag.dag_id: dag for dag in vars(load_dags(path)).values() if isinstance(dag, DAG)}
-        return dags[dag_id].test(run_conf=conf or {})
+        run: DagRun = dags[dag_id].test(run_conf=conf or {})
+        return run
 
     return run
