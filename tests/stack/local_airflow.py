@@ -53,6 +53,9 @@ _NEEDED = {
 # slow machine ends a scheduler with "database is locked".
 _LOCK_SECONDS = 60
 
+# The homes of all that were started in this process, for those who want to know what happened there.
+HOMES: list[Path] = []
+
 # The options of an Airflow as on several machines: all but the DAG processor there twice.
 CLUSTER: dict[str, Any] = {
     "database": "postgresql",
@@ -218,6 +221,7 @@ class LocalAirflow(AirflowApi):
     def _prepare(self) -> None:
         self.home = Path(self._given_home or tempfile.mkdtemp(prefix="airflow-trtc-")).resolve()
         self.log_folder.mkdir(parents=True, exist_ok=True)
+        HOMES.append(self.home)
         self._write_password()
         self._watchdog = Watchdog()
 
