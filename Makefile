@@ -94,14 +94,14 @@ lint: env  ## ruff: rules and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: env  ## mypy, strict
+types: env  ## mypy, strict; tests and examples too
 	$(IN_TEMPORARY_HOME) $(BIN)/mypy
 
 .PHONY: wheel
-wheel: env  ## build sdist and wheel into dist/, then check the wheel in a clean environment
+wheel: env  ## build sdist and wheel into dist/, check both, and try the wheel in a clean environment
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
-	$(IN_TEMPORARY_HOME) $(BIN)/python .ci/check_wheel.py $(LOCK) dist/*.whl
+	$(IN_TEMPORARY_HOME) $(BIN)/python .ci/check_wheel.py $(LOCK) dist/*.whl dist/*.tar.gz
 
 .PHONY: lock
 lock: env  ## renew the locks in .ci/

@@ -1,14 +1,17 @@
-"""Check a built wheel as a user would meet it: ``check_wheel.py LOCK WHEEL``; needs uv beside this Python.
+"""Check a built wheel as a user would meet it, and the sdist: ``check_wheel.py LOCK WHEEL SDIST``.
 
-Contents and metadata are read from the file; entry points are tried in an environment of their own.
+Contents and metadata are read from the files; every entry point is tried in an environment of its own, which
+needs uv beside this Python.
 """
 
 from __future__ import annotations
 
+import configparser
 import email
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from email.message import Message
@@ -16,17 +19,39 @@ from pathlib import Path
 
 PACKAGE = "airflow_trtc"
 REQUIREMENTS = {"apache-airflow", "pendulum", "tencentcloud-sdk-python"}
-ENTRY_POINTS = {"apache_airflow_provider": "provider_info", "pytest11": PACKAGE}
+ENTRY_POINTS = {
+    ("apache_airflow_provider", "provider_info"),
+    ("airflow.plugins", "trtc"),
+    ("pytest11", PACKAGE),
+}
+# What starts a real Airflow belongs to a clone.
+STACK = ("benchmarks", "cluster", "e2e", "soak", "stack")
+DOCS = Path(__file__).parents[1] / PACKAGE / "docs"
 
-# Runs in the clean environment, from a folder where only the installed wheel can be imported.
+# These run in the clean environment, from a folder where only the installed wheel can be imported. The first:
+# what Airflow finds.
 LOOK_INSIDE = """
+from functools import cached_property
 from importlib.metadata import distribution, version
+from inspect import getattr_static
+
+from airflow import plugins_manager
 from airflow.providers_manager import ProvidersManager
 import airflow_trtc
 
-for point in distribution("airflow-trtc").entry_points:
-    point.load()
 assert airflow_trtc.__version__ == version("airflow-trtc"), airflow_trtc.__version__
+points = {(point.group, point.name): point.load() for point in distribution("airflow-trtc").entry_points}
+assert points["apache_airflow_provider", "provider_info"]()["package-name"] == "airflow-trtc", points
+
+# Only of an instance is a property a list, and Airflow makes one.
+plugin = points["airflow.plugins", "trtc"]
+assert isinstance(getattr_static(plugin, "fastapi_apps"), (property, cached_property)), plugin
+mounted = [app["url_prefix"] for app in plugin().fastapi_apps]
+assert mounted == ["/trtc"], mounted
+mounted = [app.get("url_prefix") for app in plugins_manager.get_fastapi_plugins()[0]]
+assert "/trtc" in mounted, mounted
+print("Airflow mounts", ", ".join(map(str, mounted)))
+
 manager = ProvidersManager()
 provider = manager.providers["airflow-trtc"]
 assert provider.version == version("airflow-trtc"), provider
@@ -35,15 +60,22 @@ assert hook is not None and hook.connection_type == "trtc", hook
 print("Airflow sees the provider", provider.version, "and its connection type", hook.connection_type)
 """
 
+# The second: what pytest finds.
+TRY_FIXTURE = """
+def test_the_fixture_serves(trtc_emulator):
+    assert trtc_emulator.health()["status"] == "ok"
+"""
 
-def main(lock: Path, wheel: Path) -> None:
+
+def main(lock: Path, wheel: Path, sdist: Path) -> None:
     """Check everything; the first thing that is wrong ends the program with a message."""
     with zipfile.ZipFile(wheel) as archive:
         check_names(archive.namelist())
         check_metadata(read_message(archive, "METADATA"))
         check_entry_points(read(archive, "entry_points.txt"))
+    check_sdist(sdist)
     check_installed(lock, wheel)
-    print(f"{wheel.name} is fine")
+    print(f"{wheel.name} and {sdist.name} are fine")
 
 
 def check_names(names: list[str]) -> None:
@@ -52,7 +84,9 @@ def check_names(names: list[str]) -> None:
     require(not strangers, f"files outside {PACKAGE}/: {strangers}")
     clutter = [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
     require(not clutter, f"compiled files: {clutter}")
-    for name in ("py.typed", "provider.py", "docs/architecture.md"):
+    docs = [f"docs/{page.name}" for page in DOCS.glob("*.md")]
+    require(bool(docs), f"there are no pages in {DOCS}")
+    for name in ("py.typed", "provider.py", *docs):
         require(f"{PACKAGE}/{name}" in names, f"{PACKAGE}/{name} is missing")
     require(any(name.endswith("licenses/LICENSE") for name in names), "the licence is missing")
 
@@ -67,9 +101,21 @@ def check_metadata(metadata: Message) -> None:
 
 
 def check_entry_points(text: str) -> None:
-    """What Airflow and pytest look for is named."""
-    for group, name in ENTRY_POINTS.items():
-        require(f"[{group}]" in text and f"{name} =" in text, f"no entry point {name} in {group}")
+    """What Airflow and pytest look for is named, and nothing that is not tried below."""
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    found = {(group, name) for group in parser.sections() for name in parser[group]}
+    require(found == ENTRY_POINTS, f"entry points: {sorted(found)}")
+
+
+def check_sdist(sdist: Path) -> None:
+    """The package and its fast tests; no programs that only a clone has a use for."""
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    for name in (f"{PACKAGE}/provider.py", "tests/conftest.py", "README.md", "LICENSE"):
+        require(name in names, f"the sdist lacks {name}")
+    strangers = [name for name in names if name.startswith(tuple(f"tests/{folder}/" for folder in STACK))]
+    require(not strangers, f"the sdist has {strangers[:3]}")
 
 
 def check_installed(lock: Path, wheel: Path) -> None:
@@ -93,6 +139,8 @@ def check_installed(lock: Path, wheel: Path) -> None:
         # The plugin for pytest is loaded as well; pytest itself is for the user to have.
         run(uv, "pip", "install", "--quiet", "--python", python, "--constraint", lock.resolve(), "pytest")
         run(python, "-I", "-c", LOOK_INSIDE, cwd=folder)
+        Path(folder, "test_fixture.py").write_text(TRY_FIXTURE)
+        run(python, "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_fixture.py", cwd=folder)
 
 
 def read(archive: zipfile.ZipFile, name: str) -> str:
@@ -119,4 +167,4 @@ def run(*command: str | os.PathLike[str], cwd: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))

@@ -58,4 +58,4 @@ with DAG(
         poke_interval=30,
         timeout=24 * 60 * 60,
     )
-    process.expand(file=mp4_only(wait.output))  # type: ignore[arg-type]
+    process.expand(file=mp4_only(wait.output))

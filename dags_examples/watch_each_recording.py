@@ -56,7 +56,7 @@ with DAG(
 
     wait = TrtcRecordingSensor(
         task_id="wait",
-        recording_id=started(),  # type: ignore[arg-type]
+        recording_id=started(),
         deferrable=True,
         poke_interval=60,  # callbacks tell the end; this is the safety net
         timeout=24 * 60 * 60,

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
 
 RunDag = Callable[..., "DagRun"]
+
+# What failing tests leave behind.
+LOGS = Path(__file__).parents[1] / "build" / "test-logs"
 
 # Airflow reads its home when it is imported, and writes there; so this has to stand at the top.
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-trtc-tests-"))
@@ -43,6 +46,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.dags)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that needs a real Airflow and fails leaves Airflow's logs behind, and says where."""
+    report = yield
+    if report.failed and any(map(item.get_closest_marker, ("cluster", "e2e", "postgres"))):
+        from tests.stack.leftovers import keep_logs
+        from tests.stack.local_airflow import HOMES
+
+        for kept in keep_logs(item.nodeid, HOMES, LOGS):
+            report.sections.append(("Logs of Airflow", str(kept)))
+    return report
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
@@ -57,7 +73,7 @@ def airflow_db() -> Path:
 
 
 @pytest.fixture
-def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
@@ -144,6 +160,7 @@ def run_dag(load_dags: Callable[[Path], ModuleType]) -> RunDag:
         from airflow.sdk import DAG
 
         dags = {dag.dag_id: dag for dag in vars(load_dags(path)).values() if isinstance(dag, DAG)}
-        return dags[dag_id].test(run_conf=conf or {})
+        run: DagRun = dags[dag_id].test(run_conf=conf or {})
+        return run
 
     return run

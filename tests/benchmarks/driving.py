@@ -28,7 +28,7 @@ END_SECONDS = 30.0
 
 
 @dataclass
-class CallbackHistory:
+class Noticed:
     """What a process of waiters has told so far; times are Unix seconds."""
 
     ready: dict[str, float] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Waiters:
     ) -> None:
         """Further arguments are those of `waiters.Job`."""
         self.recording_ids = list(recording_ids)
-        self.history = CallbackHistory()
+        self.history = Noticed()
         self._job = {"kind": kind, "poll_seconds": poll_seconds, "place": emulator.place, **job}
         self._job |= {"endpoint": emulator.url.removeprefix("http://"), "keys": emulator.keys}
         truths = emulator.controls.state()["recordings"]

@@ -5,7 +5,7 @@ import pytest
 
 from tests.benchmarks import schedule, triggerer, waiting
 from tests.benchmarks.callback_latency import Result, table
-from tests.benchmarks.driving import CallbackHistory
+from tests.benchmarks.driving import Noticed
 from tests.benchmarks.emulation import GONE, THROTTLED, Call, Calls
 from tests.benchmarks.plot import Line, Row, lines, plot
 from tests.benchmarks.report import percentile, ratio, share, span, spread
@@ -132,15 +132,15 @@ def test_a_picture_of_nothing_is_one_all_the_same() -> None:
 
 
 def test_what_waiters_tell_is_taken_apart() -> None:
-    told = CallbackHistory()
-    told.take({"ready_at": 1.0, "figures": {"uss": 5.0}})
-    told.take({"started_at": 2.0})
-    told.take({"recording_id": "a", "at": 3.0})
-    told.take({"recording_id": "b", "at": 4.0, "died": "Error: no"})
-    told.take({"figures": {"uss": 7.0}})
-    assert (told.ready, told.started_at, told.figures) == ({"uss": 5.0}, 2.0, [{"uss": 7.0}])
-    assert (told.noticed_at, told.died) == ({"a": 3.0}, [(4.0, "b", "Error: no")])
-    assert (told.over, told.over_ids) == (2, {"a", "b"})
+    history = Noticed()
+    history.take({"ready_at": 1.0, "figures": {"uss": 5.0}})
+    history.take({"started_at": 2.0})
+    history.take({"recording_id": "a", "at": 3.0})
+    history.take({"recording_id": "b", "at": 4.0, "died": "Error: no"})
+    history.take({"figures": {"uss": 7.0}})
+    assert (history.ready, history.started_at, history.figures) == ({"uss": 5.0}, 2.0, [{"uss": 7.0}])
+    assert (history.noticed_at, history.died) == ({"a": 3.0}, [(4.0, "b", "Error: no")])
+    assert (history.over, history.over_ids) == (2, {"a", "b"})
 
 
 def test_memory_of_a_further_waiter_leaves_one_off_costs_out() -> None:

@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from tests.benchmarks import schedule
-from tests.benchmarks.driving import CallbackHistory, Waiters
+from tests.benchmarks.driving import Noticed, Waiters
 from tests.benchmarks.emulation import EmulatorProcess
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, percentile, ratio, share, table, tell, write
@@ -90,7 +90,7 @@ class Result:
 class Waits(AbstractContextManager["Waits"], Protocol):
     """Some waits of one way, between `with` and its end."""
 
-    told: CallbackHistory
+    history: Noticed
     slack_seconds: float
 
     def wait_until_started(self) -> float: ...
@@ -119,22 +119,20 @@ def measure(setting: Setting) -> Result:
 
 def waits_of(setting: Setting, emulator: EmulatorProcess, recording_ids: Sequence[str]) -> Waits:
     """The waits, not yet begun."""
-    make = {"tccli": TccliWaits, "reschedule": SensorWaits}.get(
-        setting.way, partial(Waiters, kind=setting.way)
-    )
-    waits: Waits = make(emulator, recording_ids, setting.poll, requests_per_second=setting.ceiling)
-    return waits
+    ways: dict[str, Callable[..., Waits]] = {"tccli": TccliWaits, "reschedule": SensorWaits}
+    make = ways.get(setting.way, partial(Waiters, kind=setting.way))
+    return make(emulator, recording_ids, setting.poll, requests_per_second=setting.ceiling)
 
 
 def observe(
     setting: Setting, emulator: EmulatorProcess, recording_ids: Sequence[str], waits: Waits
 ) -> Result:
     """See the waits through a round in which nothing ends, one in which recordings end, and some more."""
-    told = waits.history
+    history = waits.history
 
     def is_over() -> bool:
         waits.look()
-        return told.over >= setting.waits
+        return history.over >= setting.waits
 
     started_at = waits.wait_until_started()
     before, began_at = waits.cpu_seconds(), time.time()
@@ -146,12 +144,12 @@ def observe(
     load = (waits.cpu_seconds() - before) / (until - began_at)
     pause(
         setting.round * ROUNDS_OF_PATIENCE + setting.poll + waits.slack_seconds,
-        lambda: is_over() or not ended_at.keys() - told.over_ids,
+        lambda: is_over() or not ended_at.keys() - history.over_ids,
     )
     blocks.append(waits.measure().get("longest_block_seconds"))
-    result = reckon(setting, emulator, recording_ids, ended_at, told.noticed_at, (counted_from, until))
-    result.died, result.late = len(told.died), len(ended_at.keys() - told.over_ids)
-    result.why = told.died[0][2] if told.died else ""
+    result = reckon(setting, emulator, recording_ids, ended_at, history.noticed_at, (counted_from, until))
+    result.died, result.late = len(history.died), len(ended_at.keys() - history.over_ids)
+    result.why = history.died[0][2] if history.died else ""
     result.load, result.blocks = load, blocks
     return result
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from tests.benchmarks.driving import CallbackHistory
+from tests.benchmarks.driving import Noticed
 from tests.benchmarks.emulation import GONE, EmulatorProcess
 from tests.stack.local_airflow import LocalAirflow, inherited
 
@@ -35,7 +35,7 @@ class TccliWaits:
     def __init__(
         self, emulator: EmulatorProcess, recording_ids: Sequence[str], poll_seconds: float, **_: Any
     ) -> None:
-        self.history = CallbackHistory()
+        self.history = Noticed()
         self._emulator = emulator
         self._recording_ids = recording_ids
         self._poll_seconds = poll_seconds
@@ -120,7 +120,7 @@ class SensorWaits:
         *,
         requests_per_second: float,
     ) -> None:
-        self.history = CallbackHistory()
+        self.history = Noticed()
         self._emulator = emulator
         self._recording_ids = recording_ids
         self._conf = {"recording_ids": list(recording_ids), "poke_interval": poll_seconds}

@@ -22,7 +22,7 @@ SETTINGS = {("triggerer", "capacity"): TRIGGERS_AT_MOST, ("dag_processor", "refr
 
 
 @pytest.fixture(scope="session")
-def story(request: pytest.FixtureRequest) -> Iterator[Story]:
+def story() -> Iterator[Story]:
     """What happened, to the end."""
     _skip_without_redis()
     for name in ("airflow_trtc.emulator", "uvicorn.access", "httpx"):
@@ -43,7 +43,6 @@ def story(request: pytest.FixtureRequest) -> Iterator[Story]:
             story = Story(airflow, emulator, has_callbacks)
             story.play()
             yield story
-            airflow.keep_home = request.session.testsfailed > 0
 
 
 def _skip_without_redis() -> None:

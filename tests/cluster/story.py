@@ -188,7 +188,7 @@ class Story:
         recording_id = self.waited_for["poke"][victim["map_index"]]
         looks = self.emulator.truth(recording_id)["looks"]
         is_new = now["try_number"] > victim["try_number"] and now["state"] == "running"
-        return is_new and looks[-1]["at"] > _seconds(now["start_date"])
+        return bool(is_new and looks[-1]["at"] > _seconds(now["start_date"]))
 
     def _called_back_runs(self) -> int:
         return len(self.airflow.run_ids(CALLED_BACK_DAG)) if self.has_callbacks else 0

@@ -34,7 +34,7 @@ def e2e_emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def shared_airflow(request: pytest.FixtureRequest, e2e_emulator: Emulator) -> Iterator[SharedAirflow]:
+def shared_airflow(e2e_emulator: Emulator) -> Iterator[SharedAirflow]:
     good = e2e_emulator.connection
     good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
     connections = {
@@ -45,7 +45,6 @@ def shared_airflow(request: pytest.FixtureRequest, e2e_emulator: Emulator) -> It
     with SharedAirflow(dags, env=connections, config=SETTINGS) as airflow:
         airflow.wait_for_dag("quick")
         yield airflow
-        airflow.keep_home = request.session.testsfailed > 0
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,8 @@ class Database:
             connection.set_session(readonly=True, autocommit=True)
             with connection.cursor() as cursor:
                 cursor.execute(statement, values or None)
-                return cursor.fetchall()
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
     def runs(self) -> dict[tuple[str, str], Run]:
         """All runs with their tasks, by DAG and run id."""

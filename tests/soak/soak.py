@@ -146,7 +146,9 @@ class Soak:
     def _begin(self, life: Life) -> None:
         emulator = self.emulator
         is_real = life.options is not None
-        recording_id = emulator.add_recording(**life.options) if is_real else emulator.new_recording_id()
+        recording_id = (
+            emulator.add_recording(**life.options or {}) if is_real else emulator.new_recording_id()
+        )
         self.ids[life.number] = recording_id
         self.diary.note(
             "recording", number=life.number, kind=life.kind, dag_id=life.dag_id, recording_id=recording_id

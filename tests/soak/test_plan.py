@@ -75,7 +75,8 @@ def test_the_service_misbehaves_in_every_way_it_can_and_the_emulator_takes_all_o
 
 
 def test_a_plan_can_be_written_down():
-    for each in [*plan.deeds(7, HOUR), *lives.lives(7, HOUR, 400)]:
+    everything: list[plan.Deed | lives.Life] = [*plan.deeds(7, HOUR), *lives.lives(7, HOUR, 400)]
+    for each in everything:
         assert json.loads(json.dumps(each.describe())).keys() == each.describe().keys()
 
 
@@ -86,12 +87,11 @@ def test_recordings_are_of_all_kinds_and_lengths(seed):
     assert kinds == {kind: 4 * count for kind, count in lives.KINDS.items()}
     assert [life.at for life in made] == sorted(life.at for life in made)
     assert {life.dag_id for life in made} == {*lives.WAIT_FOR, None}
-    spans = [
-        life.options["ends_after_seconds"] for life in made if "ends_after_seconds" in (life.options or {})
-    ]
+    options = [life.options or {} for life in made]
+    spans = [each["ends_after_seconds"] for each in options if "ends_after_seconds" in each]
     assert min(spans) < 30
     assert 600 < max(spans) <= 1200
-    counts = [life.options["files"] for life in made if "files" in (life.options or {})]
+    counts = [each["files"] for each in options if "files" in each]
     assert min(counts) == 0
     assert max(counts) > 150
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 
-# Set for each component by whoever starts it.
+# Set for each component when it is started.
 VARIABLE = "LOCAL_AIRFLOW_HOSTNAME"
 
 

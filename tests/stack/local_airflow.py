@@ -1,6 +1,6 @@
 """A whole Airflow on this machine for a short time: the same programs as in production.
 
-Runs on Airflow 3.1 and later. Knows nothing of TRTC; whoever starts it passes connections as environment.
+Runs on Airflow 3.1 and later. Knows nothing of TRTC: connections are passed to it as environment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing_extensions import Self
 
 from tests.stack import hostname, processes
 from tests.stack.postgresql import NoPostgreSql, PostgreSql
-from tests.stack.processes import Component, Leash, free_ports
+from tests.stack.processes import Component, Watchdog, free_ports
 from tests.stack.redis import NoRedis, Redis
 from tests.stack.rest import AirflowApi, ApiError
 from tests.stack.settings import NAMED_COMPONENTS, Settings, celery_settings, quick_settings
@@ -52,6 +52,9 @@ _NEEDED = {
 # How long a component waits for the others to finish writing. With SQLite's 5 seconds a burst of runs on a
 # slow machine ends a scheduler with "database is locked".
 _LOCK_SECONDS = 60
+
+# The homes of all that were started in this process, for those who want to know what happened there.
+HOMES: list[Path] = []
 
 # The options of an Airflow as on several machines: all but the DAG processor there twice.
 CLUSTER: dict[str, Any] = {
@@ -92,7 +95,7 @@ class LocalAirflow(AirflowApi):
     `keep_home` was set. Its processes end with the block, and also if this Python process is killed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only: each is a choice of its own
         self,
         dags_folder: str | os.PathLike[str],
         *,
@@ -218,8 +221,9 @@ class LocalAirflow(AirflowApi):
     def _prepare(self) -> None:
         self.home = Path(self._given_home or tempfile.mkdtemp(prefix="airflow-trtc-")).resolve()
         self.log_folder.mkdir(parents=True, exist_ok=True)
+        HOMES.append(self.home)
         self._write_password()
-        self._leash = Leash()
+        self._watchdog = Watchdog()
 
     def _up(self) -> None:
         for name in self.components:
@@ -235,7 +239,7 @@ class LocalAirflow(AirflowApi):
     def _start_server(self, name: str) -> None:
         _require(name)
         try:
-            server = self._servers[name] = _SERVERS[name](log_folder=self.log_folder, leash=self._leash)
+            server = self._servers[name] = _SERVERS[name](log_folder=self.log_folder, watchdog=self._watchdog)
         except (NoPostgreSql, NoRedis) as error:
             raise LocalAirflowError(str(error)) from error
         self._components[name] = server.component
@@ -248,7 +252,7 @@ class LocalAirflow(AirflowApi):
                 [sys.executable, "-m", *self._arguments(name)],
                 environment=self.environment | {hostname.VARIABLE: name},
                 folder=self.log_folder,
-                leash=self._leash,
+                watchdog=self._watchdog,
             )
         return self._components[name]
 
@@ -359,7 +363,7 @@ class LocalAirflow(AirflowApi):
                 return False
             finally:
                 # What they hold is of no use once Redis was killed.
-                pools.reset()  # type: ignore[no-untyped-call]
+                pools.reset()
 
     def _look_around(self) -> None:
         self.check_alive()
@@ -376,7 +380,7 @@ class LocalAirflow(AirflowApi):
         processes.stop([one for one in components if one.name not in self._servers], _GRACE_SECONDS)
         for server in self._servers.values():
             server.stop()  # now that nobody uses it
-        self._leash.let_go()
+        self._watchdog.close()
         if keep or self.keep_home:
             _log.warning("Airflow's files are left in %s, its logs in %s", self.home, self.log_folder)
         else:

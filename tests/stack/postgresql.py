@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.stack import processes
-from tests.stack.processes import Component, Leash, free_ports
+from tests.stack.processes import Component, Watchdog, free_ports
 
 # PostgreSQL refuses to run as root. This user is on every system and owns nothing.
 _NOBODY = "nobody"
@@ -45,7 +45,7 @@ class PostgreSql:
     unprivileged user's. The folder that holds everything is removed by `remove`.
     """
 
-    def __init__(self, *, log_folder: Path, leash: Leash) -> None:
+    def __init__(self, *, log_folder: Path, watchdog: Watchdog) -> None:
         """Make the folder and an empty database; raises NoPostgreSql."""
         self._folder = Path(tempfile.mkdtemp(prefix="airflow-trtc-postgresql-"))
         self._identity = _identity()
@@ -63,7 +63,7 @@ class PostgreSql:
             [str(self._programs / "postgres"), "-D", str(self._data), *options],
             environment=_environment(),
             folder=log_folder,
-            leash=leash,
+            watchdog=watchdog,
             options={"cwd": self._folder, **self._identity},
         )
 
@@ -79,7 +79,7 @@ class PostgreSql:
         return subprocess.run(command, env=_environment()).returncode == 0
 
     def stop(self) -> None:
-        """End it, after whoever uses it."""
+        """End it; what uses it has to end before."""
         processes.stop([self.component], _GRACE_SECONDS)
 
     def remove(self) -> None:

@@ -15,30 +15,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.stack import leash
+from tests.stack import watchdog
 
 # Below the range from which systems take the ports of outgoing connections, so that none is lost to one of
 # those between being found and being used.
 _PORTS = range(20_000, 30_000)
 
 
-class Leash:
-    """Ends the sessions tied to it as soon as this Python process is gone, even if it was killed."""
+class Watchdog:
+    """Ends the sessions that it guards as soon as this Python process is gone, even if it was killed."""
 
     def __init__(self) -> None:
         """Start the process that watches this one."""
         self._watcher = subprocess.Popen(
-            [sys.executable, "-I", leash.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-I", watchdog.__file__],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
-    def tie(self, session_id: int) -> None:
+    def guard(self, session_id: int) -> None:
         """Have this session ended with this Python process."""
         assert self._watcher.stdin
         self._watcher.stdin.write(f"{session_id}\n")
         self._watcher.stdin.flush()
 
-    def let_go(self) -> None:
-        """End the watcher, and with it whatever still runs of what was tied."""
+    def close(self) -> None:
+        """End it, and with it whatever still runs of what it guards."""
         assert self._watcher.stdin
         with contextlib.suppress(BrokenPipeError):
             self._watcher.stdin.close()
@@ -55,7 +58,7 @@ class Component:
         *,
         environment: Mapping[str, str],
         folder: Path,
-        leash: Leash,
+        watchdog: Watchdog,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Define it; `folder` gets its log file and is its working directory.
@@ -67,7 +70,7 @@ class Component:
         self.started_at = 0.0
         self._command = list(command)
         self._environment = dict(environment)
-        self._leash = leash
+        self._watchdog = watchdog
         self._options = {"cwd": folder, **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -83,7 +86,7 @@ class Component:
 
     def pids(self) -> list[int]:
         """Its living processes with all descendants."""
-        return sorted(one.pid for one in leash.family(self._process.pid)) if self._process else []
+        return sorted(one.pid for one in watchdog.family(self._process.pid)) if self._process else []
 
     def start(self) -> None:
         """Start it; raises RuntimeError if it runs already."""
@@ -100,7 +103,7 @@ class Component:
                 **self._options,
             )
         self.started_at = time.time()
-        self._leash.tie(self._process.pid)
+        self._watchdog.guard(self._process.pid)
 
     def wait(self, timeout_seconds: float) -> int:
         """Wait until it ends by itself and return its exit code; raises TimeoutError, leaving it running."""
@@ -113,7 +116,7 @@ class Component:
     def kill(self) -> None:
         """End it and all its descendants at once, as a crash of the machine would."""
         if self._process:
-            leash.kill_family(self._process.pid)
+            watchdog.kill_family(self._process.pid)
             self._reap()
 
     def log(self, lines: int | None = None) -> str:
@@ -132,13 +135,13 @@ def stop(components: Sequence[Component], grace_seconds: float) -> None:
     processes = [component._process for component in components if component._process]
     for process in processes:
         process.poll()
-    leash.end([process.pid for process in processes], grace_seconds)
+    watchdog.end([process.pid for process in processes], grace_seconds)
     for component in components:
         component._reap()
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports of the loopback address on which nobody listens now."""
+    """Different ports of the loopback address on which nothing listens now."""
     return [port for port in random.sample(_PORTS, 50 * count) if _is_free(port)][:count]
 
 

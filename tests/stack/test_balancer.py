@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stack.processes import Component, Leash, free_ports
+from tests.stack.processes import Component, Watchdog, free_ports
 
 PATIENCE_SECONDS = 30
 
@@ -43,7 +43,7 @@ class BackEnd(socketserver.ThreadingTCPServer):
 class Balanced:
     """A balancer as a process of its own, and its two back ends."""
 
-    def __init__(self, folder: Path, leash: Leash) -> None:
+    def __init__(self, folder: Path, watchdog: Watchdog) -> None:
         self.port, *self.ports = free_ports(3)
         self.back_ends = [BackEnd(port, name) for port, name in zip(self.ports, (b"a", b"b"), strict=True)]
         command = [sys.executable, "-m", "tests.stack.balancer", "--port", str(self.port), "--to"]
@@ -52,7 +52,7 @@ class Balanced:
             command + [str(port) for port in self.ports],
             environment=os.environ,
             folder=folder,
-            leash=leash,
+            watchdog=watchdog,
         )
         self.balancer.start()
         wait_until(self.is_up)
@@ -69,7 +69,7 @@ class Balanced:
         with self.connect() as connection:
             return answer(connection)[:1]
 
-    def close(self, number: int) -> None:
+    def let_go(self, number: int) -> None:
         self.back_ends[number].shutdown()
         self.back_ends[number].server_close()
 
@@ -82,11 +82,11 @@ class Balanced:
 
 @pytest.fixture
 def balanced(tmp_path: Path) -> Iterator[Balanced]:
-    leash = Leash()
-    balanced = Balanced(tmp_path, leash)
+    watchdog = Watchdog()
+    balanced = Balanced(tmp_path, watchdog)
     yield balanced
     balanced.balancer.kill()
-    leash.let_go()
+    watchdog.close()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -111,15 +111,15 @@ def test_connections_go_to_the_back_ends_in_turn(balanced: Balanced) -> None:
 
 
 def test_a_back_end_that_refuses_is_passed_over_until_it_is_back(balanced: Balanced) -> None:
-    balanced.close(0)
+    balanced.let_go(0)
     assert [balanced.ask() for _ in range(4)] == [b"b"] * 4
     balanced.back_ends[0] = BackEnd(balanced.ports[0], b"a")
     assert {balanced.ask() for _ in range(2)} == {b"a", b"b"}
 
 
 def test_without_any_back_end_a_connection_ends_at_once(balanced: Balanced) -> None:
-    balanced.close(0)
-    balanced.close(1)
+    balanced.let_go(0)
+    balanced.let_go(1)
     assert balanced.ask() == b""
     assert balanced.balancer.exit_code is None
 

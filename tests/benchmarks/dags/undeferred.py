@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, task
 
 from airflow_trtc.sensors import TrtcRecordingSensor
 
 
 @task
-def waits(dag_run=None) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
+def waits(dag_run: Any = None) -> list[dict[str, object]]:
     """Return the arguments of each sensor."""
     conf = dag_run.conf
     return [

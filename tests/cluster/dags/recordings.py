@@ -14,7 +14,7 @@ from airflow_trtc.sensors import TrtcRecordingSensor
 try:
     from airflow.sdk import PartitionedAssetTimetable
 except ImportError:  # Airflow 3.1
-    PartitionedAssetTimetable = None
+    PartitionedAssetTimetable = None  # type: ignore[assignment, misc]
 
 # Callbacks start a DAG for recordings of this application, nobody waits for them.
 CALLED_BACK_APP = 1400000003

@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def listening(request: pytest.FixtureRequest) -> Iterator[Listening]:
+def listening() -> Iterator[Listening]:
     from airflow.sdk.execution_time import context
 
     if not hasattr(context, "AssetStateStoreAccessor"):
@@ -54,7 +54,6 @@ def listening(request: pytest.FixtureRequest) -> Iterator[Listening]:
             airflow.wait_for_dag("on_finished")
             emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_all", CALLBACK_KEY)
             yield Listening(airflow, emulator)
-            airflow.keep_home = request.session.testsfailed > 0
 
 
 @pytest.fixture(scope="session")

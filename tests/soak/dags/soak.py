@@ -22,7 +22,7 @@ MODES: dict[str, dict[str, Any]] = {
     "reschedule": {"mode": "reschedule", "poke_interval": 30},
     "deferrable": {"deferrable": True, "poke_interval": 5},
 }
-WAITS = {
+WAITS: dict[str, list[Any]] = {
     "poke": ["recording"],
     "reschedule": ["recording"],
     "deferrable": ["recording", "upload", "mp4", "vod"],
@@ -41,7 +41,7 @@ def dag(name: str, schedule: Any = None) -> DAG:
     )
 
 
-def sensor(mode: str, wait_for: str) -> TrtcRecordingSensor:
+def sensor(mode: str, wait_for: Any) -> TrtcRecordingSensor:
     return TrtcRecordingSensor(
         task_id="wait",
         recording_id="{{ dag_run.conf['recording_id'] }}",
