@@ -276,6 +276,7 @@ class Wait:
     def _next(self, verdict: Waiting) -> Steps[tuple[Verdict, str | None]]:
         """Wait for what comes next; return what it means, and the limit that was reached."""
         yield from self._hear((yield self._listening(verdict)))
+        self._has_listened = True
         polls, limit = self._heard.polls, None
         if not (polls or self._heard.callbacks or self._heard.has_gap) and self._is_turn():
             limit = self._limit_reached()
@@ -403,7 +404,7 @@ class Wait:
         self.state = joined
 
     def _hear(self, heard: Heard) -> Steps[None]:
-        self._has_listened, self._heard = True, heard
+        self._heard = heard
         if heard.has_gap:
             yield from self._read_callbacks()
         for seen in heard.callbacks:
