@@ -146,15 +146,15 @@ and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that ans
 and what the job is. ``state``: recordings, jobs,
 ``counters`` per action and code, ``throttled``, faults, and ``requests`` without secrets.
 
-Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed
-with the key; without a URL there are none, without a key they have no ``Sign``. Recordings send 301, 303
-and for each index file 307 and 304, at the end 302, 305, and a 310 for each mp4 or aac file; on VOD 301,
-302, a 311 for each file, 312. They come when they are due, polls or not. What happened before a recording
-was added, or before there was a URL, is not reported; of a recording added with ``ended`` nothing is. An answer
-other than 200, of more than 2000 bytes, or none within ``callback_timeout_seconds`` (5) is a failure: sent again at once, then every ``callback_retry_seconds`` (10), and dropped
-``callback_lifetime_seconds`` (60) after the first attempt. At most ``callback_connections`` (16) are under
-way. A repetition has a new CallbackTs, and often other white space. ``room_events=True`` is the default of
-the recordings' option.
+Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed with
+the key; without a URL there are none, without a key they have no ``Sign``. Recordings send 301, 303 and for
+each index file 307 and 304, at the end 302, 305, and a 310 for each mp4 or aac file; on VOD 301, 302, a 311
+for each file, 312. They come when they are due, polls or not. What happened before a recording was added, or
+before there was a URL, is not reported; of a recording added with ``ended`` nothing is. An answer other than
+200, of more than 2000 bytes, or none within ``callback_timeout_seconds`` (5) is a failure: sent again at
+once, then every ``callback_retry_seconds`` (10), and dropped ``callback_lifetime_seconds`` (60) after the
+first attempt. At most ``callback_connections`` (16) are under way. A repetition has a new CallbackTs, and
+often other white space. ``room_events=True`` is the default of the recordings' option.
 
 Options of ``callback_trouble``, also of ``Emulator(callback_trouble={...})``; each call replaces all of
 them, without options the trouble is over. With ``Emulator(seed=...)`` the same recordings meet the same
