@@ -1,8 +1,9 @@
-"""A stand-in for TRTC on-cloud recording: the real protocol, invented recordings, trouble on demand.
+"""A stand-in for TRTC on-cloud recording: the real protocol, invented recordings, faults on demand.
 
 It answers ``CreateCloudRecording``, ``DescribeCloudRecording``, ``ModifyCloudRecording`` and
 ``DeleteCloudRecording`` of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
-unchanged. Signatures, parameters, regions and the frequency limit are really checked.
+unchanged. Signatures, parameters, regions and the frequency limit are really checked. Jobs of other kinds
+are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
 
 Ways to run it::
 
@@ -17,9 +18,11 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     health()                     GET    /_control/health
     add_recording(**options)     POST   /_control/seed       options, or {"recordings": [options, ...]}
                                         -> {"recording_id": ...} or {"recording_ids": [...]}
-    script(id, steps)            POST   /_control/script     {"recording_id": ..., "steps": [...]}
-    end(id)                      POST   /_control/end        {"recording_id": ...}
-    truth(id)                    GET    /_control/truth?recording_id=<percent-encoded>
+    add_job(action, steps=[...]) POST   /_control/jobs       options, or {"jobs": [options, ...]}
+                                        -> {"job_id": ...} or {"job_ids": [...]}
+    script(id, steps)            POST   /_control/script     {"job_id": ..., "steps": [...]}
+    end(recording_id)            POST   /_control/end        {"recording_id": ...}
+    truth(id)                    GET    /_control/truth?job_id=<percent-encoded>
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
     advance(seconds)             POST   /_control/advance    {"seconds": ...}
@@ -30,11 +33,15 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     send_event(group, type, info)  POST /_control/event      {"event_group": 1, "event_type": 102,
                                         "event_info": {"RoomId": "8001"}} -> the event's record
     wait_for_callbacks()         until nothing that is due is on its way; returns the counters
-    new_recording_id()           GET    /_control/new-id     an id of no recording
+    new_recording_id()           GET    /_control/new-id     an id of no recording and no job
     state(requests=False)        GET    /_control/state[?requests=1]
     reset()                      POST   /_control/reset
-    page_url(id)                 GET    /_control/recordings/<percent-encoded id>   a page for people
-                                 GET    /_control/recordings/                      all recordings
+    page_url(recording_id)       GET    /_control/recordings/<percent-encoded id>   a page for people
+                                 GET    /_control/recordings/                      all recordings and jobs
+
+Where a ``job_id`` is taken, that of a recording may be called ``recording_id`` as well. Web pages of other
+sites cannot control the emulator: requests that change something are refused with a foreign Origin, a content
+type of web forms other than that of ``curl -d``, or a Host that is a domain name (but see ``control_hosts``).
 
 Options of ``add_recording`` (progress: "reads" are answered Describe calls; a condition by seconds and one
 by reads may be combined, then both must be met)::
@@ -42,7 +49,7 @@ by reads may be combined, then both must be met)::
     files                  how many index files (users are added as needed), or a list of vendor dicts
                            {"FileName", "UserId", "TrackType", "BeginTimeStamp"}; default: what the
                            participants make, an audio and a video file each, or one file when mixed
-    participants           how many users, or their ids; 0 = nobody comes, it ends after max_idle_seconds (1)
+    participants           how many users, or their ids; 0 = an empty room, it ends after max_idle_seconds (1)
     recoveries             0 to 3 high-availability recoveries: the files again as ha1_... (0)
     file_every_seconds     a further file each T seconds; the first is there at once (0 = all at once)
     file_every_reads       a further file each N reads (0 = all at once)
@@ -68,8 +75,8 @@ Options of ``add_recording``, also of ``new_recordings``, that concern callbacks
     callbacks              {"302": "lost", "305": "doubled", "310": 30}: never sent, sent twice, sent so many
                            real seconds late; what is named here is met by no loss and doubling at random
     room_events            true: also 101, 103, 201, 203 at the start, 104, 102 when all leave (false)
-    start_fails            true: 301 with Status 1 after the time of Idle, nothing is recorded, and nothing
-                           else is told (false)
+    start_fails            true: 301 with Status 1 after the time of Idle; nothing is recorded, and no other
+                           event comes (false)
     leave_code             of 302 (0; 99 when idle; 101 when the same robot came in again)
     upload_status          of 305, or a list: [1, 2] = files linger, then recovered (0)
     mp4_status             of 310, for mp4 and aac: of all, or a list with one for each 310 (0)
@@ -94,7 +101,7 @@ underneath. What a step leaves out comes from that life. After the last step the
     status      any text, known or not: "InProgress", "Paused"
     files       how many of the recording's files are listed, or a list of vendor dicts. A script with
                 files decides which files are made, until it ends
-    error       an API error code, with message as its text
+    error       an API error code, with message as its text; or {"Code": ..., "Message": ...}
     gone        true: "no such recording"; as a last step without limit it ends the recording for good
     task_id     answer for another recording
     file_list   "list", "null" or "absent" for an empty list
@@ -105,33 +112,49 @@ underneath. What a step leaves out comes from that life. After the last step the
     emulator.script(id, [{"error": "InternalError.CRInternalError", "reads": 3}])
     emulator.script(id, [{"status": "Exited", "seconds": 5}, {"gone": True}])
 
+Options of ``add_job``. The action is answered from then on, for ids of its jobs; other ids do not exist. It
+is offered in every region, and takes any parameters::
+
+    action                 e.g. "DescribeCloudModeration" or "DescribeMadeUpTask"
+    steps                  the answers; the last one stays. ``script(id, steps)`` replaces them
+    id_param               the parameter with the job's id, which the answers repeat ("TaskId")
+    job_id                 instead of a fresh id
+    sdk_app_id             to which application it belongs; requests that name another do not find it
+
+Steps of a job: names that begin with a capital are fields of the answer, e.g. ``Status``; besides there are
+``gone``, ``error``, ``message``, ``fault``, ``reads`` and ``seconds`` as for recordings::
+
+    emulator.add_job("DescribeMadeUpTask", steps=[{"Status": "Running", "reads": 2}, {"Status": "Done"}])
+    emulator.add_job("DescribeMadeUpTask", id_param="JobId", steps=[{"Status": "Running"}, {"gone": True}])
+    emulator.add_job("DescribeMadeUpTask", steps=[{"error": {"Code": "InternalError", "Message": "Oops"}}])
+
 Kinds of ``fault``. Instead of an answer: ``throttle``, ``error`` (``code``, ``message``), ``http``
 (``status``, 502), ``html`` (a page with status 200), ``empty``, ``reset``, ``outage`` (as ``reset``, meant
 to last), ``hang`` (no answer until the client gives up). Carried out, but the answer suffers:
 ``broken_json``, ``no_content_type``, ``charset`` (API errors only: the SDK then reads an error as success),
 ``truncated``, ``lost_answer`` (a reset after the request was carried out), ``slow`` (by ``delay_seconds``).
-Limits: ``count`` requests, ``seconds``, ``action``, ``recording_id``; without count and seconds it lasts
+Limits: ``count`` requests, ``seconds``, ``action``, ``job_id``; without count and seconds it lasts
 until ``clear_faults()``.
 
 ``truth``: ``status`` (Idle, InProgress, Exited, Gone), ``end_reason`` (ended, deleted, idle, replaced,
 script, failed), ``created_at``, ``started_at``, ``ended_at``, ``history``, ``reads``, ``files`` (index
 files made so far), ``listed_files`` (those some answer has shown), ``mp4_files``, ``aac_files``,
 ``vod_files`` (made at the end; with MediaId, EndTimeStamp, and on VOD FileId, VideoUrl), ``failed_files``
-(told with status 2), ``callbacks`` (the ledger), ``looks`` (the last 1000 Describe calls: ``at``,
+(reported with status 2), ``callbacks`` (the ledger), ``polls`` (the last 1000 Describe calls: ``at``,
 ``code``, ``status``, ``file_count``, the ``fault`` that replaced or spoiled the answer, ``delay_seconds``),
-and what the recording is. ``state``: recordings,
+and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that answers, ``steps_left`` after it,
+and what the job is. ``state``: recordings, jobs,
 ``counters`` per action and code, ``throttled``, faults, and ``requests`` without secrets.
 
-Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed
-with the key; without a URL there are none, without a key they have no ``Sign``. Recordings tell 301, 303
-and for each index file 307 and 304, at the end 302, 305, and a 310 for each mp4 or aac file; on VOD 301,
-302, a 311 for each file, 312. They come when they are due, whether anybody asks or not. Of what happened
-before a recording was added, or before there was a URL, nothing is told; nothing at all of one added with
-``ended``. An answer other than 200, of more than 2000 bytes, or none within ``callback_timeout_seconds``
-(5) is a failure: sent again at once, then every ``callback_retry_seconds`` (10), and dropped
-``callback_lifetime_seconds`` (60) after the first attempt. At most ``callback_connections`` (16) are under
-way. A repetition has a new CallbackTs, and often other white space. ``room_events=True`` is the default of
-the recordings' option.
+Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed with
+the key; without a URL there are none, without a key they have no ``Sign``. Recordings send 301, 303 and for
+each index file 307 and 304, at the end 302, 305, and a 310 for each mp4 or aac file; on VOD 301, 302, a 311
+for each file, 312. They come when they are due, polls or not. What happened before a recording was added, or
+before there was a URL, is not reported; of a recording added with ``ended`` nothing is. An answer other than
+200, of more than 2000 bytes, or none within ``callback_timeout_seconds`` (5) is a failure: sent again at
+once, then every ``callback_retry_seconds`` (10), and dropped ``callback_lifetime_seconds`` (60) after the
+first attempt. At most ``callback_connections`` (16) are under way. A repetition has a new CallbackTs, and
+often other white space. ``room_events=True`` is the default of the recordings' option.
 
 Options of ``callback_trouble``, also of ``Emulator(callback_trouble={...})``; each call replaces all of
 them, without options the trouble is over. With ``Emulator(seed=...)`` the same recordings meet the same
@@ -158,7 +181,7 @@ delays and repetitions of callbacks go by real seconds.
 
 ``skew_clock(seconds)``, and ``Emulator(clock_skew_seconds=...)`` from the beginning, sets the service's clock
 ahead of this machine's, or behind. Signatures are judged by it (over 300 seconds off is an error), and
-recordings that begin from then on tell the times of their events and files by it. All other times in
+recordings that begin from then on take the times of their events and files from it. All other times in
 ``truth`` are as they really were; its ``clock_skew_seconds`` is that of the recording.
 """
 

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from airflow_trtc.emulator import send_callback, settings
 from airflow_trtc.emulator.server import Emulator
@@ -33,10 +33,14 @@ Airflow connection:
 Put a recording in, with a file every 10 s and an end after 60 s:
   curl -s {url}/_control/seed -d '{{"files": 4, "file_every_seconds": 10, "ends_after_seconds": 60}}'
 
+Put a job of another kind in, of any describe action; each step is an answer:
+  curl -s {url}/_control/jobs \\
+    -d '{{"action": "DescribeMadeUp", "steps": [{{"Status": "Running", "reads": 3}}, {{"Status": "Done"}}]}}'
+
 {callbacks}
 
-Look at it: {url}/_control/recordings/  or  curl -s {url}/_control/state
-Ask as a user: tccli trtc DescribeCloudRecording --endpoint {url} --region {region} \\
+Recordings and jobs: {url}/_control/recordings/  or  curl -s {url}/_control/state
+Call the API: tccli trtc DescribeCloudRecording --endpoint {url} --region {region} \\
   --secretId {secret_id} --secretKey {secret_key} --SdkAppId {sdk_app_id} --TaskId=...
 Stop with Ctrl-C."""
 
@@ -51,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
     trouble = {name: options.pop(f"callback_{name}") for name in ("loss", "doubled", "shuffle_seconds")}
+    options["control_hosts"] = tuple(options["control_hosts"])
     options["callback_key"] = options["callback_key"] or None
     new_recordings = {name[4:]: options.pop(name) for name in list(options) if name.startswith("new_")}
     try:
@@ -107,44 +112,52 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"'{send_callback.COMMAND} --help' explains how to send one callback to a receiver.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = parser.add_argument
+    for add_options in (_add_server, _add_account, _add_recordings, _add_callbacks):
+        add_options(parser.add_argument)
+    return parser
+
+
+def _add_server(add: Callable[..., object]) -> None:
     add("--host", default=settings.DEFAULT_HOST, help="address to listen on")
     add("--port", type=int, default=settings.DEFAULT_PORT, help="port to listen on, 0 for a free one")
+    add(
+        "--control-host",
+        action="append",
+        default=[],
+        dest="control_hosts",
+        metavar="NAME",
+        help="domain name under which control requests are accepted; may be repeated",
+    )
+    add("--time-scale", type=float, default=1.0, help="emulated seconds per second")
+    add("--verbose", action="store_true", help="one line for each request")
+
+
+def _add_account(add: Callable[..., object]) -> None:
     add("--secret-id", default=settings.DEFAULT_SECRET_ID, help="the account's key id")
     add("--secret-key", default=settings.DEFAULT_SECRET_KEY, help="the account's key")
     add("--token", default=None, help="makes the keys temporary: requests need this token")
     add("--sdk-app-id", type=int, default=settings.DEFAULT_SDK_APP_ID, help="the account's application")
     add("--region", default=settings.DEFAULT_REGION, help="region shown in the connection")
-    add("--time-scale", type=float, default=1.0, help="emulated seconds per second")
-    add(
-        "--rate-limit",
-        type=int,
-        default=settings.DEFAULT_RATE_LIMIT,
-        help="requests/s and action, 0 for no limit",
-    )
-    add(
-        "--concurrency-limit",
-        type=int,
-        default=settings.DEFAULT_CONCURRENCY_LIMIT,
-        help="recordings at one time",
-    )
-    add("--exited-seconds", type=float, default=SEEN_EXITED_SECONDS, help="how long Exited is seen")
-    add("--new-idle-seconds", type=float, default=3.0, help="Idle time of recordings started over the API")
-    add("--new-file-every-seconds", type=float, default=5.0, help="their files appear that far apart")
-    add(
-        "--new-room-empty-after-seconds",
-        type=float,
-        default=None,
-        help="all leave their room after that time",
-    )
+    rate, concurrency = settings.DEFAULT_RATE_LIMIT, settings.DEFAULT_CONCURRENCY_LIMIT
+    add("--rate-limit", type=int, default=rate, help="requests/s and action, 0 for no limit")
+    add("--concurrency-limit", type=int, default=concurrency, help="recordings at one time")
+
+
+def _add_recordings(add: Callable[..., object]) -> None:
+    seconds = {"type": float}
+    add("--exited-seconds", **seconds, default=SEEN_EXITED_SECONDS, help="how long Exited is shown")
+    add("--new-idle-seconds", **seconds, default=3.0, help="Idle time of recordings started over the API")
+    add("--new-file-every-seconds", **seconds, default=5.0, help="their files appear that far apart")
+    add("--new-room-empty-after-seconds", **seconds, default=None, help="all users leave after that time")
+
+
+def _add_callbacks(add: Callable[..., object]) -> None:
     add("--callback-url", default=None, help="where events are sent")
     add("--callback-key", default=settings.DEFAULT_CALLBACK_KEY, help="signs them; '' leaves them unsigned")
     add("--callback-loss", type=float, default=0.0, help="share of them, 0 to 1, that is never sent")
     add("--callback-doubled", type=float, default=0.0, help="share of them that is sent twice")
     add("--callback-shuffle-seconds", type=float, default=0.0, help="each is late by a random part of it")
-    add("--room-events", action="store_true", help="recordings also tell of their room and participants")
-    add("--verbose", action="store_true", help="one line for each request")
-    return parser
+    add("--room-events", action="store_true", help="also send events of rooms and participants")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
-"""The four calls of cloud recording: checked parameters in, the inside of ``Response`` out."""
+"""The calls of cloud recording, and those that describe scripted jobs: parameters in, answers out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_trtc.emulator import schemas
+from airflow_trtc.emulator import jobs, schemas
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.files import MAX_RECOVERIES
 from airflow_trtc.emulator.options import built
-from airflow_trtc.emulator.parameters import Schema, Values
-from airflow_trtc.emulator.recordings import Recording, Sight, advance, end, look
+from airflow_trtc.emulator.parameters import Schema, Values, text
+from airflow_trtc.emulator.polls import Polls
+from airflow_trtc.emulator.recordings import Recording, View, advance, end, read
 from airflow_trtc.emulator.seeding import Seed, recording_of
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
 VERSION = "2019-07-22"
 REGIONS = frozenset({"ap-beijing", "ap-guangzhou", "ap-mumbai", "ap-shanghai", "ap-singapore"})
 CREATE_REGIONS = REGIONS - {"ap-mumbai"}
+DESCRIBE = "DescribeCloudRecording"
+_SDK_APP_ID_SPELLINGS = ("SdkAppId", "SdkAppid", "Sdkappid")
+"""As the SDK's models of different calls have it; some send it as text."""
 
 
 @dataclass
@@ -31,11 +36,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Action:
-    """One call: what it takes, where it is offered, and what it does."""
+    """One call: what it takes, where it is offered (None: in every region), and what it does."""
 
     run: Callable[[State, Call], Values]
     schema: Schema
-    regions: frozenset[str] = field(default=REGIONS)
+    regions: frozenset[str] | None = REGIONS
+    id_param: str = "TaskId"
+    takes_more: bool = False
+    """Whether parameters that the schema does not name pass unchecked."""
 
 
 def create(state: State, call: Call) -> Values:
@@ -51,16 +59,16 @@ def create(state: State, call: Call) -> Values:
 
 
 def describe(state: State, call: Call) -> Values:
-    """Tell status and files as the recording shows them now."""
+    """Return status and files as the recording shows them now."""
     recording = _known_recording(state, call)
-    sight = look(recording, call.now)
+    view = read(recording, call.now)
     state.follow(recording, call.now)
-    if sight.error:
-        raise ApiError(sight.error, message=sight.message)
-    if sight.is_gone:
-        raise ApiError(state.settings.gone_code)
-    call.fault = sight.fault
-    return _description(recording, sight)
+    if view.error:
+        raise ApiError(view.error, message=view.message)
+    if view.is_gone:
+        raise ApiError(state.settings.absent_code)
+    call.fault = view.fault
+    return _description(recording, view)
 
 
 def modify(state: State, call: Call) -> Values:
@@ -84,24 +92,62 @@ def delete(state: State, call: Call) -> Values:
 
 ACTIONS: Mapping[str, Action] = {
     "CreateCloudRecording": Action(create, schemas.CREATE, CREATE_REGIONS),
-    "DescribeCloudRecording": Action(describe, schemas.DESCRIBE),
+    DESCRIBE: Action(describe, schemas.DESCRIBE),
     "ModifyCloudRecording": Action(modify, schemas.MODIFY),
     "DeleteCloudRecording": Action(delete, schemas.DELETE),
 }
 
 
-def check_sdk_app_id(state: State, sdk_app_id: int) -> None:
+def find(state: State, name: str) -> Action | None:
+    """Return the action of this name: a call of cloud recording, or one for which a job was added."""
+    if name in ACTIONS:
+        return ACTIONS[name]
+    id_param = state.job_actions.get(name)
+    if id_param is None:
+        return None
+
+    def describe_job(state: State, call: Call) -> Values:
+        job = state.jobs.get(call.values[id_param])
+        if job is None or job.action != name or sdk_app_id_of(call.values) not in (None, job.sdk_app_id):
+            raise ApiError(state.settings.absent_code)
+        step = jobs.read(job, call.now)
+        if step.error:
+            raise ApiError(step.error, message=step.message)
+        if step.gone:
+            raise ApiError(state.settings.absent_code)
+        call.fault = step.fault
+        return {id_param: job.job_id, **step.answer}
+
+    schema = {id_param: text(required=True)}
+    return Action(describe_job, schema, regions=None, id_param=id_param, takes_more=True)
+
+
+def polls_of(state: State, action: str, job_id: str) -> Polls | None:
+    """Return where a describe call for this recording or job is to be logged."""
+    if action == DESCRIBE and (recording := state.recordings.get(job_id)):
+        return recording.polls
+    job = state.jobs.get(job_id)
+    return job.polls if job and job.action == action else None
+
+
+def sdk_app_id_of(values: Values) -> object:
+    """Return the application that a request names, None if it names none."""
+    given = next((values[name] for name in _SDK_APP_ID_SPELLINGS if name in values), None)
+    return int(given) if isinstance(given, str) and re.fullmatch(r"[0-9]{1,10}", given) else given
+
+
+def check_sdk_app_id(state: State, sdk_app_id: object) -> None:
     """Raise unless the application belongs to the account."""
     if sdk_app_id in state.settings.foreign_sdk_app_ids:
         raise ApiError("UnauthorizedOperation.SdkAppId", sdk_app_id)
-    if sdk_app_id not in state.settings.own_sdk_app_ids:
+    if type(sdk_app_id) is not int or sdk_app_id not in state.settings.own_sdk_app_ids:
         raise ApiError("InvalidParameter.SdkAppId", sdk_app_id)
 
 
 def _known_recording(state: State, call: Call) -> Recording:
     recording = state.recordings.get(call.values["TaskId"])
     if recording is None or recording.recipe.sdk_app_id != call.values["SdkAppId"]:
-        raise ApiError(state.settings.gone_code)
+        raise ApiError(state.settings.absent_code)
     return recording
 
 
@@ -109,15 +155,15 @@ def _running_recording(state: State, call: Call) -> Recording:
     recording = _known_recording(state, call)
     advance(recording, call.now)
     if not recording.is_running or call.now >= recording.expires_at:
-        raise ApiError(state.settings.gone_code)
+        raise ApiError(state.settings.absent_code)
     return recording
 
 
-def _description(recording: Recording, sight: Sight) -> Values:
-    answer: Values = {"TaskId": sight.task_id, "Status": sight.status}
-    if sight.files or sight.file_list == "list":
-        answer["StorageFileList"] = [dict(each) for each in sight.files]
-    elif sight.file_list == "null":
+def _description(recording: Recording, view: View) -> Values:
+    answer: Values = {"TaskId": view.task_id, "Status": view.status}
+    if view.files or view.file_list == "list":
+        answer["StorageFileList"] = [dict(each) for each in view.files]
+    elif view.file_list == "null":
         answer["StorageFileList"] = None
     if recording.recorder_key is not None:
         answer["RecorderKey"] = recording.recorder_key
@@ -140,7 +186,7 @@ def _new_recording(state: State, call: Call) -> Recording:
     recording = recording_of(
         seed,
         state.settings,
-        state.new_recording_id(),
+        state.new_id(),
         call.now,
         clock_skew_seconds=state.clock_skew_seconds,
     )

@@ -1,4 +1,4 @@
-"""The ASGI application: reads requests, sends answers, and breaks connections when told to."""
+"""The ASGI application: reads requests, sends answers, and breaks connections where a fault says so."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from airflow_trtc.emulator import control, pages
-from airflow_trtc.emulator.faults import Answer
-from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, Request, respond
+from airflow_trtc.emulator import control, guard, pages
+from airflow_trtc.emulator.faults import HTML, Answer
+from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, respond
+from airflow_trtc.emulator.signature import Request
 from airflow_trtc.emulator.state import State
 
 Scope = MutableMapping[str, Any]
@@ -20,30 +21,44 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CONTROL = "/_control/"
-HTML = b"text/html; charset=utf-8"
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Application:
-    """Serves one emulator's state. ``closing`` lets answers that wait give up when the server stops."""
+    """Serves one emulator under this host. ``closing`` ends answers that wait when the server stops."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, host: str) -> None:
         self.state = state
+        self.hosts = (host.lower(), *state.settings.control_hosts)
         self.closing = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: the API at ``/``, the controls below ``/_control/``."""
-        body = await _read(receive)
+        request = _request(scope, await _read(receive))
         path: str = scope["path"]
         if path == "/":
-            answer = respond(self.state, _request(scope, body))
+            answer = respond(self.state, request)
         elif path.startswith(CONTROL):
-            answer = _control(self.state, scope["method"], path[len(CONTROL) :], scope["query_string"], body)
+            answer = self._control(path[len(CONTROL) :], request)
         else:
             answer = _json(
                 404, {"error": f"nothing at {path}; the API is at / and the control routes at {CONTROL}"}
             )
         await self._transmit(answer, receive, send)
+
+    def _control(self, path: str, request: Request) -> Answer:
+        first, _, rest = path.partition("/")
+        try:
+            if request.method == "GET" and first == "recordings":
+                return _page(self.state, rest)
+            if refusal := guard.refusal(request.method, request.headers, self.hosts):
+                raise control.ControlError(refusal[1], refusal[0])
+            options: dict[str, Any] = {name: values[-1] for name, values in parse_qs(request.query).items()}
+            if request.body:
+                options.update(_json_options(request.body))
+            return _json(200, control.run(self.state, request.method, path, options))
+        except control.ControlError as error:
+            return _json(error.status, {"error": str(error)})
 
     async def _transmit(self, answer: Answer, receive: Receive, send: Send) -> None:
         if answer.delay_seconds and await self._is_closing_within(answer.delay_seconds):
@@ -122,23 +137,10 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-def _control(state: State, method: str, path: str, query: bytes, body: bytes) -> Answer:
-    first, _, rest = path.partition("/")
-    try:
-        if method == "GET" and first == "recordings":
-            return _page(state, rest)
-        options = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
-        if body:
-            options.update(_json_options(body))
-        return _json(200, control.run(state, method, path, options))
-    except control.ControlError as error:
-        return _json(error.status, {"error": str(error)})
-
-
 def _json_options(body: bytes) -> dict[str, Any]:
     try:
         options = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise control.ControlError(f"the body is not JSON: {error}") from None
     if not isinstance(options, dict):
         raise control.ControlError("the body must be a JSON object")

@@ -34,6 +34,27 @@ class Controls(ABC):
         """Put a recording in and return its id; the package docstring lists the options."""
         return str(self._control("POST", "seed", options)["recording_id"])
 
+    def add_job(
+        self,
+        action: str,
+        *,
+        steps: Iterable[Mapping[str, Any]],
+        id_param: str = "TaskId",
+        job_id: str | None = None,
+        sdk_app_id: int | None = None,
+    ) -> str:
+        """Put a job of any other kind in and return its id: from now on ``action`` is answered by ``steps``.
+
+        :param action: the describe action, known to the SDK or not, e.g. ``DescribeMadeUpTask``.
+        :param steps: the answers one after the other; the package docstring explains them.
+        :param id_param: the name of the parameter by which the action is asked for a job.
+        :param job_id: instead of a fresh id.
+        :param sdk_app_id: instead of the account's application.
+        """
+        options = {"action": action, "steps": [dict(step) for step in steps], "id_param": id_param}
+        more = {"job_id": job_id, "sdk_app_id": sdk_app_id}
+        return str(self._control("POST", "jobs", {**options, **more})["job_id"])
+
     def set_callback(self, url: str | None, key: str | EllipsisType | None = ...) -> None:
         """Send callbacks there from now on, or nowhere; the key stays unless given, None does not sign."""
         given = {} if isinstance(key, EllipsisType) else {"key": key}
@@ -73,18 +94,16 @@ class Controls(ABC):
         """Return an id that looks real and belongs to no recording."""
         return str(self._control("GET", "new-id", {})["recording_id"])
 
-    def script(self, recording_id: str, steps: Iterable[Mapping[str, Any]]) -> None:
-        """Let these steps answer for the recording from now on; none let its own life go on."""
-        self._control(
-            "POST", "script", {"recording_id": recording_id, "steps": [dict(step) for step in steps]}
-        )
+    def script(self, job_id: str, steps: Iterable[Mapping[str, Any]]) -> None:
+        """Let these steps answer for a recording or job from now on; none end a recording's script."""
+        self._control("POST", "script", {"job_id": job_id, "steps": [dict(step) for step in steps]})
 
     def end(self, recording_id: str) -> None:
         """End a recording now."""
         self._control("POST", "end", {"recording_id": recording_id})
 
     def fault(self, kind: str, **options: Any) -> None:
-        """Make trouble; the package docstring lists kinds and options."""
+        """Start a fault; the package docstring lists kinds and options."""
         self._control("POST", "faults", {"kind": kind, **options})
 
     def faults(self) -> list[dict[str, Any]]:
@@ -93,7 +112,7 @@ class Controls(ABC):
         return listed
 
     def clear_faults(self) -> None:
-        """End all trouble."""
+        """End all faults."""
         self._control("DELETE", "faults", {})
 
     def advance(self, seconds: float) -> float:
@@ -104,16 +123,16 @@ class Controls(ABC):
         """Set the service's clock so many seconds ahead of this machine's; negative ones set it behind."""
         self._control("POST", "skew", {"seconds": seconds})
 
-    def truth(self, recording_id: str) -> dict[str, Any]:
-        """Return all that really happened to a recording."""
-        return self._control("GET", "truth", {"recording_id": recording_id})
+    def truth(self, job_id: str) -> dict[str, Any]:
+        """Return all that really happened to a recording or job."""
+        return self._control("GET", "truth", {"job_id": job_id})
 
     def state(self, *, requests: bool = False) -> dict[str, Any]:
         """Return recordings, counters and faults, and the requests received if wanted."""
         return self._control("GET", "state", {"requests": "1"} if requests else {})
 
     def reset(self) -> None:
-        """Forget all recordings, counters and faults; the clock shows the real time again."""
+        """Forget all recordings, jobs, counters and faults; the clock shows the real time again."""
         self._control("POST", "reset", {})
 
     def page_url(self, recording_id: str) -> str:

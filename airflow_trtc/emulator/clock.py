@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from airflow_trtc.emulator.options import check_seconds
+
 
 class Clock:
     """Starts at the real time and then runs ``scale`` times as fast; 0 stands still until moved by hand."""
@@ -35,7 +37,9 @@ class Clock:
 
     def advance(self, seconds: float) -> float:
         """Move the clock forward by emulated seconds and return the new time."""
-        if seconds < 0:
+        if type(seconds) in (int, float) and seconds < 0:
             raise ValueError("the clock cannot go back: seconds must be 0 or more")
-        self._moved_seconds += seconds
+        self._moved_seconds = check_seconds(
+            "seconds", self._moved_seconds + check_seconds("seconds", seconds)
+        )
         return self.now()

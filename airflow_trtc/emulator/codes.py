@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _TEXTS: dict[str, tuple[str, str]] = {
     "AuthFailure.InvalidAuthorization": (
         "The `Authorization` in the request header is invalid: {detail}.",
@@ -78,3 +80,17 @@ class ApiError(Exception):
             return self.message
         english, chinese = _TEXTS.get(self.code) or _TEXTS.get(self.code.split(".")[0]) or _OTHER
         return (english if language == "en-US" else chinese).format(detail=self.detail, code=self.code)
+
+
+def error_of(given: object, message: object = None) -> tuple[str | None, str | None]:
+    """Return code and message of an error in a script: a code, or ``{"Code": ..., "Message": ...}``."""
+    code = given
+    if isinstance(given, Mapping):
+        code, message = given.get("Code", ""), given.get("Message", message)
+        if set(given) - {"Code", "Message"}:
+            raise ValueError("error has Code and Message, and nothing else")
+    if not (code is None or (isinstance(code, str) and code)):
+        raise ValueError("error must be a code such as InternalError")
+    if not isinstance(message, (str, type(None))):
+        raise ValueError("message must be a text")
+    return code, message

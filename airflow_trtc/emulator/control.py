@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_trtc.emulator import jobs
+from airflow_trtc.emulator.actions import ACTIONS
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.jobs import Job, JobSeed, script_of
 from airflow_trtc.emulator.ledger import described, trouble_of
-from airflow_trtc.emulator.options import built
-from airflow_trtc.emulator.recordings import GONE, Recording, advance, end, play
+from airflow_trtc.emulator.options import (
+    MAX_APPLICATION,
+    MAX_SECONDS,
+    built,
+    check_count,
+    check_json,
+    check_seconds,
+)
+from airflow_trtc.emulator.recordings import GONE, Recording, advance, end, play, stop_script
 from airflow_trtc.emulator.seeding import Seed, recording_of, step_of
 from airflow_trtc.emulator.state import State, ledger_of, truth
 
@@ -34,16 +44,19 @@ def run(state: State, method: str, path: str, options: Options) -> dict[str, Any
     if method not in operations:
         raise ControlError(f"{path} takes {' or '.join(operations)}, not {method}", 405)
     try:
+        check_json(options)
         with state.lock:
             return operations[method](state, options)
     except ControlError:
         raise
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except KeyError as error:
+        raise ControlError(f"{path}: {error} is missing") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ControlError(f"{path}: {error}") from error
 
 
 def health(state: State, options: Options) -> dict[str, Any]:
-    """Say that the emulator is there."""
+    """Return status and time."""
     return {"status": "ok", "now": state.clock.now(), "time_scale": state.clock.scale}
 
 
@@ -54,16 +67,24 @@ def seed(state: State, options: Options) -> dict[str, Any]:
     return {"recording_id": _add(state, options)}
 
 
+def add_job(state: State, options: Options) -> dict[str, Any]:
+    """Put one job of another kind in, or several given as ``jobs``."""
+    if "jobs" in options:
+        return {"job_ids": [_add_job(state, each) for each in options["jobs"]]}
+    return {"job_id": _add_job(state, options)}
+
+
 def script(state: State, options: Options) -> dict[str, Any]:
-    """Let steps answer for one recording from now on; no steps end a script."""
-    recording = _find(state, options)
-    steps = [step_of(step) for step in options["steps"]]
+    """Replace a job's steps, or let steps answer for a recording from now on; no steps end its script."""
     now = state.clock.now()
-    if steps:
+    if job := state.jobs.get(_job_id(options)):
+        job.script = script_of(options["steps"], now)
+        return jobs.truth(job, now)
+    recording = _find(state, options)
+    if steps := [step_of(step) for step in options["steps"]]:
         play(recording, steps, now)
     else:
-        recording.script = []
-        recording.script_makes_files = False
+        stop_script(recording)
     state.follow(recording, now)
     return truth(recording, now)
 
@@ -77,16 +98,19 @@ def end_recording(state: State, options: Options) -> dict[str, Any]:
     return truth(recording, now)
 
 
-def tell_truth(state: State, options: Options) -> dict[str, Any]:
-    """Tell all that really happened to one recording."""
+def show_truth(state: State, options: Options) -> dict[str, Any]:
+    """Return all that really happened to one recording or job."""
+    now = state.clock.now()
+    if job := state.jobs.get(_job_id(options)):
+        return jobs.truth(job, now)
     recording = _find(state, options)
-    told = truth(recording, state.clock.now())
-    return {**told, "callbacks": ledger_of(state, recording.recording_id)}
+    return {**truth(recording, now), "callbacks": ledger_of(state, recording.recording_id)}
 
 
 def add_fault(state: State, options: Options) -> dict[str, Any]:
     """Start a fault."""
-    fault = built(Fault, options)
+    aim = {"job_id": options["recording_id"]} if "recording_id" in options else {}
+    fault = built(Fault, {**{name: options[name] for name in options if name != "recording_id"}, **aim})
     state.faults.add(fault, state.ticks())
     return fault.describe()
 
@@ -104,7 +128,7 @@ def clear_faults(state: State, options: Options) -> dict[str, Any]:
 
 def advance_clock(state: State, options: Options) -> dict[str, Any]:
     """Move the recordings' clock forward."""
-    now = state.clock.advance(float(options["seconds"]))
+    now = state.clock.advance(options["seconds"])
     state.collect_callbacks()
     state.on_news()  # what is not due yet is due sooner than was known
     return {"now": now}
@@ -112,10 +136,7 @@ def advance_clock(state: State, options: Options) -> dict[str, Any]:
 
 def skew_clock(state: State, options: Options) -> dict[str, Any]:
     """Set the service's clock that far ahead of this machine's, or behind."""
-    seconds = options["seconds"]
-    if type(seconds) not in (int, float) or not math.isfinite(seconds):
-        raise ControlError("seconds must be a number; a negative one sets the clock back")
-    state.clock_skew_seconds = float(seconds)
+    state.clock_skew_seconds = check_seconds("seconds", options["seconds"], least=-MAX_SECONDS)
     return {"clock_skew_seconds": state.clock_skew_seconds}
 
 
@@ -130,21 +151,23 @@ def set_receiver(state: State, options: Options) -> dict[str, Any]:
 
 def send_event(state: State, options: Options) -> dict[str, Any]:
     """Send any event."""
-    group, event_type = options["event_group"], options["event_type"]
+    group = check_count("event_group", options["event_group"])
+    event_type = check_count("event_type", options["event_type"])
+    sdk_app_id = check_count("sdk_app_id", options.get("sdk_app_id") or 0, MAX_APPLICATION)
     now = state.clock.now()
     info = with_times(group, event_type, now + state.clock_skew_seconds, options.get("event_info") or {})
-    recording = state.recordings.get(info.get("TaskId", ""))
+    # As JSON: what the caller does with the dict later changes no event.
+    event = Event(group, event_type, now, json.loads(json.dumps(info)))
+    recording_id = str(info.get("TaskId", ""))
     record = state.callbacks.send(
-        Event(group, event_type, now, info),
-        None if recording is None else recording.recording_id,
-        options.get("sdk_app_id"),
+        event, recording_id if recording_id in state.recordings else None, sdk_app_id
     )
     state.on_news()
     return record
 
 
 def list_callbacks(state: State, options: Options) -> dict[str, Any]:
-    """Tell what was sent: counters, and the whole ledger or that of one recording."""
+    """Return what was sent: counters, and the whole ledger or that of one recording."""
     counters = _callback_counters(state)
     if options.get("ledger") == "0":
         return counters
@@ -168,24 +191,25 @@ def _callback_counters(state: State) -> dict[str, Any]:
 
 def new_recording_id(state: State, options: Options) -> dict[str, Any]:
     """Return an id that looks real and belongs to no recording."""
-    return {"recording_id": state.new_recording_id()}
+    return {"recording_id": state.new_id()}
 
 
 def whole_state(state: State, options: Options) -> dict[str, Any]:
-    """Tell everything; the list of requests only on demand."""
+    """Return everything; the list of requests only on demand."""
     now = state.clock.now()
-    told = {
+    shown = {
         "now": now,
         "time_scale": state.clock.scale,
         "clock_skew_seconds": state.clock_skew_seconds,
         "recordings": {name: truth(recording, now) for name, recording in state.recordings.items()},
+        "jobs": {name: jobs.truth(job, now) for name, job in state.jobs.items()},
         "counters": {action: dict(codes) for action, codes in state.counters.items()},
         "throttled": state.throttled,
         "callbacks": _callback_counters(state),
         **list_faults(state, options),
     }
     is_asked = options.get("requests") not in (None, False, "", "0", "false")
-    return {**told, "requests": list(state.requests)} if is_asked else told
+    return {**shown, "requests": list(state.requests)} if is_asked else shown
 
 
 def reset(state: State, options: Options) -> dict[str, Any]:
@@ -198,9 +222,10 @@ def reset(state: State, options: Options) -> dict[str, Any]:
 OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "health": {"GET": health},
     "seed": {"POST": seed},
+    "jobs": {"POST": add_job},
     "script": {"POST": script},
     "end": {"POST": end_recording},
-    "truth": {"GET": tell_truth},
+    "truth": {"GET": show_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},
     "skew": {"POST": skew_clock},
@@ -216,9 +241,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
 def _add(state: State, options: Options) -> str:
     seeded = built(Seed, options)
     now = state.clock.now()
-    recording_id = seeded.recording_id or state.new_recording_id()
-    if recording_id in state.recordings:
-        raise ControlError(f"there is a recording {recording_id!r} already")
+    recording_id = _free_id(state, seeded.recording_id)
     recording = recording_of(
         seeded, state.settings, recording_id, now, clock_skew_seconds=state.clock_skew_seconds
     )
@@ -237,8 +260,36 @@ def _end_long_ago(recording: Recording, now: float) -> None:
     advance(recording, now)
 
 
+def _add_job(state: State, options: Options) -> str:
+    seed = built(JobSeed, options)
+    if seed.action in ACTIONS:
+        raise ControlError(f"{seed.action} is about recordings: add_recording(...) adds one")
+    now = state.clock.now()
+    job = Job(
+        job_id=_free_id(state, seed.job_id),
+        action=seed.action,
+        id_param=seed.id_param,
+        sdk_app_id=seed.sdk_app_id or state.settings.sdk_app_id,
+        created_at=now,
+        script=script_of(seed.steps, now),
+    )
+    state.add_job(job)
+    return job.job_id
+
+
+def _free_id(state: State, wanted: str | None) -> str:
+    if wanted and state.has(wanted):
+        raise ControlError(f"there is a recording or job {wanted!r} already")
+    return wanted or state.new_id()
+
+
+def _job_id(options: Options) -> str:
+    """Return whose id is given; a recording's may be called ``recording_id``."""
+    return str(options["job_id"] if "job_id" in options else options["recording_id"])
+
+
 def _find(state: State, options: Options) -> Recording:
-    recording_id = options["recording_id"]
+    recording_id = _job_id(options)
     recording = state.recordings.get(recording_id)
     if recording is None:
         raise ControlError(f"no recording {recording_id!r}", 404)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_trtc.emulator.callback_plan import FAILED
 from airflow_trtc.emulator.files import File, conversions
 from airflow_trtc.emulator.recordings import Recording, keeps_index_files
-from airflow_trtc.emulator.telling import FAILED
 
 ROOM, MEDIA, RECORDING = 1, 2, 3
 STREAM_INGEST = 7
@@ -46,7 +46,7 @@ _TYPES_WITH_TIME_AS_TEXT = frozenset({301, 302, 307})
 _MISHAPS = frozenset({306, 308, 309})
 _STREAMS = {0: (203, 201), 1: (203,), 2: (201,)}
 _STEP_SECONDS = 0.001
-"""Between events that come together, so that their times tell their order."""
+"""Between events that come together, so that their times show their order."""
 
 _SAMPLE_UPLOAD_ERROR = {"Code": "InvalidParameter", "Message": "AccessKey invalid"}
 _SAMPLE_IMAGE_URL = "http://images.example/watermark-{}.png"
@@ -65,38 +65,38 @@ class Event:
 
 
 @dataclass
-class Tale:
-    """What has been told of a recording, and what is still to come (a heap of instant, number, event)."""
+class Timeline:
+    """What was reported of a recording, and what is still to come (a heap of instant, number, event)."""
 
     recording: Recording
     coming: list[tuple[float, int, Event]] = field(default_factory=list)
     count: int = 0
     is_begun: bool = False
     is_started: bool = False
-    files_told: int = 0
+    files_reported: int = 0
     is_ended: bool = False
 
 
-def due_events(tale: Tale, now: float) -> list[Event]:
+def due_events(timeline: Timeline, now: float) -> list[Event]:
     """Return the events due by now, oldest first, each once. The recording was advanced to now before."""
-    _learn(tale)
+    _learn(timeline)
     due = []
-    while tale.coming and tale.coming[0][0] <= now:
-        due.append(heapq.heappop(tale.coming)[2])
+    while timeline.coming and timeline.coming[0][0] <= now:
+        due.append(heapq.heappop(timeline.coming)[2])
     return due
 
 
-def skip(tale: Tale, instant: float) -> None:
-    """Leave out every event before this instant; those known to come are told."""
-    _learn(tale)
-    while tale.coming and tale.coming[0][0] < instant:
-        heapq.heappop(tale.coming)
+def skip(timeline: Timeline, instant: float) -> None:
+    """Leave out every event before this instant; those known to come are reported."""
+    _learn(timeline)
+    while timeline.coming and timeline.coming[0][0] < instant:
+        heapq.heappop(timeline.coming)
 
 
-def next_event_at(tale: Tale) -> float | None:
+def next_event_at(timeline: Timeline) -> float | None:
     """Return when the next event known so far is due."""
-    _learn(tale)
-    return tale.coming[0][0] if tale.coming else None
+    _learn(timeline)
+    return timeline.coming[0][0] if timeline.coming else None
 
 
 def with_times(group: int, event_type: int, at: float, info: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,39 +110,39 @@ def with_times(group: int, event_type: int, at: float, info: Mapping[str, Any]) 
     return {**{name: value for name, value in times.items() if name not in info}, **info}
 
 
-def _learn(tale: Tale) -> None:
-    recording = tale.recording
-    if not tale.is_begun:
-        tale.is_begun = True
-        _add(tale, _beginning(recording))
-    if not tale.is_started and recording.started_at is not None:
-        tale.is_started = True
-        if recording.telling.room_events:
-            _add(tale, _people_come(recording, recording.started_at))
-    if tale.files_told < len(recording.files):
+def _learn(timeline: Timeline) -> None:
+    recording = timeline.recording
+    if not timeline.is_begun:
+        timeline.is_begun = True
+        _add(timeline, _beginning(recording))
+    if not timeline.is_started and recording.started_at is not None:
+        timeline.is_started = True
+        if recording.callback_plan.room_events:
+            _add(timeline, _people_come(recording, recording.started_at))
+    if timeline.files_reported < len(recording.files):
         if keeps_index_files(recording):
-            _add(tale, _index_files(recording, tale.files_told))
-        tale.files_told = len(recording.files)
-    if not tale.is_ended and recording.ended_at is not None:
-        tale.is_ended = True
-        _hasten(tale, recording.ended_at)
-        _add(tale, _ending(recording, recording.ended_at))
+            _add(timeline, _index_files(recording, timeline.files_reported))
+        timeline.files_reported = len(recording.files)
+    if not timeline.is_ended and recording.ended_at is not None:
+        timeline.is_ended = True
+        _hasten(timeline, recording.ended_at)
+        _add(timeline, _ending(recording, recording.ended_at))
 
 
-def _add(tale: Tale, events: Iterator[Event]) -> None:
+def _add(timeline: Timeline, events: Iterator[Event]) -> None:
     for event in events:
-        tale.count += 1
-        heapq.heappush(tale.coming, (event.at, tale.count, event))
+        timeline.count += 1
+        heapq.heappush(timeline.coming, (event.at, timeline.count, event))
 
 
-def _hasten(tale: Tale, end: float) -> None:
-    """Let nothing come after the recording's end: files are told before it, further mishaps not at all."""
-    tale.coming = [
+def _hasten(timeline: Timeline, end: float) -> None:
+    """Let nothing come after the recording's end: files are reported before it, further mishaps never."""
+    timeline.coming = [
         (min(at, end), number, _moved(event, min(at, end)))
-        for at, number, event in tale.coming
+        for at, number, event in timeline.coming
         if at <= end or event.type not in _MISHAPS
     ]
-    heapq.heapify(tale.coming)
+    heapq.heapify(timeline.coming)
 
 
 def _moved(event: Event, at: float) -> Event:
@@ -156,22 +156,24 @@ def _moved(event: Event, at: float) -> Event:
 def _beginning(recording: Recording) -> Iterator[Event]:
     if recording.plan.start_fails:
         return
-    at, telling = recording.created_at, recording.telling
+    at, callback_plan = recording.created_at, recording.callback_plan
     yield _event(recording, 301, at, {"Status": 0})
     if recording.recipe.storage == "cos":
         yield _event(recording, 303, at + _STEP_SECONDS, {"Status": 0})
-    for seconds in _listed(telling.failovers, lambda number: number):
+    for seconds in _listed(callback_plan.failovers, lambda number: number):
         yield _event(recording, 306, at + seconds, {"Status": 0})
-    for number, error in enumerate(_listed(telling.upload_errors, lambda number: _SAMPLE_UPLOAD_ERROR), 1):
+    for number, error in enumerate(
+        _listed(callback_plan.upload_errors, lambda number: _SAMPLE_UPLOAD_ERROR), 1
+    ):
         yield _event(recording, 308, at + number, dict(error))
-    for number, url in enumerate(_listed(telling.image_errors, _SAMPLE_IMAGE_URL.format), 1):
+    for number, url in enumerate(_listed(callback_plan.image_errors, _SAMPLE_IMAGE_URL.format), 1):
         yield _event(recording, 309, at + number, {"Url": url})
 
 
 def _index_files(recording: Recording, first: int) -> Iterator[Event]:
-    told = zip(recording.files[first:], recording.made_at[first:], strict=True)
+    made = zip(recording.files[first:], recording.made_at[first:], strict=True)
     # From 2 on: files that are there at once come after 301 and 303.
-    for number, (each, made_at) in enumerate(told, 2):
+    for number, (each, made_at) in enumerate(made, 2):
         at = made_at + number * _STEP_SECONDS
         cut = {
             "FileName": each["FileName"],
@@ -180,7 +182,7 @@ def _index_files(recording: Recording, first: int) -> Iterator[Event]:
             "BeginTimeStamp": each["BeginTimeStamp"],
         }
         yield _event(recording, 307, at, cut)
-        uploaded_at = at + recording.telling.index_after_seconds
+        uploaded_at = at + recording.callback_plan.index_after_seconds
         yield _event(recording, 304, uploaded_at, {"FileList": each["FileName"]})
 
 
@@ -189,10 +191,10 @@ def _ending(recording: Recording, at: float) -> Iterator[Event]:
         if recording.end_reason == "failed":
             yield _event(recording, 301, at, {"Status": 1})
         return
-    telling = recording.telling
-    if telling.room_events and recording.plan.room_empty_after_seconds is None:
+    callback_plan = recording.callback_plan
+    if callback_plan.room_events and recording.plan.room_empty_after_seconds is None:
         yield from _people_leave(recording, at)
-    code = telling.leave_code
+    code = callback_plan.leave_code
     if code is None:
         code = _LEAVE_CODES.get(recording.end_reason or "", 0)
     yield _event(recording, 302, at, {"LeaveCode": code})
@@ -200,32 +202,32 @@ def _ending(recording: Recording, at: float) -> Iterator[Event]:
 
 
 def _cos_ending(recording: Recording, at: float) -> Iterator[Event]:
-    telling = recording.telling
-    for stage, status in enumerate(telling.upload_statuses()):
-        told_at = at + telling.upload_after_seconds + stage * telling.recovered_after_seconds
-        yield _event(recording, 305, told_at, {"Status": status})
-    for number, batch in enumerate(_batches(_conversions(recording, at), telling.files_per_310)):
-        first_at = at + telling.mp4_after_seconds + number * telling.media_every_seconds
-        for stage, status in enumerate(telling.mp4_statuses(number)):
-            told = [] if status == FAILED else batch
+    callback_plan = recording.callback_plan
+    for stage, status in enumerate(callback_plan.upload_statuses()):
+        reported_at = at + callback_plan.upload_after_seconds + stage * callback_plan.recovered_after_seconds
+        yield _event(recording, 305, reported_at, {"Status": status})
+    for number, batch in enumerate(_batches(_conversions(recording, at), callback_plan.files_per_310)):
+        first_at = at + callback_plan.mp4_after_seconds + number * callback_plan.media_every_seconds
+        for stage, status in enumerate(callback_plan.mp4_statuses(number)):
+            reported = [] if status == FAILED else batch
             payload = {
                 "Status": status,
-                "FileList": [each["FileName"] for each in told],
-                "FileMessage": [{"FileName": each["FileName"], **_media_facts(each)} for each in told],
+                "FileList": [each["FileName"] for each in reported],
+                "FileMessage": [{"FileName": each["FileName"], **_media_facts(each)} for each in reported],
             }
-            yield _event(recording, 310, first_at + stage * telling.recovered_after_seconds, payload)
+            yield _event(recording, 310, first_at + stage * callback_plan.recovered_after_seconds, payload)
 
 
 def _vod_ending(recording: Recording, at: float) -> Iterator[Event]:
-    telling = recording.telling
-    last_at = at + telling.vod_after_seconds
+    callback_plan = recording.callback_plan
+    last_at = at + callback_plan.vod_after_seconds
     for number, each in enumerate(_conversions(recording, at)):
-        last_at = at + telling.vod_after_seconds + number * telling.media_every_seconds
-        for stage, status in enumerate(telling.vod_statuses(number)):
-            told_at = last_at + stage * telling.recovered_after_seconds
-            yield _event(recording, 311, told_at, _vod_payload(each, status))
-    end_at = last_at + telling.vod_end_after_seconds
-    yield _event(recording, 312, end_at, {"Status": telling.vod_end_status})
+        last_at = at + callback_plan.vod_after_seconds + number * callback_plan.media_every_seconds
+        for stage, status in enumerate(callback_plan.vod_statuses(number)):
+            reported_at = last_at + stage * callback_plan.recovered_after_seconds
+            yield _event(recording, 311, reported_at, _vod_payload(each, status))
+    end_at = last_at + callback_plan.vod_end_after_seconds
+    yield _event(recording, 312, end_at, {"Status": callback_plan.vod_end_status})
 
 
 def _vod_payload(file: File, status: int) -> Payload:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_trtc.emulator.options import check_numbers
+from airflow_trtc.emulator.options import check_numbers, check_texts
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
@@ -56,7 +56,7 @@ class Fault:
     count: int | None = None
     seconds: float | None = None
     action: str | None = None
-    recording_id: str | None = None
+    job_id: str | None = None
     code: str | None = None
     message: str | None = None
     status: int = 502
@@ -68,7 +68,8 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; there are: {', '.join(KINDS)}")
         check_numbers(self)
-        if self.status not in range(400, 600):
+        check_texts(self, "action", "job_id", "code", "message")
+        if type(self.status) is not int or self.status not in range(400, 600):
             raise ValueError("status must be an HTTP status from 400 to 599")
 
     @property
@@ -81,11 +82,11 @@ class Fault:
         """Whether the request is not carried out at all."""
         return self.kind in _API_ERRORS or self.kind in _INSTEAD
 
-    def meets(self, action: str, recording_id: str, now: float) -> bool:
+    def meets(self, action: str, job_id: str, now: float) -> bool:
         """Return whether this fault is to strike this request now."""
         if self.is_over(now):
             return False
-        return self.action in (None, action) and self.recording_id in (None, recording_id)
+        return self.action in (None, action) and self.job_id in (None, job_id)
 
     def is_over(self, now: float) -> bool:
         """Return whether it has struck often or long enough."""
@@ -94,7 +95,7 @@ class Fault:
 
     def describe(self) -> dict[str, Any]:
         """Return the fault as JSON for the state."""
-        shown = ("kind", "count", "seconds", "action", "recording_id", "hits")
+        shown = ("kind", "count", "seconds", "action", "job_id", "hits")
         values = {name: getattr(self, name) for name in shown}
         return {
             **values,
@@ -123,29 +124,27 @@ class Faults:
         self._active = [fault for fault in self._active if not fault.is_over(now)]
         return list(self._active)
 
-    def take_instead(self, action: str, recording_id: str, now: float) -> Fault | None:
+    def take_instead(self, action: str, job_id: str, now: float) -> Fault | None:
         """Return the fault that replaces the answer to this request, counted as a hit."""
-        return self._take(lambda fault: fault.is_instead, action, recording_id, now)
+        return self._take(lambda fault: fault.is_instead, action, job_id, now)
 
-    def take_spoiler(self, action: str, recording_id: str, now: float, *, is_error: bool) -> Fault | None:
+    def take_spoiler(self, action: str, job_id: str, now: float, *, is_error: bool) -> Fault | None:
         """Return the fault that spoils this answer; ``charset`` waits for an API error."""
         return self._take(
             lambda fault: fault.kind in _SPOILERS and (is_error or fault.kind != "charset"),
             action,
-            recording_id,
+            job_id,
             now,
         )
 
-    def take_delay(self, action: str, recording_id: str, now: float) -> float:
+    def take_delay(self, action: str, job_id: str, now: float) -> float:
         """Return how many seconds the answer to this request has to wait."""
-        fault = self._take(lambda fault: fault.kind == "slow", action, recording_id, now)
+        fault = self._take(lambda fault: fault.kind == "slow", action, job_id, now)
         return fault.delay_seconds if fault else 0.0
 
-    def _take(
-        self, is_wanted: Callable[[Fault], bool], action: str, recording_id: str, now: float
-    ) -> Fault | None:
+    def _take(self, is_wanted: Callable[[Fault], bool], action: str, job_id: str, now: float) -> Fault | None:
         for fault in self._active:
-            if is_wanted(fault) and fault.meets(action, recording_id, now):
+            if is_wanted(fault) and fault.meets(action, job_id, now):
                 fault.hits += 1
                 return fault
         return None

@@ -9,24 +9,24 @@ from itertools import count as count_up
 from typing import Any
 
 from airflow_trtc.emulator import names
+from airflow_trtc.emulator.options import check_count
 
 File = dict[str, Any]
 """A file as the service lists it: UserId, FileName, TrackType, BeginTimeStamp (Unix milliseconds)."""
 
 MAX_RECOVERIES = 3
+MAX_MILLISECONDS = 10**13
+"""A begin in the year 2286, the last that may be given."""
 _FILE_KEYS = ("UserId", "FileName", "TrackType", "BeginTimeStamp")
 _TRACKS = {0: ("audio", "video"), 1: ("audio",), 2: ("video",)}
 _VOD_EXTENSIONS = {0: ("mp4",), 1: ("m3u8",), 2: ("aac",), 3: ("m3u8", "mp4"), 4: ("m3u8", "aac")}
 _COS_EXTENSIONS = {0: (), 1: ("mp4",), 2: ("aac",), 3: ("mp4",), 4: ("aac",)}
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What a recording was asked to make, in the numbers of RecordParams and TencentVod."""
+@dataclass(frozen=True, kw_only=True)
+class MediaOptions:
+    """What a recording is asked to make, in the numbers of RecordParams and TencentVod."""
 
-    sdk_app_id: int
-    room_id: str
-    is_string_room: bool = False
     mixed: bool = False
     storage: str = "cos"
     stream_type: int = 0
@@ -35,6 +35,15 @@ class Recipe:
     av_merge: int = 0
     vod_media_type: int = 0
     user_define_record_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(MediaOptions):
+    """The same, and for which room."""
+
+    sdk_app_id: int
+    room_id: str
+    is_string_room: bool = False
 
     @property
     def keeps_hls(self) -> bool:
@@ -96,17 +105,17 @@ def conversions(
 ) -> dict[str, list[File]]:
     """Return what is made of these index files at the end: lists of mp4, aac and VOD files.
 
-    Besides what the service lists, they have what its events tell: MediaId, EndTimeStamp, and on VOD
+    Besides what the service lists, they have what its events report: MediaId, EndTimeStamp, and on VOD
     FileId and VideoUrl.
     """
     is_vod = recipe.storage == "vod"
     made: dict[str, list[File]] = {"mp4_files": [], "aac_files": [], "vod_files": []}
     for extension in recipe.media_extensions:
         for each in media_files(recipe, index_files, extension):
-            told = {**each, "MediaId": media_id(recipe), "EndTimeStamp": round(ended_at * 1000)}
+            file = {**each, "MediaId": media_id(recipe), "EndTimeStamp": round(ended_at * 1000)}
             if is_vod:
-                told.update(_vod_place(recipe, recording_id, told))
-            made["vod_files" if is_vod else f"{extension}_files"].append(told)
+                file.update(_vod_place(recipe, recording_id, file))
+            made["vod_files" if is_vod else f"{extension}_files"].append(file)
     return made
 
 
@@ -129,6 +138,11 @@ def checked_file(given: Mapping[str, Any]) -> File:
     unknown = set(given) - set(_FILE_KEYS)
     if unknown or not given.get("FileName"):
         raise ValueError(f"a file needs FileName and may have {_FILE_KEYS}, not {sorted(unknown)}")
+    for name in ("FileName", "UserId", "TrackType"):
+        if not isinstance(given.get(name, ""), (str, type(None))):
+            raise ValueError(f"{name} of a file must be a text")
+    if given.get("BeginTimeStamp") is not None:
+        check_count("BeginTimeStamp", given["BeginTimeStamp"], MAX_MILLISECONDS)
     return _file(
         given.get("UserId", ""), given["FileName"], given.get("TrackType"), given.get("BeginTimeStamp")
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
-from airflow_trtc.emulator import faults, parameters, signature
-from airflow_trtc.emulator.actions import ACTIONS, VERSION, Action, Call, check_sdk_app_id
+from airflow_trtc.emulator import actions, faults, parameters, signature
+from airflow_trtc.emulator.actions import Action, Call
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.faults import Answer
-from airflow_trtc.emulator.recordings import Look, Recording
+from airflow_trtc.emulator.options import check_json
+from airflow_trtc.emulator.polls import poll_of
 from airflow_trtc.emulator.settings import DEFAULT_RATE_LIMIT
+from airflow_trtc.emulator.signature import Request
 from airflow_trtc.emulator.state import State, without_secrets
 
 SERVICE = "trtc"
@@ -25,26 +26,20 @@ log = logging.getLogger("airflow_trtc.emulator")
 
 
 @dataclass(frozen=True)
-class Request:
-    """What came over the wire; header names are lower-case."""
+class _Subject:
+    """What a request is about, before anything is judged: for faults, counters and logs."""
 
-    method: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    @property
-    def action(self) -> str:
-        """The action of the API, or a fixed word for everything that is none."""
-        action = self.headers.get("x-tc-action", "")
-        return action if action in ACTIONS else OTHER_ACTION
+    action: str
+    """The action's name, or a fixed word for every name that is none."""
+    job_id: str
+    given: dict[str, Any]
 
 
 @dataclass
 class Outcome:
     """How a request was answered: the envelope's inside, the code to count, and what spoiled the answer."""
 
-    inside: dict[str, Any]
+    inside: dict[str, Any] = field(default_factory=dict)
     code: str = "OK"
     fault: str | None = None
 
@@ -52,23 +47,23 @@ class Outcome:
 def respond(state: State, request: Request) -> Answer:
     """Answer one request as the service would, or as a fault has it."""
     with state.lock:
-        given = _peek(request)
-        recording_id = str(given.get("TaskId", ""))
-        now = state.ticks()
-        instead = state.faults.take_instead(request.action, recording_id, now)
+        subject = _subject(state, request)
+        aim = (subject.action, subject.job_id, state.ticks())
+        instead = state.faults.take_instead(*aim)
         answer, outcome = _answer(state, request, instead)
         if instead is None:
-            answer = _spoiled(state, answer, outcome, request.action, recording_id)
-        delay = state.faults.take_delay(request.action, recording_id, now)
-        _note(state, request, given, outcome.code)
-        if recording := state.recordings.get(recording_id):
-            _remember_look(recording, request.action, outcome, state.clock.now(), delay)
+            spoiler = state.faults.take_spoiler(*aim, is_error=answer.is_error)
+            if spoiler is not None:
+                outcome.fault = spoiler.kind
+                answer = faults.spoil(answer, spoiler.kind)
+        delay = state.faults.take_delay(*aim)
+        _note(state, request, subject, outcome, delay)
     return replace(answer, delay_seconds=delay)
 
 
 def _answer(state: State, request: Request, instead: faults.Fault | None) -> tuple[Answer, Outcome]:
     if instead and instead.error_code is None:
-        return faults.replacement(instead), Outcome({}, f"fault:{instead.kind}", instead.kind)
+        return faults.replacement(instead), Outcome(code=f"fault:{instead.kind}", fault=instead.kind)
     outcome = _carry_out(state, request, instead)
     body = {"Response": {**outcome.inside, "RequestId": str(uuid.uuid4())}}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -93,21 +88,22 @@ def _carry_out(state: State, request: Request, instead: faults.Fault | None) -> 
 
 
 def _accept(state: State, request: Request) -> tuple[Call, Action]:
-    """Do the checks in the gateway's order: who, what, where, how often, with what."""
+    """Do the checks in the gateway's order: identity, action, region, frequency, parameters."""
     if request.method not in ("GET", "POST"):
         raise ApiError("UnsupportedProtocol", request.method)
     if len(request.body) > MAX_BODY_BYTES:
         raise ApiError("RequestSizeLimitExceeded")
     action_name = _header(request, "x-tc-action", "Action")
     secret_id = _authenticate(state, request)
-    action = _find_action(request, action_name)
+    action = _find_action(state, request, action_name)
     if secret_id == state.settings.denied_secret_id:
         raise ApiError("AuthFailure.UnauthorizedOperation", action_name)
     excess = state.limiter.excess((secret_id, action_name), state.ticks())
     if excess:
         raise ApiError("RequestLimitExceeded", excess)
-    values = parameters.check(action.schema, _parameters(request, action))
-    check_sdk_app_id(state, values["SdkAppId"])
+    values = parameters.check(action.schema, _parameters(request, action), takes_more=action.takes_more)
+    if (sdk_app_id := actions.sdk_app_id_of(values)) is not None:
+        actions.check_sdk_app_id(state, sdk_app_id)
     return Call(values, state.clock.now()), action
 
 
@@ -123,13 +119,7 @@ def _authenticate(state: State, request: Request) -> str:
         raise ApiError("AuthFailure.SecretIdNotFound")
     signature.check_age(timestamp, state.wall() + state.clock_skew_seconds)
     signature.check_signature(
-        authorization,
-        secret_key=keys[authorization.secret_id],
-        timestamp=timestamp,
-        method=request.method,
-        query=request.query,
-        headers=request.headers,
-        body=request.body,
+        authorization, request, secret_key=keys[authorization.secret_id], timestamp=timestamp
     )
     _check_token(state, authorization.secret_id, request.headers.get("x-tc-token", ""))
     return authorization.secret_id
@@ -148,15 +138,15 @@ def _timestamp(request: Request) -> int:
     return int(text[:18])
 
 
-def _find_action(request: Request, name: str) -> Action:
+def _find_action(state: State, request: Request, name: str) -> Action:
     version = _header(request, "x-tc-version", "Version")
-    if version != VERSION:
+    if version != actions.VERSION:
         raise ApiError("NoSuchVersion", version)
-    action = ACTIONS.get(name)
+    action = actions.find(state, name)
     if action is None:
         raise ApiError("InvalidAction", name)
     region = _header(request, "x-tc-region", "Region")
-    if region not in action.regions:
+    if action.regions is not None and region not in action.regions:
         raise ApiError("UnsupportedRegion", region)
     return action
 
@@ -179,44 +169,50 @@ def _parameters(request: Request, action: Action) -> dict[str, Any]:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        given = json.loads(body)
-    except ValueError:
+        given = json.loads(body, parse_constant=_refuse_constant)
+        check_json(given)
+    except (ValueError, RecursionError):
         raise ApiError("InvalidParameter", "the body is not JSON") from None
     if not isinstance(given, dict):
         raise ApiError("InvalidParameter", "the body is not a JSON object")
     return given
 
 
-def _peek(request: Request) -> dict[str, Any]:
-    """Return the parameters without judging them, for faults and the request list."""
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _subject(state: State, request: Request) -> _Subject:
+    name = request.headers.get("x-tc-action", "")
+    action = actions.find(state, name)
     try:
-        return parameters.unflatten(request.query) if request.method == "GET" else _json_object(request.body)
+        is_get = request.method == "GET"
+        given = parameters.unflatten(request.query) if is_get else _json_object(request.body)
     except ApiError:
-        return {}
+        given = {}
+    job_id = str(given.get(action.id_param if action else "TaskId", ""))
+    return _Subject(name if action else OTHER_ACTION, job_id, given)
 
 
-def _spoiled(state: State, answer: Answer, outcome: Outcome, action: str, recording_id: str) -> Answer:
-    spoiler = state.faults.take_spoiler(action, recording_id, state.ticks(), is_error=answer.is_error)
-    if spoiler is None:
-        return answer
-    outcome.fault = spoiler.kind
-    return faults.spoil(answer, spoiler.kind)
-
-
-def _remember_look(recording: Recording, action: str, outcome: Outcome, at: float, delay: float) -> None:
-    if action == "DescribeCloudRecording":
-        file_count = len(outcome.inside.get("StorageFileList") or ())
-        status = outcome.inside.get("Status")
-        recording.looks.append(Look(at, outcome.code, status, file_count, outcome.fault, delay))
-
-
-def _note(state: State, request: Request, given: dict[str, Any], code: str) -> None:
-    log.info("%s %s %s", request.action, given.get("TaskId", "-"), code)
+def _note(state: State, request: Request, subject: _Subject, outcome: Outcome, delay: float) -> None:
+    """Enter a request in the log, the counters, and the polls of the recording or job it asks for."""
+    log.info("%s %s %s", subject.action, _printable(subject.job_id), outcome.code)
+    now = state.clock.now()
     details = {
-        "at": state.clock.now(),
-        "recording_id": given.get("TaskId"),
+        "at": now,
+        "job_id": subject.job_id or None,
         "region": request.headers.get("x-tc-region"),
         "client": request.headers.get("x-tc-requestclient"),
-        "parameters": without_secrets(given),
+        "parameters": without_secrets(subject.given),
     }
-    state.count(request.action, code, details)
+    state.count(subject.action, outcome.code, details)
+    polls = actions.polls_of(state, subject.action, subject.job_id)
+    if polls is not None:
+        answer, code, fault = outcome.inside, outcome.code, outcome.fault
+        polls.append(poll_of(answer, at=now, code=code, fault=fault, delay_seconds=delay))
+
+
+def _printable(text: str) -> str:
+    """Return an id as one word of a log line: control characters and blanks escaped, not too long."""
+    escaped = "".join(c if c.isprintable() and c != " " else f"\\x{ord(c):02x}" for c in text[:200])
+    return escaped or "-"

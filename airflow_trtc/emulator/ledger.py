@@ -1,4 +1,4 @@
-"""What is told to the receiver of callbacks: every event, what was done to it on purpose, every attempt.
+"""What is reported to the receiver of callbacks: every event, what was done to it on purpose, every attempt.
 
 Knows no sockets and reads no clock. Times of attempts are real Unix seconds, those of events emulated ones.
 """
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_trtc.emulator.callback_plan import DOUBLED, LOST
 from airflow_trtc.emulator.events import Event
 from airflow_trtc.emulator.options import built, check_numbers
-from airflow_trtc.emulator.telling import DOUBLED, LOST
 
 WAITING = "waiting"
 DELIVERED = "delivered"
@@ -48,7 +48,7 @@ class Fate:
     delays: tuple[float, ...]
     """Real seconds each copy is late."""
     is_indented: tuple[bool, bool]
-    """How the odd and the even attempts look."""
+    """How the odd and the even attempts are written."""
 
 
 @dataclass
@@ -132,12 +132,12 @@ class Ledger:
         scripted: str | float | None = None,
     ) -> list[Delivery]:
         """Note one event and return its copies to be sent, none for one that is lost."""
-        told = self.of_recording.setdefault(recording_id, [])
-        chance = random.Random(f"{self._seed}/{recording_id}/{len(told)}")
+        records = self.of_recording.setdefault(recording_id, [])
+        chance = random.Random(f"{self._seed}/{recording_id}/{len(records)}")
         fate = _fate(event.type, trouble, scripted, chance)
         record = Record(len(self.records) + 1, event, sdk_app_id, recording_id, fate)
         self.records.append(record)
-        told.append(record)
+        records.append(record)
         self.counters["events"] += 1
         self.counters["lost"] += fate.copies == 0
         self.counters["doubled"] += fate.copies == 2

@@ -51,9 +51,19 @@ def body_of(message: Mapping[str, Any], *, is_indented: bool) -> bytes:
 
 def check_url(url: str) -> None:
     """Raise ``ValueError`` unless callbacks can be sent there."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_address(url):
         raise ValueError(f"callback_url must be an address such as http://127.0.0.1:8080/path, not {url!r}")
+
+
+def _is_address(url: object) -> bool:
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable():
+        return False
+    try:
+        parts = urlsplit(url)
+        is_port_right = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_port_right and " " not in url
 
 
 def check_key(key: str) -> None:

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from airflow_trtc.emulator import jobs
 from airflow_trtc.emulator.control import ControlError
 from airflow_trtc.emulator.events import NAMES
 from airflow_trtc.emulator.state import State, ledger_of, truth
@@ -31,97 +32,110 @@ _FILE_KINDS = {
 }
 
 
+class Html(str):
+    """Text that is HTML already; all other text is escaped where a page is put together."""
+
+    __slots__ = ()
+
+
 def recording_page(state: State, recording_id: str) -> str:
     """Return the page of one recording, or raise :class:`ControlError` if there is none."""
     recording = state.recordings.get(recording_id)
     if recording is None:
         raise ControlError(f"no recording {recording_id!r}", 404)
-    told = truth(recording, state.clock.now())
-    parts = [f"<h1>{escape(recording_id)}</h1>", _badge(told["status"]), _facts(told)]
-    parts += [_files(title, told[kind]) for kind, title in _FILE_KINDS.items() if told[kind]]
+    facts = truth(recording, state.clock.now())
+    parts: list[str] = [_heading(1, recording_id), _badge(facts["status"]), _facts(facts)]
+    for kind, title in _FILE_KINDS.items():
+        if facts[kind]:
+            parts += [_heading(2, title), _files(facts[kind])]
     if state.callbacks.url is not None:
-        parts += ["<h2>Callbacks</h2>", _callbacks(state, recording_id)]
-    parts += [
-        "<h2>History</h2>",
-        _table(("When", "Status"), _history(told)),
-        '<p><a href="./">All recordings</a></p>',
-    ]
-    return _page(f"Recording in room {told['room_id']}", parts)
+        parts += [_heading(2, "Callbacks"), _callbacks(state, recording_id)]
+    history = ((_when(each["at"]), each["status"]) for each in facts["history"])
+    parts += [_heading(2, "History"), _table(("When", "Status"), history)]
+    parts.append(Html('<p><a href="./">All recordings</a></p>'))
+    return _page(f"Recording in room {facts['room_id']}", parts)
 
 
 def overview_page(state: State) -> str:
-    """Return the list of all recordings."""
+    """Return the list of all recordings, and of all jobs if there are any."""
     now = state.clock.now()
-    all_told = [truth(recording, now) for recording in state.recordings.values()]
+    recordings = [truth(recording, now) for recording in state.recordings.values()]
     rows = [
-        (_link(told["recording_id"]), escape(told["room_id"]), _badge(told["status"]), str(told["reads"]))
-        for told in all_told
+        (_link(each["recording_id"]), each["room_id"], _badge(each["status"]), each["reads"])
+        for each in recordings
     ]
-    body = _table(("Recording", "Room", "Status", "Queries"), rows) if rows else "<p>No recordings yet.</p>"
-    parts = ["<h1>Recordings</h1>", body]
+    body = _table(("Recording", "Room", "Status", "Polls"), rows) if rows else "No recordings yet."
+    parts = [_heading(1, "Recordings"), body]
+    if state.jobs:
+        parts += [_heading(2, "Jobs of other kinds"), _jobs(state, now)]
     if state.callbacks.url is not None:
         state.collect_callbacks()
         counters = state.callbacks.ledger.describe().items()
-        parts += [
-            f"<h2>Callbacks to {escape(state.callbacks.url)}</h2>",
-            _table((), [(name.capitalize(), str(number)) for name, number in counters]),
-        ]
+        parts.append(_heading(2, f"Callbacks to {state.callbacks.url}"))
+        parts.append(_table((), [(name.capitalize(), number) for name, number in counters]))
     return _page("Recordings", parts)
 
 
-def _facts(told: dict[str, Any]) -> str:
+def _facts(facts: dict[str, Any]) -> Html:
+    reason = f" ({facts['end_reason']})" if facts["end_reason"] else ""
     rows = (
-        ("Room", escape(told["room_id"])),
-        ("Application", str(told["sdk_app_id"])),
-        ("Mode", "mixed" if told["mixed"] else "single stream"),
-        ("Storage", escape(_storage(told))),
-        ("Started", _when(told["started_at"])),
-        (
-            "Ended",
-            _when(told["ended_at"]) + (f" ({escape(told['end_reason'])})" if told["end_reason"] else ""),
-        ),
-        ("Queries", str(told["reads"])),
+        ("Room", facts["room_id"]),
+        ("Application", facts["sdk_app_id"]),
+        ("Mode", "mixed" if facts["mixed"] else "single stream"),
+        ("Storage", _storage(facts)),
+        ("Started", _when(facts["started_at"])),
+        ("Ended", _when(facts["ended_at"]) + reason),
+        ("Polls", facts["reads"]),
     )
     return _table((), rows)
 
 
-def _storage(told: dict[str, Any]) -> str:
-    destination = told["destination"]
-    prefix = "/".join([*destination.get("FileNamePrefix", []), told["recording_id"]])
-    return f"{destination.get('Bucket', told['storage'])}/{prefix}/" if told["storage"] == "cos" else "VOD"
+def _storage(facts: dict[str, Any]) -> str:
+    if facts["storage"] != "cos":
+        return "VOD"
+    prefix = facts["destination"].get("FileNamePrefix")
+    folders = map(str, prefix if isinstance(prefix, list) else ())
+    bucket = facts["destination"].get("Bucket", "cos")
+    return "/".join([str(bucket), *folders, facts["recording_id"], ""])
 
 
-def _files(title: str, files: Sequence[dict[str, Any]]) -> str:
+def _files(files: Sequence[dict[str, Any]]) -> Html:
     rows = [
         (
-            escape(each["FileName"]),
-            escape(each["UserId"] or "-"),
-            escape(each["TrackType"] or "-"),
+            each["FileName"],
+            each["UserId"] or "-",
+            each["TrackType"] or "-",
             _when((each["BeginTimeStamp"] or 0) / 1000),
         )
         for each in files
     ]
-    return f"<h2>{title}</h2>" + _table(("Name", "User", "Track", "Begins"), rows)
+    return _table(("Name", "User", "Track", "Begins"), rows)
 
 
-def _callbacks(state: State, recording_id: str) -> str:
+def _jobs(state: State, now: float) -> Html:
+    facts = (jobs.truth(job, now) for job in state.jobs.values())
+    rows = [(each["job_id"], each["action"], json.dumps(each["step"]), each["reads"]) for each in facts]
+    return _table(("Job", "Action", "Answers", "Polls"), rows)
+
+
+def _callbacks(state: State, recording_id: str) -> Html:
     rows = [
         (
             _when(each["at"]),
             f"{each['event_type']} {NAMES.get(each['event_type'], '')}",
-            escape(_fate(each)),
-            escape(json.dumps(each["payload"], ensure_ascii=False)) if each["payload"] else "-",
+            _fate(each),
+            json.dumps(each["payload"], ensure_ascii=False) if each["payload"] else "-",
         )
         for each in ledger_of(state, recording_id)
     ]
     return _table(("When", "Event", "Became", "Payload"), rows)
 
 
-def _fate(told: dict[str, Any]) -> str:
+def _fate(record: dict[str, Any]) -> str:
     """Return in words what became of an event."""
-    attempts = told["attempts"]
-    words = [told["status"]]
-    if told["copies"] == 2:
+    attempts = record["attempts"]
+    words = [record["status"]]
+    if record["copies"] == 2:
         words.append("sent twice on purpose")
     if len(attempts) > 1:
         words.append(f"{len(attempts)} attempts")
@@ -130,31 +144,35 @@ def _fate(told: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _history(told: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    return ((_when(each["at"]), escape(each["status"])) for each in told["history"])
-
-
 def _when(at: float | None) -> str:
     return f"{datetime.fromtimestamp(at, timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if at else "-"
 
 
-def _badge(status: str) -> str:
-    return f'<span class="status {escape(status)}">{escape(status)}</span>'
+def _html(value: object) -> str:
+    return value if isinstance(value, Html) else escape(str(value))
 
 
-def _link(recording_id: str) -> str:
-    return f'<a href="{escape(quote(recording_id, safe=""))}">{escape(recording_id)}</a>'
+def _heading(level: int, text: str) -> Html:
+    return Html(f"<h{level}>{_html(text)}</h{level}>")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    titles = f"<tr>{''.join(f'<th>{each}</th>' for each in head)}</tr>" if head else ""
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>{titles}{body}</table>"
+def _badge(status: str) -> Html:
+    return Html(f'<span class="status {_html(status)}">{_html(status)}</span>')
+
+
+def _link(recording_id: str) -> Html:
+    return Html(f'<a href="{_html(quote(recording_id, safe=""))}">{_html(recording_id)}</a>')
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    titles = f"<tr>{''.join(f'<th>{_html(each)}</th>' for each in head)}</tr>" if head else ""
+    body = "".join(f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return Html(f"<table>{titles}{body}</table>")
 
 
 def _page(title: str, parts: Iterable[str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f'<body>{"".join(parts)}<p class="note">TRTC recording emulator</p></body></html>\n'
+        f"<title>{_html(title)}</title><style>{_STYLE}</style></head>"
+        f'<body>{"".join(map(_html, parts))}<p class="note">TRTC recording emulator</p></body></html>\n'
     )

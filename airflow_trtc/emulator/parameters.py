@@ -13,6 +13,9 @@ from airflow_trtc.emulator.codes import ApiError
 Schema = Mapping[str, "Field"]
 Values = dict[str, Any]
 
+MAX_DEPTH = 20
+"""Levels of a query's names; what is below stays one name."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -59,16 +62,19 @@ def structures(fields: Schema, **more: Any) -> Field:
     return Field("objects", fields=fields, **more)
 
 
-def check(schema: Schema, given: Mapping[str, Any], *, path: str = "") -> Values:
+def check(schema: Schema, given: Mapping[str, Any], *, path: str = "", takes_more: bool = False) -> Values:
     """Return the given values without nulls, or raise: unknown, then missing, then wrong parameters."""
     values = {name: value for name, value in given.items() if value is not None}
     for name in values:
-        if name not in schema:
+        if name not in schema and not takes_more:
             raise ApiError("UnknownParameter", path + name)
     for name, wanted in schema.items():
         if wanted.required and values.get(name) in (None, ""):
             raise ApiError(wanted.missing, path + name)
-    return {name: _check_one(schema[name], value, path + name) for name, value in values.items()}
+    return {
+        name: _check_one(schema[name], value, path + name) if name in schema else value
+        for name, value in values.items()
+    }
 
 
 def coerce(schema: Schema, given: Mapping[str, Any]) -> Values:
@@ -82,7 +88,7 @@ def unflatten(query: str) -> Values:
     """Return the nested parameters of a query such as ``A.B.0=x``."""
     tree: Values = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
-        *parents, last = key.split(".")
+        *parents, last = key.split(".", MAX_DEPTH)
         node = tree
         for name in parents:
             node = node.setdefault(name, {})

@@ -1,18 +1,19 @@
 """The life of one recording. Everything that changes it lives here; nothing here reads a clock.
 
-``advance`` moves a recording to an instant, ``look`` says what one Describe call sees there.
+``advance`` moves a recording to an instant, ``read`` says what one Describe call sees there.
 A natural life goes Idle, InProgress, Exited, Gone; a script of steps may cover it for a while.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
+from dataclasses import dataclass, field
+from typing import Any
 
+from airflow_trtc.emulator.callback_plan import FAILED, CallbackPlan
 from airflow_trtc.emulator.files import File, Recipe, conversions, media_files
-from airflow_trtc.emulator.telling import FAILED, Telling
+from airflow_trtc.emulator.polls import Polls, no_polls
+from airflow_trtc.emulator.spans import Limits, Script, Span, earliest, is_due
 
 IDLE = "Idle"
 IN_PROGRESS = "InProgress"
@@ -23,15 +24,13 @@ GONE = "Gone"
 TRACK_OFFSET_SECONDS = 0.007
 """Files that appear together begin this far apart, as was seen in real recordings."""
 
-KEPT_LOOKS = 1000
 
-_TOLERANCE_SECONDS = 1e-6
-"""More than the rounding of a Unix time in a float, so that "10 s later" is not missed by a hair."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a recording goes on. ``reads`` are the Describe answers of its own life, given in that status."""
+    """How a recording goes on. ``reads`` are the Describe answers of its own life, given in that status.
+
+    ``exited_seconds`` None: as the emulator's settings say.
+    """
 
     idle_seconds: float = 0.0
     idle_reads: int = 0
@@ -39,16 +38,15 @@ class Plan:
     file_every_reads: int = 0
     ends_after_seconds: float | None = None
     ends_after_reads: int | None = None
-    exited_seconds: float = 0.0
+    exited_seconds: float | None = None
     exited_reads: int = 0
-    has_anchors: bool = True
     start_fails: bool = False
     room_empty_after_seconds: float | None = None
     max_idle_seconds: float = 30.0
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass(frozen=True, kw_only=True)
+class Step(Limits):
     """One step of a script. What it leaves out is answered by the recording's own life."""
 
     status: str | None = None
@@ -59,43 +57,6 @@ class Step:
     message: str | None = None
     file_list: str | None = None
     fault: str | None = None
-    reads: int | None = None
-    seconds: float | None = None
-
-
-@dataclass
-class Span:
-    """Where a recording stands in a stage or step: since when, and how many reads it has had there."""
-
-    since: float
-    reads: int = 0
-    last_read_at: float = 0.0
-
-    def count(self, now: float) -> None:
-        """Count one read."""
-        self.reads += 1
-        self.last_read_at = now
-
-    def over_at(self, seconds: float | None, reads: int | None) -> float | None:
-        """Return the instant at which all given conditions are met, None while that is not known."""
-        if (seconds is None and reads is None) or self.reads < (reads or 0):
-            return None
-        return max(self.since + (seconds or 0.0), self.last_read_at if reads else self.since)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One Describe call and what became of its answer.
-
-    ``code`` is ``OK``, an API error code or ``fault:<kind>``; ``fault`` what spoiled or replaced the answer.
-    """
-
-    at: float
-    code: str
-    status: str | None
-    file_count: int
-    fault: str | None
-    delay_seconds: float
 
 
 @dataclass
@@ -114,7 +75,8 @@ class Recording:
     recorder_key: str | None = None
     destination: dict[str, Any] = field(default_factory=dict)
     users: Sequence[str] = ()
-    telling: Telling = field(default_factory=Telling)
+    has_anchors: bool = True
+    callback_plan: CallbackPlan = field(default_factory=CallbackPlan)
     stage: str = IDLE
     span: Span = field(default_factory=lambda: Span(0.0))
     history: list[tuple[float, str]] = field(default_factory=list)
@@ -127,15 +89,14 @@ class Recording:
     """When each of ``files`` was made."""
     listed_files: list[File] = field(default_factory=list)
     made_count: int = 0
-    script: list[Step] = field(default_factory=list)
+    script: Script[Step] | None = None
     script_makes_files: bool = False
-    script_span: Span = field(default_factory=lambda: Span(0.0))
     layout: dict[str, Any] | None = None
     subscriptions: dict[str, Any] | None = None
     modifications: int = 0
     clock_skew_seconds: float = 0.0
     """How far the clock of the recorder's machine is ahead: shown by events and files, in all their times."""
-    looks: deque[Look] = field(default_factory=lambda: deque(maxlen=KEPT_LOOKS))
+    polls: Polls = field(default_factory=no_polls)
 
     def __post_init__(self) -> None:
         self.span = Span(self.created_at)
@@ -148,7 +109,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Sight:
+class View:
     """What one Describe call sees; ``error`` excludes the rest, ``fault`` spoils the answer on the wire."""
 
     status: str = GONE
@@ -172,28 +133,28 @@ def advance(recording: Recording, now: float) -> None:
     _make_files(recording, now)
 
 
-def look(recording: Recording, now: float) -> Sight:
+def read(recording: Recording, now: float) -> View:
     """Answer one Describe call: advance, see, count the read."""
     advance(recording, now)
     recording.reads += 1
     if now >= recording.expires_at:
-        return Sight()
+        return View()
     if recording.script:
-        sight = _scripted_sight(recording, recording.script[0], now)
-        recording.script_span.count(now)
+        view = _scripted_view(recording, recording.script.step, now)
+        recording.script.span.count(now)
     else:
         _make_files(recording, now, is_read=True)
-        sight = _own_sight(recording)
+        view = _own_view(recording)
         recording.span.count(now)
-    if not sight.is_gone and sight.error is None:
-        _remember(recording.listed_files, sight.files)
-    return sight
+    if not view.is_gone and view.error is None:
+        _remember(recording.listed_files, view.files)
+    return view
 
 
 def end(recording: Recording, now: float, reason: str) -> None:
     """End the recording now; a script is dropped. Does nothing to one that has ended."""
     advance(recording, now)
-    recording.script = []
+    recording.script = None
     if recording.is_running:
         _stop(recording, now, reason)
         _advance_stages(recording, now)
@@ -202,22 +163,25 @@ def end(recording: Recording, now: float, reason: str) -> None:
 def play(recording: Recording, steps: Sequence[Step], now: float) -> None:
     """Let a script answer from now on. A step without limit lasts one read, the last one for good."""
     _advance_stages(recording, now)
-    *earlier, last = steps
-    recording.script = [_with_an_end(step) for step in earlier] + [last]
-    recording.script_span = Span(now)
+    recording.script = Script(steps, now)
     recording.script_makes_files = any(step.files is not None for step in steps)
     _advance_script(recording, now)
 
 
+def stop_script(recording: Recording) -> None:
+    """Let the recording's own life answer again."""
+    recording.script = None
+    recording.script_makes_files = False
+
+
 def next_change_at(recording: Recording, now: float) -> float | None:
     """Return when the recording will change by itself, None if only a read or a command can change it."""
-    instants = [_stage_over_at(recording)]
-    if recording.script:
-        instants.append(_step_over_at(recording))
-    if recording.stage == IN_PROGRESS and recording.made_count < len(recording.planned_files):
-        answers = max(recording.span.reads, 1)
-        instants.append(None if recording.script_makes_files else _next_file_at(recording, now, answers))
-    return min((instant for instant in instants if instant is not None), default=None)
+    next_file_at = None
+    is_making_files = recording.stage == IN_PROGRESS and not recording.script_makes_files
+    if is_making_files and recording.made_count < len(recording.planned_files):
+        next_file_at = _next_file_at(recording, now, max(recording.span.reads, 1))
+    step_over_at = recording.script.over_at() if recording.script else None
+    return earliest(_stage_over_at(recording), step_over_at, next_file_at)
 
 
 def keeps_index_files(recording: Recording) -> bool:
@@ -229,11 +193,11 @@ def keeps_index_files(recording: Recording) -> bool:
 def produced_files(recording: Recording) -> dict[str, list[File]]:
     """Return all files made so far: index files, and at the end conversions and files on VOD."""
     made: dict[str, list[File]] = {"files": list(recording.files) if keeps_index_files(recording) else []}
-    told, failed = told_files(recording)
-    return {**made, **told, "failed_files": failed}
+    converted, failed = _converted_files(recording)
+    return {**made, **converted, "failed_files": failed}
 
 
-def told_files(recording: Recording) -> tuple[dict[str, list[File]], list[File]]:
+def _converted_files(recording: Recording) -> tuple[dict[str, list[File]], list[File]]:
     """Return the conversions by kind, none before the end, and those of them that failed."""
     kinds: dict[str, list[File]] = {"mp4_files": [], "aac_files": [], "vod_files": []}
     failed: list[File] = []
@@ -248,31 +212,26 @@ def told_files(recording: Recording) -> tuple[dict[str, list[File]], list[File]]
 
 
 def _has_failed(recording: Recording, kind: str, number: int) -> bool:
-    telling = recording.telling
+    callback_plan = recording.callback_plan
     if kind == "vod_files":
-        return telling.vod_statuses(number)[-1] == FAILED
-    batch = number // telling.files_per_310 if telling.files_per_310 else 0
-    return telling.mp4_statuses(batch)[-1] == FAILED
+        return callback_plan.vod_statuses(number)[-1] == FAILED
+    batch = number // callback_plan.files_per_310 if callback_plan.files_per_310 else 0
+    return callback_plan.mp4_statuses(batch)[-1] == FAILED
 
 
 def _advance_stages(recording: Recording, now: float) -> None:
-    while _is_due(instant := _stage_over_at(recording), now):
+    while is_due(instant := _stage_over_at(recording), now):
         _leave_stage(recording, instant)
-
-
-def _is_due(instant: float | None, now: float) -> TypeGuard[float]:
-    return instant is not None and instant <= now + _TOLERANCE_SECONDS
 
 
 def _stage_over_at(recording: Recording) -> float | None:
     plan, span = recording.plan, recording.span
     if recording.stage == IDLE:
-        if not (plan.has_anchors or plan.start_fails):
+        if not (recording.has_anchors or plan.start_fails):
             return span.over_at(plan.max_idle_seconds, None)
         return span.over_at(plan.idle_seconds, plan.idle_reads)
     if recording.stage == IN_PROGRESS:
-        ends = (span.over_at(plan.ends_after_seconds, plan.ends_after_reads), _idle_end(plan, span))
-        return min((instant for instant in ends if instant is not None), default=None)
+        return earliest(span.over_at(plan.ends_after_seconds, plan.ends_after_reads), _idle_end(plan, span))
     if recording.stage == EXITED:
         return span.over_at(plan.exited_seconds, plan.exited_reads)
     return None
@@ -287,7 +246,7 @@ def _idle_end(plan: Plan, span: Span) -> float | None:
 def _leave_stage(recording: Recording, instant: float) -> None:
     if recording.stage == IDLE and recording.plan.start_fails:
         _stop(recording, instant, "failed")
-    elif recording.stage == IDLE and recording.plan.has_anchors:
+    elif recording.stage == IDLE and recording.has_anchors:
         _start_stage(recording, IN_PROGRESS, instant)
     elif recording.stage == EXITED:
         _start_stage(recording, GONE, instant)
@@ -320,7 +279,7 @@ def _make_files(recording: Recording, now: float, *, is_read: bool = False) -> N
     answers = recording.span.reads + 1 if is_read else max(recording.span.reads, 1)
     while recording.made_count < len(recording.planned_files):
         begin = _next_file_at(recording, now, answers)
-        if not _is_due(begin, now):
+        if not is_due(begin, now):
             return
         _make_file(recording, begin)
 
@@ -345,22 +304,15 @@ def _make_file(recording: Recording, begin: float) -> None:
 
 
 def _advance_script(recording: Recording, now: float) -> None:
-    while recording.script and _is_due(instant := _step_over_at(recording), now):
-        recording.script.pop(0)
-        recording.script_span = Span(instant)
-        recording.script_makes_files &= bool(recording.script)
-    if recording.script and _is_final(recording) and recording.script[0].gone:
-        recording.script = []
-        _vanish(recording, recording.script_span.since)
-
-
-def _step_over_at(recording: Recording) -> float | None:
-    step = recording.script[0]
-    return recording.script_span.over_at(step.seconds, step.reads)
-
-
-def _is_final(recording: Recording) -> bool:
-    return len(recording.script) == 1 and recording.script[0] == _without_end(recording.script[0])
+    script = recording.script
+    if script is None:
+        return
+    script.advance(now)
+    if not script.steps:
+        stop_script(recording)
+    elif script.is_settled and script.step.gone:
+        recording.script = None
+        _vanish(recording, script.span.since)
 
 
 def _vanish(recording: Recording, instant: float) -> None:
@@ -369,16 +321,8 @@ def _vanish(recording: Recording, instant: float) -> None:
     _start_stage(recording, GONE, instant)
 
 
-def _with_an_end(step: Step) -> Step:
-    return replace(step, reads=1) if step == _without_end(step) else step
-
-
-def _without_end(step: Step) -> Step:
-    return replace(step, reads=None, seconds=None)
-
-
-def _own_sight(recording: Recording) -> Sight:
-    return Sight(
+def _own_view(recording: Recording) -> View:
+    return View(
         status=recording.stage,
         files=_listing(recording),
         task_id=recording.recording_id,
@@ -386,16 +330,16 @@ def _own_sight(recording: Recording) -> Sight:
     )
 
 
-def _scripted_sight(recording: Recording, step: Step, now: float) -> Sight:
+def _scripted_view(recording: Recording, step: Step, now: float) -> View:
     if step.gone or step.error:
-        return Sight(error=step.error, message=step.message)
+        return View(error=step.error, message=step.message)
     if isinstance(step.files, int):
         while recording.made_count < min(step.files, len(recording.planned_files)):
             _make_file(recording, now)
     elif step.files is not None:
         _keep(recording, step.files, now)
-    own = _own_sight(recording)
-    return Sight(
+    own = _own_view(recording)
+    return View(
         status=step.status or own.status,
         files=_scripted_files(own.files, step.files),
         task_id=step.task_id or own.task_id,

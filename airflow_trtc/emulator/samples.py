@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_trtc.emulator.events import Event, Tale, due_events, with_times
+from airflow_trtc.emulator.events import Event, Timeline, due_events, with_times
 from airflow_trtc.emulator.recordings import advance
 from airflow_trtc.emulator.seeding import Seed, recording_of
 from airflow_trtc.emulator.settings import Settings
@@ -66,8 +66,8 @@ def _from_a_life(
         settings = Settings(sdk_app_id=sdk_app_id)
         recording = recording_of(seed, settings, recording_id, now - _RECORDED_SECONDS)
         advance(recording, now + _LONG_AFTER_SECONDS)
-        told = due_events(Tale(recording), now + _LONG_AFTER_SECONDS)
-        if found := next((event for event in told if event.type == event_type), None):
+        due = due_events(Timeline(recording), now + _LONG_AFTER_SECONDS)
+        if found := next((event for event in due if event.type == event_type), None):
             return found
     return None
 

@@ -3,55 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
+from airflow_trtc.emulator.callback_plan import CallbackPlan
+from airflow_trtc.emulator.codes import error_of
 from airflow_trtc.emulator.faults import SCRIPT_KINDS
-from airflow_trtc.emulator.files import MAX_RECOVERIES, File, Recipe, checked_file, plan_index_files
-from airflow_trtc.emulator.options import built, check_choice, check_numbers
+from airflow_trtc.emulator.files import (
+    MAX_RECOVERIES,
+    File,
+    MediaOptions,
+    Recipe,
+    checked_file,
+    plan_index_files,
+)
+from airflow_trtc.emulator.options import built, check_choice, check_count, check_numbers, check_texts
 from airflow_trtc.emulator.recordings import Plan, Recording, Step
 from airflow_trtc.emulator.schemas import MAX_NUMERIC_ROOM
 from airflow_trtc.emulator.settings import FILE_LIST_FORMS, LISTINGS_WITHOUT_HLS, Settings
-from airflow_trtc.emulator.telling import Statuses, Telling
+
+Part = TypeVar("Part")
 
 SECONDS_PER_HOUR = 3600
-_PLAN_NAMES = frozenset(each.name for each in fields(Plan)) - {"has_anchors"}
-_RECIPE_NAMES = frozenset(each.name for each in fields(Recipe))
-_TELLING_NAMES = frozenset(each.name for each in fields(Telling))
+MAX_FILES = 10_000
 _OTHER_PROGRESS = {"files", "participants", "recoveries", "empty_file_list", "list_without_hls"}
-PROGRESS_NAMES = _PLAN_NAMES | _TELLING_NAMES | _OTHER_PROGRESS
+PROGRESS_NAMES = {each.name for kind in (Plan, CallbackPlan) for each in fields(kind)} | _OTHER_PROGRESS
+_CHOICES: Mapping[str, Sequence[object]] = {
+    "storage": ("cos", "vod"),
+    "empty_file_list": (None, *FILE_LIST_FORMS),
+    "list_without_hls": (None, *LISTINGS_WITHOUT_HLS),
+    "stream_type": range(3),
+    "output_format": range(5),
+    "media_id": range(3),
+    "av_merge": range(2),
+    "vod_media_type": range(5),
+}
+_TEXTS = ("recording_id", "room_id", "robot_id", "user_define_record_id", "recorder_key")
 
 
-@dataclass(frozen=True)
-class Seed:
+@dataclass(frozen=True, kw_only=True)
+class Seed(Plan, CallbackPlan, MediaOptions):
     """The options of ``add_recording``; the package docstring explains them."""
 
     recording_id: str | None = None
     files: int | Sequence[Mapping[str, Any]] | None = None
     participants: int | Sequence[str] = 1
     recoveries: int = 0
-    mixed: bool = False
-    storage: str = "cos"
     room_id: str = "8001"
     is_string_room: bool | None = None
     robot_id: str = "recorder_1"
     sdk_app_id: int | None = None
-    stream_type: int = 0
-    output_format: int = 0
-    media_id: int = 0
-    av_merge: int = 0
-    vod_media_type: int = 0
-    user_define_record_id: str = ""
-    idle_seconds: float = 0.0
-    idle_reads: int = 0
-    file_every_seconds: float = 0.0
-    file_every_reads: int = 0
-    ends_after_seconds: float | None = None
-    ends_after_reads: int | None = None
-    room_empty_after_seconds: float | None = None
-    max_idle_seconds: float = 30.0
-    exited_seconds: float | None = None
-    exited_reads: int = 0
     started_seconds_ago: float = 0.0
     ended: bool = False
     expires_after_hours: float = 72.0
@@ -59,32 +60,21 @@ class Seed:
     list_without_hls: str | None = None
     recorder_key: str | None = None
     destination: Mapping[str, Any] | None = None
-    callbacks: Mapping[str, str | float] = field(default_factory=dict)
-    room_events: bool | None = None
-    start_fails: bool = False
-    leave_code: int | None = None
-    upload_status: int | Sequence[int] = 0
-    mp4_status: Statuses = 0
-    vod_status: Statuses = 0
-    vod_end_status: int = 0
-    failovers: int | Sequence[float] = 0
-    upload_errors: int | Sequence[Mapping[str, Any]] = 0
-    image_errors: int | Sequence[str] = 0
-    files_per_310: int = Telling.files_per_310
-    index_after_seconds: float = Telling.index_after_seconds
-    upload_after_seconds: float = Telling.upload_after_seconds
-    mp4_after_seconds: float = Telling.mp4_after_seconds
-    vod_after_seconds: float = Telling.vod_after_seconds
-    media_every_seconds: float = Telling.media_every_seconds
-    vod_end_after_seconds: float = Telling.vod_end_after_seconds
-    recovered_after_seconds: float = Telling.recovered_after_seconds
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_numbers(self)
-        check_choice(self, "storage", ("cos", "vod"))
-        check_choice(self, "empty_file_list", (None, *FILE_LIST_FORMS))
-        check_choice(self, "list_without_hls", (None, *LISTINGS_WITHOUT_HLS))
-        _telling(self, room_events=False)
+        check_texts(self, *_TEXTS)
+        for name, allowed in _CHOICES.items():
+            check_choice(self, name, allowed)
+        for name in ("files", "participants"):
+            value = getattr(self, name)
+            if isinstance(value, int):
+                check_count(name, value, MAX_FILES)
+        if not isinstance(self.participants, int) and not all(isinstance(e, str) for e in self.participants):
+            raise ValueError("participants must be how many there are, or their ids as texts")
+        if not isinstance(self.destination, (Mapping, type(None))):
+            raise ValueError("destination must be an object")
         if self.recoveries > MAX_RECOVERIES:
             raise ValueError(f"recoveries must be at most {MAX_RECOVERIES}")
 
@@ -100,7 +90,7 @@ def recording_of(
     return Recording(
         recording_id=recording_id,
         recipe=recipe,
-        plan=_plan(seed, settings, has_anchors=bool(users)),
+        plan=_plan(seed, settings),
         robot_id=seed.robot_id,
         created_at=created_at,
         expires_at=created_at + seed.expires_after_hours * SECONDS_PER_HOUR,
@@ -110,10 +100,9 @@ def recording_of(
         recorder_key=seed.recorder_key,
         clock_skew_seconds=clock_skew_seconds,
         destination=dict(seed.destination or {}),
+        has_anchors=bool(users),
         users=list(dict.fromkeys([*users, *(each["UserId"] for each in planned_files if each["UserId"])])),
-        telling=_telling(
-            seed, room_events=settings.room_events if seed.room_events is None else seed.room_events
-        ),
+        callback_plan=_callback_plan(seed, settings),
     )
 
 
@@ -129,33 +118,41 @@ def check_progress(options: Mapping[str, Any]) -> None:
 
 def step_of(options: Mapping[str, Any]) -> Step:
     """Return one script step, or raise ``ValueError``."""
-    step = built(Step, options)
+    error, message = error_of(options.get("error"), options.get("message"))
+    files = options.get("files")
+    if not (files is None or isinstance(files, int)):
+        files = tuple(checked_file(each) for each in files)
+    step = built(Step, {**options, "error": error, "message": message, "files": files})
     check_numbers(step)
+    check_texts(step, "status", "task_id")
     check_choice(step, "file_list", (None, *FILE_LIST_FORMS))
     check_choice(step, "fault", (None, *SCRIPT_KINDS))
-    if step.files is None or isinstance(step.files, int):
-        return step
-    return built(Step, {**options, "files": tuple(checked_file(each) for each in options["files"])})
+    return step
+
+
+def _part(kind: type[Part], seed: Seed, **instead: Any) -> Part:
+    """Return those of the seed's options that make up one of its parts."""
+    names = (each.name for each in fields(kind))  # type: ignore[arg-type]
+    return kind(**{**{name: getattr(seed, name) for name in names}, **instead})
 
 
 def _recipe(seed: Seed, settings: Settings) -> Recipe:
-    values = {name: getattr(seed, name) for name in _RECIPE_NAMES}
-    values["sdk_app_id"] = seed.sdk_app_id or settings.sdk_app_id
-    if seed.is_string_room is None:
-        values["is_string_room"] = not (seed.room_id.isdigit() and int(seed.room_id) <= MAX_NUMERIC_ROOM)
-    return Recipe(**values)
+    is_string_room = seed.is_string_room
+    if is_string_room is None:
+        is_string_room = not (seed.room_id.isdecimal() and int(seed.room_id[:11]) <= MAX_NUMERIC_ROOM)
+    sdk_app_id = seed.sdk_app_id or settings.sdk_app_id
+    return _part(Recipe, seed, sdk_app_id=sdk_app_id, is_string_room=is_string_room)
 
 
-def _plan(seed: Seed, settings: Settings, *, has_anchors: bool) -> Plan:
-    values = {name: getattr(seed, name) for name in _PLAN_NAMES}
-    if seed.exited_seconds is None:
-        values["exited_seconds"] = 0.0 if seed.exited_reads else settings.exited_seconds
-    return Plan(has_anchors=has_anchors, **values)
+def _plan(seed: Seed, settings: Settings) -> Plan:
+    if seed.exited_seconds is not None or seed.exited_reads:
+        return _part(Plan, seed)
+    return _part(Plan, seed, exited_seconds=settings.exited_seconds)
 
 
-def _telling(seed: Seed, *, room_events: bool) -> Telling:
-    values = {name: getattr(seed, name) for name in _TELLING_NAMES}
-    return Telling(**{**values, "room_events": room_events})
+def _callback_plan(seed: Seed, settings: Settings) -> CallbackPlan:
+    room_events = settings.room_events if seed.room_events is None else seed.room_events
+    return _part(CallbackPlan, seed, room_events=room_events)
 
 
 def _users(participants: int | Sequence[str]) -> list[str]:

@@ -24,13 +24,13 @@ EXIT_WRONG_OPTION = 2
 
 _SHOWN_CHARACTERS = 500
 _WRONG_KEY = "aWrongKEY"
-_NOBODY_LISTENS = ("refused", "Connect call failed")
+_REFUSED = ("refused", "Connect call failed")
 _KEYS_DIFFER = (
-    "The receiver does not take the signature. Compare --key with callback_secret in the extra of the "
+    "The receiver refuses the signature. Compare --key with callback_secret in the extra of the "
     "Airflow connection whose id ends the address; both must be the key of the console."
 )
 _ADVICE = {
-    400: "The receiver could not read the body; its log says what it missed.",
+    400: "The receiver cannot read the body; its log says what is missing.",
     401: _KEYS_DIFFER,
     403: _KEYS_DIFFER,
     404: "Nothing is served at this path. It is /trtc/callbacks/<connection id> of the API server: is "
@@ -127,10 +127,10 @@ def _advice(status: int) -> str:
 
 
 def _advice_without_answer(reason: str) -> str:
-    if any(each in reason for each in _NOBODY_LISTENS):
-        return "Nobody listens there: is Airflow's API server running, at this host and port?"
+    if any(each in reason for each in _REFUSED):
+        return "Nothing listens there: is Airflow's API server running, at this host and port?"
     if "no answer within" in reason:
-        return "The service waits no longer either. Is it the right host, and does a firewall swallow it?"
+        return "The service would not wait longer either. Is the host right? Does a firewall drop requests?"
     return "The service would send again for a minute, and then drop the event."
 
 
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--key", default=settings.DEFAULT_CALLBACK_KEY, help="key of the console, signs the callback")
     add("--app-id", type=int, default=settings.DEFAULT_SDK_APP_ID, help="application that sends")
     add("--type", type=int, default=302, help="event type: 302 recorder left, 305, 310, 311, 102 ...")
-    add("--recording-id", default=None, help="recording the event tells of; without it a new one")
+    add("--recording-id", default=None, help="recording that the event is about; without it a new one")
     add("--room-id", default="8001", help="room of the recording")
     add("--payload", default=None, metavar="JSON", help="instead of the usual payload of this type")
     add("--file", default=None, metavar="PATH", help="send the bytes of this file instead of an event")

@@ -96,7 +96,7 @@ class Emulator(Controls):
 
         listener = _listen(self.host, self.port)
         self.port = listener.getsockname()[1]
-        self._application = Application(self._state)
+        self._application = Application(self._state, self.host)
         self._server = _server(self._application)
         self._thread = threading.Thread(
             target=self._serve, args=(listener,), name="trtc-emulator", daemon=True
@@ -127,24 +127,26 @@ class Emulator(Controls):
         asyncio.run(self._run(listener))
 
     async def _run(self, listener: socket.socket) -> None:
-        from airflow_trtc.emulator.courier import Courier
+        from airflow_trtc.emulator.dispatcher import Dispatcher
 
         self._loop = asyncio.get_running_loop()
-        courier = asyncio.ensure_future(Courier(self._state).run())
-        courier.add_done_callback(_report_failure)
+        dispatcher = asyncio.ensure_future(Dispatcher(self._state).run())
+        dispatcher.add_done_callback(_report_failure)
         try:
             await self._server.serve(sockets=[listener])
         finally:
-            courier.cancel()
-            await asyncio.gather(courier, return_exceptions=True)
+            dispatcher.cancel()
+            await asyncio.gather(dispatcher, return_exceptions=True)
 
     def _control(self, method: str, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
         return control.run(self._state, method, path, options)
 
 
-def _report_failure(courier: asyncio.Future[None]) -> None:
-    if not courier.cancelled() and (error := courier.exception()):
-        log.error("no callbacks are sent any more", exc_info=error)
+def _report_failure(dispatcher: asyncio.Future[None]) -> None:
+    if not dispatcher.cancelled() and (error := dispatcher.exception()):
+        log.error(
+            "Sending callbacks failed; no more are sent until the emulator is started again", exc_info=error
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

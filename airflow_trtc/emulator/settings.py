@@ -1,10 +1,12 @@
-"""What can be set for a whole emulator, and the defaults everybody may rely on."""
+"""What can be set for a whole emulator, and the defaults that callers may rely on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from airflow_trtc.emulator.options import check_numbers
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -18,6 +20,8 @@ DEFAULT_CALLBACK_KEY = "emulatorCallbackKEY"
 DEFAULT_REGION = "ap-guangzhou"
 DEFAULT_RATE_LIMIT = 20
 DEFAULT_CONCURRENCY_LIMIT = 100
+
+MAX_TIME_SCALE = 1_000_000
 
 FILE_LIST_FORMS = ("list", "null", "absent")
 LISTINGS_WITHOUT_HLS = ("nothing", "index", "media")
@@ -41,7 +45,7 @@ class Settings:
     more_sdk_app_ids: tuple[int, ...] = ()
     """Further applications of the same account."""
     foreign_sdk_app_ids: tuple[int, ...] = (DEFAULT_FOREIGN_SDK_APP_ID,)
-    """Applications of somebody else: ``UnauthorizedOperation.SdkAppId``."""
+    """Applications of other accounts: ``UnauthorizedOperation.SdkAppId``."""
     region: str = DEFAULT_REGION
     """Only what :attr:`Emulator.connection` offers; every documented region is accepted."""
     time_scale: float = 1.0
@@ -52,8 +56,8 @@ class Settings:
     """Recordings at one time; one more is ``FailedOperation.RestrictedConcurrency``; 0 means no limit."""
     exited_seconds: float = 0.0
     """How long a recording shows ``Exited``. The service was seen to take some 0.03 s."""
-    gone_code: str = "ResourceNotFound"
-    """The error code for recordings that are over, expired or never existed."""
+    absent_code: str = "ResourceNotFound"
+    """The error code for recordings and jobs that are over, expired or never existed."""
     empty_file_list: str = "list"
     """How an empty ``StorageFileList`` is sent: ``list`` is ``[]``, ``null``, or ``absent``."""
     list_without_hls: str = "nothing"
@@ -77,9 +81,12 @@ class Settings:
     callback_connections: int = 16
     """Callbacks under way at one time."""
     room_events: bool = False
-    """Whether recordings tell of their room and their participants too, if they do not say it."""
+    """Whether recordings without an option of that name report their room and participants too."""
     seed: int | None = None
     """Makes recording ids and the trouble of callbacks repeatable."""
+    control_hosts: tuple[str, ...] = ()
+    """Domain names under which control requests that change something are accepted. Addresses, names
+    without a dot and ``*.localhost`` always are; other names could belong to a web page."""
     keep_requests: int = 1000
     """How many requests are remembered for ``state(requests=True)``."""
 
@@ -88,11 +95,9 @@ class Settings:
         _refuse_unless(
             self.list_without_hls in LISTINGS_WITHOUT_HLS, "list_without_hls", LISTINGS_WITHOUT_HLS
         )
-        for name in ("timeout", "retry", "lifetime"):
-            seconds = getattr(self, f"callback_{name}_seconds")
-            _refuse_unless(seconds >= 0, f"callback_{name}_seconds", "0 or more")
-        _refuse_unless(self.callback_connections >= 1, "callback_connections", "1 or more")
-        _refuse_unless(self.time_scale >= 0, "time_scale", "0 or more")
+        check_numbers(self)
+        _refuse_unless(1 <= self.callback_connections <= 1000, "callback_connections", "from 1 to 1000")
+        _refuse_unless(0 <= self.time_scale <= MAX_TIME_SCALE, "time_scale", f"from 0 to {MAX_TIME_SCALE}")
 
     @property
     def own_sdk_app_ids(self) -> frozenset[int]:

@@ -26,6 +26,16 @@ _AUTHORIZATION = re.compile(
 
 
 @dataclass(frozen=True)
+class Request:
+    """What came over the wire; header names are lower-case."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
 class Authorization:
     """The parts of an Authorization header."""
 
@@ -85,41 +95,25 @@ def check_age(timestamp: int, now: float) -> None:
 
 
 def check_signature(
-    authorization: Authorization,
-    *,
-    secret_key: str,
-    timestamp: int,
-    method: str,
-    query: str,
-    headers: Mapping[str, str],
-    body: bytes,
+    authorization: Authorization, request: Request, *, secret_key: str, timestamp: int
 ) -> None:
     """Raise ``AuthFailure.SignatureFailure`` unless this key signed exactly this request."""
-    expected = expected_signature(authorization, secret_key, timestamp, method, query, headers, body)
-    if authorization.date != utc_date(timestamp) or not hmac.compare_digest(
-        expected, authorization.signature
-    ):
+    expected = expected_signature(authorization, request, secret_key, timestamp)
+    is_same = hmac.compare_digest(expected, authorization.signature)
+    if authorization.date != utc_date(timestamp) or not is_same:
         raise ApiError("AuthFailure.SignatureFailure")
 
 
 def expected_signature(
-    authorization: Authorization,
-    secret_key: str,
-    timestamp: int,
-    method: str,
-    query: str,
-    headers: Mapping[str, str],
-    body: bytes,
+    authorization: Authorization, request: Request, secret_key: str, timestamp: int
 ) -> str:
     """Return the signature the request should carry; a signed header that is missing is a failure."""
+    headers = request.headers
     if any(name not in headers for name in authorization.signed_headers):
         raise ApiError("AuthFailure.SignatureFailure")
-    is_get = method == "GET"
-    payload = b"" if is_get else body
+    query, payload = (request.query, b"") if request.method == "GET" else ("", request.body)
     if headers.get("x-tc-content-sha256") == UNSIGNED_PAYLOAD:
         payload = UNSIGNED_PAYLOAD.encode()
-    canonical = canonical_request(
-        method, query if is_get else "", headers, authorization.signed_headers, payload
-    )
+    canonical = canonical_request(request.method, query, headers, authorization.signed_headers, payload)
     text = string_to_sign(timestamp, authorization.service, canonical)
     return sign(secret_key, authorization.date, authorization.service, text)

@@ -14,6 +14,7 @@ from airflow_trtc.emulator import names
 from airflow_trtc.emulator.callbacks import Callbacks
 from airflow_trtc.emulator.clock import Clock
 from airflow_trtc.emulator.faults import Faults
+from airflow_trtc.emulator.jobs import Job
 from airflow_trtc.emulator.ledger import described
 from airflow_trtc.emulator.messages import check_key, check_url
 from airflow_trtc.emulator.recordings import Recording, advance, produced_files
@@ -44,7 +45,7 @@ class State:
         self.lock = threading.RLock()
         self.wall = wall
         self.ticks = ticks
-        self.on_news: Callable[[], None] = _nobody_listens
+        self.on_news: Callable[[], None] = ignore_news
         """Called when a callback may be due earlier than was known; from any thread, under the lock."""
         self.reset()
 
@@ -54,6 +55,9 @@ class State:
         self.clock_skew_seconds = self.settings.clock_skew_seconds
         self.random = random.Random(self.settings.seed)
         self.recordings: dict[str, Recording] = {}
+        self.jobs: dict[str, Job] = {}
+        self.job_actions: dict[str, str] = {}
+        """The actions for which a job was added, and the name of their id parameter."""
         self.faults = Faults()
         chosen = self.settings.seed
         self.callbacks = Callbacks(self.settings, random.random() if chosen is None else chosen)
@@ -63,14 +67,14 @@ class State:
         self.requests: deque[dict[str, Any]] = deque(maxlen=self.settings.keep_requests)
 
     def add(self, recording: Recording, now: float, *, is_over: bool = False) -> None:
-        """Take a new recording in and tell of it from now on, unless it is over."""
+        """Take a new recording in and report its events from now on, unless it is over."""
         self.recordings[recording.recording_id] = recording
         self.callbacks.begin(recording, now, is_over=is_over)
         if self.callbacks.url is not None:
             self.on_news()
 
     def follow(self, recording: Recording, now: float) -> None:
-        """Notice what a read or a command changed in a recording, so that it is told in time."""
+        """Notice what a read or a command changed in a recording, so that it is reported in time."""
         known = self.callbacks.next_at()
         self.callbacks.follow(recording, now)
         if self.callbacks.next_at() != known:
@@ -82,11 +86,22 @@ class State:
         if self.callbacks.outbox:
             self.on_news()
 
-    def new_recording_id(self) -> str:
-        """Return an id that no recording has."""
-        while (recording_id := names.recording_id(self.random)) in self.recordings:
+    def add_job(self, job: Job) -> None:
+        """Take a new job in; from now on its action is answered."""
+        id_param = self.job_actions.setdefault(job.action, job.id_param)
+        if id_param != job.id_param:
+            raise ValueError(f"the id_param of {job.action} is {id_param} already")
+        self.jobs[job.job_id] = job
+
+    def has(self, job_id: str) -> bool:
+        """Return whether a recording or another job has this id."""
+        return job_id in self.recordings or job_id in self.jobs
+
+    def new_id(self) -> str:
+        """Return an id that no recording and no other job has."""
+        while self.has(job_id := names.recording_id(self.random)):
             pass
-        return recording_id
+        return job_id
 
     def running(self, now: float) -> Iterator[Recording]:
         """Yield the recordings that have not ended, each brought to this instant."""
@@ -103,8 +118,8 @@ class State:
         self.requests.append({"action": action, "code": code, **request})
 
 
-def _nobody_listens() -> None:
-    pass
+def ignore_news() -> None:
+    """Do nothing about callbacks that are due, as long as no dispatcher runs."""
 
 
 def without_secrets(value: Any) -> Any:
@@ -149,5 +164,5 @@ def truth(recording: Recording, now: float) -> dict[str, Any]:
         **produced_files(recording),
         "listed_files": list(recording.listed_files),
         "clock_skew_seconds": recording.clock_skew_seconds,
-        "looks": [asdict(each) for each in recording.looks],
+        "polls": [asdict(each) for each in recording.polls],
     }

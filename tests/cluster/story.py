@@ -148,7 +148,7 @@ class Story:
 
     def _all_looked_at(self) -> bool:
         ids = [each for recording_ids in self.waited_for.values() for each in recording_ids]
-        return all(self.emulator.truth(recording_id)["looks"] for recording_id in ids)
+        return all(self.emulator.truth(recording_id)["polls"] for recording_id in ids)
 
     def _holders(self) -> set[str]:
         """The triggerers that have been seen to hold triggers."""
@@ -186,7 +186,7 @@ class Story:
             victim["dag_id"], victim["dag_run_id"], victim["task_id"], victim["map_index"]
         )
         recording_id = self.waited_for["poke"][victim["map_index"]]
-        looks = self.emulator.truth(recording_id)["looks"]
+        looks = self.emulator.truth(recording_id)["polls"]
         is_new = now["try_number"] > victim["try_number"] and now["state"] == "running"
         return bool(is_new and looks[-1]["at"] > _seconds(now["start_date"]))
 

@@ -14,8 +14,9 @@ from airflow_trtc.emulator import (
     Emulator,
     pytest_plugin,
 )
-from airflow_trtc.emulator.gateway import Request, respond
+from airflow_trtc.emulator.gateway import respond
 from airflow_trtc.emulator.settings import Settings
+from airflow_trtc.emulator.signature import Request
 from airflow_trtc.emulator.state import State
 from tests.emulator.receiving import Receiver
 

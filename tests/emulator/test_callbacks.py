@@ -231,14 +231,14 @@ def test_codes_of_the_end(serve, caller, create_values):
     assert codes == [101, 0, 99]
 
 
-def test_an_end_by_reads_is_told_at_once(serve, caller, receiver):
+def test_an_end_by_reads_is_reported_at_once(serve, caller, receiver):
     emulator = serve()
     rid = emulator.add_recording(ends_after_reads=1)
     caller(emulator, "sync").describe(rid)
     wait_until(lambda: 302 in receiver.types())
 
 
-def test_an_end_by_a_script_is_told_at_once(serve, receiver):
+def test_an_end_by_a_script_is_reported_at_once(serve, receiver):
     emulator = serve()
     rid = emulator.add_recording()
     emulator.script(rid, [{"gone": True}])

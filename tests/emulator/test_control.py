@@ -148,7 +148,7 @@ def test_counters_and_requests(controls, emulator, caller):
         describe(rid)
     state = controls.state(requests=True)
     assert state["counters"] == {"DescribeCloudRecording": {"OK": 1, "fault:reset": 1}}
-    assert [(request["recording_id"], request["code"]) for request in state["requests"]] == [
+    assert [(request["job_id"], request["code"]) for request in state["requests"]] == [
         (rid, "OK"),
         (rid, "fault:reset"),
     ]

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from airflow_trtc.emulator.events import Tale, due_events, next_event_at, with_times
+from airflow_trtc.emulator.events import Timeline, due_events, next_event_at, with_times
 from airflow_trtc.emulator.recordings import advance, end, next_change_at, produced_files
 from airflow_trtc.emulator.seeding import Seed, recording_of
 from airflow_trtc.emulator.settings import Settings
@@ -21,11 +21,11 @@ def new(**options):
 
 def life(recording, seconds=10_000.0):
     """All events up to that second, each taken at the instant the emulator would be woken for it."""
-    tale, told, now = Tale(recording), [], START
+    timeline, told, now = Timeline(recording), [], START
     while True:
         advance(recording, now)
-        told += due_events(tale, now)
-        instants = (next_change_at(recording, now), next_event_at(tale))
+        told += due_events(timeline, now)
+        instants = (next_change_at(recording, now), next_event_at(timeline))
         now = min((each for each in instants if each is not None), default=None)
         if now is None or now > START + seconds:
             return told
@@ -305,11 +305,11 @@ def test_people_leave_before_the_recorder_notices():
 
 def test_every_event_is_told_once_however_often_one_asks():
     recording = new(files=3, file_every_seconds=1, output_format=1, ends_after_seconds=10)
-    tale = Tale(recording)
+    timeline = Timeline(recording)
     told = []
     for tenth in range(200):
         advance(recording, START + tenth / 10)
-        told += due_events(tale, START + tenth / 10)
+        told += due_events(timeline, START + tenth / 10)
     key = lambda event: (event.type, event.at, str(event.info))  # noqa: E731
     assert sorted(map(key, told)) == sorted(
         map(key, life(new(files=3, file_every_seconds=1, output_format=1, ends_after_seconds=10)))

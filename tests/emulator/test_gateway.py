@@ -12,8 +12,9 @@ import pytest
 from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, ControlError
 from airflow_trtc.emulator.clock import Clock
 from airflow_trtc.emulator.control import run
-from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, Request, respond
+from airflow_trtc.emulator.gateway import MAX_BODY_BYTES, respond
 from airflow_trtc.emulator.settings import Settings
+from airflow_trtc.emulator.signature import Request
 from airflow_trtc.emulator.state import State
 from airflow_trtc.emulator.throttle import RateLimiter
 
@@ -94,15 +95,15 @@ def test_the_clock_is_set_by_a_number(state, seconds):
         run(state, "POST", "skew", {"seconds": seconds})
 
 
-def test_every_look_is_remembered_with_what_became_of_its_answer(ask, state):
+def test_every_poll_is_remembered_with_what_became_of_its_answer(ask, state):
     recording_id = run(state, "POST", "seed", {"files": 2})["recording_id"]
     values = {"SdkAppId": APP, "TaskId": recording_id}
     for fault in (None, "broken_json", "html", "throttle", "slow"):
         if fault:
             run(state, "POST", "faults", {"kind": fault, "count": 1, "delay_seconds": 7})
         respond_to(ask, values)
-    looks = run(state, "GET", "truth", {"recording_id": recording_id})["looks"]
-    told = [tuple(look[name] for name in list(look)[1:]) for look in looks]
+    polls = run(state, "GET", "truth", {"recording_id": recording_id})["polls"]
+    told = [tuple(poll[name] for name in list(poll)[1:]) for poll in polls]
     assert told == [
         ("OK", "InProgress", 2, None, 0.0),
         ("OK", "InProgress", 2, "broken_json", 0.0),
@@ -145,7 +146,7 @@ def test_every_answer_has_a_request_id_of_its_own(ask):
 
 
 def test_the_code_for_what_is_gone_can_be_chosen(ask):
-    state = State(Settings(gone_code="FailedOperation.TaskNotExist"))
+    state = State(Settings(absent_code="FailedOperation.TaskNotExist"))
     assert code_of(ask(UNKNOWN, of=state)) == "FailedOperation.TaskNotExist"
 
 

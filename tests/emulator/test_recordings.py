@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_trtc.emulator.recordings import GONE, advance, end, look, play, produced_files
+from airflow_trtc.emulator.recordings import GONE, advance, end, play, produced_files, read
 from airflow_trtc.emulator.seeding import Seed, recording_of, step_of
 from airflow_trtc.emulator.settings import Settings
 
@@ -17,8 +17,8 @@ def new(**options):
 
 def seen(recording, second):
     """What a query at this second sees: status and number of files, or the error."""
-    sight = look(recording, START + second)
-    return sight.error or ("Gone" if sight.is_gone else (sight.status, len(sight.files)))
+    view = read(recording, START + second)
+    return view.error or ("Gone" if view.is_gone else (view.status, len(view.files)))
 
 
 def story(recording, seconds):
@@ -148,7 +148,7 @@ def test_a_script_with_files_decides_which_are_made():
 def test_another_recordings_id_can_be_answered():
     recording = new()
     play(recording, [step_of({"task_id": "other"})], START)
-    assert look(recording, START).task_id == "other"
+    assert read(recording, START).task_id == "other"
 
 
 def test_stages_end_when_due_however_late_anybody_looks():

@@ -129,7 +129,7 @@ def test_a_service_that_hangs_answers_when_it_is_asked_again(call, emulator):
         call.describe(rid, timeout=0.3)
     assert call.describe(rid)["Status"] == "InProgress"
     truth = emulator.truth(rid)
-    assert [(look["code"], look["fault"]) for look in truth["looks"]] == [
+    assert [(poll["code"], poll["fault"]) for poll in truth["polls"]] == [
         ("fault:hang", "hang"),
         ("OK", None),
     ]

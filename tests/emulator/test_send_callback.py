@@ -97,7 +97,8 @@ def test_nobody_listening_is_said_plainly(capsys):
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     assert send("--url", f"http://127.0.0.1:{port}/") == 1
-    assert capsys.readouterr().err.startswith("1: Connection refused\nNobody listens there: is Airflow's API")
+    error = capsys.readouterr().err
+    assert error.startswith("1: Connection refused\nNothing listens there: is Airflow's API")
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,9 @@ def check(
 ):
     signature.check_signature(
         signature.parse_authorization(authorization),
+        signature.Request(method, query, headers, body),
         secret_key=key,
         timestamp=timestamp,
-        method=method,
-        query=query,
-        headers=headers,
-        body=body,
     )
 
 

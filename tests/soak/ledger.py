@@ -383,7 +383,7 @@ def whole_looks(truth: Truth, until: float) -> list[Mapping[str, Any]]:
     """The answers that showed the recording, arrived whole and in time."""
     return [
         look
-        for look in truth["looks"]
+        for look in truth["polls"]
         if look["code"] == "OK"
         and look["fault"] is None
         and look["delay_seconds"] < LOOK_SECONDS

@@ -116,7 +116,7 @@ def _files(cases: Sequence[Case]) -> int:
 
 def _throttled(cases: Sequence[Case]) -> int:
     """How many looks exceeded the real limit."""
-    looks = [look for case in cases if case.truth for look in case.truth["looks"]]
+    looks = [look for case in cases if case.truth for look in case.truth["polls"]]
     return sum(1 for look in looks if look["code"] == "RequestLimitExceeded" and look["fault"] is None)
 
 

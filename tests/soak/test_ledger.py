@@ -42,7 +42,7 @@ def truth(files=FILES, ended_at=100.0, looks=None, callbacks=(), **more):
         "files": [{"FileName": name} for name in files],
         "mp4_files": [], "aac_files": [], "vod_files": [],
         "ended_at": T + ended_at, "end_reason": "ended", "clock_skew_seconds": 0.0,
-        "looks": [look(10, 1), look(50, 3)] if looks is None else looks,
+        "polls": [look(10, 1), look(50, 3)] if looks is None else looks,
         "callbacks": list(callbacks),
         **more,
     }  # fmt: skip

@@ -31,7 +31,7 @@ LOOKS = [
     {"code": "RequestLimitExceeded", "fault": None},
 ]
 CASES = [
-    Case(1, "plain", "rid", {"looks": LOOKS}, RUN),
+    Case(1, "plain", "rid", {"polls": LOOKS}, RUN),
     Case(2, "event", "other", None, None, "recording", [RUN]),
 ]
 

@@ -1,10 +1,12 @@
-"""What a recording's callbacks will say: the options of ``add_recording`` that concern events only."""
+"""What a recording's callbacks report: the options of ``add_recording`` that concern events only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from airflow_trtc.emulator.options import MAX_SECONDS, check_count, check_seconds
 
 Statuses = int | Sequence[int | Sequence[int]]
 """One status for all, or one for each in turn; a list in the list is reported one after the other."""
@@ -14,19 +16,23 @@ DOUBLED = "doubled"
 FAILED = 2
 """The status of a conversion or VOD file that will never be there."""
 
+MAX_SAMPLES = 10_000
+"""Events of one kind in one recording."""
+
 _MOST = {"leave_code": 101, "upload_status": 2, "mp4_status": 2, "vod_status": 2, "vod_end_status": 1}
 
 
-@dataclass(frozen=True)
-class Telling:
-    """How a recording's events look and when they come; seconds are those of the emulator's clock.
+@dataclass(frozen=True, kw_only=True)
+class CallbackPlan:
+    """What a recording's events say and when they come; seconds are those of the emulator's clock.
 
     The defaults of the times were seen in one recording of the real service: its HLS files were there
     33 ms after the recorder left, its mp4 file 2.6 s after. For VOD nothing is known; it is taken as alike.
     """
 
     callbacks: Mapping[str, str | float] = field(default_factory=dict)
-    room_events: bool = False
+    room_events: bool | None = None
+    """None: as the emulator's settings say."""
     leave_code: int | None = None
     upload_status: int | Sequence[int] = 0
     mp4_status: Statuses = 0
@@ -48,12 +54,14 @@ class Telling:
         for name, most in _MOST.items():
             _check_status(name, getattr(self, name), most)
         _check_list("failovers", self.failovers, (int, float))
+        if not isinstance(self.failovers, int):
+            for seconds in self.failovers:
+                check_seconds("failovers", seconds)
         _check_list("upload_errors", self.upload_errors, Mapping)
         _check_list("image_errors", self.image_errors, str)
         for event_type, trouble in self.callbacks.items():
             _check_trouble(str(event_type), trouble)
-        if not (type(self.files_per_310) is int and self.files_per_310 >= 0):
-            raise ValueError("files_per_310 must be a whole number; 0 puts all files into one event")
+        check_count("files_per_310", self.files_per_310)
 
     def trouble_of(self, event_type: int) -> str | float | None:
         """Return what shall happen to events of this type: lost, doubled, seconds of delay, or nothing."""
@@ -65,11 +73,11 @@ class Telling:
         return _stages(self.upload_status)
 
     def mp4_statuses(self, number: int) -> list[int]:
-        """Return the statuses told one after the other for the 310 of this number, from 0."""
+        """Return the statuses reported one after the other for the 310 of this number, from 0."""
         return _stages(_of_number(self.mp4_status, number))
 
     def vod_statuses(self, number: int) -> list[int]:
-        """Return the statuses told one after the other for the VOD file of this number, from 0."""
+        """Return the statuses reported one after the other for the VOD file of this number, from 0."""
         return _stages(_of_number(self.vod_status, number))
 
 
@@ -91,13 +99,14 @@ def _check_status(name: str, value: object, most: int) -> None:
 
 
 def _check_list(name: str, value: object, kind: type | tuple[type, ...]) -> None:
-    is_number = type(value) is int and value >= 0
-    if not is_number and not (isinstance(value, (list, tuple)) and all(isinstance(e, kind) for e in value)):
-        raise ValueError(f"{name} must be a number of events, or a list of what they tell")
+    if type(value) is int:
+        check_count(name, value, MAX_SAMPLES)
+    elif not (isinstance(value, (list, tuple)) and all(isinstance(e, kind) for e in value)):
+        raise ValueError(f"{name} must be a number of events, or a list of what they report")
 
 
 def _check_trouble(event_type: str, trouble: object) -> None:
-    is_delay = type(trouble) in (int, float) and trouble >= 0  # type: ignore[operator]
+    is_delay = type(trouble) in (int, float) and 0 <= trouble <= MAX_SECONDS  # type: ignore[operator]
     if not event_type.isdigit() or not (is_delay or trouble in (LOST, DOUBLED)):
         raise ValueError(
             f"callbacks: {event_type!r} must be the number of an event type, and what happens to it "

@@ -1,4 +1,4 @@
-"""Carries callbacks to their receiver: when they are due, many at once, again and again until one arrives.
+"""Sends callbacks to their receiver: when they are due, many at once, again and again until one arrives.
 
 Lives in the server's event loop. What is due and what became of it is kept by
 :class:`~airflow_trtc.emulator.callbacks.Callbacks`; the times between attempts are real seconds.
@@ -13,7 +13,7 @@ from collections import deque
 from airflow_trtc.emulator import messages
 from airflow_trtc.emulator.ledger import Attempt, Delivery
 from airflow_trtc.emulator.sending import Connection, Reply, SendingError
-from airflow_trtc.emulator.state import State
+from airflow_trtc.emulator.state import State, ignore_news
 
 MAX_ANSWER_BYTES = 2000
 """Documented for room and media events: headers and body of an answer must stay within it."""
@@ -26,7 +26,7 @@ _SHORTEST_PAUSE_SECONDS = 0.002
 log = logging.getLogger("airflow_trtc.emulator")
 
 
-class Courier:
+class Dispatcher:
     """Sends everything that comes into the outbox of a state, until it is cancelled."""
 
     def __init__(self, state: State) -> None:
@@ -40,7 +40,7 @@ class Courier:
         self._is_woken = False
 
     async def run(self) -> None:
-        """Carry until cancelled."""
+        """Send until cancelled."""
         with self._state.lock:
             self._state.callbacks.resume()
             self._state.on_news = self._wake
@@ -50,7 +50,7 @@ class Courier:
                 await self._sleep(self._take())
         finally:
             with self._state.lock:
-                self._state.on_news = _nobody
+                self._state.on_news = ignore_news
             for each in self._runs:
                 each.cancel()
             await asyncio.gather(*self._runs, return_exceptions=True)
@@ -58,13 +58,13 @@ class Courier:
                 connection.close()
 
     def _wake(self) -> None:
-        """Let :meth:`run` look again. Called under the state's lock, from any thread."""
+        """Make :meth:`run` check the outbox again. Called under the state's lock, from any thread."""
         if not self._is_woken:
             self._is_woken = True
             self._loop.call_soon_threadsafe(self._news.set)
 
     def _take(self) -> float | None:
-        """Take what is due, and return the real seconds until there is more, None if only news can tell."""
+        """Take what is due, and return the real seconds until there is more, None if that is unknown."""
         with self._state.lock:
             self._is_woken = False
             callbacks, clock = self._state.callbacks, self._state.clock
@@ -96,11 +96,11 @@ class Courier:
             return
         self._ready.append(delivery)
         if self._idle:
-            run = self._loop.create_task(self._carry(self._idle.pop()))
+            run = self._loop.create_task(self._send_all(self._idle.pop()))
             self._runs.add(run)
             run.add_done_callback(self._runs.discard)
 
-    async def _carry(self, connection: Connection) -> None:
+    async def _send_all(self, connection: Connection) -> None:
         """Send over one connection as long as there is something to send."""
         try:
             while self._ready:
@@ -119,7 +119,7 @@ class Courier:
                 return
             sent_at = self._state.clock.now() + self._state.clock_skew_seconds
         record = delivery.record
-        # A repeated event may look different on the wire: only its content tells that it is the same.
+        # A repeated event may be written differently: only its content shows that it is the same.
         is_indented = record.fate.is_indented[(delivery.copy + delivery.attempts) % 2]
         body = messages.body_of(messages.envelope(record.event, sent_at), is_indented=is_indented)
         headers = messages.headers(body, record.sdk_app_id, key)
@@ -160,7 +160,3 @@ def _objection(reply: Reply) -> str | None:
     if reply.size > MAX_ANSWER_BYTES:
         return f"an answer of {reply.size} bytes, at most {MAX_ANSWER_BYTES} are allowed"
     return None
-
-
-def _nobody() -> None:
-    pass
