@@ -78,7 +78,7 @@ def test_the_lines_it_offers_can_be_pasted(start):
     client = EmulatorClient(connection["host"])
     rid = client.add_recording(**json.loads(body))
     assert len(client.truth(rid)["files"]) == 1
-    url, flag, body = shlex.split(re.search(r"curl -s (\S+/jobs \\\n.*)", text)[1])
+    url, flag, body = shlex.split(re.search(r"curl -s (\S+/jobs \\\n.*)", text)[1].replace("\\\n", ""))
     assert (url, flag) == (connection["host"] + "/_control/jobs", "-d")
     truth = client.truth(client.add_job(**json.loads(body)))
     assert (truth["action"], truth["step"]["answer"]) == ("DescribeMadeUp", {"Status": "Running"})
