@@ -100,13 +100,13 @@ ACTIONS: Mapping[str, Action] = {
 
 def find(state: State, name: str) -> Action | None:
     """Return the action of this name: a call of cloud recording, or one for which a job was added."""
-    if name in ACTIONS:
-        return ACTIONS[name]
     id_param = state.job_actions.get(name)
-    if id_param is None:
-        return None
+    return ACTIONS.get(name) if id_param is None else _job_action(name, id_param)
 
+
+def _job_action(name: str, id_param: str) -> Action:
     def describe_job(state: State, call: Call) -> Values:
+        """Return the answer of the step that is due."""
         job = state.jobs.get(call.values[id_param])
         if job is None or job.action != name or sdk_app_id_of(call.values) not in (None, job.sdk_app_id):
             raise ApiError(state.settings.absent_code)

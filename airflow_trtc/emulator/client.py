@@ -91,11 +91,11 @@ class Controls(ABC):
         return counters
 
     def new_recording_id(self) -> str:
-        """Return an id that looks real and belongs to no recording."""
+        """Return an id that looks real and belongs to no recording and no job."""
         return str(self._control("GET", "new-id", {})["recording_id"])
 
     def script(self, job_id: str, steps: Iterable[Mapping[str, Any]]) -> None:
-        """Let these steps answer for a recording or job from now on; none end a recording's script."""
+        """Answer for a recording or job by these steps from now on; none end a recording's script."""
         self._control("POST", "script", {"job_id": job_id, "steps": [dict(step) for step in steps]})
 
     def end(self, recording_id: str) -> None:

@@ -39,7 +39,6 @@ class Clock:
         """Move the clock forward by emulated seconds and return the new time."""
         if type(seconds) in (int, float) and seconds < 0:
             raise ValueError("the clock cannot go back: seconds must be 0 or more")
-        self._moved_seconds = check_seconds(
-            "seconds", self._moved_seconds + check_seconds("seconds", seconds)
-        )
+        moved = self._moved_seconds + check_seconds("seconds", seconds)
+        self._moved_seconds = check_seconds("all seconds together", moved)
         return self.now()

@@ -75,7 +75,7 @@ def add_job(state: State, options: Options) -> dict[str, Any]:
 
 
 def script(state: State, options: Options) -> dict[str, Any]:
-    """Replace a job's steps, or let steps answer for a recording from now on; no steps end its script."""
+    """Answer for a recording or job by these steps from now on; none end a recording's script."""
     now = state.clock.now()
     if job := state.jobs.get(_job_id(options)):
         job.script = script_of(options["steps"], now)
@@ -190,7 +190,7 @@ def _callback_counters(state: State) -> dict[str, Any]:
 
 
 def new_recording_id(state: State, options: Options) -> dict[str, Any]:
-    """Return an id that looks real and belongs to no recording."""
+    """Return an id that looks real and belongs to no recording and no job."""
     return {"recording_id": state.new_id()}
 
 

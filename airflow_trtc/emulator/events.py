@@ -136,7 +136,7 @@ def _add(timeline: Timeline, events: Iterator[Event]) -> None:
 
 
 def _hasten(timeline: Timeline, end: float) -> None:
-    """Let nothing come after the recording's end: files are reported before it, further mishaps never."""
+    """Move what is due after the recording's end: files are reported by then, further mishaps never."""
     timeline.coming = [
         (min(at, end), number, _moved(event, min(at, end)))
         for at, number, event in timeline.coming

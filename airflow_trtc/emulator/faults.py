@@ -47,7 +47,7 @@ KINDS = (*_API_ERRORS, *_INSTEAD, *_SPOILERS, "slow")
 
 @dataclass
 class Fault:
-    """One kind of trouble and whom it meets. Without ``count`` and ``seconds`` it lasts until cleared.
+    """One kind of trouble, and the requests it meets. Without ``count`` and ``seconds`` it lasts.
 
     ``seconds`` and ``delay_seconds`` are real seconds: they concern the wire, not the recordings.
     """
@@ -111,7 +111,7 @@ class Faults:
         self._active: list[Fault] = []
 
     def add(self, fault: Fault, now: float) -> None:
-        """Let a fault begin."""
+        """Start a fault."""
         fault.until = None if fault.seconds is None else now + fault.seconds
         self._active.append(fault)
 

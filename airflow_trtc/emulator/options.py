@@ -55,14 +55,11 @@ def check_count(name: str, value: object, most: int = MAX_COUNT) -> int:
 
 def check_seconds(name: str, value: object, *, least: float = 0.0) -> float:
     """Return the number, or raise unless it is one, finite and within bounds."""
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-        raise ValueError(f"{name} must be a number{', 0 or more' if least == 0 else ''}")
-    seconds = float(value)  # type: ignore[arg-type]
-    if seconds < least:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value < least or value != value:
         raise ValueError(f"{name} must be a number, {least:g} or more")
-    if seconds > MAX_SECONDS:
+    if value > MAX_SECONDS:
         raise ValueError(f"{name} must be at most {MAX_SECONDS:g}")
-    return seconds
+    return float(value)
 
 
 def check_texts(options: object, *names: str) -> None:

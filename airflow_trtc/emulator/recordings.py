@@ -161,7 +161,7 @@ def end(recording: Recording, now: float, reason: str) -> None:
 
 
 def play(recording: Recording, steps: Sequence[Step], now: float) -> None:
-    """Let a script answer from now on. A step without limit lasts one read, the last one for good."""
+    """Answer by a script from now on. A step without limit lasts one read, the last one for good."""
     _advance_stages(recording, now)
     recording.script = Script(steps, now)
     recording.script_makes_files = any(step.files is not None for step in steps)
@@ -169,7 +169,7 @@ def play(recording: Recording, steps: Sequence[Step], now: float) -> None:
 
 
 def stop_script(recording: Recording) -> None:
-    """Let the recording's own life answer again."""
+    """Answer by the recording's own life again."""
     recording.script = None
     recording.script_makes_files = False
 

@@ -1,4 +1,4 @@
-"""A plausible event of each type, for people who try a receiver. Pure functions."""
+"""A plausible event of each type, to try a receiver with. Pure functions."""
 
 from __future__ import annotations
 

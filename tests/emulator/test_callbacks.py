@@ -51,7 +51,7 @@ def refusing_url():
         return f"http://127.0.0.1:{unused.getsockname()[1]}/"
 
 
-def told(emulator, recording_id):
+def ledger_of(emulator, recording_id):
     return emulator.truth(recording_id)["callbacks"]
 
 
@@ -79,7 +79,7 @@ def test_push_events_have_another_name_for_the_time_of_sending():
     assert "CallbackMsTs" in envelope(Event(7, 701, 0.0, {}), 1.0)
 
 
-def test_a_life_is_told_signed(serve, receiver):
+def test_a_life_is_reported_signed(serve, receiver):
     emulator = serve()
     rid = emulator.add_recording(files=2, output_format=1, ends_after_seconds=60, sdk_app_id=1400000001)
     emulator.advance(70)
@@ -101,7 +101,7 @@ def test_bodies_are_compact_or_indented(serve, receiver):
     assert {b"\t" in each.body for each in receiver.received} == {True, False}
 
 
-def test_events_come_though_nobody_asks(serve, receiver):
+def test_events_come_without_polls(serve, receiver):
     emulator = serve(time_scale=100)
     emulator.add_recording(files=1, output_format=1, ends_after_seconds=20)
     wait_until(lambda: 310 in receiver.types())
@@ -121,7 +121,7 @@ def test_the_ledger_has_what_was_received(serve, receiver):
     emulator.end(rid)
     emulator.advance(5)
     emulator.wait_for_callbacks()
-    ledger = told(emulator, rid)
+    ledger = ledger_of(emulator, rid)
     assert emulator.callbacks()["ledger"] == emulator.callbacks(rid)["ledger"] == ledger
     assert [each["event_type"] for each in ledger] == [301, 302, 311, 312]
     assert [each["number"] for each in ledger] == [1, 2, 3, 4]
@@ -171,7 +171,7 @@ def test_the_key_stays_when_only_the_address_changes(serve, receiver):
     assert receiver.received[0].headers["Sign"] == sign(KEY, receiver.received[0].body)
 
 
-def test_what_happened_before_there_was_a_receiver_is_not_told(serve, receiver):
+def test_what_happened_before_there_was_a_receiver_is_not_reported(serve, receiver):
     emulator = serve(callback_url=None)
     rid = emulator.add_recording()
     emulator.advance(10)
@@ -179,27 +179,27 @@ def test_what_happened_before_there_was_a_receiver_is_not_told(serve, receiver):
     emulator.end(rid)
     emulator.advance(10)
     emulator.wait_for_callbacks()
-    assert [each["event_type"] for each in told(emulator, rid)] == [302, 305]
+    assert [each["event_type"] for each in ledger_of(emulator, rid)] == [302, 305]
 
 
-def test_what_happened_before_a_recording_was_added_is_not_told(serve):
+def test_what_happened_before_a_recording_was_added_is_not_reported(serve):
     emulator = serve()
     rid = emulator.add_recording(started_seconds_ago=100, ends_after_seconds=110)
     over = emulator.add_recording(started_seconds_ago=100, ended=True, output_format=1)
     emulator.advance(20)
-    assert [each["event_type"] for each in told(emulator, rid)] == [302, 305]
-    assert told(emulator, over) == []
+    assert [each["event_type"] for each in ledger_of(emulator, rid)] == [302, 305]
+    assert ledger_of(emulator, over) == []
 
 
 def test_without_a_url_nothing_is_kept(serve):
     emulator = serve(callback_url=None)
     rid = emulator.add_recording(ends_after_seconds=1)
     emulator.advance(100)
-    assert told(emulator, rid) == []
+    assert ledger_of(emulator, rid) == []
     assert emulator.state()["callbacks"]["events"] == 0
 
 
-def test_recordings_of_the_api_tell_too(serve, caller, create_values, receiver):
+def test_recordings_of_the_api_send_callbacks_too(serve, caller, create_values, receiver):
     emulator = serve(new_recordings={"leave_code": 3, "room_events": True})
     call = caller(emulator, "sync")
     first = call("CreateCloudRecording", create_values)["TaskId"]
@@ -208,7 +208,7 @@ def test_recordings_of_the_api_tell_too(serve, caller, create_values, receiver):
     emulator.advance(1)
     emulator.wait_for_callbacks()
     for rid in (first, second):
-        types = sorted(each["event_type"] for each in told(emulator, rid))
+        types = sorted(each["event_type"] for each in ledger_of(emulator, rid))
         assert types[:6] == [101, 102, 103, 104, 201, 203]
         assert types[6:] == [301, 302, 303, 304, 304, 305, 307, 307]
     assert len(receiver.received) == emulator.state()["callbacks"]["delivered"] == 28
@@ -225,7 +225,7 @@ def test_codes_of_the_end(serve, caller, create_values):
     codes = [
         each["payload"]["LeaveCode"]
         for rid in (first, second, idle)
-        for each in told(emulator, rid)
+        for each in ledger_of(emulator, rid)
         if each["event_type"] == 302
     ]
     assert codes == [101, 0, 99]
@@ -407,12 +407,12 @@ def test_trouble_by_script_for_one_recording(serve, receiver):
         emulator.end(each)
     emulator.advance(5)
     emulator.wait_for_callbacks()
-    facts = {each["event_type"]: (each["status"], each["delivered"]) for each in told(emulator, rid)}
+    facts = {each["event_type"]: (each["status"], each["delivered"]) for each in ledger_of(emulator, rid)}
     assert facts[302] == ("lost", 0)
     assert facts[305] == ("delivered", 2)
     assert facts[303] == ("delivered", 1)
-    assert [each["delay_seconds"] for each in told(emulator, rid)][:3] == [0, 0.01, 0]
-    assert {each["delivered"] for each in told(emulator, other)} == {1}
+    assert [each["delay_seconds"] for each in ledger_of(emulator, rid)][:3] == [0, 0.01, 0]
+    assert {each["delivered"] for each in ledger_of(emulator, other)} == {1}
     assert receiver.types().count(302) == 1
 
 
@@ -494,7 +494,7 @@ def test_wrong_options_are_said_plainly(options):
         Emulator(**options)
 
 
-def test_the_pages_show_what_was_told(serve, receiver):
+def test_the_pages_show_what_was_reported(serve, receiver):
     emulator = serve(callback_retry_seconds=0.01)
     receiver.answers = [(500, b"")]
     rid = emulator.add_recording(files=1, callbacks={"305": "lost", "302": "doubled"})

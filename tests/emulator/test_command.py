@@ -46,7 +46,17 @@ def greeting_of(process):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_greets_serves_and_stops_cleanly(start, number):
-    process = start("--port", "0", "--time-scale", "60", "--sdk-app-id", "1400000077", "--token", "t")
+    options = (
+        "--time-scale",
+        "60",
+        "--sdk-app-id",
+        "1400000077",
+        "--token",
+        "t",
+        "--control-host",
+        "x.example",
+    )
+    process = start("--port", "0", *options)
     text = greeting_of(process)
     url = re.search(r"http://127\.0\.0\.1:\d+", text)[0]
     client = EmulatorClient(url)
@@ -68,6 +78,10 @@ def test_the_lines_it_offers_can_be_pasted(start):
     client = EmulatorClient(connection["host"])
     rid = client.add_recording(**json.loads(body))
     assert len(client.truth(rid)["files"]) == 1
+    url, flag, body = shlex.split(re.search(r"curl -s (\S+/jobs \\\n.*)", text)[1].replace("\\\n", ""))
+    assert (url, flag) == (connection["host"] + "/_control/jobs", "-d")
+    truth = client.truth(client.add_job(**json.loads(body)))
+    assert (truth["action"], truth["step"]["answer"]) == ("DescribeMadeUp", {"Status": "Running"})
 
 
 def test_a_port_in_use_is_said_plainly(start):

@@ -60,7 +60,7 @@ def test_a_recording_that_is_over_already(controls, emulator, caller):
     assert truth["ended_at"] - truth["started_at"] == pytest.approx(100)
 
 
-def test_new_ids_belong_to_nobody(controls):
+def test_new_ids_belong_to_nothing(controls):
     assert controls.new_recording_id() not in controls.state()["recordings"]
 
 
@@ -105,8 +105,8 @@ def test_a_fault_ends_with_its_seconds(controls, emulator):
 @pytest.mark.parametrize(
     "attempt, text, status",
     [
-        (lambda c: c.truth("nobody"), "nobody", 404),
-        (lambda c: c.end("nobody"), "nobody", 404),
+        (lambda c: c.truth("unknown"), "unknown", 404),
+        (lambda c: c.end("unknown"), "unknown", 404),
         (lambda c: c.add_recording(fils=3), "fils", 400),
         (lambda c: c.add_recording(files=5, mixed=True), "at most 4", 400),
         (lambda c: c.add_recording(files=[{"Name": "x"}]), "FileName", 400),
@@ -187,7 +187,7 @@ def test_the_page_of_a_recording(emulator):
     assert f'href="{quote(rid, safe="")}"' in overview
 
 
-def test_looking_at_a_page_or_the_state_is_not_a_query(emulator):
+def test_opening_a_page_or_the_state_is_not_a_poll(emulator):
     rid = emulator.add_recording(ends_after_reads=1)
     get(emulator.page_url(rid))
     emulator.state()

@@ -21,14 +21,14 @@ def new(**options):
 
 def life(recording, seconds=10_000.0):
     """All events up to that second, each taken at the instant the emulator would be woken for it."""
-    timeline, told, now = Timeline(recording), [], START
+    timeline, events, now = Timeline(recording), [], START
     while True:
         advance(recording, now)
-        told += due_events(timeline, now)
+        events += due_events(timeline, now)
         instants = (next_change_at(recording, now), next_event_at(timeline))
         now = min((each for each in instants if each is not None), default=None)
         if now is None or now > START + seconds:
-            return told
+            return events
 
 
 def story(events):
@@ -64,13 +64,13 @@ def test_which_events_tell_a_life(options, expected):
 
 
 def test_the_times_are_those_that_were_seen():
-    told = life(new(files=4, output_format=3, ends_after_seconds=60))
-    at = [(event.type, round(event.at - START - 60, 3)) for event in told if event.at >= START + 60]
+    events = life(new(files=4, output_format=3, ends_after_seconds=60))
+    at = [(event.type, round(event.at - START - 60, 3)) for event in events if event.at >= START + 60]
     assert at == [(302, 0), (305, 0.033), (310, 2.6), (310, 3.1)]
 
 
 def test_times_can_be_set():
-    told = life(
+    events = life(
         new(
             files=4,
             storage="vod",
@@ -80,12 +80,12 @@ def test_times_can_be_set():
             vod_end_after_seconds=2,
         )
     )
-    assert [round(event.at - START - 60, 3) for event in told[1:]] == [0, 30, 37, 39]
+    assert [round(event.at - START - 60, 3) for event in events[1:]] == [0, 30, 37, 39]
 
 
 def test_the_envelopes_inside_is_as_loose_as_the_services():
-    told = life(new(files=1, output_format=1, ends_after_seconds=1, room_id="8001", robot_id="robot"))
-    for event in told:
+    events = life(new(files=1, output_format=1, ends_after_seconds=1, room_id="8001", robot_id="robot"))
+    for event in events:
         info = event.info
         assert event.group == 3
         assert list(info) == ["RoomId", "EventTs", "EventMsTs", "UserId", "TaskId", "Payload"]
@@ -111,23 +111,23 @@ def test_a_recorder_whose_clock_is_wrong_tells_all_times_by_it(skew):
         assert {b[name] - a[name] for a, b in zip(one, other, strict=True)} == {skew * 1000}
 
 
-def test_index_files_are_told_by_the_names_that_are_true():
+def test_index_files_are_reported_by_the_names_that_are_true():
     recording = new(files=3, file_every_seconds=10, ends_after_seconds=60)
-    told = life(recording)
+    events = life(recording)
     files = produced_files(recording)["files"]
-    assert [each["FileList"] for each in payloads(told, 304)] == [each["FileName"] for each in files]
-    assert payloads(told, 307) == [
+    assert [each["FileList"] for each in payloads(events, 304)] == [each["FileName"] for each in files]
+    assert payloads(events, 307) == [
         {name: each[name] for name in ("FileName", "UserId", "TrackType", "BeginTimeStamp")} for each in files
     ]
-    assert [round(event.at - START, 3) for event in told if event.type == 304] == [0.202, 10.202, 20.202]
+    assert [round(event.at - START, 3) for event in events if event.type == 304] == [0.202, 10.202, 20.202]
 
 
-def test_media_files_are_told_by_the_names_that_are_true():
+def test_media_files_are_reported_by_the_names_that_are_true():
     recording = new(files=4, output_format=1, ends_after_seconds=60)
-    told = payloads(life(recording), 310)
+    events = payloads(life(recording), 310)
     files = produced_files(recording)["mp4_files"]
-    assert [each["FileList"] for each in told] == [[each["FileName"]] for each in files]
-    assert told[0]["FileMessage"] == [
+    assert [each["FileList"] for each in events] == [[each["FileName"]] for each in files]
+    assert events[0]["FileMessage"] == [
         {
             "FileName": files[0]["FileName"],
             "UserId": "anchor_1",
@@ -139,7 +139,7 @@ def test_media_files_are_told_by_the_names_that_are_true():
     ]
 
 
-def test_vod_files_are_told_by_the_names_that_are_true():
+def test_vod_files_are_reported_by_the_names_that_are_true():
     recording = new(files=2, storage="vod", ends_after_seconds=60)
     (payload,) = payloads(life(recording), 311)
     (file,) = produced_files(recording)["vod_files"]
@@ -169,10 +169,10 @@ def test_two_recordings_have_different_vod_files():
 
 @pytest.mark.parametrize("storage, output_format", [("cos", 3), ("vod", 0)])
 def test_a_mixed_recordings_files_have_no_user(storage, output_format):
-    told = life(new(mixed=True, storage=storage, output_format=output_format, ends_after_seconds=5))
+    events = life(new(mixed=True, storage=storage, output_format=output_format, ends_after_seconds=5))
     facts = next(
         payload["TencentVod"] if "TencentVod" in payload else payload["FileMessage"][0]
-        for payload in payloads(told, 310) + payloads(told, 311)
+        for payload in payloads(events, 310) + payloads(events, 311)
     )
     assert (facts["UserId"], facts["MediaId"]) == ("", "mix")
 
@@ -194,17 +194,17 @@ def test_leave_codes(options, reason, expected):
 
 
 def test_lingering_files_are_recovered_later():
-    told = life(new(ends_after_seconds=1, upload_status=[1, 2]))
-    assert payloads(told, 305) == [{"Status": 1}, {"Status": 2}]
-    first, second = (event.at for event in told if event.type == 305)
+    events = life(new(ends_after_seconds=1, upload_status=[1, 2]))
+    assert payloads(events, 305) == [{"Status": 1}, {"Status": 2}]
+    first, second = (event.at for event in events if event.type == 305)
     assert second - first == pytest.approx(5)
 
 
 def test_a_status_for_each_conversion():
     recording = new(files=6, output_format=3, ends_after_seconds=1, mp4_status=[0, [1, 0], 2])
-    told = payloads(life(recording), 310)
+    events = payloads(life(recording), 310)
     names = [each["FileName"] for each in produced_files(recording)["mp4_files"]]
-    assert [(each["Status"], each["FileList"]) for each in told] == [
+    assert [(each["Status"], each["FileList"]) for each in events] == [
         (0, names[:1]),
         (1, names[1:]),
         (2, []),
@@ -215,33 +215,33 @@ def test_a_status_for_each_conversion():
 
 def test_a_status_for_each_vod_file():
     recording = new(files=6, storage="vod", ends_after_seconds=1, vod_status=[0, [1, 0], 2], vod_end_status=1)
-    told = life(recording)
+    events = life(recording)
     files = produced_files(recording)
     names = [each["FileName"] for each in files["vod_files"]]
     (failed,) = files["failed_files"]
-    assert [(each["Status"], each["TencentVod"]["CacheFile"]) for each in payloads(told, 311)] == [
+    assert [(each["Status"], each["TencentVod"]["CacheFile"]) for each in payloads(events, 311)] == [
         (0, names[0]),
         (1, names[1]),
         (2, failed["FileName"]),
         (0, names[1]),
     ]
-    assert all("FileId" in each["TencentVod"] for each in payloads(told, 311) if not each["Status"])
-    assert all(each["Errmsg"] for each in payloads(told, 311) if each["Status"])
-    assert payloads(told, 312) == [{"Status": 1}]
-    assert story(told)[-2:] == [312, 311]
+    assert all("FileId" in each["TencentVod"] for each in payloads(events, 311) if not each["Status"])
+    assert all(each["Errmsg"] for each in payloads(events, 311) if each["Status"])
+    assert payloads(events, 312) == [{"Status": 1}]
+    assert story(events)[-2:] == [312, 311]
 
 
 def test_a_start_that_fails_is_all_there_is():
     recording = new(start_fails=True, idle_seconds=7)
-    told = life(recording)
-    assert [(event.type, event.info["Payload"], event.at) for event in told] == [
+    events = life(recording)
+    assert [(event.type, event.info["Payload"], event.at) for event in events] == [
         (301, {"Status": 1}, START + 7)
     ]
     assert (recording.end_reason, recording.files, recording.started_at) == ("failed", [], None)
 
 
 def test_errors_tell_what_was_given():
-    told = life(
+    events = life(
         new(
             ends_after_seconds=50,
             failovers=[3, 9],
@@ -249,19 +249,19 @@ def test_errors_tell_what_was_given():
             image_errors=["http://i/1"],
         )
     )
-    assert [event.at - START for event in told if event.type == 306] == [3, 9]
-    assert payloads(told, 308) == [{"Code": "X", "Message": "y"}]
-    assert payloads(told, 309) == [{"Url": "http://i/1"}]
+    assert [event.at - START for event in events if event.type == 306] == [3, 9]
+    assert payloads(events, 308) == [{"Code": "X", "Message": "y"}]
+    assert payloads(events, 309) == [{"Url": "http://i/1"}]
 
 
 def test_nothing_comes_after_the_end_that_belongs_before():
-    told = life(new(files=2, failovers=[0.01, 9], ends_after_seconds=0.1, upload_after_seconds=0))
-    assert story(told) == [301, 303, 307, 307, 306, 304, 304, 302, 305]
-    assert all(event.info["EventMsTs"] <= round((START + 0.1) * 1000) for event in told)
+    events = life(new(files=2, failovers=[0.01, 9], ends_after_seconds=0.1, upload_after_seconds=0))
+    assert story(events) == [301, 303, 307, 307, 306, 304, 304, 302, 305]
+    assert all(event.info["EventMsTs"] <= round((START + 0.1) * 1000) for event in events)
 
 
 def test_no_two_events_are_alike():
-    told = life(
+    events = life(
         new(
             participants=3,
             output_format=1,
@@ -274,12 +274,12 @@ def test_no_two_events_are_alike():
             ends_after_seconds=9,
         )
     )
-    assert len({(event.type, str(event.info)) for event in told}) == len(told)
+    assert len({(event.type, str(event.info)) for event in events}) == len(events)
 
 
 def test_people_come_and_go():
-    told = life(new(participants=["u1", "u2"], room_id="77", ends_after_seconds=5, room_events=True))
-    room = [event for event in told if event.group != 3]
+    events = life(new(participants=["u1", "u2"], room_id="77", ends_after_seconds=5, room_events=True))
+    room = [event for event in events if event.group != 3]
     assert [(event.group, event.type, event.info.get("UserId")) for event in room] == [
         (1, 101, "u1"),
         (1, 103, "u1"),
@@ -293,32 +293,34 @@ def test_people_come_and_go():
         (1, 102, None),
     ]
     assert [event.info["RoomId"] for event in room] == [77] * 9 + ["77"]
-    assert story(told)[-3:] == [102, 302, 305]
+    assert story(events)[-3:] == [102, 302, 305]
 
 
 def test_people_leave_before_the_recorder_notices():
-    told = life(new(participants=1, room_empty_after_seconds=10, room_events=True, room_id="a room"))
-    at = {event.type: event.at - START for event in told}
+    events = life(new(participants=1, room_empty_after_seconds=10, room_events=True, room_id="a room"))
+    at = {event.type: event.at - START for event in events}
     assert (at[104], at[102], at[302]) == (10, 10, 40)
-    assert {event.info["RoomId"] for event in told} == {"a room"}
+    assert {event.info["RoomId"] for event in events} == {"a room"}
 
 
-def test_every_event_is_told_once_however_often_one_asks():
+def test_every_event_is_reported_once_however_often_it_is_asked_for():
     recording = new(files=3, file_every_seconds=1, output_format=1, ends_after_seconds=10)
     timeline = Timeline(recording)
-    told = []
+    events = []
     for tenth in range(200):
         advance(recording, START + tenth / 10)
-        told += due_events(timeline, START + tenth / 10)
+        events += due_events(timeline, START + tenth / 10)
     key = lambda event: (event.type, event.at, str(event.info))  # noqa: E731
-    assert sorted(map(key, told)) == sorted(
+    assert sorted(map(key, events)) == sorted(
         map(key, life(new(files=3, file_every_seconds=1, output_format=1, ends_after_seconds=10)))
     )
 
 
 def test_events_come_in_the_order_of_their_times():
-    told = life(new(files=3, file_every_seconds=1, output_format=1, ends_after_seconds=10, room_events=True))
-    assert all(one.at <= other.at for one, other in itertools.pairwise(told))
+    events = life(
+        new(files=3, file_every_seconds=1, output_format=1, ends_after_seconds=10, room_events=True)
+    )
+    assert all(one.at <= other.at for one, other in itertools.pairwise(events))
 
 
 @pytest.mark.parametrize(

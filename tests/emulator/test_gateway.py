@@ -103,8 +103,8 @@ def test_every_poll_is_remembered_with_what_became_of_its_answer(ask, state):
             run(state, "POST", "faults", {"kind": fault, "count": 1, "delay_seconds": 7})
         respond_to(ask, values)
     polls = run(state, "GET", "truth", {"recording_id": recording_id})["polls"]
-    told = [tuple(poll[name] for name in list(poll)[1:]) for poll in polls]
-    assert told == [
+    logged = [tuple(poll[name] for name in list(poll)[1:]) for poll in polls]
+    assert logged == [
         ("OK", "InProgress", 2, None, 0.0),
         ("OK", "InProgress", 2, "broken_json", 0.0),
         ("fault:html", None, 0, "html", 0.0),
@@ -283,7 +283,7 @@ def test_bodies_have_a_limit(ask):
 
 
 @pytest.mark.parametrize("scale, expected", [(1, 10), (60, 600), (0, 0)])
-def test_the_clock_runs_as_fast_as_told(scale, expected):
+def test_the_clock_runs_as_fast_as_set(scale, expected):
     ticks = iter([5.0, 15.0, 15.0])
     clock = Clock(scale, epoch=lambda: 1000.0, ticks=lambda: next(ticks))
     assert clock.now() == 1000 + expected

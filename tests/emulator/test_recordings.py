@@ -151,7 +151,7 @@ def test_another_recordings_id_can_be_answered():
     assert read(recording, START).task_id == "other"
 
 
-def test_stages_end_when_due_however_late_anybody_looks():
+def test_stages_end_when_due_however_late_the_poll_is():
     recording = new(files=9, file_every_seconds=10, idle_seconds=5, ends_after_seconds=30, exited_seconds=1)
     advance(recording, START + 10_000)
     stages = [(round(at - START, 6), stage) for at, stage in recording.history]

@@ -92,7 +92,7 @@ def test_other_answers_come_with_advice(receiver, capsys, status, advice):
     assert advice in err
 
 
-def test_nobody_listening_is_said_plainly(capsys):
+def test_a_port_without_a_listener_is_said_plainly(capsys):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
