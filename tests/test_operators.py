@@ -33,7 +33,7 @@ SUMMARY: dict[str, Any] = {
     "outcome": "callback",
     "problems": [],
 }
-FILES = (RecordedFile("a.m3u8", "u", "audio", 1), RecordedFile("b.mp4", vod_file_id="5"))
+FILES = (RecordedFile("a.m3u8", "u", "audio", 1730087526709), RecordedFile("b.mp4", vod_file_id="5"))
 
 
 class DictStore(dict[str, str]):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_trtc.jobs.history import CallbackFact, CallbackHistory
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.problem import Problem
 from airflow_trtc.jobs.state import JobState
@@ -72,3 +73,35 @@ def test_the_summary_has_times_in_utc() -> None:
     assert summary["finished_at"] == "2026-06-01T10:00:00+00:00"
     assert summary["first_seen_at"] is None
     json.dumps(summary)
+
+
+def test_implausible_stamps_have_no_time() -> None:
+    for stamp in (0, 1, 2**63, -1):
+        (file,) = file_results([RecordedFile("a", begin_timestamp_ms=stamp, end_timestamp_ms=stamp)], "t")
+        assert (file["begin_at"], file["end_at"]) == (None, None)
+
+
+def test_the_summary_says_how_and_when_it_ended() -> None:
+    at = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
+    ms = round(at.timestamp() * 1000)
+    left = CallbackFact(302, 2, "", ms + 500, at)
+    finished = Finished("callback", (RecordedFile("a"), RecordedFile("b")), at)
+    state = JobState("t", history=CallbackHistory((left,)), first_seen_at=at, polls=7)
+    summary = recording_result(state, finished, sdk_app_id=1, region=None, wait_for="upload")
+    assert summary == {
+        "recording_id": "t",
+        "sdk_app_id": 1,
+        "region": None,
+        "outcome": "callback",
+        "wait_for": "upload",
+        "file_count": 2,
+        "first_seen_at": "2026-06-01T12:00:00+00:00",
+        "ended_at": "2026-06-01T12:00:00.500000+00:00",
+        "finished_at": "2026-06-01T12:00:00+00:00",
+        "problems": [],
+        "polls": 7,
+    }
+    assert recording_result(state, finished, sdk_app_id=1, region=None, polls=0)["polls"] == 0
+    uploaded = JobState("t", history=CallbackHistory((CallbackFact(305, 0, "", ms, at),)))
+    assert recording_result(uploaded, finished, sdk_app_id=1, region=None)["ended_at"] is None
+    assert recording_result(uploaded, finished, sdk_app_id=1, region=None)["wait_for"] == "recording"

@@ -1,0 +1,490 @@
+"""The table of the vendor's events: what each type and code means, row by row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_trtc.jobs import events
+from airflow_trtc.jobs.callback import Callback, parse_event
+from airflow_trtc.jobs.events import EVENTS, Event, Fault, row
+from airflow_trtc.jobs.history import LONGEST_DETAIL, MAX_ODD_FACTS, CallbackFact, files_of
+from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.problem import PROBLEM_KINDS, Problem
+from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
+from airflow_trtc.jobs.verdict import Finished, Rules, describe_news
+from airflow_trtc.recording.judge import judge
+from airflow_trtc.recording.problems import problems_of
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+START_MS = round(START.timestamp() * 1000)
+ARRIVED = {"Status": 0, "FileId": "1", "CacheFile": "a"}
+
+
+def event(kind: int, payload: Any = None, *, at: float = 0.0, group: int | None = None) -> Callback:
+    """An event that happened `at` seconds after the start."""
+    info = {"TaskId": "rid", "EventMsTs": START_MS + round(at * 1000), "Payload": payload or {}}
+    return parse_event({"EventGroupId": group or kind // 100, "EventType": kind, "EventInfo": info})
+
+
+def learnt(*callbacks: Callback) -> JobState:
+    state = JobState("rid")
+    for number, callback in enumerate(callbacks):
+        state = learn(state, callback, START + timedelta(seconds=number))
+    return state
+
+
+def fact_of(callback: Callback) -> CallbackFact:
+    (fact,) = learnt(callback).history.facts
+    return fact
+
+
+# -- codes ------------------------------------------------------------------------------------------
+
+CODES = [  # type, field, code, its meaning, does it prove an end, does the job run
+    (301, "Status", 0, "started", False, True),
+    (301, "Status", 1, "failed", False, False),
+    (302, "LeaveCode", 0, "stopped by the API", True, False),
+    (302, "LeaveCode", 1, "the customer removed the recorder", True, False),
+    (302, "LeaveCode", 2, "the customer dismissed the room", True, False),
+    (302, "LeaveCode", 3, "the server removed the recorder", True, False),
+    (302, "LeaveCode", 4, "the server dismissed the room", True, False),
+    (302, "LeaveCode", 99, "no stream for MaxIdleTime", True, False),
+    (302, "LeaveCode", 100, "the room timed out", True, False),
+    (302, "LeaveCode", 101, "the recorder's id entered again", True, False),
+    (303, "Status", 0, "started", False, False),
+    (303, "Status", 1, "failed", False, False),
+    (305, "Status", 0, "all files uploaded", True, False),
+    (305, "Status", 1, "some files linger", True, False),
+    (305, "Status", 2, "lingering files recovered", True, False),
+    (306, "Status", 0, "done", False, True),
+    (310, "Status", 0, "all files uploaded", True, False),
+    (310, "Status", 1, "some files linger", True, False),
+    (310, "Status", 2, "failed", True, False),
+    (311, "Status", 0, "arrived", False, False),
+    (311, "Status", 1, "lingers", False, False),
+    (311, "Status", 2, "failed", False, False),
+    (312, "Status", 0, "ended", True, False),
+    (312, "Status", 1, "ended abnormally", True, False),
+    (801, "Status", 1, "started", False, True),
+    (801, "Status", 2, "failed to start", False, False),
+    (801, "Status", 3, "interrupted, goes on by itself", False, True),
+    (801, "Status", 4, "moved", False, True),
+    (801, "Status", 5, "stopped for good", True, False),
+    (802, "Status", 1, "ended", True, False),
+    (803, "Status", 1, "page refreshed", False, False),
+    (803, "Status", 2, "paused", False, False),
+    (803, "Status", 3, "resumed", False, False),
+    (804, "Status", 1, "maximum duration reached", True, False),
+    (804, "Status", 2, "video larger than 1920x1080", True, False),
+]  # fmt: skip
+NAMES = {
+    301: "recorder start",
+    302: "recorder exit",
+    303: "upload start",
+    304: "index file in the bucket",
+    305: "upload end",
+    306: "move to another machine",
+    307: "index file begun",
+    308: "upload error",
+    309: "image error",
+    310: "conversion",
+    311: "file into VOD",
+    312: "transfer into VOD",
+    801: "web page recording",
+    802: "web page recording end",
+    803: "web page recording status",
+    804: "web page recording limit",
+}
+LEFT_EARLIER = event(302, {"LeaveCode": 0}, at=-60)
+
+
+def test_the_table_has_these_rows_and_codes_and_no_others() -> None:
+    assert {kind: row.name for kind, row in EVENTS.items()} == NAMES
+    assert {(kind, code) for kind, row in EVENTS.items() for code in row.codes} == {
+        (kind, code) for kind, _, code, *_ in CODES
+    }
+    assert {kind for kind, row in EVENTS.items() if row.type != kind} == set()
+
+
+@pytest.mark.parametrize("kind, field, code, meaning, ends, starts", CODES)
+@pytest.mark.parametrize("as_text", [False, True])
+def test_each_code_is_read_and_means_what_is_documented(
+    kind: int, field: str, code: int, meaning: str, ends: bool, starts: bool, as_text: bool
+) -> None:
+    callback = event(kind, {field: str(code) if as_text else code})
+    fact = fact_of(callback)
+    assert (fact.type, fact.code, fact.detail, fact.message) == (kind, code, "", "")
+    assert (fact.happened_at_ms, fact.happened_at, fact.received_at) == (START_MS, START, START)
+    assert fact.is_documented
+    assert (learnt(callback).history.end is not None) == ends
+    assert (learnt(LEFT_EARLIER, callback).history.end is None) == starts
+    line = f"{NAMES[kind]}: {meaning} (callback {kind}, {field} {code})"
+    assert describe_news(JobState("rid"), learnt(callback), callback)[0] == line
+
+
+@pytest.mark.parametrize("kind", [*NAMES, 399, 899])
+@pytest.mark.parametrize("code", [-1, 7, 98, 102, None, "x", 0.5, True, 10**30])
+def test_an_undocumented_code_ends_nothing_and_is_no_problem(kind: int, code: object) -> None:
+    state = learnt(event(kind, {"Status": code, "LeaveCode": code}))
+    assert state.history.end is None
+    assert state.history.failed_start is None
+    if kind not in (308, 309):  # these have no code: they are problems themselves
+        assert problems_of(state) == ()
+    (fact,) = state.history.facts
+    assert fact.code == (
+        code if type(code) is int and code < 2**63 and kind not in (304, 307, 308, 309) else None
+    )
+    assert not fact.is_documented
+    is_start = kind in (301, 306, 801)
+    assert (learnt(LEFT_EARLIER, event(kind, {"Status": code})).history.end is None) == is_start
+
+
+def test_the_code_may_stand_in_two_places_of_two_events() -> None:
+    assert fact_of(event(302, {"Status": 3})).code == 3
+    assert fact_of(event(302, {"Status": 3, "LeaveCode": 2})).code == 2
+    assert fact_of(event(305, {"LeaveCode": 2})).code == 2
+    assert fact_of(event(305, {"LeaveCode": 2, "Status": 1})).code == 1
+    assert fact_of(event(301, {"LeaveCode": 1})).code is None
+
+
+@pytest.mark.parametrize(
+    "kind, payload, line",
+    [
+        (302, {"LeaveCode": 55}, "recorder exit: undocumented code (callback 302, LeaveCode 55)"),
+        (302, {}, "recorder exit (callback 302)"),
+        (309, {"Url": "http://x"}, "image error (callback 309)"),
+        (313, {"Status": 1}, "undocumented event: undocumented code (callback 313, Status 1)"),
+        (313, {}, "undocumented event (callback 313)"),
+    ],
+)
+def test_the_log_says_what_happened_first(kind: int, payload: dict[str, Any], line: str) -> None:
+    callback = event(kind, payload)
+    assert describe_news(JobState("rid"), learnt(callback), callback) == [line]
+
+
+@pytest.mark.parametrize("group", [1, 2, 4, 7, 9, 10, 14])
+def test_events_of_other_families_are_no_facts(group: int) -> None:
+    callback = event(302, {"LeaveCode": 0, "FileName": "a", "FileList": "b"}, group=group)
+    assert learnt(callback) == JobState("rid")
+
+
+def test_the_default_of_a_row_is_an_undocumented_type() -> None:
+    unknown = row(313)
+    assert unknown == Event(type=313)
+    assert (unknown.codes, unknown.ends, unknown.faults, unknown.file_names) == ({}, frozenset(), {}, None)
+    assert unknown.label(3) == "313, Status 3"
+    assert unknown.label(None) == "313"
+
+
+# -- what else a fact holds ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind, payload, detail, message",
+    [
+        (308, {"Code": "InvalidParameter", "Message": "bad key"}, "InvalidParameter", "bad key"),
+        (308, {"Code": 403}, "403", ""),
+        (308, {"Message": "m", "Status": 1, "Errmsg": "e"}, "", "m"),
+        (309, {"Url": "http://h/logo.png?sign=secret#x", "Message": "m"}, "http://h/logo.png", ""),
+        (309, {"Url": "//h/logo.png?sign=secret"}, "//h/logo.png", ""),
+        (309, {"Url": "http://["}, "", ""),
+        (311, {"Status": 0, "TencentVod": {"CacheFile": "a.mp4"}, "Errmsg": "e"}, "", "e"),
+        (311, {"Status": 1, "TencentVod": {"CacheFile": "a.mp4"}}, "a.mp4", ""),
+        (311, {"Status": 2, "TencentVod": {"CacheFile": "a.mp4"}, "Errmsg": "no space"}, "a.mp4", "no space"),
+        (311, {"Status": 2, "CacheFile": "a.mp4", "Errmsg": "no space"}, "a.mp4", "no space"),
+        (311, {"Status": 2, "TencentVod": "x"}, "", ""),
+        (310, {"Status": 1, "FileList": ["a.mp4"], "CacheFile": "a.mp4", "Code": "c"}, "", ""),
+        (312, {"Status": 1, "Errmsg": "e", "Message": "m", "Url": "u"}, "", ""),
+    ],
+)  # fmt: skip
+def test_the_detail_and_the_words_of_a_fact(
+    kind: int, payload: dict[str, Any], detail: str, message: str
+) -> None:
+    fact = fact_of(event(kind, payload))
+    assert (fact.detail, fact.message) == (detail, message)
+
+
+def test_long_texts_of_a_fact_are_cut() -> None:
+    fact = fact_of(event(308, {"Code": "c" * 999, "Message": "m" * 999}))
+    assert (len(fact.detail), len(fact.message)) == (LONGEST_DETAIL, LONGEST_DETAIL)
+
+
+def test_a_file_with_a_long_name_arrives_in_vod_too() -> None:
+    name = "n" * 500 + ".mp4"
+    failed = event(311, {"Status": 2, "TencentVod": {"CacheFile": name}})
+    arrived = event(311, {"Status": 0, "TencentVod": {"CacheFile": name, "FileId": "1"}}, at=1)
+    assert problems_of(learnt(failed, arrived)) == ()
+    assert learnt(arrived).files[0].file_name == name
+
+
+def test_an_event_without_time_happened_when_it_was_received() -> None:
+    callback = replace(event(302, {"LeaveCode": 0}), happened_at_ms=None)
+    received_at = START + timedelta(milliseconds=1234)
+    (fact,) = learn(JobState("rid"), callback, received_at).history.facts
+    assert fact.happened_at == received_at
+
+
+def test_the_first_odd_facts_are_kept_and_all_documented_ones() -> None:
+    """Signed or not, ten thousand codes must not make a row of megabytes."""
+    state = JobState("rid")
+    for number in range(MAX_ODD_FACTS + 50):
+        state = learn(state, event(302, {"LeaveCode": 1000 + number}, at=number), START)
+    for number in range(50):
+        state = learn(state, event(308, {"Code": f"c{number}"}, at=1000 + number), START)
+    state = learn(state, event(302, {"LeaveCode": 0}, at=2000), START)
+    state = learn(state, event(304, {"FileList": "a.m3u8"}, at=2001), START)
+    kept = [fact.code for fact in state.history.facts]
+    assert kept == [*range(1000, 1000 + MAX_ODD_FACTS), 0, None]
+    assert state.history.end is not None
+
+
+# -- problems -----------------------------------------------------------------------------------------
+
+NOT_READ = "a conversion failed (perhaps the service could not read the index files from the bucket)"
+PROBLEMS: list[tuple[int, dict[str, Any], str, str]] = [
+    (301, {"Status": 1}, "start", "the recorder did not start (301, Status 1)"),
+    (
+        302,
+        {"LeaveCode": 100},
+        "interrupted",
+        "the recorder left early: the room timed out or the recorder lost it (302, LeaveCode 100)",
+    ),
+    (
+        302,
+        {"LeaveCode": 101},
+        "interrupted",
+        "the recorder left early: the recorder's id entered again (302, LeaveCode 101)",
+    ),
+    (303, {"Status": 1}, "upload", "the upload could not be set up (303, Status 1)"),
+    (
+        305,
+        {"Status": 1},
+        "lingering",
+        "some index files are still on the service's machines or backup storage (305, Status 1)",
+    ),
+    (308, {"Code": "Bad", "Message": "no"}, "upload", "the upload failed: Bad: no (308)"),
+    (308, {}, "upload", "the upload failed (308)"),
+    (309, {"Url": "http://x"}, "image", "an image could not be fetched: http://x (309)"),
+    (310, {"Status": 1}, "lingering", "some converted files are still on their way (310, Status 1)"),
+    (310, {"Status": 2}, "mp4", f"{NOT_READ} (310, Status 2)"),
+    (
+        311,
+        {"Status": 1, "TencentVod": {"CacheFile": "a.mp4"}},
+        "lingering",
+        "a file is still on its way into VOD: a.mp4 (311, Status 1)",
+    ),
+    (
+        311,
+        {"Status": 2, "Errmsg": "no space", "TencentVod": {"CacheFile": "a.mp4"}},
+        "vod",
+        "a file did not get into VOD: a.mp4: no space (311, Status 2)",
+    ),
+    (312, {"Status": 1}, "vod", "the transfer into VOD ended abnormally (312, Status 1)"),
+    (801, {"Status": 2}, "start", "the recording of the web page did not start (801, Status 2)"),
+]
+
+
+@pytest.mark.parametrize("kind, payload, problem, message", PROBLEMS)
+def test_each_code_that_is_a_problem(kind: int, payload: dict[str, Any], problem: str, message: str) -> None:
+    assert problems_of(learnt(event(kind, payload))) == (Problem(problem, message),)
+    assert problem in PROBLEM_KINDS
+
+
+def test_no_other_code_is_a_problem() -> None:
+    bad = {(kind, payload.get("Status", payload.get("LeaveCode"))) for kind, payload, *_ in PROBLEMS}
+    for kind, field, code, *_ in CODES:
+        assert bool(problems_of(learnt(event(kind, {field: code})))) == ((kind, code) in bad)
+
+
+@pytest.mark.parametrize(
+    "kind, bad, mended",
+    [
+        (301, {"Status": 1}, event(301, {"Status": 0}, at=1)),
+        (301, {"Status": 1}, event(306, {"Status": 0}, at=1)),
+        (301, {"Status": 1}, event(302, {"LeaveCode": 0}, at=1)),
+        (302, {"LeaveCode": 100}, event(302, {"LeaveCode": 0}, at=1)),
+        (302, {"LeaveCode": 100}, event(301, {"Status": 0}, at=1)),
+        (303, {"Status": 1}, event(303, {"Status": 0}, at=1)),
+        (303, {"Status": 1}, event(305, {"Status": 0}, at=-1)),
+        (305, {"Status": 1}, event(305, {"Status": 2}, at=1)),
+        (308, {"Code": "c"}, event(305, {"Status": 0}, at=-1)),
+        (308, {"Code": "c"}, event(305, {"Status": 2}, at=1)),
+        (310, {"Status": 1}, event(310, {"Status": 0}, at=1)),
+        (311, {"Status": 1, "TencentVod": {"CacheFile": "a"}}, event(311, ARRIVED)),
+        (312, {"Status": 1}, event(312, {"Status": 0}, at=1)),
+        (801, {"Status": 2}, event(801, {"Status": 1}, at=1)),
+    ],
+)  # fmt: skip
+def test_what_a_later_event_mends_is_no_problem(kind: int, bad: dict[str, Any], mended: Callback) -> None:
+    first = event(kind, bad)
+    assert len(problems_of(learnt(first))) == 1
+    assert problems_of(learnt(first, mended)) == ()
+    assert problems_of(learnt(mended, first)) == ()
+
+
+@pytest.mark.parametrize(
+    "kind, bad, other",
+    [
+        (303, {"Status": 1}, event(305, {"Status": 7}, at=1)),
+        (308, {"Code": "c"}, event(305, {"Status": 7}, at=1)),
+        (308, {"Code": "c"}, event(303, {"Status": 0}, at=1)),
+        (309, {"Url": "u"}, event(305, {"Status": 0}, at=1)),
+        (310, {"Status": 2}, event(310, {"Status": 0}, at=1)),
+        (311, {"Status": 2, "TencentVod": {"CacheFile": "a"}}, event(311, {**ARRIVED, "CacheFile": "b"})),
+        (305, {"Status": 1}, event(305, {"Status": 2}, at=-1)),
+        (301, {"Status": 1}, event(301, {"Status": 0}, at=-1)),
+        (310, {"Status": 1}, event(305, {"Status": 0}, at=1)),
+    ],
+)  # fmt: skip
+def test_what_no_other_event_mends_stays_a_problem(kind: int, bad: dict[str, Any], other: Callback) -> None:
+    first = event(kind, bad)
+    assert problems_of(learnt(first, other)) == problems_of(learnt(first)) != ()
+
+
+def test_each_upload_error_and_each_file_is_a_problem_of_its_own() -> None:
+    errors = [event(308, {"Code": code}, at=at) for at, code in enumerate("ab")]
+    assert [problem.message for problem in problems_of(learnt(*errors))] == [
+        "the upload failed: a (308)",
+        "the upload failed: b (308)",
+    ]
+    lost = [event(311, {"Status": 2, "TencentVod": {"CacheFile": name}}, at=1) for name in "ab"]
+    assert len(problems_of(learnt(*lost))) == 2
+
+
+def test_an_upload_that_left_files_behind_says_only_that() -> None:
+    state = learnt(event(303, {"Status": 1}), event(308, {"Code": "c"}), event(305, {"Status": 1}, at=1))
+    assert [problem.kind for problem in problems_of(state)] == ["lingering"]
+
+
+# -- files --------------------------------------------------------------------------------------------
+
+BEGIN, END = START_MS, START_MS + 3000
+OBJECT = {
+    "UserId": "u",
+    "TrackType": "audio_video",
+    "MediaId": "aux",
+    "StartTimeStamp": BEGIN,
+    "EndTimeStamp": END,
+}
+FILE = RecordedFile("a.mp4", "u", "audio_video", BEGIN, END, "aux")
+VOD = {"FileId": "5", "VideoUrl": "https://u:p@v.example/a.mp4?sign=x#f", "CacheFile": "a.mp4"}
+IN_VOD = replace(FILE, vod_file_id="5", vod_url="https://v.example/a.mp4")
+
+
+@pytest.mark.parametrize(
+    "kind, payload, files",
+    [
+        (304, {"FileList": "a.m3u8"}, [RecordedFile("a.m3u8")]),
+        (304, {"FileList": ["a.m3u8", "b.m3u8", "a.m3u8"]}, [RecordedFile("a.m3u8"), RecordedFile("b.m3u8")]),
+        (304, {"FileName": "a.m3u8"}, []),
+        (307, {"FileName": "a.m3u8", "UserId": "u", "TrackType": "audio", "BeginTimeStamp": BEGIN},
+         [RecordedFile("a.m3u8", "u", "audio", BEGIN)]),
+        (307, {"FileName": "a.m3u8", "UserId": 7, "BeginTimeStamp": str(BEGIN)},
+         [RecordedFile("a.m3u8", "7", None, BEGIN)]),
+        (307, {"FileList": "a.m3u8"}, []),
+        (310, {"Status": 0, "FileMessage": [{**OBJECT, "FileName": "a.mp4"}]}, [FILE]),
+        (310, {"Status": 1, "FileMessage": {**OBJECT, "FileName": "a.mp4"}}, [FILE]),
+        (310, {"Status": 0, "FileMessage": [{**OBJECT, "FileName": "a.mp4"}], "FileList": ["a.mp4", "b.mp4"]},
+         [FILE, RecordedFile("b.mp4")]),
+        (310, {"Status": 0, "FileMessage": "a.mp4"}, []),
+        (310, {"Status": 2, "FileList": ["a.mp4"]}, []),
+        (310, {"Status": 3, "FileList": ["a.mp4"]}, []),
+        (310, {"FileList": ["a.mp4"]}, []),
+        (311, {"Status": 0, "TencentVod": {**OBJECT, **VOD}}, [IN_VOD]),
+        (311, {"Status": "0", "TencentVod": {**OBJECT, **VOD}}, [IN_VOD]),
+        (311, {"Status": 1, "TencentVod": {**OBJECT, **VOD}}, []),
+        (311, {"Status": 2, "TencentVod": {**OBJECT, **VOD}}, []),
+        (311, {"TencentVod": {**OBJECT, **VOD}}, []),
+        (311, {"Status": 0, "TencentVod": {"FileId": 5}}, [RecordedFile("5", vod_file_id="5")]),
+        (301, {"Status": 0, "FileList": "a", "FileName": "b"}, []),
+        (302, {"LeaveCode": 0, "FileList": "a", "FileName": "b"}, []),
+        (305, {"Status": 0, "FileList": "a", "FileName": "b"}, []),
+        (312, {"Status": 0, "FileList": "a", "FileName": "b"}, []),
+        (399, {"Status": 0, "FileList": "a", "FileName": "b"}, []),
+    ],
+)  # fmt: skip
+def test_the_files_that_each_event_names(
+    kind: int, payload: dict[str, Any], files: list[RecordedFile]
+) -> None:
+    assert files_of(event(kind, payload)) == tuple(files)
+    assert learnt(event(kind, payload)).files == tuple(files)
+
+
+def test_the_older_form_of_a_file_in_vod_has_no_status_and_counts_seconds() -> None:
+    payload = {
+        **VOD,
+        "UserId": "u",
+        "TrackType": "audio",
+        "BeginTimeStamp": BEGIN // 1000,
+        "EndTimeStamp": END // 1000,
+    }
+    state = learnt(event(302, {"LeaveCode": 0}), event(311, payload), event(312, {"Status": 0}))
+    (file,) = state.files
+    assert (file.begin_timestamp_ms, file.end_timestamp_ms, file.vod_file_id) == (BEGIN, END, "5")
+    assert [(fact.code, fact.detail) for fact in state.history.of(311)] == [(0, "")]
+    end = judge(state, Rules(wait_for="vod"), START + timedelta(hours=1))
+    assert isinstance(end, Finished)
+    assert end.problems == ()
+
+
+@pytest.mark.parametrize(
+    "payload", [{"CacheFile": "a"}, {"Status": None, "FileId": "1"}, {"Status": "x", "FileId": "1"}]
+)
+def test_a_transfer_that_does_not_say_so_has_not_arrived(payload: dict[str, Any]) -> None:
+    assert fact_of(event(311, payload)).code is None
+    assert files_of(event(311, payload)) == ()
+
+
+@pytest.mark.parametrize(
+    "stamp", [0, "0", -1, 1, 10**30, "x", None, True, 4102444800, 4102444800000, 946684799, 1.5]
+)
+def test_a_stamp_that_is_no_plausible_instant_is_none(stamp: object) -> None:
+    payload = {"FileName": "a.m3u8", "BeginTimeStamp": stamp, "EndTimeStamp": stamp}
+    (file,) = files_of(event(307, payload))
+    assert (file.begin_timestamp_ms, file.end_timestamp_ms) == (None, None)
+
+
+def test_a_web_recording_has_files_in_vod_and_an_end() -> None:
+    arrived = event(311, {"Status": 0, "TencentVod": {**OBJECT, **VOD}}, group=8)
+    assert files_of(arrived) == (IN_VOD,)
+    state = learnt(event(804, {"Status": 1}), arrived, event(312, {"Status": 0}, group=8))
+    assert isinstance(judge(state, Rules(wait_for="vod"), START + timedelta(hours=1)), Finished)
+    assert files_of(event(310, {"Status": 0, "FileList": ["a.mp4"]}, group=8)) == ()
+
+
+# -- a new event --------------------------------------------------------------------------------------
+
+
+def test_a_new_event_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fact, log line, end, problem and file follow from the row."""
+    made = Event(
+        type=313,
+        name="poster",
+        codes={0: "made", 1: "not made"},
+        ends=frozenset({0, 1}),
+        faults={1: Fault("mp4", "the poster was not made", "each")},
+        detail="Why",
+        message="Words",
+        file_names="Poster",
+        file_codes=frozenset({0}),
+    )
+    monkeypatch.setitem(events.EVENTS, 313, made)
+    well, badly = (
+        event(313, {"Status": 0, "Poster": "a.png"}),
+        event(313, {"Status": 1, "Why": "w", "Words": "m"}),
+    )
+    assert learnt(well).files == (RecordedFile("a.png"),)
+    assert describe_news(JobState("rid"), learnt(well), well)[0] == "poster: made (callback 313, Status 0)"
+    end = judge(learnt(well), Rules(), START + timedelta(hours=1))
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.problems) == ("callback", ())
+    assert fact_of(badly).detail == "w"
+    assert problems_of(learnt(badly)) == (Problem("mp4", "the poster was not made: w: m (313, Status 1)"),)
+    assert learnt(badly).files == ()
+    stored = json.loads(json.dumps(to_json(learnt(badly))))
+    assert from_json(stored, "rid") == learnt(badly)
