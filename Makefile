@@ -43,8 +43,9 @@ cluster: env  ## the same on an Airflow as on several machines, which stays up u
 .PHONY: test test-unit test-dags test-e2e test-postgres test-cluster test-matrix
 test: test-unit test-dags test-e2e test-postgres test-cluster  ## all of the next five
 
+FAST := not dags and not e2e and not postgres and not cluster
 test-unit: env  ## fast tests
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "not dags and not e2e and not postgres and not cluster" $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "$(FAST)" $(PYTEST_ARGS)
 
 test-dags: env  ## tests that run whole DAGs in one process
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(PYTEST_ARGS)
@@ -60,6 +61,16 @@ test-cluster: env  ## tests that start a real Airflow as on several machines
 
 test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
 	.ci/matrix $(MATRIX)
+
+.PHONY: coverage
+coverage: env  ## fast tests, and how much of the package they run, branches included; fails below its floor
+	mkdir -p build
+	$(IN_TEMPORARY_HOME) $(BIN)/coverage run -m pytest -m "$(FAST)" $(PYTEST_ARGS)
+	$(BIN)/coverage report
+
+.PHONY: mutants
+mutants: env  ## change one decision after the other, and see which changes no test notices; SAMPLE=100 tries some
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(MUTANTS_ARGS)
 
 .PHONY: fuzz
 fuzz: env  ## send 100,000 odd requests to the receiver of callbacks

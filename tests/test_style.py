@@ -43,7 +43,7 @@ def functions(
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """All functions below a node, with their qualified names."""
     for child in ast.iter_child_nodes(node):
-        name = prefix + getattr(child, "name", "")
+        name = prefix + (getattr(child, "name", None) or "")
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield name, child
         is_scope = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
