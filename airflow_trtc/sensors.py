@@ -279,7 +279,7 @@ class TrtcRecordingSensor(BaseSensorOperator):
         if failure is Failure.NO_CALLBACK and self.if_no_callback == "skip":
             return AirflowSkipException(reason)
         if failure is Failure.REFUSED:
-            return TrtcFailedError(reason, recording_id=self.recording_id)
+            return TrtcFailedError(reason, job_id=self.recording_id)
         return AirflowFailException(reason)
 
     def _hand_on(self, context: Context, visit: _Visit, finished: Finished) -> list[dict[str, Any]]:
@@ -410,7 +410,7 @@ class _Place:
     @classmethod
     def of(cls, hook: TrtcHook, recording_id: str) -> _Place:
         settings = hook.settings
-        sdk_app_id = hook.required_app_id(settings)
+        sdk_app_id = hook.required_app_id
         url = console_url(
             settings.console_url,
             endpoint=settings.endpoint,

@@ -18,7 +18,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_trtc.aio import WakeUp, loop_time
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
-from airflow_trtc.jobs.observation import Look, Snapshot, Trouble
+from airflow_trtc.jobs.observation import Absence, Look, Snapshot, Trouble
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.state import JobState, combine, from_json, to_json
 from airflow_trtc.jobs.verdict import (
@@ -300,7 +300,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         if not journal.is_loaded:
             watch.join(await self._read_progress())
 
-    def _observation(self, answer: Snapshot | TrtcError) -> Look:
+    def _observation(self, answer: Snapshot | Absence | TrtcError) -> Look:
         if not isinstance(answer, TrtcError):
             return answer
         if answer.code == NO_CONNECTION:  # the worker had it; Airflow says so of any trouble with secrets

@@ -7,9 +7,10 @@ import math
 from datetime import datetime, timezone
 
 from airflow_trtc.aio import WakeUp, loop_time, within
-from airflow_trtc.cloud.poller import Answer, Subscription
+from airflow_trtc.cloud.poller import PollResult, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.kinds import RECORDING
 
 LAST_LOOK_SECONDS = 30.0
 SHARE_SECONDS = 20.0  # the supervisor may be busy with thousands of triggers
@@ -39,13 +40,14 @@ class PollSubscription:
         """Why nobody's looks are answered just now, for people; None when all is well."""
         return self._subscription.outage if self._subscription is not None else None
 
-    async def share(self, seconds: float = math.inf) -> list[Answer]:
+    async def share(self, seconds: float = math.inf) -> list[PollResult]:
         """Take part; what stands in the way, or takes longer, is the first answer."""
         seconds = min(seconds, SHARE_SECONDS)
         try:
             await within(seconds, self._hook.aprepare())
             # Nothing is awaited from here on: who is cancelled in between would never leave.
-            self._subscription = self._hook.subscribe(self._recording_id, self._bell.ring)
+            job = self._hook.job(RECORDING.name, self._recording_id)
+            self._subscription = self._hook.subscribe(RECORDING, job, self._bell.ring)
         except asyncio.TimeoutError:
             why = f"Airflow did not tell the connection within {seconds:.0f} s"
             return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
@@ -57,21 +59,21 @@ class PollSubscription:
         """Wish for a look at this time, seconds of the event loop's clock."""
         if self._subscription is not None and self._wish != (at, urgent):
             self._wish = at, urgent
-            self._subscription.ask(at - loop_time(), urgent=urgent)
+            self._subscription.request(at - loop_time(), urgent=urgent)
 
     def rest(self) -> None:
         """Wish for nothing."""
         if self._subscription is not None and self._wish is not None:
             self._wish = None
-            self._subscription.rest()
+            self._subscription.cancel()
 
-    async def take(self) -> list[Answer]:
+    async def take(self) -> list[PollResult]:
         """The answers since the last time, oldest first.
 
         That the keys are wrong is believed when it is also true of the connection as it is now: somebody may
         have changed them since the wait began.
         """
-        answers = self._subscription.take() if self._subscription is not None else []
+        answers = self._subscription.drain() if self._subscription is not None else []
         if not answers:
             return []
         self._wish = None
@@ -83,7 +85,7 @@ class PollSubscription:
             return answers[:-1]
         return answers
 
-    async def last(self) -> list[Answer]:
+    async def last(self) -> list[PollResult]:
         """Look a last time, before all others; Airflow's own limit comes soon after ours."""
         give_up_at = loop_time() + LAST_LOOK_SECONDS
         while (seconds := give_up_at - loop_time()) > 0:
@@ -103,6 +105,6 @@ class PollSubscription:
             subscription.close()
 
 
-def _failed(error: TrtcError) -> Answer:
+def _failed(error: TrtcError) -> PollResult:
     # Without its traceback: thousands may share one error, and each would add to it.
-    return Answer(error.with_traceback(None), datetime.now(timezone.utc))
+    return PollResult(error.with_traceback(None), datetime.now(timezone.utc))

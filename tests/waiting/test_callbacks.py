@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from airflow_trtc.cloud.poller import Answer
+from airflow_trtc.cloud.poller import PollResult
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.jobs.callback import parse_event
 from airflow_trtc.jobs.observation import RecordedFile, Snapshot
@@ -235,7 +235,7 @@ def test_what_is_heard_while_the_journal_is_read_at_the_end_counts(
 
 
 def test_what_is_heard_during_the_last_look_counts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def last(self: PollSubscription) -> list[Answer]:
+    async def last(self: PollSubscription) -> list[PollResult]:
         scene.tell(302, {"LeaveCode": 0})
         await asyncio.sleep(2.5)  # the service is away, and the callback is heard
         return []
