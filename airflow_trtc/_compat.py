@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+
 try:
     from airflow.sdk import conf
     from airflow.sdk.exceptions import (
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
@@ -16,8 +19,9 @@ try:
     )
 except ImportError:  # Airflow 3.1
     from airflow.configuration import conf  # type: ignore[assignment]
-    from airflow.exceptions import (  # type: ignore[no-redef]
+    from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
@@ -66,7 +70,26 @@ async def axcom_read(key: str, ids: Mapping[str, Any]) -> Any:
     return BaseXCom.deserialize_value(answer)
 
 
+# What looking up a connection raises; PermissionError when the API server denies it.
+CONNECTION_ERRORS: tuple[type[Exception], ...] = (
+    AirflowRuntimeError,
+    AirflowNotFoundException,
+    PermissionError,
+)
+
+
+async def amask_extra(connection: Any) -> None:
+    """Mask the secrets in a connection's extra, where Airflow can do so without blocking.
+
+    Before 3.3 masking asks the supervisor from a second event loop, which ends the whole triggerer
+    ("Response read out of order"). There the extra stays unmasked in triggers; nothing here logs it.
+    """
+    if hasattr(connection, "aextra_dejson"):
+        await connection.aextra_dejson()
+
+
 __all__ = [
+    "CONNECTION_ERRORS",
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
@@ -74,5 +97,6 @@ __all__ = [
     "TaskDeferralError",
     "axcom_read",
     "axcom_write",
+    "amask_extra",
     "conf",
 ]

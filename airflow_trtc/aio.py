@@ -1,4 +1,4 @@
-"""How coroutines wait, for one thing or several, and how those that serve many are started."""
+"""How coroutines wait, for one thing or several, and how background tasks are started."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _Value = TypeVar("_Value")
 
 
 def loop_time() -> float:
-    """Seconds of the running event loop's clock, which nobody sets."""
+    """Seconds of the running event loop's clock, which never jumps."""
     return asyncio.get_running_loop().time()
 
 
 class WakeUp:
-    """Wakes one coroutine when somebody rings, or when it is time; much cheaper than a task for each wait."""
+    """Wakes one coroutine when asked to, or when it is time; much cheaper than a task for each wait."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake it now, or the next time it waits."""
         self._event.set()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until somebody rings, at most so long."""
+        """Wait until woken, at most so long."""
         timer = None
         if seconds <= 0:
             self._event.set()

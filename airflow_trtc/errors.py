@@ -22,7 +22,7 @@ class TrtcError(Exception):
     :param code: the vendor's error code, e.g. ``ResourceNotFound``, or for trouble on the way there
         a code of ours that begins with ``Client.``.
     :param request_id: the vendor's id of the request; None when no answer came.
-    :param recording_id: the recording that was asked about, if any.
+    :param job_id: the job that was asked about, if any.
     """
 
     advice = ""
@@ -34,20 +34,20 @@ class TrtcError(Exception):
         action: str | None = None,
         code: str | None = None,
         request_id: str | None = None,
-        recording_id: str | None = None,
+        job_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.action = action
         self.code = code
         self.request_id = request_id
-        self.recording_id = recording_id
+        self.job_id = job_id
 
     def __str__(self) -> str:
         facts = {
             "action": self.action,
             "code": self.code,
-            "recording": self.recording_id,
+            "job": self.job_id,
             "request": self.request_id,
         }
         known = ", ".join(f"{name} {value}" for name, value in facts.items() if value)

@@ -1,4 +1,4 @@
-"""From an Airflow connection to the service: settings, clients, typed calls and the connection's test."""
+"""From an Airflow connection to the service: settings, clients, calls and the connection's test."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc.cloud import checkup, parameters, sharing
+from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra
+from airflow_trtc.cloud import calls, checkup, parameters, sharing
+from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
+from airflow_trtc.cloud.endpoint import region_name
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
-from airflow_trtc.provider import CONNECTION_TYPE
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.observation import Absence, Snapshot
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.kinds import KINDS, RECORDING
+from airflow_trtc.provider import connection_type
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_trtc.jobs.observation import Snapshot
-
 NO_CONNECTION = "Client.NoConnection"
 CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with
 RENEWED_CONNECTION_SECONDS = 2.0  # and one that is read because the keys were refused
-LONGEST_READING_SECONDS = 30.0  # until it is read once more, beside the one that does not end
+MAX_READING_SECONDS = 30.0  # until it is read once more, beside the read that does not end
+
+_Value = TypeVar("_Value")
 
 
 class TrtcHook(BaseHook):
@@ -72,12 +79,12 @@ class TrtcHook(BaseHook):
         """The connection's settings, with the hook's region and application; read once.
 
         :raises TrtcSetupError: there is no such connection, or a field of it is wrong.
-        :raises TrtcTransientError: Airflow could not read it just now.
+        :raises TrtcTransientError: Airflow could not read it.
         """
         if self._settings is None:
             try:
                 connection = self.get_connection(self.trtc_conn_id)
-            except _lookup_errors() as error:
+            except CONNECTION_ERRORS as error:
                 raise self._no_connection(error) from error
             _ = connection.extra_dejson  # masks the secrets in it
             self._settings = self._resolve(connection)
@@ -92,9 +99,9 @@ class TrtcHook(BaseHook):
     async def _aconnection(self) -> Connection:
         try:
             connection = await self.aget_connection(self.trtc_conn_id)
-        except _lookup_errors() as error:
+        except CONNECTION_ERRORS as error:
             raise self._no_connection(error) from error
-        await _amask_extra(connection)
+        await amask_extra(connection)
         return connection
 
     def get_conn(self) -> TrtcClient:
@@ -111,48 +118,84 @@ class TrtcHook(BaseHook):
             self._aclient = sharing.clients.enter(settings)
         return self._aclient
 
-    def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
-        """Look at one recording once.
+    def run(self, call: Call[_Value], attempts: int | None = None) -> _Value:
+        """Run a call, see :mod:`airflow_trtc.cloud.calls`, and return its value.
 
         :param attempts: how often it is tried at most when the service is throttled or in trouble; 1 never
             repeats. None is four times in trouble, and for ten minutes while it is throttled.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        return self.get_conn().run(call, attempts)
+
+    async def arun(self, call: Call[_Value], attempts: int | None = None) -> _Value:
+        """See :meth:`run`."""
+        return await (await self.aget_conn()).run(call, attempts)
+
+    def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
+        """Ask about one recording once.
+
+        :param attempts: see :meth:`run`.
         :raises TrtcFailedError: code ``ResourceNotFound`` when it ended or never existed.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        sdk_app_id = self.required_app_id(self.settings)
-        return self.get_conn().describe_recording(recording_id, sdk_app_id, attempts=attempts)
+        return cast("Snapshot", self.describe(RECORDING.name, recording_id, attempts=attempts))
 
     async def adescribe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
         """See :meth:`describe_recording`."""
-        sdk_app_id = self.required_app_id(await self.asettings())
-        client = await self.aget_conn()
-        return await client.describe_recording(recording_id, sdk_app_id, attempts=attempts)
+        return cast("Snapshot", await self.adescribe(RECORDING.name, recording_id, attempts=attempts))
+
+    def describe(self, kind: str, job_id: str, *, attempts: int | None = None) -> Snapshot | Absence:
+        """Ask about one job of any kind once.
+
+        :param kind: name of a row of :data:`airflow_trtc.kinds.KINDS`.
+        :param attempts: see :meth:`run`.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        job = self.job(kind, job_id)
+        return self.run(calls.describe(KINDS[kind], job), attempts)
+
+    async def adescribe(self, kind: str, job_id: str, *, attempts: int | None = None) -> Snapshot | Absence:
+        """See :meth:`describe`."""
+        await self.asettings()
+        job = self.job(kind, job_id)
+        return await self.arun(calls.describe(KINDS[kind], job), attempts)
+
+    def job(self, kind: str, job_id: str) -> JobRef:
+        """The identity of a job in the hook's application and region.
+
+        In a coroutine to be called after :meth:`asettings` or :meth:`aprepare`.
+
+        :raises TrtcSetupError: there is no such kind, or neither the connection nor the hook names an
+            application.
+        """
+        if kind not in KINDS:
+            raise TrtcSetupError(f"There is no kind of job {kind!r}; known are {', '.join(KINDS)}.")
+        return JobRef(kind, self.required_app_id, self.settings.region, job_id)
 
     async def aprepare(self) -> None:
-        """Read the connection together with everybody who does so in the running loop.
+        """Read the connection once for all hooks in the running loop that do so.
 
         :raises TrtcError: as :attr:`settings`.
         """
         if self._settings is None:
-            held = _connections.setdefault(asyncio.get_running_loop(), _Connections())
-            self._settings = (await held.get(self, self._connection_seconds)).settings_of(self)
+            cache = _caches.setdefault(asyncio.get_running_loop(), ConnectionCache())
+            self._settings = (await cache.get(self, self._connection_seconds)).settings_of(self)
 
-    def subscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
-        """Wait for a recording with everybody who does so in the running loop with the same account.
+    def subscribe(self, kind: JobKind, job: JobRef, wake: Callable[[], None]) -> Subscription:
+        """Share the polls of a job with all that wait in the running loop with the same account.
 
-        They share one connection to the service, one budget of requests and one schedule. To be called
-        after :meth:`aprepare`, from a coroutine; close the subscription before the hook.
+        They share one connection to the service, one budget of requests for each action and one schedule.
+        To be called after :meth:`aprepare`, from a coroutine; close the subscription before the hook.
 
-        :param wake: called when the subscription has answers to take.
-        :raises TrtcSetupError: neither the connection nor the hook names an application.
+        :param wake: called when the subscription has results to take.
+        :raises TrtcSetupError: the job's id cannot be one.
         """
         if self._settings is None:
             raise RuntimeError("await aprepare() before subscribe()")
-        sdk_app_id = self.required_app_id(self._settings)
         self._enter_loop()
         if self._poller is None:
             self._poller = sharing.pollers.enter(self._settings.account)
-        return self._poller.subscribe(sdk_app_id, recording_id, wake)
+        return self._poller.subscribe(kind, job, wake)
 
     def call(self, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Call any action with the service's own parameter names, e.g. ``DescribeRoomInfo``.
@@ -163,17 +206,15 @@ class TrtcHook(BaseHook):
         :raises TrtcSetupError: also for a parameter that the action does not have; nothing was sent.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        filled = parameters.with_app_id(action, params, self.settings.sdk_app_id)
-        return self.get_conn().call(action, filled)
+        return self.run(_any_action(action, params, self.settings.sdk_app_id))
 
     async def acall(self, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """See :meth:`call`."""
         settings = await self.asettings()
-        filled = await asyncio.to_thread(parameters.with_app_id, action, params, settings.sdk_app_id)
-        return await (await self.aget_conn()).call(action, filled)
+        return await self.arun(await asyncio.to_thread(_any_action, action, params, settings.sdk_app_id))
 
     async def aclose(self) -> None:
-        """Give back what is shared in the running loop; connections are closed when nobody else uses them."""
+        """Give back what is shared in the running loop; the last hook to do so closes the connections."""
         self._enter_loop()
         client, self._aclient = self._aclient, None
         poller, self._poller = self._poller, None
@@ -185,7 +226,7 @@ class TrtcHook(BaseHook):
                 await sharing.clients.leave(client)
 
     def _enter_loop(self) -> None:
-        """Forget what was shared in another event loop, which nobody can give back from here."""
+        """Forget what was shared in another event loop, since it cannot be given back from here."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._aclient, self._poller = loop, None, None
@@ -209,10 +250,16 @@ class TrtcHook(BaseHook):
             settings = self.settings
         except TrtcError as error:
             return False, str(error)
+        quick = checkup.quick(settings)
+        job = JobRef(
+            RECORDING.name,
+            quick.sdk_app_id or checkup.IMPOSSIBLE_APP,
+            quick.region,
+            checkup.IMPOSSIBLE_RECORDING,
+        )
         failure: TrtcError | None = None
         try:
-            client = TrtcClient(checkup.quick(settings), attempts=1)
-            client.describe_recording(checkup.IMPOSSIBLE_RECORDING)
+            TrtcClient(quick, attempts=1).run(calls.describe(RECORDING, job))
         except TrtcError as error:
             failure = error
         return checkup.verdict(failure, settings)
@@ -228,25 +275,27 @@ class TrtcHook(BaseHook):
                 extra=_extra(connection.extra),
             )
             sdk_app_id = app_id(self.sdk_app_id, "argument sdk_app_id")
+            region = region_name(self.region, "argument region")
         except TrtcSetupError as error:
-            raise TrtcSetupError(f"Connection {self.trtc_conn_id!r}: {error.message}") from error
+            raise TrtcSetupError(f"Connection {self.trtc_conn_id!r}: {error.message}") from None
         for warning in settings.warnings:
             self.log.warning("Connection %r: %s", self.trtc_conn_id, warning)
         return replace(
-            settings, region=self.region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
+            settings, region=region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
         )
 
-    def required_app_id(self, settings: TrtcSettings) -> int:
+    @property
+    def required_app_id(self) -> int:
         """The application to ask about.
 
         :raises TrtcSetupError: neither the connection nor the hook names one.
         """
-        if settings.sdk_app_id is None:
+        if (number := self.settings.sdk_app_id) is None:
             raise TrtcSetupError(
                 f"Connection {self.trtc_conn_id!r}: the extra field sdk_app_id is not set, and no sdk_app_id"
                 " was given."
             )
-        return settings.sdk_app_id
+        return number
 
     def _no_connection(self, error: Exception) -> TrtcError:
         """Say which connection is missing, or that Airflow could not be asked for it."""
@@ -259,7 +308,7 @@ class TrtcHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Names of the standard fields, for Airflow 3.1; later ones read the provider's metadata."""
-        behaviour: dict[str, Any] = CONNECTION_TYPE["ui-field-behaviour"]
+        behaviour: dict[str, Any] = connection_type()["ui-field-behaviour"]
         return {
             "hidden_fields": behaviour["hidden-fields"],
             "relabeling": behaviour["relabeling"],
@@ -279,18 +328,23 @@ class TrtcHook(BaseHook):
                 field["label"], description=field.get("description", ""), default=schema.get("default")
             )
 
-        return {name: widget(field) for name, field in CONNECTION_TYPE["conn-fields"].items()}
+        return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
+
+
+def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:
+    return calls.any_action(action, parameters.with_app_id(action, params, sdk_app_id))
 
 
 def _extra(text: str | None) -> Any:
     """Parse the extra; Airflow's own reading would turn what cannot be read into nothing."""
     try:
         return json.loads(text) if text and text.strip() else None
-    except ValueError as error:
-        raise TrtcSetupError(f"The extra is not valid JSON ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        why = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise TrtcSetupError(f"The extra is not valid JSON ({why or type(error).__name__}).") from None
 
 
-class _Read:
+class _CachedConnection:
     """A connection as it was at some time, and what hooks made of it: the same for all of them."""
 
     def __init__(self, connection: Connection, at: float) -> None:
@@ -306,57 +360,39 @@ class _Read:
         return self._settings[wanted]
 
 
-class _Connections:
+class ConnectionCache:
     """The connections that were read in one event loop a short while ago, and those being read.
 
     Airflow's supervisor answers one trigger after the other, 10 ms each: a minute for five thousand.
     """
 
     def __init__(self) -> None:
-        self._read: dict[str, _Read] = {}
-        self._reading: dict[str, tuple[float, asyncio.Task[_Read]]] = {}
+        self._read: dict[str, _CachedConnection] = {}
+        self._reading: dict[str, tuple[float, asyncio.Task[_CachedConnection]]] = {}
 
-    async def get(self, hook: TrtcHook, most_seconds: float) -> _Read:
+    async def get(self, hook: TrtcHook, max_age_seconds: float) -> _CachedConnection:
         """The hook's connection, at most so old."""
         loop, conn_id = asyncio.get_running_loop(), hook.trtc_conn_id
-        if (known := self._read.get(conn_id)) is not None and loop.time() - known.at < most_seconds:
+        if (known := self._read.get(conn_id)) is not None and loop.time() - known.at < max_age_seconds:
             return known
         began_at, reading = self._reading.get(conn_id, (0.0, None))
-        if reading is None or loop.time() - began_at >= LONGEST_READING_SECONDS:
+        if reading is None or loop.time() - began_at >= MAX_READING_SECONDS:
             # One that takes so long is left to itself: to cancel it could mix up the supervisor's answers.
             reading = loop.create_task(self._read_for(hook))
             self._reading[conn_id] = loop.time(), reading
             reading.add_done_callback(functools.partial(self._forget, conn_id))
-        return await asyncio.shield(reading)  # whoever is cancelled leaves it to the others
+        return await asyncio.shield(reading)  # a hook that is cancelled leaves it to the others
 
-    def _forget(self, conn_id: str, reading: asyncio.Task[_Read]) -> None:
+    def _forget(self, conn_id: str, reading: asyncio.Task[_CachedConnection]) -> None:
         if self._reading.get(conn_id, (0.0, None))[1] is reading:
             del self._reading[conn_id]
 
-    async def _read_for(self, hook: TrtcHook) -> _Read:
+    async def _read_for(self, hook: TrtcHook) -> _CachedConnection:
         connection = await hook._aconnection()
-        read = self._read[hook.trtc_conn_id] = _Read(connection, asyncio.get_running_loop().time())
+        read = self._read[hook.trtc_conn_id] = _CachedConnection(
+            connection, asyncio.get_running_loop().time()
+        )
         return read
 
 
-_connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = weakref.WeakKeyDictionary()
-
-
-async def _amask_extra(connection: Connection) -> None:
-    """Mask the extra's secrets, where Airflow can do so without blocking.
-
-    Before 3.3 masking asks the supervisor from a second event loop, which ends the whole triggerer
-    ("Response read out of order"). There the extra stays unmasked in triggers; nothing here logs it.
-    """
-    if hasattr(connection, "aextra_dejson"):
-        await connection.aextra_dejson()
-
-
-def _lookup_errors() -> tuple[type[Exception], ...]:
-    from airflow.sdk.exceptions import AirflowRuntimeError
-
-    try:
-        from airflow.sdk.exceptions import AirflowNotFoundException
-    except ImportError:  # Airflow 3.1
-        from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
-    return AirflowRuntimeError, AirflowNotFoundException, PermissionError  # the API server denies it
+_caches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionCache] = weakref.WeakKeyDictionary()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from airflow_trtc.jobs.answers import read_recording
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.recording.judge import judge
 
-RECORDING = JobKind(name="recording", describe_action="DescribeCloudRecording", judge=judge)
+RECORDING = JobKind(
+    name="recording", describe_action="DescribeCloudRecording", read=read_recording, judge=judge
+)
 
 KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RECORDING,)}

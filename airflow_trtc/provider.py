@@ -11,81 +11,82 @@ def _field(label: str, description: str, kind: str = "string", **schema: Any) ->
     return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
 
 
-CONNECTION_TYPE: dict[str, Any] = {
-    "connection-type": "trtc",
-    "hook-class-name": "airflow_trtc.hooks.TrtcHook",
-    "hook-name": "Tencent RTC",
-    "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port"],
-        "relabeling": {"login": "SecretId", "password": "SecretKey", "host": "API endpoint"},
-        "placeholders": {
-            "host": "trtc.tencentcloudapi.com (default), trtc.intl.tencentcloudapi.com",
-            "login": "AKID…",
-        },
-    },
-    "conn-fields": {
-        "sdk_app_id": _field(
-            "SdkAppId", "Number of the TRTC application, e.g. 1400000001.", "integer", minimum=1
-        ),
-        "region": _field(
-            "Region",
-            "Region of the API calls. Default ap-guangzhou; with the international endpoint ap-singapore.",
-        ),
-        "credential_kind": _field(
-            "Kind of credentials",
-            "Where the keys come from. static: SecretId and SecretKey above; environment; profile: the"
-            " credentials file; cvm_role: the machine's role; assume_role; oidc.",
-            enum=["static", "environment", "profile", "cvm_role", "assume_role", "oidc"],
-            default="static",
-        ),
-        "token": _field("Session token", "Only for temporary keys.", format="password"),
-        "role_name": _field("CVM role", "cvm_role: empty for the role bound to the virtual machine."),
-        "role_arn": _field(
-            "Role ARN", "assume_role, oidc: e.g. qcs::cam::uin/100000000001:roleName/airflow."
-        ),
-        "role_session_name": _field(
-            "Role session name", "assume_role, oidc: shown in audits. Default airflow."
-        ),
-        "role_duration_seconds": _field(
-            "Role duration (s)",
-            "assume_role, oidc: how long one generation of keys lives. Default 7200.",
-            "integer",
-            minimum=900,
-            maximum=43200,
-        ),
-        "sts_endpoint": _field("STS endpoint", "assume_role, oidc. Default sts.tencentcloudapi.com."),
-        "oidc_provider_id": _field("OIDC provider", "oidc: empty for what TKE puts into the environment."),
-        "oidc_token_file": _field("OIDC token file", "oidc: empty for what TKE puts into the environment."),
-        "profile_name": _field("Profile", "profile: section of the credentials file. Default default."),
-        "profile_file": _field("Profile file", "profile: default ~/.tencentcloud/credentials."),
-        "requests_per_second": _field(
-            "Requests per second",
-            "At most, by one process; it adapts to what the service lets through. Default 19 of the 20.",
-            "number",
-        ),
-        "timeout_seconds": _field(
-            "Timeout (s)", "For connecting and for each wait for data. Default 10.", "number"
-        ),
-        "proxy": _field(
-            "Proxy", "http://[name:password@]host:port. Empty: HTTPS_PROXY and NO_PROXY.", format="password"
-        ),
-        "console_url": _field(
-            "Page of a recording",
-            "Address with {sdk_app_id}, {recording_id} and {region}; shown as a button at the task.",
-        ),
-        "callback_secret": _field(
-            "Callback key",
-            "Key of the callbacks, as in the console. Two, separated by a comma, while you change it.",
-            format="password",
-        ),
-        "callback_unsigned": _field(
-            "Accept unsigned callbacks",
-            "Only when no key can be set: anybody who knows the address can then send callbacks.",
-            "boolean",
-            default=False,
-        ),
-    },
+_PLACE_FIELDS = {
+    "sdk_app_id": _field(
+        "SdkAppId", "Number of the TRTC application, e.g. 1400000001.", "integer", minimum=1
+    ),
+    "region": _field(
+        "Region",
+        "Region of the API calls. Default ap-guangzhou; with the international endpoint ap-singapore.",
+    ),
 }
+_OTHER_FIELDS = {
+    "requests_per_second": _field(
+        "Requests per second",
+        "At most, by one process; it adapts to what the service lets through. Default 19 of the 20.",
+        "number",
+    ),
+    "timeout_seconds": _field(
+        "Timeout (s)", "For connecting and for each wait for data. Default 10.", "number"
+    ),
+    "proxy": _field(
+        "Proxy",
+        "http://[name:password@]host:port. Empty: HTTPS_PROXY and NO_PROXY.",
+        format="password",
+    ),
+    "console_url": _field(
+        "Page of a recording",
+        "Address with {sdk_app_id}, {recording_id} and {region}; shown as a button at the task.",
+    ),
+    "callback_secret": _field(
+        "Callback key",
+        "Key of the callbacks, as in the console. Two, separated by a comma, while you change it.",
+        format="password",
+    ),
+    "callback_unsigned": _field(
+        "Accept unsigned callbacks",
+        "Only when no key can be set: anybody who knows the address can then send callbacks.",
+        "boolean",
+        default=False,
+    ),
+}
+
+
+def connection_type() -> dict[str, Any]:
+    """The connection type and its form; the fields of credentials are those of their classes."""
+    from airflow_trtc.cloud.identities import FORM, KINDS
+
+    kind = _field(
+        "Kind of credentials",
+        "Where the keys come from. static: SecretId and SecretKey above; profile: the credentials file;"
+        " cvm_role: the machine's role.",
+        enum=list(KINDS),
+        default="static",
+    )
+    credentials = {name: _credential_field(name) for name in FORM}
+    return {
+        "connection-type": "trtc",
+        "hook-class-name": "airflow_trtc.hooks.TrtcHook",
+        "hook-name": INTEGRATION,
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "port"],
+            "relabeling": {"login": "SecretId", "password": "SecretKey", "host": "API endpoint"},
+            "placeholders": {
+                "host": "trtc.tencentcloudapi.com (default), trtc.intl.tencentcloudapi.com",
+                "login": "AKID…",
+            },
+        },
+        "conn-fields": {**_PLACE_FIELDS, "credential_kind": kind, **credentials, **_OTHER_FIELDS},
+    }
+
+
+def _credential_field(name: str) -> dict[str, Any]:
+    from airflow_trtc.cloud.identities import FORM, kinds_with
+
+    form, kinds = FORM[name], kinds_with(name)
+    prefix = "" if "static" in kinds else f"{', '.join(kinds)}: "
+    schema = dict(form["schema"])
+    return _field(form["label"], f"{prefix}{form['description']}", schema.pop("type"), **schema)
 
 
 CONFIG: dict[str, Any] = {
@@ -133,7 +134,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.hooks"]}],
         "sensors": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.sensors"]}],
         "triggers": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.triggers"]}],
-        "connection-types": [CONNECTION_TYPE],
+        "connection-types": [connection_type()],
         "asset-uris": [
             {
                 "schemes": ["trtc"],

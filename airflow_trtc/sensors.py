@@ -122,7 +122,7 @@ class _Leg:
         assert self._hook is not None, "only a leg that begins with a connection polls"
         value: Any
         try:
-            value = self._hook.describe(self.job, attempts=POLL_ATTEMPTS)
+            value = self._hook.describe(self.job.kind, self.job.job_id, attempts=POLL_ATTEMPTS)
         except TrtcError as error:
             value = error
         return Seen(observe(value, self._sensor.absent_codes), datetime.now(timezone.utc))

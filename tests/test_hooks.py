@@ -128,12 +128,13 @@ def test_arguments_come_before_the_connection(connect):
 
 
 @pytest.mark.parametrize("extra", [None, "", {}])
-def test_a_missing_application_names_connection_and_field(connect, extra):
+def test_a_missing_application_names_connection_and_field(emulator, connect, extra):
     connect("other", extra=extra)
     with pytest.raises(TrtcSetupError, match="'other'.*sdk_app_id"):  # noqa: RUF043
         TrtcHook("other").describe_recording("x")
     with pytest.raises(TrtcSetupError, match="'other'.*sdk_app_id"):  # noqa: RUF043
         asyncio.run(TrtcHook("other").adescribe_recording("x"))
+    assert emulator.state()["counters"] == {}
 
 
 def test_a_missing_connection_is_named():
@@ -203,7 +204,7 @@ def test_a_closed_hook_leaves_the_client_to_the_others(emulator, connect):
 
 def test_a_connection_that_is_never_told_is_asked_for_again(emulator, connect, monkeypatch):
     connect()
-    monkeypatch.setattr(hooks, "LONGEST_READING_SECONDS", 0.1)
+    monkeypatch.setattr(hooks, "MAX_READING_SECONDS", 0.1)
     real, lookups = TrtcHook._aconnection, []
 
     async def look_up(self):
@@ -280,15 +281,15 @@ class TestConnection:
             ({"password": "wrong-key"}, ["SecretKey is wrong", "password"]),
             (
                 {"login": DEFAULT_DENIED_SECRET_ID, "password": DEFAULT_DENIED_SECRET_KEY},
-                ["may not look at recordings", "CAM"],
+                ["may not read recordings", "CAM"],
             ),
             (
                 {"extra": {"sdk_app_id": DEFAULT_FOREIGN_SDK_APP_ID}},
                 ["not for this application", "sdk_app_id"],
             ),
             ({"extra": {"sdk_app_id": 1400000001, "region": "mars-1"}}, ["region is wrong", "ap-guangzhou"]),
-            ({"host": "http://127.0.0.1:9"}, ["no way to the service", "firewall"]),
-            ({"host": "http://no-such-host.invalid"}, ["no way to the service", "resolved"]),
+            ({"host": "http://127.0.0.1:9"}, ["cannot be reached", "firewall"]),
+            ({"host": "http://no-such-host.invalid"}, ["cannot be reached", "resolved"]),
             ({"host": "ftp://x"}, ["API endpoint", "'trtc_default'"]),
             ({"login": ""}, ["SecretId", "login"]),
             ({"login": "AKIDnobody", "extra": {}}, ["does not know this SecretId"]),

@@ -8,7 +8,7 @@ from types import ModuleType
 import jsonschema
 import pytest
 
-from airflow_trtc.cloud.credentials import KINDS
+from airflow_trtc.cloud.identities import KINDS
 from airflow_trtc.cloud.settings import EXTRA_FIELDS, from_connection
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.provider import get_provider_info
@@ -82,7 +82,7 @@ def test_hook_and_metadata_agree():
 
 def test_the_form_shows_every_field_that_is_read_and_no_other():
     assert set(CONNECTION["conn-fields"]) == set(EXTRA_FIELDS)
-    assert tuple(CONNECTION["conn-fields"]["credential_kind"]["schema"]["enum"]) == KINDS
+    assert CONNECTION["conn-fields"]["credential_kind"]["schema"]["enum"] == list(KINDS)
 
 
 @pytest.mark.parametrize("name", ["token", "proxy", "callback_secret"])

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from airflow_trtc import __version__
-from airflow_trtc.cloud.credentials import KINDS
+from airflow_trtc.cloud.identities import KINDS
 from airflow_trtc.cloud.settings import from_connection
-from airflow_trtc.provider import CONNECTION_TYPE
+from airflow_trtc.provider import connection_type
 
 HAS_CALLBACKS = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 ROOT = Path(__file__).parent.parent
@@ -86,26 +86,26 @@ def test_every_parameter_said_to_come_from_airflow_does() -> None:
 
 
 def test_every_field_of_the_connection_is_explained_and_no_other() -> None:
-    text = section("Connection")
+    text, form = section("Connection"), connection_type()
     explained = table(text, "Extra field")
-    assert list(explained) == sorted(explained, key=list(CONNECTION_TYPE["conn-fields"]).index)
-    assert set(explained) == set(CONNECTION_TYPE["conn-fields"])
+    assert list(explained) == sorted(explained, key=list(form["conn-fields"]).index)
+    assert set(explained) == set(form["conn-fields"])
     labels = {name: cells[0] for name, cells in table(text, "Field").items()}
-    assert labels == CONNECTION_TYPE["ui-field-behaviour"]["relabeling"]
-    assert tuple(table(text, "Kind")) == KINDS
+    assert labels == form["ui-field-behaviour"]["relabeling"]
+    assert list(table(text, "Kind")) == list(KINDS)
 
 
 def test_defaults_of_the_connection_are_those_of_the_code() -> None:
-    from airflow_trtc.cloud import credentials, settings
+    from airflow_trtc.cloud import endpoint, identities, settings
 
     explained = {name: cells[0] for name, cells in table(section("Connection"), "Extra field").items()}
     assert explained["requests_per_second"] == f"{settings.DEFAULT_REQUESTS_PER_SECOND:g}"
     assert explained["timeout_seconds"] == f"{settings.DEFAULT_TIMEOUT_SECONDS:g}"
-    assert explained["role_duration_seconds"] == str(credentials.DEFAULT_ROLE_DURATION_SECONDS)
-    assert explained["sts_endpoint"] == f"`{credentials.STS_HOST}`"
-    assert settings.DEFAULT_REGION in explained["region"]
-    assert settings.DEFAULT_INTERNATIONAL_REGION in explained["region"]
-    assert all(path in explained["profile_file"] for path in credentials.PROFILE_FILES)
+    assert explained["role_duration_seconds"] == str(identities.DEFAULT_ROLE_DURATION_SECONDS)
+    assert explained["sts_endpoint"] == f"`{endpoint.STS_HOST}`"
+    assert endpoint.DEFAULT_REGION in explained["region"]
+    assert endpoint.DEFAULT_INTERNATIONAL_REGION in explained["region"]
+    assert all(path in explained["profile_file"] for path in identities.PROFILE_FILES)
 
 
 def test_connection_in_json_and_as_uri_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from airflow_trtc.jobs.history import CallbackFact, CallbackHistory
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.problem import Problem
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.jobs.verdict import Finished
-from airflow_trtc.results import file_results, recording_result
+from airflow_trtc.results import file_results, job_result, recording_result
 
 
 def test_a_file_is_a_plain_dict_with_all_keys() -> None:
@@ -49,6 +50,9 @@ def test_a_file_in_vod_has_no_key_in_a_bucket() -> None:
     assert tuple(result[key] for key in ("format", "media_id", "end_at", "vod_file_id", "vod_url")) == told
 
 
+JOB = JobRef("recording", 1, None, "t")
+
+
 def test_what_the_service_does_not_say_is_null() -> None:
     [file] = file_results([RecordedFile("a.m3u8")], "t")
     assert (file["user_id"], file["track_type"], file["begin_at"], file["begin_timestamp_ms"]) == (None,) * 4
@@ -67,7 +71,7 @@ def test_any_timestamp_gives_json(timestamp: int | None) -> None:
 def test_the_summary_has_times_in_utc() -> None:
     noon_in_berlin = datetime(2026, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     finished = Finished("gone", (), noon_in_berlin, (Problem("image", "no logo"),))
-    summary = recording_result(JobState("t"), finished, sdk_app_id=1400000001, region="ap-guangzhou")
+    summary = recording_result(JobState("t"), finished, JobRef("recording", 1400000001, "ap-guangzhou", "t"))
     assert summary["problems"] == [{"kind": "image", "message": "no logo"}]
     assert summary["ended_at"] is None
     assert summary["finished_at"] == "2026-06-01T10:00:00+00:00"
@@ -87,7 +91,7 @@ def test_the_summary_says_how_and_when_it_ended() -> None:
     left = CallbackFact(302, 2, "", ms + 500, at)
     finished = Finished("callback", (RecordedFile("a"), RecordedFile("b")), at)
     state = JobState("t", history=CallbackHistory((left,)), first_seen_at=at, polls=7)
-    summary = recording_result(state, finished, sdk_app_id=1, region=None, wait_for="upload")
+    summary = recording_result(state, finished, JOB, wait_for="upload")
     assert summary == {
         "recording_id": "t",
         "sdk_app_id": 1,
@@ -101,7 +105,27 @@ def test_the_summary_says_how_and_when_it_ended() -> None:
         "problems": [],
         "polls": 7,
     }
-    assert recording_result(state, finished, sdk_app_id=1, region=None, polls=0)["polls"] == 0
+    assert recording_result(state, finished, JOB, polls=0)["polls"] == 0
     uploaded = JobState("t", history=CallbackHistory((CallbackFact(305, 0, "", ms, at),)))
-    assert recording_result(uploaded, finished, sdk_app_id=1, region=None)["ended_at"] is None
-    assert recording_result(uploaded, finished, sdk_app_id=1, region=None)["wait_for"] == "recording"
+    assert recording_result(uploaded, finished, JOB)["ended_at"] is None
+    assert recording_result(uploaded, finished, JOB)["wait_for"] == "recording"
+
+
+def test_the_summary_of_another_kind_of_job() -> None:
+    at = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
+    state = JobState("t", status="Done", first_seen_at=at, polls=3, detail={"Url": "https://x.example/a"})
+    summary = job_result(state, Finished("exited", (), at), JobRef("made_up", 1, "ap-guangzhou", "t"))
+    assert summary == {
+        "kind": "made_up",
+        "sdk_app_id": 1,
+        "region": "ap-guangzhou",
+        "job_id": "t",
+        "status": "Done",
+        "outcome": "exited",
+        "first_seen_at": "2026-06-01T12:00:00+00:00",
+        "finished_at": "2026-06-01T12:00:00+00:00",
+        "problems": [],
+        "polls": 3,
+        "detail": {"Url": "https://x.example/a"},
+    }
+    assert job_result(state, Finished("gone", (), at), JOB, polls=9)["polls"] == 9

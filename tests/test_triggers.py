@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_trtc import hooks, triggers
-from airflow_trtc.cloud import credentials, sharing
+from airflow_trtc.cloud import identities, key_source, sharing
 from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY, Emulator
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.verdict import Rules
@@ -272,7 +272,7 @@ def test_all_who_wait_take_over_keys_that_were_replaced_in_a_file(
     trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The connection stays as it is, and so do the poller and the client that they share."""
-    monkeypatch.setattr(credentials, "REFUSED_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(key_source, "REFUSED_AGAIN_SECONDS", 0.0)
     file = tmp_path / "credentials"
     connection = trtc_connection.connection
     login, password = connection.pop("login"), connection.pop("password")
@@ -282,14 +282,14 @@ def test_all_who_wait_take_over_keys_that_were_replaced_in_a_file(
     def write(secret_id: str, secret_key: str) -> None:
         file.write_text(f"[default]\nsecret_id = {secret_id}\nsecret_key = {secret_key}\n")
 
-    real = credentials.fetch
+    real = identities.ProfileKeys.fetch
 
     def fetch(identity: Any) -> Any:
         keys = real(identity)
         write(login, password)  # by whoever sees to the file, since somebody has disabled the old ones
         return keys
 
-    monkeypatch.setattr(credentials, "fetch", fetch)
+    monkeypatch.setattr(identities.ProfileKeys, "fetch", fetch)
     write(DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRET_KEY)
     ids = [trtc_connection.add_recording(files=1, ends_after_reads=3) for _ in range(5)]
 

@@ -1,77 +1,95 @@
-"""Our arguments become the vendor's parameters, and its answers our values or our errors."""
+"""One value for a call: action, parameters, what the answer says, and whether it may be repeated."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from airflow_trtc.cloud.failures import broken_answer
+from airflow_trtc import bounds
+from airflow_trtc.cloud import parameters
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.jobs.observation import RecordedFile, Snapshot
+from airflow_trtc.jobs.answers import read_answer
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.observation import Absence, Snapshot
+from airflow_trtc.jobs.ref import JobRef
 
-DESCRIBE_RECORDING = "DescribeCloudRecording"
-OTHER_RECORDING = "Client.OtherRecording"
+Effect: TypeAlias = Literal["read", "idempotent", "create"]
+_Value = TypeVar("_Value")
+
+# Actions whose effect the first letters of the name do not tell right.
+EFFECTS: dict[str, Effect] = {
+    "DownloadRecognizeVocabV3": "read",
+    "SetUserBlocked": "idempotent",
+    "SetUserBlockedByStrRoomId": "idempotent",
+    "SetVocabStateV3": "idempotent",
+    "UpdateRecognizeVocabV3": "idempotent",
+    "UpdateStreamIngest": "idempotent",
+    "UpdateVoicePrint": "idempotent",
+}
+_EFFECTS_BY_VERB: dict[str, Effect] = {
+    "Describe": "read",
+    "Get": "read",
+    "List": "read",
+    "Query": "read",
+    "Delete": "idempotent",
+    "Modify": "idempotent",
+    "Stop": "idempotent",
+}
 
 
-def describe_params(sdk_app_id: int, recording_id: str) -> dict[str, Any]:
-    """Parameters that ask for one recording.
+@dataclass(frozen=True, slots=True)
+class Call(Generic[_Value]):
+    """One request that a client can run.
 
-    :raises TrtcSetupError: there is no recording id.
+    :param action: the API action, e.g. ``DescribeCloudRecording``.
+    :param params: its parameters, with the service's own names; they may hold secrets.
+    :param read: makes the value of what is inside the answer's ``Response``.
+    :param effect: ``read`` changes nothing; ``idempotent`` leaves the same behind when it is carried out
+        twice; ``create`` does not, so it is repeated only when it certainly was not carried out.
+    :param job_id: the job that it is about, for errors.
     """
-    if not str(recording_id or "").strip():
-        raise TrtcSetupError("The recording id is empty.", action=DESCRIBE_RECORDING)
-    return {"SdkAppId": sdk_app_id, "TaskId": recording_id}
+
+    action: str
+    params: Mapping[str, Any] = field(repr=False)
+    read: Callable[[dict[str, Any]], _Value] = field(repr=False, compare=False)
+    effect: Effect
+    job_id: str | None = None
 
 
-def to_snapshot(answer: dict[str, Any], recording_id: str) -> Snapshot:
-    """Read what ``DescribeCloudRecording`` answered.
+def effect_of(action: str) -> Effect:
+    """What an action does, for those that have no function of their own here; ``create`` when in doubt."""
+    if action in EFFECTS:
+        return EFFECTS[action]
+    return next((effect for verb, effect in _EFFECTS_BY_VERB.items() if action.startswith(verb)), "create")
 
-    A status that nobody knows is kept as it is, unknown fields are ignored. Of the files, an entry
-    without a name is left out, since nothing can be done with it; the others stay.
 
-    :param answer: what is inside ``Response``.
-    :raises TrtcTransientError: there is no status in it (``Client.BrokenAnswer``), or it is about
-        another recording (``Client.OtherRecording``).
+def describe(kind: JobKind, job: JobRef) -> Call[Snapshot | Absence]:
+    """Ask about one job of any kind.
+
+    :raises TrtcSetupError: the job's id is empty, or too long to be one.
     """
-    request_id = _text(answer.get("RequestId"))
-    facts: dict[str, Any] = {
-        "action": DESCRIBE_RECORDING,
-        "recording_id": recording_id,
-        "request_id": request_id,
-    }
-    status, answered_id = _text(answer.get("Status")), _text(answer.get("TaskId"))
-    if status is None:
-        raise broken_answer("The answer has no status.", **facts)
-    if answered_id is not None and answered_id != recording_id:
-        raise broken_answer("The answer is about another recording.", code=OTHER_RECORDING, **facts)
-    return Snapshot(recording_id, status, _files(answer.get("StorageFileList")), request_id)
+    if bounds.job_id(job.job_id) is None:
+        raise TrtcSetupError(
+            f"The {kind.name} id is empty, or longer than {bounds.LONGEST_ID} characters.",
+            action=kind.describe_action,
+        )
+    params = {kind.app_param: job.sdk_app_id, kind.id_param: job.job_id}
+    return Call(kind.describe_action, params, partial(_read_job, kind, job.job_id), "read", job.job_id)
 
 
-def _files(listed: Any) -> tuple[RecordedFile, ...]:
-    entries = listed if isinstance(listed, list) else []
-    return tuple(file for file in map(_file, entries) if file is not None)
+def any_action(action: str, params: Mapping[str, Any]) -> Call[dict[str, Any]]:
+    """Any action of the service with its own parameter names; its value is the answer with ``RequestId``.
+
+    Reads the SDK's request models: the first use takes a third of a second, so not on an event loop.
+
+    :raises TrtcSetupError: the action or a parameter does not exist, or cannot be sent.
+    """
+    parameters.check(action, params)
+    job_id = params.get("TaskId")
+    return Call(action, dict(params), dict, effect_of(action), job_id if isinstance(job_id, str) else None)
 
 
-def _file(entry: Any) -> RecordedFile | None:
-    name = _text(entry.get("FileName")) if isinstance(entry, dict) else None
-    if name is None:
-        return None
-    return RecordedFile(
-        file_name=name,
-        user_id=_text(entry.get("UserId")),
-        track_type=_text(entry.get("TrackType")),
-        begin_timestamp_ms=_whole_number(entry.get("BeginTimeStamp")),
-    )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def _whole_number(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        return None
-    try:
-        number = int(value)
-    except ValueError:
-        return None
-    return number if 0 < number < 2**63 else None  # what Airflow can send between its processes
+def _read_job(kind: JobKind, job_id: str, answer: dict[str, Any]) -> Snapshot | Absence:
+    return read_answer(kind, answer, job_id)

@@ -1,25 +1,26 @@
-"""What a test call says about a connection, in words for somebody who sees it the first time."""
+"""What a test call says about a connection, in words for people who see it the first time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_trtc.cloud.calls import DESCRIBE_RECORDING
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError
+from airflow_trtc.jobs.verdict import WRONG_CLOCK
 
+DESCRIBE_RECORDING = "DescribeCloudRecording"
 IMPOSSIBLE_RECORDING = "airflow-trtc-connection-test"
 IMPOSSIBLE_APP = 1
 TIMEOUT_SECONDS = 5.0
 
-_NOT_ALLOWED = "The keys are accepted, but they may not look at recordings (DescribeCloudRecording)."
+_NOT_ALLOWED = f"The keys are accepted, but they may not read recordings ({DESCRIBE_RECORDING})."
 _OTHER_APP = "The keys are accepted, but not for this application."
 
 MEANING = {
     "AuthFailure.SecretIdNotFound": "The service does not know this SecretId.",
     "AuthFailure.InvalidSecretId": "This is not a SecretId.",
     "AuthFailure.SignatureFailure": "The SecretKey is wrong.",
-    "AuthFailure.SignatureExpire": "The clock of this machine is wrong.",
+    WRONG_CLOCK: "The clock of this machine is wrong.",
     "AuthFailure.TokenFailure": "The session token is wrong or has ended.",
     "AuthFailure.UnauthorizedOperation": _NOT_ALLOWED,
     "UnauthorizedOperation": _NOT_ALLOWED,
@@ -28,7 +29,7 @@ MEANING = {
     "FailedOperation.SdkAppIdNotExist": "The keys are accepted, but there is no such application.",
     "InvalidParameter.SdkAppId": "The keys are accepted, but there is no such application.",
     "UnsupportedRegion": "The region is wrong: it does not serve recording.",
-    "Client.Unreachable": "There is no way to the service.",
+    "Client.Unreachable": "The service cannot be reached.",
     "Client.Timeout": "The service did not answer in time.",
     "Client.ConnectionLost": "The connection broke off.",
 }
@@ -59,7 +60,7 @@ def verdict(error: TrtcError | None, settings: TrtcSettings) -> tuple[bool, str]
     :param settings: the connection's own ones, not the quick ones.
     """
     where = f"{settings.endpoint}, region {settings.region}"
-    asked = error is None or error.action == DESCRIBE_RECORDING  # else the keys could not even be had
+    asked = error is None or error.action == DESCRIBE_RECORDING  # else getting the keys failed
     code = (error.code if error and asked else None) or ""
     reached = error is None or _begins(code, _REACHED)
     if settings.sdk_app_id is None and (reached or _begins(code, _ABOUT_APP)):

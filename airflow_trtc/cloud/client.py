@@ -1,4 +1,4 @@
-"""The same calls twice: for threads and for an event loop. Nothing else is decided here."""
+"""How a call is run, twice: for threads and for an event loop. Nothing else is decided here."""
 
 from __future__ import annotations
 
@@ -6,33 +6,65 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 from airflow_trtc.aio import start_apart, take_error
-from airflow_trtc.cloud import calls, failures, parameters
+from airflow_trtc.cloud import failures
 from airflow_trtc.cloud.budget import Budget, shared_budget
-from airflow_trtc.cloud.credentials import Keys, key_source
+from airflow_trtc.cloud.calls import Call
+from airflow_trtc.cloud.key_source import Keys, KeySource
 from airflow_trtc.cloud.retries import aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcSetupError, TrtcThrottledError
-from airflow_trtc.jobs.observation import Snapshot
 from airflow_trtc.jobs.verdict import WRONG_CLOCK
 
 _Value = TypeVar("_Value")
 
 
-class TrtcClient:
-    """Calls the service. Safe for several threads; connections stay open between calls.
+class _Client:
+    """What both clients share: settings, keys and budgets."""
+
+    def __init__(self, settings: TrtcSettings, attempts: int | None, keys: KeySource | None) -> None:
+        self.settings = settings
+        self._attempts = attempts
+        self._keys = keys or KeySource(settings.identity.fetch)
+        self._budgets: dict[str, Budget] = {}
+
+    def budget(self, action: str) -> Budget:
+        """What the process's requests for an action keep to."""
+        if action not in self._budgets:
+            settings = self.settings
+            key = settings.endpoint, settings.region, settings.identity, action
+            self._budgets[action] = shared_budget(key)
+        return self._budgets[action]
+
+    def _reserve(self, call: Call[Any]) -> float:
+        return self.budget(call.action).reserve(self.settings.requests_per_second)
+
+    @contextmanager
+    def _sending(self, call: Call[Any]) -> Iterator[None]:
+        """Errors become ours, and refusals lower the pace."""
+        try:
+            with failures.translated(call, self.settings.endpoint):
+                yield
+        except TrtcThrottledError:
+            self.budget(call.action).refused(self.settings.requests_per_second)
+            raise
+
+
+class TrtcClient(_Client):
+    """Runs calls. Safe for several threads; connections stay open between calls.
 
     :param attempts: how often one call is tried at most; 1 never repeats, None is four times, and for ten
         minutes while it is throttled. What may be repeated is decided by
         :func:`airflow_trtc.cloud.retries.may_repeat`.
     :param transport: sends the requests; for tests.
     :param sleep: waits between attempts and for the request budget; for tests.
+    :param keys: instead of the keys of the settings' identity; for tests.
     """
 
     def __init__(
@@ -42,88 +74,42 @@ class TrtcClient:
         attempts: int | None = None,
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        keys: KeySource | None = None,
     ) -> None:
-        self.settings = settings
-        self._attempts = attempts
-        self._transport = transport or SdkTransport(settings)
+        super().__init__(settings, attempts, keys)
+        self._transport = transport or SdkTransport(settings.route)
         self._sleep = sleep
-        self._keys = key_source(settings.identity)
-        self._budgets: dict[str, Budget] = {}
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def describe_recording(
-        self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
-    ) -> Snapshot:
-        """Look at one recording once.
+    def run(self, call: Call[_Value], attempts: int | None = None) -> _Value:
+        """Run a call and return its value.
 
-        :param sdk_app_id: the recording's application when it is not the one of the settings.
-        :raises TrtcFailedError: code ``ResourceNotFound`` when it ended or never existed.
+        :param attempts: instead of the client's.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        params = calls.describe_params(_app_id(self.settings, sdk_app_id), recording_id)
-        return self._call(
-            calls.DESCRIBE_RECORDING,
-            params,
-            attempts,
-            recording_id,
-            lambda answer: calls.to_snapshot(answer, recording_id),
-        )
-
-    def call(self, action: str, params: Mapping[str, Any], *, attempts: int | None = None) -> dict[str, Any]:
-        """Call any action of the service with its own parameter names.
-
-        :return: what is inside ``Response``, with its ``RequestId``.
-        :raises TrtcSetupError: also for a parameter that the action does not have; nothing was sent.
-        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
-        """
-        parameters.check(action, params)
-        return self._call(action, dict(params), attempts, _recording_id(params), dict)
-
-    def budget(self, action: str) -> Budget:
-        """What the process's requests for an action keep to."""
-        return _find_budget(self._budgets, self.settings, action)
-
-    def _call(
-        self,
-        action: str,
-        params: dict[str, Any],
-        attempts: int | None,
-        recording_id: str | None,
-        read: Callable[[dict[str, Any]], _Value],
-    ) -> _Value:
-        def once() -> _Value:
-            return read(self._once(action, params, recording_id))
-
-        value: _Value = retrying(action, attempts or self._attempts, self._sleep)(once)
+        value: _Value = retrying(call.effect, attempts or self._attempts, self._sleep)(self._once, call)
         return value
 
-    def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        with self._turns[action]:  # one after the other: who takes a moment early takes it at an early pace
-            if wait_seconds := self.budget(action).reserve(self.settings.requests_per_second):
+    def _once(self, call: Call[_Value]) -> _Value:
+        with self._turns[call.action]:  # or who takes a moment early would take it at an early pace
+            if wait_seconds := self._reserve(call):
                 self._sleep(wait_seconds)
-        with failures.translated(action, recording_id, self.settings.endpoint):
-            keys = self._keys.current()
-            try:
-                return self._send(action, params, recording_id, keys)
-            except TrtcSetupError as error:
-                newer = self._keys.instead_of(keys) if _refuses_keys(error) else None
-                if newer is None:
-                    raise
-            return self._send(action, params, recording_id, newer)
+        keys = self._keys.current()
+        try:
+            return self._send(call, keys)
+        except TrtcSetupError as error:
+            newer = self._keys.instead_of(keys) if _refuses_keys(error) else None
+            if newer is None:
+                raise
+        return self._send(call, newer)
 
-    def _send(
-        self, action: str, params: dict[str, Any], recording_id: str | None, keys: Keys
-    ) -> dict[str, Any]:
-        with (
-            _noting_refusals(self.budget(action), self.settings),
-            failures.translated(action, recording_id, self.settings.endpoint),
-        ):
-            answer = self._transport.send(action, params, keys)
-            return failures.unwrap(answer, action=action, recording_id=recording_id)
+    def _send(self, call: Call[_Value], keys: Keys) -> _Value:
+        with self._sending(call):
+            return failures.value_of(call, self._transport.send(call, keys))
 
 
-class AsyncTrtcClient:
-    """Calls the service from one event loop, without ever blocking it.
+class AsyncTrtcClient(_Client):
+    """Runs calls from one event loop, without ever blocking it.
 
     To be closed with :meth:`aclose` or ``async with``. Parameters as for :class:`TrtcClient`.
     """
@@ -135,47 +121,35 @@ class AsyncTrtcClient:
         attempts: int | None = None,
         transport: AsyncTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        keys: KeySource | None = None,
     ) -> None:
-        self.settings = settings
-        self._attempts = attempts
+        super().__init__(settings, attempts, keys)
         self._transport = transport
         self._sleep = sleep
-        self._keys = key_source(settings.identity)
-        self._budgets: dict[str, Budget] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._preparing = asyncio.Lock()
         self._comparing = asyncio.Lock()
         self._fetching: asyncio.Task[Keys] | None = None
 
-    async def describe_recording(
-        self, recording_id: str, sdk_app_id: int | None = None, *, attempts: int | None = None
-    ) -> Snapshot:
-        """See :meth:`TrtcClient.describe_recording`."""
-        params = calls.describe_params(_app_id(self.settings, sdk_app_id), recording_id)
-        return await self._call(
-            calls.DESCRIBE_RECORDING,
-            params,
-            attempts,
-            recording_id,
-            lambda answer: calls.to_snapshot(answer, recording_id),
-        )
+    async def run(self, call: Call[_Value], attempts: int | None = None) -> _Value:
+        """See :meth:`TrtcClient.run`."""
+        attempts = attempts or self._attempts
+        value: _Value = await aretrying(call.effect, attempts, self._sleep)(self._once, call)
+        return value
 
-    async def look(self, recording_id: str, sdk_app_id: int) -> Snapshot:
-        """As :meth:`describe_recording`, but at once and once: for who keeps to :meth:`budget` already."""
-        params = calls.describe_params(sdk_app_id, recording_id)
-        answer = await self._signed(calls.DESCRIBE_RECORDING, params, recording_id)
-        return calls.to_snapshot(answer, recording_id)
+    async def poll(self, call: Call[_Value]) -> _Value:
+        """Run a call at once and once: for callers that keep to :meth:`budget` already.
 
-    def budget(self, action: str) -> Budget:
-        """See :meth:`TrtcClient.budget`."""
-        return _find_budget(self._budgets, self.settings, action)
-
-    async def call(
-        self, action: str, params: Mapping[str, Any], *, attempts: int | None = None
-    ) -> dict[str, Any]:
-        """See :meth:`TrtcClient.call`."""
-        await asyncio.to_thread(parameters.check, action, params)
-        return await self._call(action, dict(params), attempts, _recording_id(params), dict)
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        keys = await self._current_keys()
+        try:
+            return await self._send(call, keys)
+        except TrtcSetupError as error:
+            newer = await self._keys_instead_of(keys) if _refuses_keys(error) else None
+            if newer is None:
+                raise
+        return await self._send(call, newer)
 
     async def aclose(self) -> None:
         """Close all connections; calls after that open new ones."""
@@ -191,56 +165,21 @@ class AsyncTrtcClient:
     ) -> None:
         await self.aclose()
 
-    async def _call(
-        self,
-        action: str,
-        params: dict[str, Any],
-        attempts: int | None,
-        recording_id: str | None,
-        read: Callable[[dict[str, Any]], _Value],
-    ) -> _Value:
-        async def once() -> _Value:
-            return read(await self._once(action, params, recording_id))
-
-        value: _Value = await aretrying(action, attempts or self._attempts, self._sleep)(once)
-        return value
-
-    async def _once(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        async with self._turns[action]:  # see TrtcClient; and who is cancelled in line has taken nothing
-            if wait_seconds := self.budget(action).reserve(self.settings.requests_per_second):
+    async def _once(self, call: Call[_Value]) -> _Value:
+        async with self._turns[call.action]:  # see TrtcClient; what is cancelled in line has taken nothing
+            if wait_seconds := self._reserve(call):
                 await self._sleep(wait_seconds)
-        return await self._signed(action, params, recording_id)
+        return await self.poll(call)
 
-    async def _signed(self, action: str, params: dict[str, Any], recording_id: str | None) -> dict[str, Any]:
-        with failures.translated(action, recording_id, self.settings.endpoint):
-            transport, keys = await self._ready(), await self._current_keys()
-            try:
-                return await self._send(transport, action, params, recording_id, keys)
-            except TrtcSetupError as error:
-                newer = await self._keys_instead_of(keys) if _refuses_keys(error) else None
-                if newer is None:
-                    raise
-            return await self._send(transport, action, params, recording_id, newer)
-
-    async def _send(
-        self,
-        transport: AsyncTransport,
-        action: str,
-        params: dict[str, Any],
-        recording_id: str | None,
-        keys: Keys,
-    ) -> dict[str, Any]:
-        with (
-            _noting_refusals(self.budget(action), self.settings),
-            failures.translated(action, recording_id, self.settings.endpoint),
-        ):
-            answer = await transport.send(action, params, keys)
-            return failures.unwrap(answer, action=action, recording_id=recording_id)
+    async def _send(self, call: Call[_Value], keys: Keys) -> _Value:
+        with self._sending(call):
+            transport = await self._ready()
+            return failures.value_of(call, await transport.send(call, keys))
 
     async def _ready(self) -> AsyncTransport:
         async with self._preparing:
             if self._transport is None:
-                transport = AsyncSdkTransport(self.settings)
+                transport = AsyncSdkTransport(self.settings.route)
                 await asyncio.to_thread(transport.build)
                 self._transport = transport
             return self._transport
@@ -261,37 +200,9 @@ class AsyncTrtcClient:
 
     def _fetched(self, fetching: asyncio.Task[Keys]) -> None:
         self._fetching = None
-        take_error(fetching)  # it is told to those who wait for it; the others go on with the old keys
-
-
-def _find_budget(held: dict[str, Budget], settings: TrtcSettings, action: str) -> Budget:
-    """The process's budget for an action, found once and then held."""
-    if action not in held:
-        held[action] = shared_budget((settings.endpoint, settings.region, settings.identity, action))
-    return held[action]
+        take_error(fetching)  # callers that await it get it; the others go on with the old keys
 
 
 def _refuses_keys(error: TrtcSetupError) -> bool:
     code = error.code or ""
     return code.startswith("AuthFailure") and code != WRONG_CLOCK
-
-
-@contextmanager
-def _noting_refusals(budget: Budget, settings: TrtcSettings) -> Iterator[None]:
-    try:
-        yield
-    except TrtcThrottledError:
-        budget.refused(settings.requests_per_second)
-        raise
-
-
-def _app_id(settings: TrtcSettings, given: int | None) -> int:
-    number = given if given is not None else settings.sdk_app_id
-    if number is None:
-        raise TrtcSetupError("No sdk_app_id is given, and the connection has none either.")
-    return number
-
-
-def _recording_id(params: Mapping[str, Any]) -> str | None:
-    value = params.get("TaskId")
-    return value if isinstance(value, str) else None

@@ -1,7 +1,6 @@
 """Whatever a call raises becomes one of our errors, the same for the synchronous and the asynchronous client.
 
-The only place that deals in exceptions it does not know. Vendor facts: error codes of the API
-(trtc.io/document/34270) and what the SDK raises (tencentcloud-sdk-python 3.1.195).
+The only place that deals in exceptions it does not know; the tables are in :mod:`airflow_trtc.cloud.codes`.
 """
 
 from __future__ import annotations
@@ -10,9 +9,11 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from airflow_trtc.cloud.retries import is_read_only
+from airflow_trtc import bounds
+from airflow_trtc.cloud import codes
+from airflow_trtc.cloud.calls import Call
 from airflow_trtc.errors import (
     TrtcError,
     TrtcFailedError,
@@ -20,136 +21,15 @@ from airflow_trtc.errors import (
     TrtcThrottledError,
     TrtcTransientError,
 )
+from airflow_trtc.jobs.answers import BROKEN_ANSWER, UnreadableAnswer
 
-BROKEN_ANSWER = "Client.BrokenAnswer"
-LONGEST_MESSAGE = 500
+MAX_MESSAGE = 500
 
-# A code belongs to the longest entry that it equals or continues after a dot; other codes mean "failed".
-CODES: dict[str, type[TrtcError]] = {
-    "RequestLimitExceeded": TrtcThrottledError,
-    "OperationDenied.FreqOverLimit": TrtcThrottledError,
-    "InternalError": TrtcTransientError,
-    "ServiceUnavailable": TrtcTransientError,
-    "ResourceUnavailable": TrtcTransientError,
-    "AuthFailure": TrtcSetupError,
-    "UnauthorizedOperation": TrtcSetupError,
-    "InvalidParameter": TrtcSetupError,
-    "InvalidParameterValue": TrtcSetupError,
-    "MissingParameter": TrtcSetupError,
-    "UnknownParameter": TrtcSetupError,
-    "InvalidRequest": TrtcSetupError,
-    "RequestSizeLimitExceeded": TrtcSetupError,
-    "UnsupportedOperation": TrtcSetupError,
-    "UnsupportedRegion": TrtcSetupError,
-    "UnsupportedProtocol": TrtcSetupError,
-    "InvalidAction": TrtcSetupError,
-    "ActionOffline": TrtcSetupError,
-    "NoSuchVersion": TrtcSetupError,
-    "NoSuchProduct": TrtcSetupError,
-    "IpInBlacklist": TrtcSetupError,
-    "IpNotInWhitelist": TrtcSetupError,
-    "FailedOperation.SdkAppIdNotUnderAppId": TrtcSetupError,
-    "FailedOperation.SdkAppIdNotExist": TrtcSetupError,
-    "FailedOperation.NotAbility": TrtcSetupError,
-    "FailedOperation.CRUnsupportMethod": TrtcSetupError,
-    # What the SDK itself says before it sends anything.
-    "InvalidCredential": TrtcSetupError,
-    "ClientError": TrtcSetupError,
-    "ClientParamsError": TrtcSetupError,
-    "ClientSideError": TrtcSetupError,
-    # Trouble on the way. The SDK puts names of Python classes into its code, too.
-    "ClientNetworkError": TrtcTransientError,
-    "ServerNetworkError": TrtcTransientError,
-    "ConnectionError": TrtcTransientError,
-    "ChunkedEncodingError": TrtcTransientError,
-    "ContentDecodingError": TrtcTransientError,
-    "JSONDecodeError": TrtcTransientError,
-    "UnicodeDecodeError": TrtcTransientError,
-    "KeyError": TrtcTransientError,
-    "TypeError": TrtcTransientError,
-    "AttributeError": TrtcTransientError,
-    "ValueError": TrtcTransientError,
-}
-
-_WRONG_APP = "Check sdk_app_id: it must be the number of an application that belongs to the keys' account."
-_NO_PERMISSION = (
-    "Grant the identity the action in access management (CAM), for this application or for all of them."
-)
-_WRONG_REGION = (
-    "Set the connection's region to one that serves this action, such as ap-guangzhou or ap-singapore."
-)
-
-ADVICE: dict[str, str] = {
-    "RequestLimitExceeded": "Lower requests_per_second, or ask less often.",
-    "AuthFailure.SecretIdNotFound": "Check the SecretId (login): it was deleted, disabled or misspelt.",
-    "AuthFailure.InvalidSecretId": "Check the SecretId (login): it is not the id of an API key.",
-    "AuthFailure.SignatureFailure": "Check the SecretKey (password): it does not belong to the SecretId.",
-    "AuthFailure.SignatureExpire": "Set the clock of the machine this runs on; it is over 5 minutes off.",
-    "AuthFailure.TokenFailure": "The session token is wrong or has ended; get new temporary keys.",
-    "AuthFailure.MFAFailure": "The account asks for a second factor; use an API key without that rule.",
-    "AuthFailure.UnauthorizedOperation": _NO_PERMISSION,
-    "AuthFailure.UnRealNameAuthenticated": "Complete the account's identity verification in the console.",
-    "AuthFailure": "Check SecretId, SecretKey and their permissions.",
-    "UnauthorizedOperation": _NO_PERMISSION,
-    "UnauthorizedOperation.SdkAppId": _WRONG_APP,
-    "FailedOperation.SdkAppIdNotUnderAppId": _WRONG_APP,
-    "FailedOperation.SdkAppIdNotExist": _WRONG_APP,
-    "InvalidParameter.SdkAppId": _WRONG_APP,
-    "InvalidParameter.SdkAppid": _WRONG_APP,
-    "UnsupportedRegion": _WRONG_REGION,
-    "IpNotInWhitelist": "Add this machine's address to the key's list of allowed addresses.",
-    "IpInBlacklist": "Remove this machine's address from the key's list of denied addresses.",
-    "FailedOperation.NotAbility": "Enable this function for the application in the TRTC console.",
-    "UnsupportedOperation": "Check that the application's package includes this function.",
-    "FailedOperation.CRUnsupportMethod": "Check that on-cloud recording is enabled for the application.",
-    "InvalidAction": "Check the name of the action and the endpoint.",
-    "NoSuchProduct": "Check the endpoint: it is not the one of TRTC.",
-    "MissingParameter": "Add the parameter that the message names.",
-    "Client.Certificate": "Check the endpoint; if a proxy opens TLS, set SSL_CERT_FILE to its certificate.",
-    "Client.Proxy": "Check the proxy: extra field proxy, or HTTPS_PROXY and NO_PROXY in the environment.",
-    "Client.Http407": "The proxy wants a name and password: http://name:password@host:port.",
-    "Client.Unreachable": "Check the endpoint, the network, the firewall and the proxy.",
-}
-
-_NEVER_SENT = {
-    "httpx.ConnectError",
-    "httpx.ConnectTimeout",
-    "httpx.PoolTimeout",
-    "httpx.ProxyError",
-    "requests.ConnectTimeout",
-    "requests.ProxyError",
-    "urllib3.NewConnectionError",
-    "urllib3.NameResolutionError",
-    "urllib3.ConnectTimeoutError",
-    "socket.gaierror",
-}
-_TROUBLE: tuple[tuple[set[str], str, str], ...] = (
-    (
-        {"httpx.ProxyError", "requests.ProxyError", "urllib3.ProxyError"},
-        "Client.Proxy",
-        "The proxy on the way to {} fails.",
-    ),
-    (
-        {"socket.gaierror", "urllib3.NameResolutionError"},
-        "Client.Unreachable",
-        "The host name of {} cannot be resolved.",
-    ),
-    (_NEVER_SENT, "Client.Unreachable", "{} cannot be reached."),
-    (
-        {"httpx.TimeoutException", "requests.Timeout", "urllib3.TimeoutError"}
-        | {"builtins.TimeoutError", "asyncio.TimeoutError"},
-        "Client.Timeout",
-        "{} did not answer in time.",
-    ),
-)
-_BROKE_OFF = ("Client.ConnectionLost", "The connection to {} broke off.")
-_NETWORK = {"httpx.TransportError", "requests.RequestException", "urllib3.HTTPError"}
-_NETWORK |= {"builtins.OSError", "builtins.EOFError", "asyncio.TimeoutError", "http.client.IncompleteRead"}
-_UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError)
+_Value = TypeVar("_Value")
 
 
 class BadStatus(Exception):
-    """The answer's HTTP status is not 200; raised by our own look at it, since the SDK drops the number."""
+    """The answer's HTTP status is not 200; raised by our own check of it, since the SDK drops the number."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP status {status}")
@@ -157,24 +37,21 @@ class BadStatus(Exception):
 
 
 @contextmanager
-def translated(action: str, recording_id: str | None, endpoint: str) -> Iterator[None]:
-    """Let nothing but errors of ours out of the block."""
+def translated(call: Call[Any], endpoint: str) -> Iterator[None]:
+    """Let only errors of ours out of the block, without their causes: their texts may hold secrets."""
     handled = sys.exc_info()[1]  # of the caller; Python chains it to whatever is raised below
     try:
         yield
     except TrtcError:
         raise
     except Exception as error:
-        raise classify(
-            error, action=action, recording_id=recording_id, endpoint=endpoint, handled=handled
-        ) from error
+        raise classify(error, call, endpoint=endpoint, handled=handled) from None
 
 
 def classify(
     error: BaseException,
+    call: Call[Any],
     *,
-    action: str | None = None,
-    recording_id: str | None = None,
     endpoint: str | None = None,
     handled: BaseException | None = None,
 ) -> TrtcError:
@@ -187,119 +64,116 @@ def classify(
     """
     if isinstance(error, TrtcError):
         return error
-    facts: dict[str, Any] = {"action": action, "recording_id": recording_id}
     links = list(_chain(error, handled))
+    names = {name for link in links for name in _names(link)}
     for link in links:
         if isinstance(link, BadStatus):
-            return _bad_status(link.status, endpoint, facts)
+            return _bad_status(link.status, endpoint, call)
+    if names & codes.UNSENDABLE:
+        message = "The request cannot be sent: something in it is not allowed in HTTP."
+        return _advised(TrtcSetupError(message, code="Client.Unsendable", **_facts(call)))
     if _names(error) & {"tencentcloud.TencentCloudSDKException"} and not _is_network(error):
-        return _from_sdk(error, facts)
+        return _from_sdk(error, call)
     if _is_network(error):
-        return _from_network(links, endpoint, facts)
-    if isinstance(error, _UNREADABLE):
-        return broken_answer(f"The answer cannot be read ({type(error).__name__}).", **facts)
-    return TrtcFailedError(
-        f"The call failed in an unexpected way ({type(error).__name__}).", code="Client.Unexpected", **facts
+        return _from_network(names, endpoint, call)
+    if isinstance(error, codes.UNREADABLE):
+        return broken_answer(call, f"The answer cannot be read ({type(error).__name__}).")
+    message = f"The call failed in an unexpected way ({type(error).__name__})."
+    return TrtcFailedError(message, code="Client.Unexpected", **_facts(call))
+
+
+def failure(call: Call[Any], code: Any, message: Any, request_id: str | None = None) -> TrtcError:
+    """Make the error for a code of the service, with advice if there is any."""
+    code, text = _readable(code) or "Client.NoCode", _readable(message) or "The service gives no reason."
+    kind = codes.row_of(codes.CODES, code) or TrtcFailedError
+    facts: dict[str, Any] = {**_facts(call), "code": code, "request_id": request_id}
+    if kind is TrtcTransientError:
+        facts["outcome_unknown"] = call.effect != "read"
+    return _advised(kind(text, **facts))
+
+
+def broken_answer(
+    call: Call[Any], message: str, *, code: str = BROKEN_ANSWER, request_id: str | None = None
+) -> TrtcTransientError:
+    """Make the error for an answer that is of no use: it says nothing, least of all success."""
+    unknown = call.effect != "read"
+    return TrtcTransientError(
+        message, code=code, outcome_unknown=unknown, request_id=request_id, **_facts(call)
     )
 
 
-def failure(
-    code: Any,
-    message: Any,
-    *,
-    request_id: str | None = None,
-    action: str | None = None,
-    recording_id: str | None = None,
-) -> TrtcError:
-    """Make the error for a code of the service, with advice if there is any."""
-    code, text = _readable(code) or "Client.NoCode", _readable(message) or "The service gives no reason."
-    kind = _lookup(CODES, code) or TrtcFailedError
-    facts: dict[str, Any] = {"action": action, "recording_id": recording_id, "request_id": request_id}
-    if kind is TrtcTransientError:
-        facts["outcome_unknown"] = not is_read_only(action)
-    error = kind(text, code=code, **facts)
-    error.advice = _lookup(ADVICE, code) or ""
-    return error
+def value_of(call: Call[_Value], answer: Any) -> _Value:
+    """Read a decoded answer as the call wants it.
+
+    :raises TrtcError: the service refused, or the answer is of no use.
+    """
+    response = unwrap(call, answer)
+    try:
+        return call.read(response)
+    except UnreadableAnswer as error:
+        request_id = _readable(response.get("RequestId"))
+        raise broken_answer(call, str(error), code=error.code, request_id=request_id) from None
 
 
-def broken_answer(message: str, *, code: str = BROKEN_ANSWER, **facts: Any) -> TrtcTransientError:
-    """Make the error for an answer that is of no use: it says nothing, least of all success."""
-    unknown = not is_read_only(facts.get("action"))
-    return TrtcTransientError(message, code=code, outcome_unknown=unknown, **facts)
-
-
-def unwrap(answer: Any, *, action: str, recording_id: str | None = None) -> dict[str, Any]:
+def unwrap(call: Call[Any], answer: Any) -> dict[str, Any]:
     """Return what is inside ``Response``, or raise the error that is in there.
 
     :raises TrtcError: the service refused, or the answer has another shape.
     """
-    facts: dict[str, Any] = {"action": action, "recording_id": recording_id}
     response = answer.get("Response") if isinstance(answer, dict) else None
     if not isinstance(response, dict):
-        raise broken_answer("The answer has no Response; something else than the API answered.", **facts)
+        raise broken_answer(call, "The answer has no Response; something else than the API answered.")
     request_id = _readable(response.get("RequestId"))
     error = response.get("Error")
     if error is None:
         return response
     if not isinstance(error, dict):
-        raise broken_answer("The answer's Error cannot be read.", request_id=request_id, **facts)
-    raise failure(error.get("Code"), error.get("Message"), request_id=request_id, **facts)
+        raise broken_answer(call, "The answer's Error cannot be read.", request_id=request_id)
+    raise failure(call, error.get("Code"), error.get("Message"), request_id)
 
 
-def _from_sdk(error: Any, facts: dict[str, Any]) -> TrtcError:
+def _facts(call: Call[Any]) -> dict[str, Any]:
+    return {"action": call.action, "job_id": call.job_id}
+
+
+def _from_sdk(error: Any, call: Call[Any]) -> TrtcError:
     code = _readable(getattr(error, "code", None))
     request_id = _readable(getattr(error, "requestId", None))
     message = getattr(error, "message", None)
+    is_transient = code is not None and codes.row_of(codes.CODES, code) is TrtcTransientError
     if code == "ServerNetworkError":
         message = "The endpoint answered with an HTTP error."
-    elif code and (_lookup(CODES, code) is TrtcTransientError) and not request_id and "." not in code:
+    elif code and is_transient and not request_id and "." not in code:
         message = f"The answer cannot be read or was cut short ({code})."
-    return failure(code, message, request_id=request_id, **facts)
+    return failure(call, code, message, request_id)
 
 
-def _from_network(links: list[BaseException], endpoint: str | None, facts: dict[str, Any]) -> TrtcError:
-    names = {name for link in links for name in _names(link)}
+def _from_network(names: set[str], endpoint: str | None, call: Call[Any]) -> TrtcError:
     where = endpoint or "the endpoint"
     if "ssl.SSLCertVerificationError" in names:
         message = f"{where} shows a certificate that cannot be trusted."
-        return _advised(TrtcSetupError(message, code="Client.Certificate", **facts))
-    unknown = not names & _NEVER_SENT and not is_read_only(facts["action"])
-    code, what = next((row[1:] for row in _TROUBLE if names & row[0]), _BROKE_OFF)
-    return _transient(what.format(where), code, unknown, facts)
-
-
-def _bad_status(status: int, endpoint: str | None, facts: dict[str, Any]) -> TrtcError:
-    code, where = f"Client.Http{status}", endpoint or "The endpoint"
-    if status == 429:
-        return TrtcThrottledError(f"{where} answered with HTTP status 429.", code=code, **facts)
-    if status >= 500 or status == 408:
-        unknown = not is_read_only(facts["action"])
-        return _transient(f"{where} answered with HTTP status {status}.", code, unknown, facts)
+        return _advised(TrtcSetupError(message, code="Client.Certificate", **_facts(call)))
+    unknown = call.effect != "read" and not names & codes.NEVER_SENT
+    code, what = next((row[1:] for row in codes.TROUBLE if names & row[0]), codes.BROKE_OFF)
     return _advised(
-        TrtcSetupError(
-            f"{where} answered with HTTP status {status}; the API never does, so a proxy, a firewall or"
-            " another server stands in between.",
-            code=code,
-            **facts,
-        )
+        TrtcTransientError(what.format(where), code=code, outcome_unknown=unknown, **_facts(call))
     )
 
 
-def _transient(message: str, code: str, unknown: bool, facts: dict[str, Any]) -> TrtcError:
-    return _advised(TrtcTransientError(message, code=code, outcome_unknown=unknown, **facts))
+def _bad_status(status: int, endpoint: str | None, call: Call[Any]) -> TrtcError:
+    message = f"{endpoint or 'The endpoint'} answered with HTTP status {status}"
+    facts = {**_facts(call), "code": f"Client.Http{status}"}
+    if status == 429:
+        return TrtcThrottledError(f"{message}.", **facts)
+    if status >= 500 or status == 408:
+        return _advised(TrtcTransientError(f"{message}.", outcome_unknown=call.effect != "read", **facts))
+    why = "the API never does, so a proxy, a firewall or another server stands in between"
+    return _advised(TrtcSetupError(f"{message}; {why}.", **facts))
 
 
 def _advised(error: TrtcError) -> TrtcError:
-    error.advice = _lookup(ADVICE, error.code or "") or ""
+    error.advice = codes.advice_for(error.code or "", error.message)
     return error
-
-
-def _lookup(table: dict[str, Any], code: str) -> Any:
-    while code not in table:
-        code, dot, _ = code.rpartition(".")
-        if not dot:
-            return None
-    return table[code]
 
 
 def _readable(value: Any) -> str | None:
@@ -308,7 +182,7 @@ def _readable(value: Any) -> str | None:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return " ".join(text.split())[:LONGEST_MESSAGE] or None
+    return bounds.valid(" ".join(text.split())[:MAX_MESSAGE]) or None
 
 
 def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
@@ -330,4 +204,4 @@ def _names(error: BaseException) -> set[str]:
 
 def _is_network(error: BaseException) -> bool:
     sdk = getattr(error, "code", None) == "ClientNetworkError"
-    return sdk or bool(_names(error) & _NETWORK)
+    return sdk or bool(_names(error) & codes.NETWORK)

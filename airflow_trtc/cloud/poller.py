@@ -1,12 +1,13 @@
-"""One schedule of looks for everybody who waits for recordings of one account in an event loop.
+"""One schedule of polls for all that wait for jobs of one account in an event loop.
 
-Ten thousand waiters that ask for themselves would throttle one another. Here each says when it wants to
-know, and the looks go out one after the other as the account's budget allows: the longest due first, those
-in a hurry before the others, one request for all who wait for the same recording. When there are more
-wishes than requests, all of them get later by the same time, so nobody starves.
+Ten thousand waiters that poll for themselves would throttle one another. Here each requests its next poll,
+and the polls go out one after the other as the account's budget for the action allows: the longest due
+first, urgent ones before the others, one for all that wait for the same job. When more is requested than
+the budget allows, all polls get later by the same time, so none starves.
 
-While the service is out of reach nothing is sent but a request now and then to see whether it is back; the
-waiters only notice that their answers are late.
+While an action fails for everything, only a poll now and then goes out to see whether it works again; the
+waiters only notice that their results are late. Each action has its own budget, queues and outages, so
+trouble with one never holds up another.
 """
 
 from __future__ import annotations
@@ -19,226 +20,282 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from airflow_trtc.aio import WakeUp, loop_time, start_apart
-from airflow_trtc.cloud import calls, failures
+from airflow_trtc.cloud import failures
 from airflow_trtc.cloud.budget import Budget
+from airflow_trtc.cloud.calls import Call, describe
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
-from airflow_trtc.jobs.observation import Snapshot
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.observation import Absence, Snapshot
+from airflow_trtc.jobs.ref import JobRef
 
-MOST_UNDER_WAY = 32
-URGENT_IN_A_ROW = 3  # then one that is only due, if there is any
-FAILURES_TO_TELL = 3  # of one recording, in a row; fewer say nothing
-AGAIN_SECONDS = 1.0  # after a failure; the service counts requests by the second
+MAX_UNDER_WAY = 32  # of one action
+MAX_URGENT_IN_A_ROW = 3  # then one that is only due, if there is any
+FAILURES_TO_TELL = 3  # of one job, in a row; fewer say nothing
+RETRY_SECONDS = 1.0  # after a failure; the service counts requests by the second
 NEVER = float("inf")
-LEAST_ENTRIES = 64  # of a queue, before void ones are cleared out
+MIN_ENTRIES = 64  # of a queue, before void ones are cleared out
 
 log = logging.getLogger(__name__)
 
 
-class Answer(NamedTuple):
-    """What a look brought, and when; who takes it may be late."""
+class PollingClient(Protocol):
+    """What the poller needs of a client."""
 
-    value: Snapshot | TrtcError
+    async def poll(self, call: Call[Snapshot | Absence]) -> Snapshot | Absence:
+        """Run a call at once and once."""
+
+    def budget(self, action: str) -> Budget:
+        """What requests for an action keep to."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class PollResult(NamedTuple):
+    """What a poll brought, and when; it may be taken later."""
+
+    value: Snapshot | Absence | TrtcError
     at: datetime
 
 
-class Wish(NamedTuple):
-    """When somebody wants to know.
+class PollRequest(NamedTuple):
+    """When a waiter wants a poll.
 
     :param due_at: seconds of the event loop's clock.
-    :param is_urgent: it comes before those that are not.
+    :param urgent: it comes before those that are not.
     """
 
     due_at: float
-    is_urgent: bool
+    urgent: bool
 
 
 class Subscription:
-    """One waiter's wish to know of one recording."""
+    """One waiter's share in the polls of one job."""
 
-    __slots__ = ("_answers", "_poller", "_recording", "_wake", "wish")
+    __slots__ = ("_job", "_lane", "_results", "_wake", "requested")
 
-    def __init__(self, poller: Poller, recording: _Recording, wake: Callable[[], None]) -> None:
-        self._poller = poller
-        self._recording = recording
+    def __init__(self, lane: _Lane, job: _Job, wake: Callable[[], None]) -> None:
+        self._lane = lane
+        self._job = job
         self._wake = wake
-        self._answers: list[Answer] = []
-        self.wish: Wish | None = None
+        self._results: list[PollResult] = []
+        self.requested: PollRequest | None = None
 
-    def ask(self, seconds: float, *, urgent: bool = False) -> None:
-        """Wish for an answer in so many seconds, instead of what was wished before.
+    def request(self, seconds: float, *, urgent: bool = False) -> None:
+        """Request a poll in so many seconds, instead of what was requested before.
 
-        An answer that somebody else wished for earlier fulfils the wish as well.
+        A result that another waiter requested earlier fulfils the request as well.
 
-        :param urgent: before those who are not.
+        :param urgent: before those that are not.
         """
-        self.wish = Wish(loop_time() + max(seconds, 0.0), urgent)
-        self._poller.plan(self._recording, self.wish)
+        self.requested = PollRequest(loop_time() + max(seconds, 0.0), urgent)
+        self._lane.plan(self._job, self.requested)
 
-    def rest(self) -> None:
-        """Wish for nothing."""
-        self.wish = None
+    def cancel(self) -> None:
+        """Request nothing."""
+        self.requested = None
 
-    def take(self) -> list[Answer]:
-        """The answers since the last time, oldest first; the waiter is woken when there are any."""
-        answers, self._answers = self._answers, []
-        return answers
+    def drain(self) -> list[PollResult]:
+        """The results since the last time, oldest first; the waiter is woken when there are any."""
+        results, self._results = self._results, []
+        return results
 
-    def answer(self, answer: Answer) -> None:
-        """Hand an answer over, which fulfils the wish."""
-        self.wish = None
-        self._answers.append(answer)
+    def push(self, result: PollResult) -> None:
+        """Hand a result over, which fulfils the request."""
+        self.requested = None
+        self._results.append(result)
         self._wake()
 
     def close(self) -> None:
-        """Leave; a request that nobody else waits for is given up."""
-        self._poller.leave(self._recording, self)
+        """Leave; a poll that no other waiter needs is given up."""
+        self._lane.leave(self._job, self)
 
     @property
     def outage(self) -> str | None:
-        """Why nothing is answered just now, for people; None when all is well."""
-        return self._poller.outage
+        """Why polls bring no results at present, for people; None when all is well."""
+        return self._lane.health.outage
 
 
-class _Recording:
-    """All wishes to know of one recording."""
+class _Job:
+    """All subscriptions to one job."""
 
-    __slots__ = ("failures", "key", "look", "subscriptions")
+    __slots__ = ("failures", "kind", "poll", "ref", "subscriptions")
 
-    def __init__(self, key: tuple[int, str]) -> None:
-        self.key = key
+    def __init__(self, kind: JobKind, ref: JobRef) -> None:
+        self.kind = kind
+        self.ref = ref
         self.subscriptions: set[Subscription] = set()
-        self.look: asyncio.Task[Answer] | None = None
+        self.poll: asyncio.Task[PollResult] | None = None
         self.failures = 0
 
-    def wishes(self) -> list[Wish]:
-        """What is wished for."""
-        return [each.wish for each in self.subscriptions if each.wish is not None]
+    def requests(self) -> list[PollRequest]:
+        """What is requested."""
+        return [each.requested for each in self.subscriptions if each.requested is not None]
 
 
 class _Queue:
-    """Recordings by the time at which they are due, each once.
+    """Jobs by the time at which they are due, each once.
 
-    Wishes that were given up are noticed when their time comes.
+    Requests that were cancelled are noticed when their time comes.
     """
 
-    def __init__(self, *, is_urgent: bool) -> None:
-        self.is_urgent = is_urgent
-        self._due: dict[_Recording, float] = {}
-        self._entries: list[tuple[float, int, _Recording]] = []  # void where `_due` says otherwise
+    def __init__(self, *, urgent: bool) -> None:
+        self.urgent = urgent
+        self._due: dict[_Job, float] = {}
+        self._entries: list[tuple[float, int, _Job]] = []  # void where `_due` says otherwise
         self._numbers = itertools.count()
-        self._most = LEAST_ENTRIES
+        self._most = MIN_ENTRIES
 
-    def plan(self, recording: _Recording, due_at: float) -> bool:
+    def plan(self, job: _Job, due_at: float) -> bool:
         """Put it there; return False when it is due sooner already."""
-        if due_at >= self._due.get(recording, NEVER):
+        if due_at >= self._due.get(job, NEVER):
             return False
-        self._due[recording] = due_at
-        heapq.heappush(self._entries, (due_at, next(self._numbers), recording))
+        self._due[job] = due_at
+        heapq.heappush(self._entries, (due_at, next(self._numbers), job))
         if len(self._entries) > self._most:
             self._entries = [entry for entry in self._entries if self._is_valid(entry)]
             heapq.heapify(self._entries)
-            self._most = max(2 * len(self._entries), LEAST_ENTRIES)
+            self._most = max(2 * len(self._entries), MIN_ENTRIES)
         return True
 
-    def forget(self, recording: _Recording) -> None:
-        self._due.pop(recording, None)
+    def forget(self, job: _Job) -> None:
+        self._due.pop(job, None)
 
     def due_at(self) -> float:
         while self._entries and not self._is_valid(self._entries[0]):
             heapq.heappop(self._entries)
         return self._entries[0][0] if self._entries else NEVER
 
-    def pop(self) -> _Recording:
-        recording = heapq.heappop(self._entries)[2]
-        del self._due[recording]
-        return recording
+    def pop(self) -> _Job:
+        job = heapq.heappop(self._entries)[2]
+        del self._due[job]
+        return job
 
-    def _is_valid(self, entry: tuple[float, int, _Recording]) -> bool:
+    def _is_valid(self, entry: tuple[float, int, _Job]) -> bool:
         return self._due.get(entry[2]) == entry[0]
 
 
 class Poller:
-    """PollSubscription at recordings for all who subscribe; see the module.
+    """Polls jobs of all kinds for all that subscribe; see the module.
 
-    To be used in one event loop. PollSubscription while anybody subscribes.
+    To be used in one event loop. It works while there are subscriptions.
 
-    :param settings: of the account; the application comes with each subscription.
+    :param settings: of the account; the application comes with each job.
+    :param client: sends the polls; for tests.
+    :param make_health: one for each action; for tests.
+    :param retry_seconds: after a failure that is not told yet.
     """
 
-    def __init__(self, settings: TrtcSettings) -> None:
+    def __init__(
+        self,
+        settings: TrtcSettings,
+        *,
+        client: PollingClient | None = None,
+        make_health: Callable[[], Health] = Health,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self.settings = settings
-        self._client = AsyncTrtcClient(settings)
-        self._recordings: dict[tuple[int, str], _Recording] = {}
-        self._urgent, self._patient = _Queue(is_urgent=True), _Queue(is_urgent=False)
-        self._urgent_in_a_row = 0
-        self._bell = WakeUp()
-        self._looks: set[asyncio.Task[Answer]] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._health = Health()
+        self._client = client or AsyncTrtcClient(settings)
+        self._make_health = make_health
+        self._retry_seconds = retry_seconds
+        self._lanes: dict[str, _Lane] = {}
 
-    def subscribe(self, sdk_app_id: int, recording_id: str, wake: Callable[[], None]) -> Subscription:
-        """Begin to wait; nothing is asked before the subscription does.
+    def subscribe(self, kind: JobKind, job: JobRef, wake: Callable[[], None]) -> Subscription:
+        """Begin to wait; nothing is polled before the subscription requests it.
 
-        :param wake: called, in the event loop, when there is an answer to take.
+        :param wake: called, in the event loop, when there is a result to take.
+        :raises TrtcSetupError: the job's id cannot be one.
         """
-        key = (sdk_app_id, recording_id)
-        recording = self._recordings.setdefault(key, _Recording(key))
-        subscription = Subscription(self, recording, wake)
-        recording.subscriptions.add(subscription)
-        self._go_on()
-        return subscription
-
-    @property
-    def outage(self) -> str | None:
-        """Why nothing is answered just now, for people; None when all is well."""
-        return self._health.outage
+        describe(kind, job)
+        lane = self._lanes.get(kind.describe_action)
+        if lane is None:
+            budget = self._client.budget(kind.describe_action)
+            lane = _Lane(self.settings, self._client, budget, self._make_health(), self._retry_seconds)
+            self._lanes[kind.describe_action] = lane
+        return lane.subscribe(kind, job, wake)
 
     async def aclose(self) -> None:
         """Stop, and close all connections."""
-        self._recordings.clear()
-        tasks = [*self._looks, *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
         try:
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(lane.aclose() for lane in self._lanes.values()))
         finally:
             await self._client.aclose()
 
+
+class _Lane:
+    """The polls of one action."""
+
+    def __init__(
+        self,
+        settings: TrtcSettings,
+        client: PollingClient,
+        budget: Budget,
+        health: Health,
+        retry_seconds: float,
+    ) -> None:
+        self.health = health
+        self._settings = settings
+        self._client = client
+        self._budget = budget
+        self._retry_seconds = retry_seconds
+        self._jobs: dict[JobRef, _Job] = {}
+        self._urgent, self._patient = _Queue(urgent=True), _Queue(urgent=False)
+        self._urgent_in_a_row = 0
+        self._wake_up = WakeUp()
+        self._polls: set[asyncio.Task[PollResult]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def subscribe(self, kind: JobKind, ref: JobRef, wake: Callable[[], None]) -> Subscription:
+        """See `Poller.subscribe`."""
+        job = self._jobs.get(ref) or self._jobs.setdefault(ref, _Job(kind, ref))
+        subscription = Subscription(self, job, wake)
+        job.subscriptions.add(subscription)
+        self._go_on()
+        return subscription
+
+    async def aclose(self) -> None:
+        """Stop."""
+        self._jobs.clear()
+        tasks = [*self._polls, *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     # -- for subscriptions ------------------------------------------------------------------------
 
-    def plan(self, recording: _Recording, wish: Wish) -> None:
-        """Put a recording where a new wish wants it; a look that is under way fulfils all wishes."""
-        if recording.look is None:
-            queue = self._urgent if wish.is_urgent else self._patient
-            if queue.plan(recording, wish.due_at):
-                self._bell.ring()
+    def plan(self, job: _Job, request: PollRequest) -> None:
+        """Put a job where a new request wants it; a poll that is under way fulfils all requests."""
+        if job.poll is None:
+            queue = self._urgent if request.urgent else self._patient
+            if queue.plan(job, request.due_at):
+                self._wake_up.wake()
 
-    def leave(self, recording: _Recording, subscription: Subscription) -> None:
+    def leave(self, job: _Job, subscription: Subscription) -> None:
         """Forget a subscription."""
-        recording.subscriptions.discard(subscription)
-        if recording.subscriptions:
+        job.subscriptions.discard(subscription)
+        if job.subscriptions:
             return
-        self._forget(recording)
-        if self._recordings.get(recording.key) is recording:
-            del self._recordings[recording.key]
-        if recording.look is not None:
-            recording.look.cancel()
-        self._bell.ring()
+        self._forget(job)
+        if self._jobs.get(job.ref) is job:
+            del self._jobs[job.ref]
+        if job.poll is not None:
+            job.poll.cancel()
+        self._wake_up.wake()
 
-    def _forget(self, recording: _Recording) -> None:
+    def _forget(self, job: _Job) -> None:
         for queue in (self._urgent, self._patient):
-            queue.forget(recording)
+            queue.forget(job)
 
-    # -- looking ----------------------------------------------------------------------------------
+    # -- polling ----------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        if self._recordings and self._task is None:
+        if self._jobs and self._task is None:
             self._task = start_apart(self._run())
             self._task.add_done_callback(self._ended)
 
@@ -247,97 +304,91 @@ class Poller:
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
-            log.error("Looking at recordings failed, and goes on in a second", exc_info=error)
-            task.get_loop().call_later(1.0, self._go_on)
+            log.error("Polling failed; retrying in %g s", self._retry_seconds, exc_info=error)
+            task.get_loop().call_later(self._retry_seconds, self._go_on)
         else:
             self._go_on()  # for those that came in the moment between
 
     async def _run(self) -> None:
-        budget = self._client.budget(calls.DESCRIBE_RECORDING)
-        while self._recordings:
+        while self._jobs:
             seconds = min(self._urgent.due_at(), self._patient.due_at()) - loop_time()
-            if seconds > 0 or len(self._looks) >= MOST_UNDER_WAY:
+            if seconds > 0 or len(self._polls) >= MAX_UNDER_WAY:
                 # Nothing is due, or too much is under way, whose end rings.
-                await self._bell.wait(seconds if seconds > 0 else NEVER)
-            elif self.outage:
-                await self._try_once(budget)
+                await self._wake_up.wait(seconds if seconds > 0 else NEVER)
+            elif self.health.outage:
+                await self._try_once()
             else:
-                await self._look_on(budget)
+                await self._poll_next()
 
-    async def _look_on(self, budget: Budget) -> None:
-        await asyncio.sleep(budget.reserve(self.settings.requests_per_second))
-        # Chosen now: somebody may have got in a hurry, or all is in vain.
-        if not self.outage and (recording := self._pick()) is not None:
-            self._begin(recording)
+    async def _poll_next(self) -> None:
+        await asyncio.sleep(self._budget.reserve(self._settings.requests_per_second))
+        # Chosen now: a request may have become urgent, or all were cancelled.
+        if not self.health.outage and (job := self._pick()) is not None:
+            self._begin(job)
 
-    async def _try_once(self, budget: Budget) -> None:
+    async def _try_once(self) -> None:
         """After a while, see whether the service is back."""
-        await asyncio.sleep(self._health.pause_seconds(random.random()))
-        if self.outage and (recording := self._pick()) is not None:
-            await asyncio.wait([self._begin(recording)])
-        if not self.outage:
-            budget.restart()  # or all that waited would ask at once
+        await asyncio.sleep(self.health.pause_seconds(random.random()))
+        if self.health.outage and (job := self._pick()) is not None:
+            await asyncio.wait([self._begin(job)])
+        if not self.health.outage:
+            self._budget.restart()  # or all that waited would be polled at once
 
-    def _pick(self) -> _Recording | None:
-        """The one that is to be looked at next; None when nobody wants that any more."""
+    def _pick(self) -> _Job | None:
+        """The job to poll next; None when none is due any more."""
         now = loop_time()
         while True:
             is_urgent, is_due = self._urgent.due_at() <= now, self._patient.due_at() <= now
             if not (is_urgent or is_due):
                 return None
-            has_turn = is_urgent and not (is_due and self._urgent_in_a_row >= URGENT_IN_A_ROW)
+            has_turn = is_urgent and not (is_due and self._urgent_in_a_row >= MAX_URGENT_IN_A_ROW)
             queue = self._urgent if has_turn else self._patient
-            recording = queue.pop()
-            wishes = [wish.due_at for wish in recording.wishes() if wish.is_urgent == queue.is_urgent]
-            if min(wishes, default=NEVER) <= now:
+            job = queue.pop()
+            requested = [each.due_at for each in job.requests() if each.urgent == queue.urgent]
+            if min(requested, default=NEVER) <= now:
                 self._urgent_in_a_row = self._urgent_in_a_row + 1 if has_turn else 0
-                self._forget(recording)
-                return recording
-            if wishes:  # the one that it was planned for was given up
-                queue.plan(recording, min(wishes))
+                self._forget(job)
+                return job
+            if requested:  # the one that it was planned for was cancelled
+                queue.plan(job, min(requested))
 
-    def _begin(self, recording: _Recording) -> asyncio.Task[Answer]:
-        look = recording.look = start_apart(self._look(*recording.key))
-        self._looks.add(look)
-        look.add_done_callback(functools.partial(self._looked, recording))
-        return look
+    def _begin(self, job: _Job) -> asyncio.Task[PollResult]:
+        poll = job.poll = start_apart(self._poll(job))
+        self._polls.add(poll)
+        poll.add_done_callback(functools.partial(self._polled, job))
+        return poll
 
-    async def _look(self, sdk_app_id: int, recording_id: str) -> Answer:
-        value: Snapshot | TrtcError
+    async def _poll(self, job: _Job) -> PollResult:
+        call = describe(job.kind, job.ref)
+        value: Snapshot | Absence | TrtcError
         try:
-            value = await self._client.look(recording_id, sdk_app_id)
-        except Exception as error:  # whatever it is: who waits must not wait for ever
-            value = failures.classify(
-                error,
-                action=calls.DESCRIBE_RECORDING,
-                recording_id=recording_id,
-                endpoint=self.settings.endpoint,
-            )
-        return Answer(value, datetime.now(timezone.utc))
+            value = await self._client.poll(call)
+        except Exception as error:  # whatever it is: no waiter must wait for ever
+            value = failures.classify(error, call, endpoint=self._settings.endpoint)
+        return PollResult(value, datetime.now(timezone.utc))
 
-    def _looked(self, recording: _Recording, look: asyncio.Task[Answer]) -> None:
-        """The end of every look, also of one that was cancelled before it began."""
-        self._looks.discard(look)
-        recording.look = None
-        self._bell.ring()
-        if not look.cancelled():
-            self._hear(recording, look.result())
-        else:  # not by those who wait for it
-            for wish in recording.wishes():
-                self.plan(recording, wish)
+    def _polled(self, job: _Job, poll: asyncio.Task[PollResult]) -> None:
+        """The end of every poll, also of one that was cancelled before it began."""
+        self._polls.discard(poll)
+        job.poll = None
+        self._wake_up.wake()
+        if not poll.cancelled():
+            self._push_results(job, poll.result())
+        else:  # not by those that wait for it
+            for request in job.requests():
+                self.plan(job, request)
 
-    def _hear(self, recording: _Recording, answer: Answer) -> None:
-        waiting = len(self._recordings)
-        if news := self._health.note(answer.value, recording.key, at=loop_time(), waiting=waiting):
-            log.log(logging.WARNING if self.outage else logging.INFO, news)
-        has_failed = isinstance(answer.value, TrtcThrottledError | TrtcTransientError)
-        recording.failures = recording.failures + 1 if has_failed else 0
-        if 0 < recording.failures < FAILURES_TO_TELL:
+    def _push_results(self, job: _Job, result: PollResult) -> None:
+        if news := self.health.note(result.value, job.ref, at=loop_time(), waiting=len(self._jobs)):
+            log.log(logging.WARNING if self.health.outage else logging.INFO, news)
+        has_failed = isinstance(result.value, TrtcThrottledError | TrtcTransientError)
+        job.failures = job.failures + 1 if has_failed else 0
+        if 0 < job.failures < FAILURES_TO_TELL:
             # Before all others: it has had its turn, and got nothing for it.
-            for subscription in recording.subscriptions:
-                if subscription.wish is not None:
-                    subscription.ask(AGAIN_SECONDS, urgent=True)
+            for subscription in job.subscriptions:
+                if subscription.requested is not None:
+                    subscription.request(self._retry_seconds, urgent=True)
             return
-        recording.failures = 0
-        for subscription in tuple(recording.subscriptions):
-            subscription.answer(answer)
+        job.failures = 0
+        for subscription in tuple(job.subscriptions):
+            subscription.push(result)

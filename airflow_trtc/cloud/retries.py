@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from airflow_trtc.cloud.calls import Effect
 from airflow_trtc.errors import TrtcThrottledError, TrtcTransientError
 
 DEFAULT_ATTEMPTS = 4
@@ -18,16 +19,8 @@ MAX_TOTAL_WAIT_SECONDS = 20.0
 # A throttled call was not carried out, and the next second may let it through: others only have to give way.
 MAX_TOTAL_THROTTLED_SECONDS = 600.0
 
-READ_ONLY = ("Describe", "Get")
-IDEMPOTENT = ("Delete", "Stop", "Modify")
 
-
-def is_read_only(action: str | None) -> bool:
-    """Whether a call changes nothing, so that it has no outcome that could be unknown."""
-    return action is not None and action.startswith(READ_ONLY)
-
-
-def may_repeat(action: str, error: BaseException) -> bool:
+def may_repeat(effect: Effect, error: BaseException) -> bool:
     """Whether sending the same call again is both harmless and possibly of use.
 
     A throttled call was not carried out. After trouble on the way, reading, stopping and overwriting may
@@ -37,10 +30,10 @@ def may_repeat(action: str, error: BaseException) -> bool:
         return True
     if not isinstance(error, TrtcTransientError):
         return False
-    return action.startswith(READ_ONLY + IDEMPOTENT) or not error.outcome_unknown
+    return effect != "create" or not error.outcome_unknown
 
 
-def retrying(action: str, attempts: int | None, sleep: Callable[[float], None]) -> Any:
+def retrying(effect: Effect, attempts: int | None, sleep: Callable[[float], None]) -> Any:
     """A ``tenacity.Retrying`` that raises the last error itself.
 
     :param attempts: at most so many; 1 never repeats. None is `DEFAULT_ATTEMPTS`, and throttled ones, which
@@ -48,17 +41,17 @@ def retrying(action: str, attempts: int | None, sleep: Callable[[float], None]) 
     """
     from tenacity import Retrying
 
-    return Retrying(sleep=sleep, **_rules(action, attempts))
+    return Retrying(sleep=sleep, **_rules(effect, attempts))
 
 
-def aretrying(action: str, attempts: int | None, sleep: Callable[[float], Awaitable[None]]) -> Any:
+def aretrying(effect: Effect, attempts: int | None, sleep: Callable[[float], Awaitable[None]]) -> Any:
     """The same for coroutines."""
     from tenacity import AsyncRetrying
 
-    return AsyncRetrying(sleep=sleep, **_rules(action, attempts))
+    return AsyncRetrying(sleep=sleep, **_rules(effect, attempts))
 
 
-def _rules(action: str, attempts: int | None) -> dict[str, Any]:
+def _rules(effect: Effect, attempts: int | None) -> dict[str, Any]:
     from tenacity import retry_if_exception
 
     most = DEFAULT_ATTEMPTS if attempts is None else attempts
@@ -76,7 +69,7 @@ def _rules(action: str, attempts: int | None) -> dict[str, Any]:
         return others >= most or other_seconds > MAX_TOTAL_WAIT_SECONDS
 
     return {
-        "retry": retry_if_exception(lambda error: may_repeat(action, error)),
+        "retry": retry_if_exception(lambda error: may_repeat(effect, error)),
         "stop": stop,
         "wait": _wait,
         "reraise": True,

@@ -7,35 +7,26 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_trtc.cloud.credentials import Identity, identity_from
+from airflow_trtc import bounds
+from airflow_trtc.cloud.endpoint import Route, default_region, parse_endpoint, region_name
+from airflow_trtc.cloud.identities import FORM, Identity, identity_from
 from airflow_trtc.errors import TrtcSetupError
 
-PUBLIC_HOST = "trtc.tencentcloudapi.com"
-INTERNATIONAL_HOST = "trtc.intl.tencentcloudapi.com"
-DEFAULT_REGION = "ap-guangzhou"
-DEFAULT_INTERNATIONAL_REGION = "ap-singapore"
 DEFAULT_REQUESTS_PER_SECOND = 19.0  # of the 20 that the service allows: a little is left to others
 DEFAULT_TIMEOUT_SECONDS = 10.0
+MAX_FIELD = 4_000  # characters
 
 EXTRA_FIELDS = (
     "region",
     "sdk_app_id",
     "credential_kind",
-    "token",
-    "role_name",
-    "role_arn",
-    "role_session_name",
-    "role_duration_seconds",
-    "sts_endpoint",
-    "oidc_provider_id",
-    "oidc_token_file",
-    "profile_name",
-    "profile_file",
+    *FORM,
     "requests_per_second",
     "timeout_seconds",
     "proxy",
@@ -76,13 +67,18 @@ class TrtcSettings:
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
+    def route(self) -> Route:
+        """The way to the API."""
+        return Route(self.scheme, self.host, self.region, self.timeout_seconds, self.proxy)
+
+    @property
     def endpoint(self) -> str:
         """The API's address with its scheme."""
-        return f"{self.scheme}://{self.host}"
+        return self.route.endpoint
 
     @property
     def account(self) -> TrtcSettings:
-        """The same without what calls of one account may differ in: who waits with it shares one schedule."""
+        """The same without what calls of one account may differ in; waits with equal ones share polls."""
         return replace(self, sdk_app_id=None, console_url=None, warnings=())
 
 
@@ -98,7 +94,7 @@ def from_connection(
     """Read the fields of a connection.
 
     Numbers may be written as strings, as they are in a URI. Empty values count as absent. Extra fields
-    that nobody reads end up in ``warnings``, with the name that was probably meant.
+    that have no meaning end up in ``warnings``, with the name that was probably meant.
 
     :param host: empty for the public API; a host name, ``host:port`` or a URL.
     :param schema: ``http`` or ``https`` when the host does not say it itself.
@@ -107,51 +103,21 @@ def from_connection(
     :raises TrtcSetupError: a value is missing, of the wrong kind or out of range.
     """
     fields = _Fields(extra)
-    scheme, address = parse_endpoint(host, port=port, scheme=schema)
-    parse_endpoint(fields.text("sts_endpoint"))
+    scheme, address = parse_endpoint(_text(host, "host"), port=port, scheme=_text(schema, "schema"))
     return TrtcSettings(
         host=address,
         scheme=scheme,
-        region=fields.text("region") or default_region(address),
+        region=region_name(fields.text("region"), "extra field region") or default_region(address),
         sdk_app_id=app_id(fields.get("sdk_app_id"), "extra field sdk_app_id"),
-        identity=identity_from(fields.text, login=_text(login), password=_text(password)),
+        identity=identity_from(
+            fields.text, login=_text(login, "login"), password=_text(password, "password")
+        ),
         requests_per_second=fields.number("requests_per_second", DEFAULT_REQUESTS_PER_SECOND, 0.01, 1000),
         timeout_seconds=fields.number("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 0.01, 300),
         proxy=_proxy(fields.text("proxy")),
         console_url=_console_url(fields.text("console_url")),
-        warnings=fields.unknown(EXTRA_FIELDS),
+        warnings=fields.unknown(),
     )
-
-
-def default_region(host: str) -> str:
-    """The region when none is named: the international endpoint knows other ones than the public one."""
-    return DEFAULT_INTERNATIONAL_REGION if ".intl." in host else DEFAULT_REGION
-
-
-def parse_endpoint(
-    host: str | None, *, port: int | None = None, scheme: str | None = None, default: str = PUBLIC_HOST
-) -> tuple[str, str]:
-    """Return scheme and ``host[:port]``; an empty host is the public API.
-
-    :raises TrtcSetupError: it is no address of an HTTP service.
-    """
-    given = (host or "").strip() or default
-    url = given if "://" in given else f"{(scheme or '').strip() or 'https'}://{given}"
-    try:
-        parts = urlsplit(url)
-        number = parts.port or port
-    except ValueError as error:
-        raise _bad_endpoint(given, str(error)) from error
-    if parts.scheme not in ("http", "https"):
-        raise _bad_endpoint(given, f"the scheme {parts.scheme!r} is neither http nor https")
-    if parts.username or parts.password:
-        raise _bad_endpoint("@", "")
-    if not parts.hostname or any(sign.isspace() or sign in "\\%" for sign in parts.hostname):
-        raise _bad_endpoint(given, "there is no host name in it")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise _bad_endpoint(given, "it must be a host without a path")
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return parts.scheme, f"{name}:{number}" if number else name
 
 
 def app_id(value: object, where: str) -> int | None:
@@ -162,25 +128,20 @@ def app_id(value: object, where: str) -> int | None:
     """
     if value is None or value == "":
         return None
-    try:
-        number = None if isinstance(value, (bool, float)) else int(str(value).strip())
-    except ValueError:
-        number = None
-    if number is None or number <= 0:
-        raise TrtcSetupError(f"The {where} must be a whole number such as 1400000001, not {value!r}.")
+    number = None if isinstance(value, float) else bounds.number(_stripped(value), 1)
+    if number is None:
+        raise TrtcSetupError(f"The {where} must be a whole number such as 1400000001, not {value!r:.100}.")
     return number
 
 
-def _bad_endpoint(given: str, why: str) -> TrtcSetupError:
-    if "@" in given:  # what stands before it may be keys
-        given, why = "the given host", "keys belong into login and password, not into the host"
-    return TrtcSetupError(
-        f"The API endpoint {given!r} cannot be used: {why}. Leave the host empty for {PUBLIC_HOST}."
-    )
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
 
 
-def _text(value: object) -> str | None:
+def _text(value: object, name: str) -> str | None:
     text = "" if value is None else str(value).strip()
+    if len(text) > MAX_FIELD or text != bounds.valid(text):
+        raise TrtcSetupError(f"The {name} is too long, or holds what is no valid text.")
     return text or None
 
 
@@ -200,12 +161,11 @@ def _proxy(url: str | None) -> str | None:
 def _console_url(template: str | None) -> str | None:
     if template is None:
         return None
-    try:
-        template.format(**dict.fromkeys(CONSOLE_URL_FIELDS, "x"))
-    except (LookupError, ValueError, AttributeError) as error:
+    fixed = re.sub("|".join(rf"\{{{name}\}}" for name in CONSOLE_URL_FIELDS), "", template)
+    if "{" in fixed or "}" in fixed:
         known = ", ".join(f"{{{name}}}" for name in CONSOLE_URL_FIELDS)
-        raise TrtcSetupError(f"The extra field console_url may contain {known} and nothing else.") from error
-    if urlsplit(template).scheme not in ("http", "https"):
+        raise TrtcSetupError(f"The extra field console_url may contain {known} and nothing else in braces.")
+    if not fixed.startswith(("http://", "https://")):
         raise TrtcSetupError("The extra field console_url must begin with http:// or https://.")
     return template
 
@@ -225,7 +185,7 @@ class _Fields:
         value = self._values.get(name)
         if isinstance(value, (Mapping, list, bool)):
             raise TrtcSetupError(f"The extra field {name} must be a text, not {type(value).__name__}.")
-        return _text(value)
+        return _text(value, f"extra field {name}")
 
     def number(self, name: str, default: float, lowest: float, highest: float) -> float:
         value = self._values.get(name)
@@ -233,20 +193,20 @@ class _Fields:
             return default
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not lowest <= number <= highest:
             raise TrtcSetupError(
-                f"The extra field {name} must be a number from {lowest:g} to {highest:g}, not {value!r}."
+                f"The extra field {name} must be a number from {lowest:g} to {highest:g}, not {value!r:.100}."
             )
         return number
 
-    def unknown(self, known: Iterable[str]) -> tuple[str, ...]:
-        names = tuple(known)
-        return tuple(_unknown(str(name), names) for name in self._values if name not in names)
+    def unknown(self) -> tuple[str, ...]:
+        """A warning for each field that has no meaning."""
+        return tuple(_unknown(str(name)) for name in self._values if name not in EXTRA_FIELDS)
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
-    return f"The connection's extra field {name!r} is not used; {hint}"
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.lower()[:100], EXTRA_FIELDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(EXTRA_FIELDS)}."
+    return f"The connection's extra field {name[:100]!r} is not used; {hint}"

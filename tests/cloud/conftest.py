@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from airflow_trtc.cloud import budget
+from airflow_trtc.cloud.calls import any_action
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.settings import from_connection
 from airflow_trtc.emulator import Emulator
+from tests.cloud.asking import recording
 
 
 @pytest.fixture(autouse=True)
@@ -86,36 +88,37 @@ def server():
 class SyncDriver:
     """Calls through the synchronous client; waits are noted, not waited."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, keys=None):
         self.sleeps = []
-        self.client = TrtcClient(settings, sleep=self.sleeps.append)
+        self.client = TrtcClient(settings, sleep=self.sleeps.append, keys=keys)
 
-    def describe(self, *args, **options):
-        return self.client.describe_recording(*args, **options)
+    def describe(self, recording_id, attempts=None):
+        sdk_app_id = self.client.settings.sdk_app_id
+        return self.run(recording(recording_id, sdk_app_id), attempts)
 
-    def call(self, action, params, **options):
-        return self.client.call(action, params, **options)
+    def call(self, action, params, attempts=None):
+        return self.run(any_action(action, params), attempts)
+
+    def run(self, call, attempts=None):
+        return self.client.run(call, attempts)
 
     def close(self):
         pass
 
 
-class AsyncDriver:
+class AsyncDriver(SyncDriver):
     """The same through the asynchronous one, in an event loop of its own."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, keys=None):
         self.sleeps = []
         self.loop = asyncio.new_event_loop()
-        self.client = AsyncTrtcClient(settings, sleep=self._sleep)
+        self.client = AsyncTrtcClient(settings, sleep=self._sleep, keys=keys)
 
     async def _sleep(self, seconds):
         self.sleeps.append(seconds)
 
-    def describe(self, *args, **options):
-        return self.loop.run_until_complete(self.client.describe_recording(*args, **options))
-
-    def call(self, action, params, **options):
-        return self.loop.run_until_complete(self.client.call(action, params, **options))
+    def run(self, call, attempts=None):
+        return self.loop.run_until_complete(self.client.run(call, attempts))
 
     def close(self):
         self.loop.run_until_complete(self.client.aclose())
@@ -127,8 +130,8 @@ def drive(request, settings_for):
     """Make a driver of either client; ``drive(extra, **fields)`` as for ``settings_for``."""
     drivers = []
 
-    def build(extra=None, **fields):
-        drivers.append(request.param(settings_for(extra, **fields)))
+    def build(extra=None, *, keys=None, **fields):
+        drivers.append(request.param(settings_for(extra, **fields), keys))
         return drivers[-1]
 
     yield build

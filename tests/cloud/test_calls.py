@@ -1,12 +1,32 @@
-"""Any answer to a question about a recording ends in a value or in one of our errors."""
+"""Any answer about a job ends in a value or in one of our errors; which call has which effect."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_trtc.cloud.calls import describe_params, to_snapshot
+from airflow_trtc import bounds
+from airflow_trtc.cloud.calls import Call, any_action, describe, effect_of
+from airflow_trtc.cloud.failures import value_of
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.jobs.observation import RecordedFile, Snapshot
+from airflow_trtc.jobs.answers import MAX_FILES, UnreadableAnswer, read_answer
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
+from airflow_trtc.jobs.ref import JobRef
+from tests.cloud.asking import recording
+
+SLICES = JobKind(
+    name="slice",
+    describe_action="DescribeCloudSliceTask",
+    id_param="SliceId",
+    status_param="State",
+    absent_statuses=frozenset({"4"}),
+)
+
+
+def to_snapshot(answer, recording_id):
+    """What the client makes of it."""
+    return value_of(recording(recording_id), {"Response": answer})
+
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -28,15 +48,18 @@ ANSWERS = st.dictionaries(st.text(), JSON) | st.fixed_dictionaries(
 @settings(deadline=None, max_examples=60)
 @given(ANSWERS)
 def test_every_answer_is_a_snapshot_or_a_broken_answer(answer):
+    answer.pop("Error", None)
     try:
         found = to_snapshot(answer, "rec")
     except TrtcTransientError as error:
         found = error
     if isinstance(found, TrtcTransientError):
-        assert found.code in ("Client.BrokenAnswer", "Client.OtherRecording")
+        assert found.code in ("Client.BrokenAnswer", "Client.OtherJob")
     else:
-        assert found.status == answer["Status"]
+        assert found.status == bounds.text(answer["Status"], 100)
         assert all(isinstance(file.file_name, str) and file.file_name for file in found.files)
+        bounded = [file.begin_timestamp_ms or 0 for file in found.files]
+        assert all(abs(number) < 2**63 for number in bounded)
 
 
 def test_a_full_answer_is_read():
@@ -84,7 +107,7 @@ def test_an_unreadable_begin_is_unknown(begin):
 def test_an_answer_without_a_status_is_broken(status):
     with pytest.raises(TrtcTransientError) as caught:
         to_snapshot({"Status": status, "RequestId": "req"}, "rec")
-    assert (caught.value.code, caught.value.recording_id, caught.value.request_id) == (
+    assert (caught.value.code, caught.value.job_id, caught.value.request_id) == (
         "Client.BrokenAnswer",
         "rec",
         "req",
@@ -94,18 +117,77 @@ def test_an_answer_without_a_status_is_broken(status):
 def test_an_answer_about_another_recording_is_broken():
     with pytest.raises(TrtcTransientError, match="another") as caught:
         to_snapshot({"Status": "Idle", "TaskId": "other"}, "rec")
-    assert caught.value.code == "Client.OtherRecording"
+    assert caught.value.code == "Client.OtherJob"
 
 
 def test_a_status_that_nobody_knows_is_kept():
     assert to_snapshot({"Status": "Paused", "TaskId": ""}, "rec").status == "Paused"
 
 
-def test_parameters_name_the_recording_and_its_application():
-    assert describe_params(5, "+a-b..") == {"SdkAppId": 5, "TaskId": "+a-b.."}
+def test_parameters_name_the_job_and_its_application():
+    call = recording("+a-b..", 5)
+    assert (call.action, call.params) == ("DescribeCloudRecording", {"SdkAppId": 5, "TaskId": "+a-b.."})
+    assert (call.effect, call.job_id) == ("read", "+a-b..")
+    other = describe(SLICES, JobRef("slice", 5, "ap-guangzhou", "s"))
+    assert (other.action, other.params) == ("DescribeCloudSliceTask", {"SdkAppId": 5, "SliceId": "s"})
 
 
-@pytest.mark.parametrize("recording_id", ["", " ", None])
-def test_an_empty_recording_id_is_not_asked_about(recording_id):
+@pytest.mark.parametrize("recording_id", ["", " ", None, "x" * 2000])
+def test_an_empty_id_is_not_asked_about(recording_id):
     with pytest.raises(TrtcSetupError, match="recording id is empty"):
-        describe_params(5, recording_id)
+        recording(recording_id, 5)
+
+
+@pytest.mark.parametrize(
+    "answer, found",
+    [
+        ({"State": "Running", "RequestId": "r"}, Snapshot("s", "Running", (), "r")),
+        ({"State": 2, "SliceId": "s"}, Snapshot("s", "2", (), None)),
+        ({"State": 4, "RequestId": "r"}, Absence("4", "r")),
+        ({"State": True}, "no status"),
+        ({"Status": "Running"}, "no status"),
+        ({"State": "Running", "SliceId": "other"}, "another job"),
+    ],
+)
+def test_a_kind_without_a_reader_is_read_by_its_row(answer, found):
+    if isinstance(found, str):
+        with pytest.raises(UnreadableAnswer, match=found):
+            read_answer(SLICES, answer, "s")
+    else:
+        assert read_answer(SLICES, answer, "s") == found
+
+
+def test_what_is_too_long_for_airflow_is_cut_or_left_out():
+    files = [{"FileName": "x" * 2000}, {"FileName": "a\0b", "BeginTimeStamp": 2**70, "UserId": "\ud800"}]
+    seen = to_snapshot({"Status": "S" * 1000, "StorageFileList": files}, "rec")
+    assert len(seen.status) == 100
+    assert seen.files == (RecordedFile("a\ufffdb", "\ufffd", None, None),)
+    many = [{"FileName": f"{number}.m3u8"} for number in range(MAX_FILES + 5)]
+    assert len(to_snapshot({"Status": "Idle", "StorageFileList": many}, "rec").files) == MAX_FILES
+
+
+@pytest.mark.parametrize(
+    "action, effect",
+    [
+        ("DescribeCloudRecording", "read"),
+        ("GetRecognizeVocabV3", "read"),
+        ("DownloadRecognizeVocabV3", "read"),
+        ("StopWebRecord", "idempotent"),
+        ("SetUserBlocked", "idempotent"),
+        ("UpdateStreamIngest", "idempotent"),
+        ("UpdatePublishCdnStream", "create"),
+        ("CreateCloudRecording", "create"),
+        ("RemoveUser", "create"),
+        ("NewActionOfTomorrow", "create"),
+    ],
+)
+def test_an_effect_follows_from_the_name_unless_the_table_knows_better(action, effect):
+    assert effect_of(action) == effect
+
+
+def test_any_action_is_a_call_that_shows_no_secrets():
+    call = any_action("StopWebRecord", {"TaskId": "hidden"})
+    assert (call.effect, call.job_id, call.read({"a": 1})) == ("idempotent", "hidden", {"a": 1})
+    assert "hidden" not in repr(Call("X", {"SecretKey": "hidden"}, dict, "create"))
+    with pytest.raises(TrtcSetupError, match="Taskid"):
+        any_action("StopWebRecord", {"Taskid": "x"})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.checkup import quick, verdict
 from airflow_trtc.cloud.failures import failure
 from airflow_trtc.cloud.settings import from_connection
@@ -17,7 +18,7 @@ def test_a_test_call_waits_for_seconds_only(given, used):
 @pytest.mark.parametrize("extra", [{}, {"sdk_app_id": 5}])
 def test_keys_that_could_not_be_had_are_no_success(extra):
     """Whatever the code: it is the answer to another question than the one about a recording."""
-    error = failure("InvalidParameter.RoleNotExist", "no such role", action="AssumeRole")
+    error = failure(Call("AssumeRole", {}, dict, "read"), "InvalidParameter.RoleNotExist", "no such role")
     works, message = verdict(error, from_connection(**KEYS, extra=extra))
     assert not works
     assert "no such role" in message
@@ -37,6 +38,6 @@ def test_keys_that_could_not_be_had_are_no_success(extra):
     ],
 )
 def test_an_application_that_was_made_up_is_not_blamed(code, with_app, without_app):
-    error = failure(code, "words", action="DescribeCloudRecording")
+    error = failure(Call("DescribeCloudRecording", {}, dict, "read"), code, "words")
     assert verdict(error, from_connection(**KEYS, extra={"sdk_app_id": 5}))[0] is with_app
     assert verdict(error, from_connection(**KEYS))[0] is without_app

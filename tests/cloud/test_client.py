@@ -1,6 +1,7 @@
 """Both clients with the real SDK over real HTTP: the same answers, errors and repetitions."""
 
 import asyncio
+import itertools
 import json
 import socket
 import ssl
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
-from airflow_trtc.cloud.credentials import Keys
+from airflow_trtc.cloud.key_source import Keys, KeySource
 from airflow_trtc.cloud.retries import MAX_TOTAL_THROTTLED_SECONDS
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
@@ -26,6 +27,7 @@ from airflow_trtc.emulator import (
     Emulator,
 )
 from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcThrottledError, TrtcTransientError
+from tests.cloud.asking import recording
 
 STORAGE = {"Vendor": 0, "Region": "ap-guangzhou", "Bucket": "b-1", "AccessKey": "a", "SecretKey": "s"}
 CREATE = {
@@ -46,7 +48,7 @@ def requests_seen(emulator):
 def test_a_recording_is_described(emulator, drive):
     recording_id = emulator.add_recording(files=3)
     snapshot = drive().describe(recording_id)
-    assert (snapshot.job_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
+    assert (snapshot.recording_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
     assert snapshot.request_id
     assert {file.track_type for file in snapshot.files} <= {"audio", "video", "audio_video"}
     assert all(file.begin_timestamp_ms for file in snapshot.files)
@@ -74,13 +76,10 @@ def test_misspelt_parameters_are_not_sent(emulator, drive):
     assert requests_seen(emulator) == []
 
 
-def test_without_an_application_nothing_is_sent(emulator, drive):
-    driver = drive({"sdk_app_id": ""})
-    with pytest.raises(TrtcSetupError, match="sdk_app_id"):
-        driver.describe("x")
-    assert requests_seen(emulator) == []
+def test_the_application_is_the_jobs_own(emulator, drive):
     recording_id = emulator.add_recording()
-    assert driver.describe(recording_id, emulator.sdk_app_id).job_id == recording_id
+    call = recording(recording_id, emulator.sdk_app_id)
+    assert drive({"sdk_app_id": ""}).run(call).recording_id == recording_id
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_wrong_set_up_is_told_with_advice_and_not_repeated(emulator, drive, fiel
 def test_session_token_is_sent(drive):
     with Emulator(token="tok") as strict:
         recording_id = strict.add_recording()
-        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).job_id == recording_id
+        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).recording_id == recording_id
         with pytest.raises(TrtcSetupError, match="AuthFailure"):
             drive(host=strict.url).describe(recording_id)
 
@@ -135,7 +134,7 @@ def test_trouble_is_transient_and_looks_alike_from_both_clients(emulator, drive,
     emulator.fault(kind, **options)
     with pytest.raises(TrtcTransientError) as caught:
         drive().describe(recording_id, attempts=1)
-    assert (caught.value.code, caught.value.recording_id) == (code, recording_id)
+    assert (caught.value.code, caught.value.job_id) == (code, recording_id)
     assert not caught.value.outcome_unknown
 
 
@@ -218,7 +217,7 @@ def test_an_answer_about_another_recording_is_asked_for_again(emulator, drive):
     driver = drive()
     with pytest.raises(TrtcTransientError) as caught:
         driver.describe(recording_id, attempts=1)
-    assert caught.value.code == "Client.OtherRecording"
+    assert caught.value.code == "Client.OtherJob"
     assert driver.describe(recording_id, attempts=2).status == "InProgress"
 
 
@@ -243,7 +242,7 @@ def test_an_answer_that_trickles_in_ends_too(settings_for):
         host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with AsyncTrtcClient(settings_for({"timeout_seconds": 0.05}, host=host)) as client:
             with pytest.raises(TrtcTransientError) as caught:
-                await asyncio.wait_for(client.describe_recording("x", attempts=1), 5)
+                await asyncio.wait_for(client.run(recording("x"), attempts=1), 5)
         server.close()
         return caught.value.code
 
@@ -258,9 +257,9 @@ def test_connections_are_given_back_whatever_the_answer_was(emulator, settings_f
             recording_id = emulator.add_recording()
             for kind in ("no_content_type", "html", "http"):
                 emulator.fault(kind, count=40)
-                asks = (client.describe_recording(recording_id, attempts=1) for _ in range(40))
+                asks = (client.run(recording(recording_id), attempts=1) for _ in range(40))
                 await asyncio.gather(*asks, return_exceptions=True)
-            await client.describe_recording(recording_id, attempts=1)
+            await client.run(recording(recording_id), attempts=1)
 
     asyncio.run(main())
 
@@ -391,8 +390,8 @@ def test_threads_share_a_client(emulator, settings_for):
     client = TrtcClient(settings_for(), sleep=lambda _: None)
     ids = [emulator.add_recording() for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:
-        found = list(pool.map(lambda n: client.describe_recording(ids[n % 10]), range(60)))
-    assert [snapshot.job_id for snapshot in found] == [ids[n % 10] for n in range(60)]
+        found = list(pool.map(lambda n: client.run(recording(ids[n % 10])), range(60)))
+    assert [snapshot.recording_id for snapshot in found] == [ids[n % 10] for n in range(60)]
 
 
 def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_for):
@@ -411,28 +410,27 @@ def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_
 
         beating = asyncio.create_task(heartbeat())
         async with AsyncTrtcClient(settings_for()) as client:
-            found = await asyncio.gather(*(client.describe_recording(one) for one in ids * 3))
+            found = await asyncio.gather(*(client.run(recording(one)) for one in ids * 3))
         beating.cancel()
         return found, max(stalls)
 
     found, longest_stall = asyncio.run(main())
-    assert [snapshot.job_id for snapshot in found] == ids * 3
+    assert [snapshot.recording_id for snapshot in found] == ids * 3
     assert longest_stall < 0.3
 
 
-def test_keys_are_fetched_off_the_event_loop(emulator, settings_for, monkeypatch):
+def test_keys_are_fetched_off_the_event_loop(emulator, settings_for):
     threads = []
 
-    def fetch(identity):
+    def fetch():
         threads.append(threading.current_thread())
         return Keys(emulator.secret_id, emulator.secret_key)
 
-    monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
     recording_id = emulator.add_recording()
 
     async def main():
-        async with AsyncTrtcClient(settings_for()) as client:
-            await asyncio.gather(*(client.describe_recording(recording_id) for _ in range(5)))
+        async with AsyncTrtcClient(settings_for(), keys=KeySource(fetch)) as client:
+            await asyncio.gather(*(client.run(recording(recording_id)) for _ in range(5)))
 
     asyncio.run(main())
     assert len(threads) == 1
@@ -453,47 +451,46 @@ def profile(tmp_path, emulator):
 
 
 def test_keys_that_were_replaced_are_read_anew_when_the_old_ones_are_refused(
-    emulator, drive, profile, monkeypatch
+    emulator, drive, profile, settings_for
 ):
-    monkeypatch.setattr("airflow_trtc.cloud.credentials.REFUSED_AGAIN_SECONDS", 0.0)
     write, extra, options = profile
     write("AKIDold", "old")
-    driver, recording_id = drive(extra, **options), emulator.add_recording()
+    ticks = itertools.count(0.0, 100.0)
+    keys = KeySource(settings_for(extra, **options).identity.fetch, ticks=lambda: next(ticks))
+    driver, recording_id = drive(extra, keys=keys, **options), emulator.add_recording()
     with pytest.raises(TrtcSetupError, match="SecretIdNotFound"):
         driver.describe(recording_id)
     write(emulator.secret_id, emulator.secret_key)
-    assert driver.describe(recording_id).job_id == recording_id
+    assert driver.describe(recording_id).recording_id == recording_id
     assert requests_seen(emulator)[-2:] == ["AuthFailure.SecretIdNotFound", "OK"]
 
 
-def test_keys_serve_while_new_ones_are_a_long_time_coming(emulator, settings_for, monkeypatch):
+def test_keys_serve_while_new_ones_are_a_long_time_coming(emulator, settings_for):
     fetches, go = [], threading.Event()
 
-    def fetch(identity):
-        fetches.append(identity)
+    def fetch():
+        fetches.append(1)
         if len(fetches) > 1:
             go.wait(20)
         return Keys(emulator.secret_id, emulator.secret_key, None, time.time() + 60, time.time() - 7000)
 
-    monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
     recording_id = emulator.add_recording()
 
     async def main():
-        async with AsyncTrtcClient(settings_for()) as client:
+        async with AsyncTrtcClient(settings_for(), keys=KeySource(fetch)) as client:
             for _ in range(5):
-                await asyncio.wait_for(client.describe_recording(recording_id), 10)
+                await asyncio.wait_for(client.run(recording(recording_id)), 10)
             go.set()
 
     asyncio.run(main())
     assert len(fetches) == 2
 
 
-def test_a_throttled_key_service_does_not_slow_looks_down(emulator, drive, monkeypatch):
-    def fetch(identity):
+def test_a_throttled_key_service_does_not_slow_polls_down(emulator, drive):
+    def fetch():
         raise TrtcThrottledError("too many", code="RequestLimitExceeded")
 
-    monkeypatch.setattr("airflow_trtc.cloud.credentials.fetch", fetch)
-    driver = drive()
+    driver = drive(keys=KeySource(fetch))
     budget = driver.client.budget("DescribeCloudRecording")
     before = budget.rate(1000)
     with pytest.raises(TrtcThrottledError):
@@ -506,8 +503,8 @@ def test_who_is_cancelled_while_it_waits_for_its_turn_gives_it_back(emulator, se
 
     async def main():
         async with AsyncTrtcClient(settings_for({"requests_per_second": 5})) as client:
-            await client.describe_recording(recording_id)
-            calls = [asyncio.create_task(client.describe_recording(recording_id)) for _ in range(100)]
+            await client.run(recording(recording_id))
+            calls = [asyncio.create_task(client.run(recording(recording_id))) for _ in range(100)]
             await asyncio.sleep(0.1)
             for call in calls:
                 call.cancel()
@@ -530,9 +527,9 @@ def test_a_closed_client_opens_again(emulator, settings_for):
 
     async def main():
         client = AsyncTrtcClient(settings_for())
-        await client.describe_recording(recording_id)
+        await client.run(recording(recording_id))
         await client.aclose()
-        await client.describe_recording(recording_id)
+        await client.run(recording(recording_id))
         await client.aclose()
 
     asyncio.run(main())

@@ -1,10 +1,12 @@
 """Whatever a call raises becomes one of our errors: a row for every kind of trouble."""
 
 import asyncio
+import http.client
 import json
 import pickle
 import socket
 import ssl
+import traceback
 
 import httpx
 import pytest
@@ -14,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from airflow_trtc.cloud.failures import ADVICE, BadStatus, classify, failure, translated, unwrap
+from airflow_trtc.cloud.calls import Call, effect_of
+from airflow_trtc.cloud.codes import ADVICE
+from airflow_trtc.cloud.failures import BadStatus, classify, failure, translated, unwrap
 from airflow_trtc.errors import (
     TrtcError,
     TrtcFailedError,
@@ -23,6 +27,12 @@ from airflow_trtc.errors import (
     TrtcTransientError,
 )
 
+
+def call(action, job_id=None):
+    return Call(action, {}, dict, effect_of(action), job_id)
+
+
+DESCRIBE, CREATE = call("DescribeCloudRecording", "rec"), call("CreateCloudRecording")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["Response", "Error", "Code"]), inner),
@@ -32,9 +42,10 @@ JSON = st.recursive(
 CODES = {
     TrtcThrottledError: """RequestLimitExceeded RequestLimitExceeded.IPLimitExceeded
         RequestLimitExceeded.UinLimitExceeded RequestLimitExceeded.GlobalRegionUinLimitExceeded
-        OperationDenied.FreqOverLimit""",
+        OperationDenied.FreqOverLimit FailedOperation.RestrictedFrequency""",
     TrtcTransientError: """InternalError InternalError.CRInternalError InternalError.DBError
-        InternalError.HttpParaseFalied ServiceUnavailable ResourceUnavailable""",
+        InternalError.HttpParaseFalied ServiceUnavailable ResourceUnavailable
+        FailedOperation.DbOperationFailed""",
     TrtcSetupError: """AuthFailure AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId
         AuthFailure.MFAFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureExpire
         AuthFailure.SignatureFailure AuthFailure.TokenFailure AuthFailure.UnauthorizedOperation
@@ -58,29 +69,29 @@ CODES = {
 )
 def test_every_known_code_and_an_unknown_one_has_its_class(kind, code):
     error = TencentCloudSDKException(code, "some words", "req-1")
-    found = classify(error, action="DescribeCloudRecording", recording_id="rec")
+    found = classify(error, DESCRIBE)
     assert type(found) is kind
     assert (found.code, found.message, found.request_id) == (code, "some words", "req-1")
-    assert (found.action, found.recording_id) == ("DescribeCloudRecording", "rec")
+    assert (found.action, found.job_id) == ("DescribeCloudRecording", "rec")
 
 
 @pytest.mark.parametrize(
     "code", ["AuthFailure.SignatureExpire", "AuthFailure.SecretIdNotFound", "UnsupportedRegion"]
 )
 def test_set_up_errors_say_what_to_do_next(code):
-    found = failure(code, "x")
+    found = failure(DESCRIBE, code, "x")
     assert found.advice == ADVICE[code]
     assert found.advice in str(found)
     assert pickle.loads(pickle.dumps(found)).advice == found.advice
 
 
 def test_a_wrong_clock_is_called_a_clock():
-    assert "clock" in str(failure("AuthFailure.SignatureExpire", "x"))
+    assert "clock" in str(failure(DESCRIBE, "AuthFailure.SignatureExpire", "x"))
 
 
 def test_advice_for_a_family_serves_its_members():
-    assert failure("UnsupportedRegion.Later", "x").advice == ADVICE["UnsupportedRegion"]
-    assert failure("ResourceNotFound", "x").advice == ""
+    assert failure(DESCRIBE, "UnsupportedRegion.Later", "x").advice == ADVICE["UnsupportedRegion"]
+    assert failure(DESCRIBE, "ResourceNotFound", "x").advice == ""
 
 
 def caused(outer, *inner):
@@ -146,6 +157,8 @@ NETWORK = [
     (KeyError("Content-Type"), "Client.BrokenAnswer", True),
     (TypeError("x"), "Client.BrokenAnswer", True),
     (ConnectionResetError(104, "x"), "Client.ConnectionLost", True),
+    (http.client.RemoteDisconnected("x"), "Client.ConnectionLost", True),
+    (http.client.BadStatusLine("x"), "Client.ConnectionLost", True),
     # our own look at answers
     (BadStatus(502), "Client.Http502", True),
     (BadStatus(408), "Client.Http408", True),
@@ -159,8 +172,8 @@ NETWORK = [
 def test_trouble_on_the_way_is_transient_and_tells_whether_the_call_may_have_been_carried_out(
     error, code, unknown
 ):
-    created = classify(error, action="CreateCloudRecording", endpoint="https://host")
-    read = classify(error, action="DescribeCloudRecording", endpoint="https://host")
+    created = classify(error, CREATE, endpoint="https://host")
+    read = classify(error, DESCRIBE, endpoint="https://host")
     assert type(created) is type(read) is TrtcTransientError
     assert created.code == read.code == code
     assert (created.outcome_unknown, read.outcome_unknown) == (unknown, False)
@@ -168,8 +181,8 @@ def test_trouble_on_the_way_is_transient_and_tells_whether_the_call_may_have_bee
 
 
 def test_an_unknown_outcome_follows_from_internal_errors_of_the_service_too():
-    assert failure("InternalError.CRInternalError", "x", action="CreateCloudRecording").outcome_unknown
-    assert not failure("InternalError.CRInternalError", "x", action="DescribeCloudRecording").outcome_unknown
+    assert failure(CREATE, "InternalError.CRInternalError", "x").outcome_unknown
+    assert not failure(DESCRIBE, "InternalError.CRInternalError", "x").outcome_unknown
 
 
 @pytest.mark.parametrize(
@@ -188,19 +201,22 @@ def test_an_unknown_outcome_follows_from_internal_errors_of_the_service_too():
         (sdk("InvalidCredential"), TrtcSetupError, "InvalidCredential"),
         (sdk("ClientError"), TrtcSetupError, "ClientError"),
         (sdk("ClientError.MetadataError"), TrtcSetupError, "ClientError.MetadataError"),
+        (UnicodeEncodeError("ascii", "secret text\u200b", 0, 1, "x"), TrtcSetupError, "Client.Unsendable"),
+        (requests.exceptions.InvalidHeader("secret text"), TrtcSetupError, "Client.Unsendable"),
+        (httpx.InvalidURL("x"), TrtcSetupError, "Client.Unsendable"),
         (TencentCloudSDKException(None, None), TrtcFailedError, "Client.NoCode"),
         (RuntimeError("secret text"), TrtcFailedError, "Client.Unexpected"),
     ],
 )
 def test_what_no_repetition_helps_against(error, kind, code):
-    found = classify(error, action="DescribeCloudRecording", endpoint="https://host")
+    found = classify(error, DESCRIBE, endpoint="https://host")
     assert (type(found), found.code) == (kind, code)
     assert "secret text" not in str(found)
 
 
 def test_our_own_error_stays_itself():
     error = TrtcFailedError("x")
-    assert classify(error, action="DescribeCloudRecording") is error
+    assert classify(error, DESCRIBE) is error
 
 
 def test_an_error_that_the_caller_was_handling_says_nothing_about_the_call():
@@ -210,11 +226,23 @@ def test_an_error_that_the_caller_was_handling_says_nothing_about_the_call():
         raise ConnectionRefusedError("of somebody else")
     except ConnectionRefusedError:
         try:
-            with translated("CreateCloudRecording", None, "https://host"):
+            with translated(CREATE, "https://host"):
                 raise httpx.ReadTimeout("")
         except TrtcTransientError as error:
             caught = error
     assert (caught.code, caught.outcome_unknown) == ("Client.Timeout", True)
+
+
+def test_a_region_that_is_refused_as_a_value_has_the_advice_for_regions():
+    found = failure(DESCRIBE, "InvalidParameterValue", "The value of X-TC-Region is wrong.")
+    assert found.advice == ADVICE["UnsupportedRegion"]
+
+
+def test_what_went_wrong_is_not_shown_with_what_caused_it():
+    """Texts of network errors may hold a token or the password of a proxy."""
+    with pytest.raises(TrtcTransientError) as caught, translated(DESCRIBE, "https://host"):
+        raise httpx.ConnectError("u:hidden@proxy")
+    assert "hidden" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_network_messages_name_the_endpoint_and_no_proxy_password():
@@ -223,7 +251,7 @@ def test_network_messages_name_the_endpoint_and_no_proxy_password():
         requests.exceptions.ProxyError("http://u:hidden@proxy"),
         message="u:hidden@proxy",
     )
-    found = classify(error, action="DescribeCloudRecording", endpoint="https://host:1")
+    found = classify(error, DESCRIBE, endpoint="https://host:1")
     assert "https://host:1" in found.message
     assert "hidden" not in str(found)
 
@@ -232,7 +260,7 @@ def test_network_messages_name_the_endpoint_and_no_proxy_password():
 @given(JSON)
 def test_any_answer_is_unwrapped_or_refused(answer):
     try:
-        found = unwrap(answer, action="CreateCloudRecording")
+        found = unwrap(CREATE, answer)
     except TrtcError as error:
         found = error
     if isinstance(found, TrtcError):
@@ -246,8 +274,8 @@ def test_any_answer_is_unwrapped_or_refused(answer):
 def test_an_error_in_the_answer_is_raised_even_without_a_request_id():
     answer = {"Response": {"Error": {"Code": "ResourceNotFound", "Message": "gone"}}}
     with pytest.raises(TrtcFailedError, match="gone") as caught:
-        unwrap(answer, action="DescribeCloudRecording", recording_id="rec")
-    assert (caught.value.code, caught.value.request_id, caught.value.recording_id) == (
+        unwrap(DESCRIBE, answer)
+    assert (caught.value.code, caught.value.request_id, caught.value.job_id) == (
         "ResourceNotFound",
         None,
         "rec",
@@ -255,6 +283,6 @@ def test_an_error_in_the_answer_is_raised_even_without_a_request_id():
 
 
 def test_long_and_odd_messages_become_one_short_line():
-    assert failure("X", b"a\n\xff b").message == "a \ufffd b"
-    assert failure("X", {"a": 1}).message == '{"a": 1}'
-    assert len(failure("X", "x" * 9999).message) == 500
+    assert failure(DESCRIBE, "X", b"a\n\xff b").message == "a \ufffd b"
+    assert failure(DESCRIBE, "X", {"a": 1}).message == '{"a": 1}'
+    assert len(failure(DESCRIBE, "X", "x" * 9999).message) == 500

@@ -4,7 +4,7 @@ import pytest
 
 from airflow_trtc.cloud.health import (
     FAILURES_OF_AN_OUTAGE,
-    LONGEST_PAUSE_SECONDS,
+    MAX_PAUSE_SECONDS,
     REFUSALS_OF_AN_OUTAGE,
     SILENCE_OF_ALL_SECONDS,
     SILENCE_OF_AN_OUTAGE_SECONDS,
@@ -31,7 +31,7 @@ def test_an_outage_and_its_end_are_told_once():
     begun, ended = [line for line in said if line]
     assert said.index(begun) == FAILURES_OF_AN_OUTAGE - 1
     assert "no answer" in begun
-    assert "7 recordings" in begun
+    assert "7 jobs" in begun
     assert "after 8 s" in ended
     assert health.outage is None
 
@@ -77,6 +77,6 @@ def test_pauses_grow_to_a_limit_and_begin_anew_with_the_next_outage():
     tell(health, *[BROKEN] * 3)
     pauses = [health.pause_seconds(1.0) for _ in range(8)]
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
-    assert set(pauses[4:]) == {LONGEST_PAUSE_SECONDS}
+    assert set(pauses[4:]) == {MAX_PAUSE_SECONDS}
     tell(health, SEEN, *[BROKEN] * 3)
     assert health.pause_seconds(0.0) == 0.5

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from airflow_trtc.cloud.calls import effect_of
 from airflow_trtc.cloud.retries import (
     MAX_TOTAL_THROTTLED_SECONDS,
     MAX_TOTAL_WAIT_SECONDS,
@@ -40,7 +41,7 @@ UNKNOWN = TrtcTransientError("no answer", outcome_unknown=True)
     ],
 )
 def test_only_what_is_harmless_is_repeated(action, error, repeated):
-    assert may_repeat(action, error) is repeated
+    assert may_repeat(effect_of(action), error) is repeated
 
 
 def attempts_of(action, errors, attempts, *, is_async, sleeps=None):
@@ -60,9 +61,9 @@ def attempts_of(action, errors, attempts, *, is_async, sleeps=None):
         sleeps.append(seconds)
 
     if is_async:
-        outcome = asyncio.run(aretrying(action, attempts, asleep)(aonce))
+        outcome = asyncio.run(aretrying(effect_of(action), attempts, asleep)(aonce))
     else:
-        outcome = retrying(action, attempts, sleeps.append)(once)
+        outcome = retrying(effect_of(action), attempts, sleeps.append)(once)
     return sleeps, outcome
 
 

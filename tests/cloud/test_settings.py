@@ -2,7 +2,8 @@
 
 import pytest
 
-from airflow_trtc.cloud.credentials import (
+from airflow_trtc.cloud.endpoint import parse_endpoint
+from airflow_trtc.cloud.identities import (
     AssumedRole,
     CvmRole,
     EnvironmentKeys,
@@ -10,7 +11,7 @@ from airflow_trtc.cloud.credentials import (
     ProfileKeys,
     StaticKeys,
 )
-from airflow_trtc.cloud.settings import EXTRA_FIELDS, from_connection, parse_endpoint
+from airflow_trtc.cloud.settings import EXTRA_FIELDS, from_connection
 from airflow_trtc.errors import TrtcSetupError
 
 
@@ -53,6 +54,9 @@ def test_endpoint_is_read_from_every_way_to_write_it(host, port, scheme, expecte
         ("example.com:99999", "ort"),
         ("two words", "host name"),
         ("http://user:hidden@example.com", "login"),
+        ("a..example.com", "host name"),
+        (f"{'a' * 64}.example.com", "host name"),
+        ("ex\u00e4mple.com", "host name"),
     ],
 )
 def test_unusable_endpoint_is_refused_with_the_reason(host, word):
@@ -72,7 +76,8 @@ def test_defaults_are_the_public_api_below_its_limit():
 
 def test_international_endpoint_has_its_own_default_region():
     assert read(host="trtc.intl.tencentcloudapi.com").region == "ap-singapore"
-    assert read({"region": "ap-beijing"}, host="trtc.intl.tencentcloudapi.com").region == "ap-beijing"
+    assert read(host="trtc.ap-singapore.tencentcloudapi.com").region == "ap-singapore"
+    assert read({"region": " ap-beijing "}, host="trtc.intl.tencentcloudapi.com").region == "ap-beijing"
 
 
 def test_numbers_may_be_strings():
@@ -110,7 +115,17 @@ def test_empty_values_count_as_absent():
         {"console_url": "https://example.com/{"},
         {"console_url": "javascript:alert(1)"},
         {"credential_kind": "magic"},
-        {"sts_endpoint": "ftp://x"},
+        {"sts_endpoint": "ftp://x", "credential_kind": "assume_role", "role_arn": "r"},
+        {"sdk_app_id": 2**63},
+        {"sdk_app_id": "1" * 5000},
+        {"requests_per_second": 10**400},
+        {"region": "ap guangzhou"},
+        {"region": "ap-guangzhou\u200b"},
+        {"region": "\ud800"},
+        {"token": "\ud800"},
+        {"console_url": "https://example.com/{sdk_app_id:>1000000000}"},
+        {"console_url": "https://example.com/{sdk_app_id!r}"},
+        {"console_url": "https://example.com/{{region}}"},
         {"role_duration_seconds": 60, "credential_kind": "assume_role", "role_arn": "r"},
     ],
 )
@@ -157,7 +172,7 @@ def test_secrets_are_hidden_in_repr():
         ({"credential_kind": "cvm_role", "role_name": "r"}, CvmRole("r")),
         (
             {"credential_kind": "oidc", "oidc_provider_id": "i", "oidc_token_file": "/t", "role_arn": "a"},
-            OidcRole("airflow", 7200, "i", "/t", "a"),
+            OidcRole(oidc_provider_id="i", oidc_token_file="/t", role_arn="a"),
         ),
     ],
 )
@@ -177,7 +192,14 @@ def test_assumed_role_is_asked_for_with_the_key_pair():
         "role_duration_seconds": "900",
         "sts_endpoint": "http://127.0.0.1:1",
     }
-    expected = AssumedRole(StaticKeys("AKIDx", "secret-key"), "arn", "s", 900, "http://127.0.0.1:1")
+    expected = AssumedRole(
+        "AKIDx",
+        "secret-key",
+        role_arn="arn",
+        role_session_name="s",
+        role_duration_seconds=900,
+        sts_endpoint="http://127.0.0.1:1",
+    )
     assert read(extra).identity == expected
 
 
@@ -193,6 +215,9 @@ def test_assumed_role_is_asked_for_with_the_key_pair():
             "token means nothing",
         ),
         ({"password": " "}, {}, "password is empty"),
+        ({"login": "AKID\u200bx"}, {}, "SecretId holds"),
+        ({"password": "sec ret"}, {}, "SecretKey holds"),
+        ({}, {"token": "a\nb"}, "token holds"),
         ({}, {"credential_kind": "environment"}, "remove one"),
         ({}, {"credential_kind": "cvm_role"}, "remove one"),
         ({}, {"credential_kind": "assume_role"}, "role_arn is missing"),

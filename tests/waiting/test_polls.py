@@ -9,15 +9,17 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_trtc.aio import WakeUp, loop_time, within
-from airflow_trtc.cloud.poller import Answer
+from airflow_trtc.cloud.poller import PollResult
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
+from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Snapshot
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.waiting import polls
 from airflow_trtc.waiting.polls import PollSubscription
 
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
-SEEN = Answer(Snapshot("a", "InProgress", (), None), AT)
-WRONG_KEY = Answer(TrtcSetupError("wrong key", code="AuthFailure.SignatureFailure"), AT)
+SEEN = PollResult(Snapshot("a", "InProgress", (), None), AT)
+WRONG_KEY = PollResult(TrtcSetupError("wrong key", code="AuthFailure.SignatureFailure"), AT)
 
 
 class Subscription:
@@ -25,13 +27,13 @@ class Subscription:
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, bool]] = []
-        self.answers: list[Answer] = []
+        self.answers: list[PollResult] = []
         self.is_closed = False
 
-    def ask(self, seconds: float, *, urgent: bool = False) -> None:
+    def request(self, seconds: float, *, urgent: bool = False) -> None:
         self.asked.append((seconds, urgent))
 
-    def take(self) -> list[Answer]:
+    def drain(self) -> list[PollResult]:
         answers, self.answers = self.answers, []
         return answers
 
@@ -55,7 +57,10 @@ class Hook:
         if self.error is not None:
             raise self.error
 
-    def subscribe(self, recording_id: str, wake: Callable[[], None]) -> Subscription:
+    def job(self, kind: str, job_id: str) -> JobRef:
+        return JobRef(kind, 1, "ap-guangzhou", job_id)
+
+    def subscribe(self, kind: JobKind, job: JobRef, wake: Callable[[], None]) -> Subscription:
         self.wake = wake
         return self.subscription
 
@@ -158,14 +163,14 @@ def test_the_last_look_does_not_take_long(monkeypatch: pytest.MonkeyPatch, outag
 def test_the_last_look_hands_on_all_there_is() -> None:
     async def story(share: PollSubscription, hook: Hook) -> None:
         hook.subscription.answers = [SEEN, SEEN]
-        share._bell.ring()
+        share._bell.wake()
         assert await share.last() == [SEEN, SEEN]
 
     play(story)
 
 
 @pytest.mark.parametrize("answers", [[[WRONG_KEY], [SEEN]], [[WRONG_KEY], [WRONG_KEY]]])
-def test_the_last_look_takes_keys_over_that_were_changed_as_well(answers: list[list[Answer]]) -> None:
+def test_the_last_look_takes_keys_over_that_were_changed_as_well(answers: list[list[PollResult]]) -> None:
     async def story(share: PollSubscription, hook: Hook) -> None:
         last = asyncio.create_task(share.last())
         for each in answers:
@@ -211,11 +216,11 @@ def test_waiting_for_something_ends_in_time_or_by_being_cancelled() -> None:
 def test_a_bell_wakes_when_it_is_rung_and_when_it_is_time() -> None:
     async def ring() -> None:
         bell = WakeUp()
-        bell.ring()
+        bell.wake()
         await bell.wait(600.0)
         await bell.wait(0.01)
         await bell.wait(-1.0)
-        asyncio.get_running_loop().call_later(0.01, bell.ring)
+        asyncio.get_running_loop().call_later(0.01, bell.wake)
         await bell.wait(float("inf"))
 
     asyncio.run(asyncio.wait_for(ring(), 10))

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_trtc.cloud.settings import app_id, default_region
+from airflow_trtc.cloud.endpoint import default_region
+from airflow_trtc.cloud.settings import app_id
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.receiving.connection_cache import NotNow, Receiving

@@ -1,0 +1,78 @@
+"""Reads what the service answers about a job: bounded values, or the reason why the answer is of no use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_trtc import bounds
+from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
+
+BROKEN_ANSWER = "Client.BrokenAnswer"
+OTHER_JOB = "Client.OtherJob"
+MAX_FILES = 10_000
+MAX_STATUS = 100  # characters
+
+
+class UnreadableAnswer(ValueError):
+    """The answer says nothing about the job.
+
+    :param code: one of ours, which begins with ``Client.``.
+    """
+
+    def __init__(self, message: str, code: str = BROKEN_ANSWER) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def read_answer(kind: JobKind, answer: Mapping[str, Any], job_id: str) -> Snapshot | Absence:
+    """Read what the kind's describe action answered.
+
+    :param answer: what is inside ``Response``.
+    :raises UnreadableAnswer: there is no status in it, or it is about another job.
+    """
+    if kind.read is not None:
+        seen = kind.read(answer, job_id)
+    else:
+        status = bounds.label(answer.get(kind.status_param), MAX_STATUS)  # some kinds answer a number
+        seen = _snapshot(answer, job_id, status, kind.id_param)
+    return Absence(seen.status, seen.request_id) if seen.status in kind.absent_statuses else seen
+
+
+def read_recording(answer: Mapping[str, Any], job_id: str) -> Snapshot:
+    """Read what ``DescribeCloudRecording`` answered.
+
+    A status that the documentation lacks is kept as it is, unknown fields are ignored. Of the files, an
+    entry without a usable name is left out; the others stay.
+
+    :raises UnreadableAnswer: see :func:`read_answer`.
+    """
+    status = bounds.text(answer.get("Status"), MAX_STATUS)
+    files = map(_file, bounds.items(answer.get("StorageFileList"), MAX_FILES))
+    return replace(
+        _snapshot(answer, job_id, status, "TaskId"), files=tuple(file for file in files if file is not None)
+    )
+
+
+def _snapshot(answer: Mapping[str, Any], job_id: str, status: str | None, id_param: str) -> Snapshot:
+    if status is None:
+        raise UnreadableAnswer("The answer has no status.")
+    answered_id = bounds.text(answer.get(id_param))
+    if answered_id is not None and answered_id != job_id:
+        raise UnreadableAnswer("The answer is about another job.", OTHER_JOB)
+    return Snapshot(job_id, status, (), bounds.text(answer.get("RequestId"), bounds.LONGEST_ID))
+
+
+def _file(entry: object) -> RecordedFile | None:
+    known = bounds.mapping(entry)
+    name = bounds.job_id(known.get("FileName"))  # one that is cut would name another file
+    if name is None:
+        return None
+    return RecordedFile(
+        file_name=name,
+        user_id=bounds.text(known.get("UserId"), bounds.LONGEST_ID),
+        track_type=bounds.text(known.get("TrackType"), MAX_STATUS),
+        begin_timestamp_ms=bounds.instant_ms(known.get("BeginTimeStamp")),
+    )
