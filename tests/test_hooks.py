@@ -44,7 +44,7 @@ def test_a_recording_is_described_through_a_json_connection(emulator, connect):
     connect()
     recording_id = emulator.add_recording(files=2)
     snapshot = TrtcHook().describe_recording(recording_id)
-    assert (snapshot.recording_id, len(snapshot.files)) == (recording_id, 2)
+    assert (snapshot.job_id, len(snapshot.files)) == (recording_id, 2)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_coroutines_share_a_client_and_close_it(emulator, connect):
         return found, answer
 
     found, answer = asyncio.run(main())
-    assert [snapshot.recording_id for snapshot in found] == ids * 2
+    assert [snapshot.job_id for snapshot in found] == ids * 2
     assert answer["TaskId"] == ids[0]
 
 

@@ -48,7 +48,7 @@ def requests_seen(emulator):
 def test_a_recording_is_described(emulator, drive):
     recording_id = emulator.add_recording(files=3)
     snapshot = drive().describe(recording_id)
-    assert (snapshot.recording_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
+    assert (snapshot.job_id, snapshot.status, len(snapshot.files)) == (recording_id, "InProgress", 3)
     assert snapshot.request_id
     assert {file.track_type for file in snapshot.files} <= {"audio", "video", "audio_video"}
     assert all(file.begin_timestamp_ms for file in snapshot.files)
@@ -79,7 +79,7 @@ def test_misspelt_parameters_are_not_sent(emulator, drive):
 def test_the_application_is_the_jobs_own(emulator, drive):
     recording_id = emulator.add_recording()
     call = recording(recording_id, emulator.sdk_app_id)
-    assert drive({"sdk_app_id": ""}).run(call).recording_id == recording_id
+    assert drive({"sdk_app_id": ""}).run(call).job_id == recording_id
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_wrong_set_up_is_told_with_advice_and_not_repeated(emulator, drive, fiel
 def test_session_token_is_sent(drive):
     with Emulator(token="tok") as strict:
         recording_id = strict.add_recording()
-        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).recording_id == recording_id
+        assert drive({"token": "tok"}, host=strict.url).describe(recording_id).job_id == recording_id
         with pytest.raises(TrtcSetupError, match="AuthFailure"):
             drive(host=strict.url).describe(recording_id)
 
@@ -391,7 +391,7 @@ def test_threads_share_a_client(emulator, settings_for):
     ids = [emulator.add_recording() for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:
         found = list(pool.map(lambda n: client.run(recording(ids[n % 10])), range(60)))
-    assert [snapshot.recording_id for snapshot in found] == [ids[n % 10] for n in range(60)]
+    assert [snapshot.job_id for snapshot in found] == [ids[n % 10] for n in range(60)]
 
 
 def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_for):
@@ -415,7 +415,7 @@ def test_coroutines_share_a_client_and_the_loop_never_stalls(emulator, settings_
         return found, max(stalls)
 
     found, longest_stall = asyncio.run(main())
-    assert [snapshot.recording_id for snapshot in found] == ids * 3
+    assert [snapshot.job_id for snapshot in found] == ids * 3
     assert longest_stall < 0.3
 
 
@@ -461,7 +461,7 @@ def test_keys_that_were_replaced_are_read_anew_when_the_old_ones_are_refused(
     with pytest.raises(TrtcSetupError, match="SecretIdNotFound"):
         driver.describe(recording_id)
     write(emulator.secret_id, emulator.secret_key)
-    assert driver.describe(recording_id).recording_id == recording_id
+    assert driver.describe(recording_id).job_id == recording_id
     assert requests_seen(emulator)[-2:] == ["AuthFailure.SecretIdNotFound", "OK"]
 
 
