@@ -118,7 +118,6 @@ def _wrong_type(action: str, where: str, wanted: str, given: object) -> TrtcSetu
     return TrtcSetupError(message, action=action)
 
 
-@cache
 def _type_of(model: type[Any], name: str) -> tuple[type[Any] | None, bool]:
     """Which model a nested parameter has, and whether in a list; None when it is a plain value.
 
