@@ -287,9 +287,10 @@ def test_plain_http_where_tls_is_expected_is_trouble_of_the_network(emulator, dr
     assert caught.value.code in ("Client.Unreachable", "Client.ConnectionLost")
 
 
-def test_proxy_variables_do_not_catch_calls_to_this_machine(emulator, drive, monkeypatch):
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "socks://127.0.0.1:9"])
+def test_proxy_variables_do_not_catch_calls_to_this_machine(emulator, drive, monkeypatch, proxy):
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name, proxy)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     recording_id = emulator.add_recording()
