@@ -12,6 +12,7 @@ from airflow.sdk import Connection
 
 from airflow_trtc import hooks
 from airflow_trtc.aio import within
+from airflow_trtc.cloud.calls import any_action
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
     DEFAULT_DENIED_SECRET_KEY,
@@ -20,6 +21,8 @@ from airflow_trtc.emulator import (
 )
 from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.kinds import RECORDING
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,49 @@ def test_calls_get_the_application_of_the_connection(emulator, connect):
     assert TrtcHook().call("DescribeCloudRecording", {"TaskId": recording_id})["Status"] == "InProgress"
 
 
+def test_calls_made_by_hand_run_through_the_hook(emulator, connect):
+    connect()
+    recording_id = emulator.add_recording()
+
+    async def main(hook):
+        async with hook:
+            return await hook.arun(any_action("DescribeCloudRecording", params)), await hook.adescribe(*job)
+
+    params, job = {"SdkAppId": emulator.sdk_app_id, "TaskId": recording_id}, ("recording", recording_id)
+    hook = TrtcHook()
+    assert hook.run(any_action("DescribeCloudRecording", params))["Status"] == "InProgress"
+    assert hook.describe(*job).status == "InProgress"
+    answer, seen = asyncio.run(main(TrtcHook()))
+    assert (answer["Status"], seen.status) == ("InProgress", "InProgress")
+
+
+def test_a_job_is_named_by_kind_application_region_and_id(connect):
+    connect(extra={"region": "ap-beijing", "sdk_app_id": 1})
+    assert TrtcHook().job("recording", "x") == JobRef("recording", 1, "ap-beijing", "x")
+    with pytest.raises(TrtcSetupError, match="known are recording"):
+        TrtcHook().job("recordings", "x")
+
+
+def test_a_job_is_polled_through_the_hook(emulator, connect):
+    connect()
+    recording_id = emulator.add_recording()
+
+    async def main():
+        news = asyncio.Event()
+        async with TrtcHook() as hook:
+            with pytest.raises(RuntimeError, match="aprepare"):
+                hook.subscribe(RECORDING, JobRef("recording", 1, None, "x"), news.set)
+            await hook.aprepare()
+            subscription = hook.subscribe(RECORDING, hook.job("recording", recording_id), news.set)
+            subscription.request(0.0)
+            await asyncio.wait_for(news.wait(), 10)
+            (result,) = subscription.drain()
+            subscription.close()
+        return result.value
+
+    assert asyncio.run(main()).status == "InProgress"
+
+
 def test_an_ended_recording_is_a_failure_with_its_code(emulator, connect):
     connect()
     with pytest.raises(TrtcFailedError) as caught:
@@ -122,7 +168,10 @@ def test_arguments_come_before_the_connection(connect):
     connect(extra={"region": "ap-beijing", "sdk_app_id": 1})
     settings = TrtcHook().settings
     assert (settings.region, settings.sdk_app_id) == ("ap-beijing", 1)
-    hook = TrtcHook(region="ap-mumbai", sdk_app_id="2")
+    for wrong in ({"region": "ap mumbai"}, {"region": "ap-mumbai\u200b"}, {"sdk_app_id": "my app"}):
+        with pytest.raises(TrtcSetupError, match=f"argument {next(iter(wrong))}"):
+            _ = TrtcHook(**wrong).settings
+    hook = TrtcHook(region=" ap-mumbai ", sdk_app_id="2")
     assert (hook.settings.region, hook.settings.sdk_app_id) == ("ap-mumbai", 2)
     assert asyncio.run(TrtcHook(region="ap-mumbai", sdk_app_id=2).asettings()) == hook.settings
 

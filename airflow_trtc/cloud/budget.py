@@ -1,10 +1,10 @@
 """How fast one process may ask: a rate that gives way when the account's limit is reached, and comes back.
 
-The service limits requests per account and action, whoever sends them, and tells nobody how many are left.
-So everybody watches for refusals: the rate falls by a quarter at once, returns within a minute or so to just
-below where it was refused, and only later feels its way beyond (the cubic curve of RFC 9438, with seconds
-for round trips). The first refusal, and one right after another, take half: then the rate is far too high.
-Processes that do so share the limit without knowing of one another.
+The service limits requests per account and action, whichever process sends them, and does not say how many
+are left. So each process watches for refusals: its rate falls by a quarter at once, returns within a minute
+or so to just below where it was refused, and only later feels its way beyond (the cubic curve of RFC 9438,
+with seconds for round trips). The first refusal, and one right after another, take half: then the rate is far
+too high. Processes that do so share the limit without knowing of one another.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Pace:
         rate = self.rate(now, ceiling)
         is_far_off = self.low is None or now - self.since < SOON_SECONDS
         low = max(rate * (1.0 - (DEEP_CUT if is_far_off else CUT)), min(LOWEST_RATE, ceiling))
-        # Refused below the last plateau: somebody else needs more, so leave it some.
+        # Refused below the last plateau: another process needs more, so leave it some.
         is_crowded = self.plateau is not None and rate < self.plateau
         plateau = rate * (1.0 - (CUT / 2 if is_crowded else HEADROOM))
         return Pace(now, low, max(plateau, low))
@@ -77,7 +77,7 @@ class Pace:
 class Budget:
     """Hands out the moments at which requests may go. Safe for threads and event loops: it never waits.
 
-    Requests are spread evenly; time that nobody used is not saved up.
+    Requests are spread evenly; time that was not used is not saved up.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -111,7 +111,7 @@ class Budget:
             self._pace = (self._pace or Pace(now)).refused(now, ceiling)
 
     def restart(self) -> None:
-        """Begin slowly again, as after an outage, so that not all who waited ask at once."""
+        """Begin slowly again, as after an outage, so that not all that waited ask at once."""
         with self._lock:
             now = self._clock()
             self._pace = (self._pace or Pace(now)).restarted(now)
@@ -122,6 +122,6 @@ _budgets_lock = threading.Lock()
 
 
 def shared_budget(key: Hashable) -> Budget:
-    """The budget that everybody in this process with the same key shares, as long as anybody holds it."""
+    """The budget that this process shares under a key, as long as anything holds it."""
     with _budgets_lock:
         return _budgets.setdefault(key, Budget())

@@ -75,7 +75,8 @@ def describe(kind: JobKind, job: JobRef) -> Call[Snapshot | Absence]:
             f"The {kind.name} id is empty, or longer than {bounds.LONGEST_ID} characters.",
             action=kind.describe_action,
         )
-    params = {kind.app_param: job.sdk_app_id, kind.id_param: job.job_id}
+    params: dict[str, Any] = {kind.app_param: job.sdk_app_id} if kind.app_param else {}
+    params[kind.id_param] = job.job_id
     return Call(kind.describe_action, params, partial(_read_job, kind, job.job_id), "read", job.job_id)
 
 

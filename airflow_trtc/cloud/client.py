@@ -91,7 +91,7 @@ class TrtcClient(_Client):
         return value
 
     def _once(self, call: Call[_Value]) -> _Value:
-        with self._turns[call.action]:  # or who takes a moment early would take it at an early pace
+        with self._turns[call.action]:  # or a moment taken early would be taken at an early pace
             if wait_seconds := self._reserve(call):
                 self._sleep(wait_seconds)
         keys = self._keys.current()

@@ -161,14 +161,17 @@ def _from_network(names: set[str], endpoint: str | None, call: Call[Any]) -> Trt
 
 
 def _bad_status(status: int, endpoint: str | None, call: Call[Any]) -> TrtcError:
-    message = f"{endpoint or 'The endpoint'} answered with HTTP status {status}"
-    facts = {**_facts(call), "code": f"Client.Http{status}"}
+    where, facts = endpoint or "The endpoint", {**_facts(call), "code": f"Client.Http{status}"}
+    message = f"{where} answered with HTTP status {status}."
     if status == 429:
-        return TrtcThrottledError(f"{message}.", **facts)
+        return TrtcThrottledError(message, **facts)
     if status >= 500 or status == 408:
-        return _advised(TrtcTransientError(f"{message}.", outcome_unknown=call.effect != "read", **facts))
-    why = "the API never does, so a proxy, a firewall or another server stands in between"
-    return _advised(TrtcSetupError(f"{message}; {why}.", **facts))
+        return _advised(TrtcTransientError(message, outcome_unknown=call.effect != "read", **facts))
+    message = (
+        f"{where} answered with HTTP status {status}; the API never does, so a proxy, a firewall or another"
+        " server stands in between."
+    )
+    return _advised(TrtcSetupError(message, **facts))
 
 
 def _advised(error: TrtcError) -> TrtcError:

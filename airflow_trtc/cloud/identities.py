@@ -1,4 +1,4 @@
-"""Who signs the requests: one class per kind of credentials, with its fields and how it gets its keys.
+"""What signs the requests: one class per kind of credentials, with its fields and how it gets its keys.
 
 A new kind is a new class and a row in `KINDS`. The form of the connection, the checks of its fields and
 the tests of the documentation follow from the fields that are made with `extra`.

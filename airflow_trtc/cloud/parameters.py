@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from airflow_trtc.errors import TrtcSetupError
@@ -34,8 +34,7 @@ def check(action: str, params: Mapping[str, Any]) -> None:
     """
     if action in STREAMING:
         raise TrtcSetupError(f"{action} answers with a stream, which is not supported.", action=action)
-    if not isinstance(params, Mapping):
-        raise TrtcSetupError("The parameters must be a dictionary.", action=action)
+    _check_mapping(action, params)
     names = _top_level(action)
     _check_names(action, "", params, names)
     model = getattr(_models(), f"{action}Request", None)
@@ -48,7 +47,10 @@ def with_app_id(action: str, params: Mapping[str, Any], sdk_app_id: int | None) 
     """Fill in the application, in the spelling and type that the action wants.
 
     An application that is given stays; an explicit None leaves it out.
+
+    :raises TrtcSetupError: the action is unknown, or the parameters are no dictionary.
     """
+    _check_mapping(action, params)
     spelling = next((name for name in APP_ID_SPELLINGS if name in _top_level(action)), None)
     filled = dict(params)
     if spelling is not None and spelling not in filled and sdk_app_id is not None:
@@ -56,7 +58,7 @@ def with_app_id(action: str, params: Mapping[str, Any], sdk_app_id: int | None) 
     return {name: value for name, value in filled.items() if value is not None}
 
 
-@lru_cache(maxsize=1)
+@cache
 def _models() -> Any:
     from tencentcloud.trtc.v20190722 import models
 
@@ -72,7 +74,7 @@ def _top_level(action: str) -> tuple[str, ...]:
     return _properties(model)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _actions() -> tuple[str, ...]:
     names = (name.removesuffix("Request") for name in vars(_models()) if name.endswith("Request"))
     return (*names, *NOT_IN_SDK)
@@ -80,6 +82,11 @@ def _actions() -> tuple[str, ...]:
 
 def _properties(model: type[Any]) -> tuple[str, ...]:
     return tuple(name for name, value in vars(model).items() if isinstance(value, property))
+
+
+def _check_mapping(action: str, params: object) -> None:
+    if not isinstance(params, Mapping):
+        raise TrtcSetupError("The parameters must be a dictionary.", action=action)
 
 
 def _check_names(action: str, path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -93,27 +100,36 @@ def _check_names(action: str, path: str, given: Mapping[str, Any], known: tuple[
 
 def _check_nested(action: str, path: str, given: Mapping[str, Any], model: type[Any]) -> None:
     for name, value in given.items():
-        items = enumerate(value) if isinstance(value, (list, tuple)) else [(None, value)]
-        for index, item in items:
-            inner = _type_of(model, name, index is not None) if isinstance(item, Mapping) else None
-            if inner is None:
-                continue
-            where = f"{path}{name}." if index is None else f"{path}{name}[{index}]."
-            _check_names(action, where, item, _properties(inner))
-            _check_nested(action, where, item, inner)
+        inner, in_list = _type_of(model, name)
+        if inner is None or value is None:
+            continue
+        if in_list and not isinstance(value, (list, tuple)):
+            raise _wrong_type(action, f"{path}{name}", "a list of objects", value)
+        items = {f"{path}{name}[{index}]": item for index, item in enumerate(value)} if in_list else None
+        for where, item in ({f"{path}{name}": value} if items is None else items).items():
+            if not isinstance(item, Mapping):
+                raise _wrong_type(action, where, "an object", item)
+            _check_names(action, f"{where}.", item, _properties(inner))
+            _check_nested(action, f"{where}.", item, inner)
 
 
-def _type_of(model: type[Any], name: str, in_list: bool) -> type[Any] | None:
-    """Which model a nested parameter has; None when it is a plain value.
+def _wrong_type(action: str, where: str, wanted: str, given: object) -> TrtcSetupError:
+    message = f"The parameter {where!r} of {action} must be {wanted}, not {type(given).__name__}."
+    return TrtcSetupError(message, action=action)
+
+
+def _type_of(model: type[Any], name: str) -> tuple[type[Any] | None, bool]:
+    """Which model a nested parameter has, and whether in a list; None when it is a plain value.
 
     Asks the model to read an empty one, which works without docstrings, too.
     """
     probe = model()
-    probe._deserialize({name: [{}] if in_list else {}})
-    value = getattr(probe, name, None)
-    if in_list:
-        value = value[0] if value else None
-    return None if value is None or isinstance(value, dict) else type(value)
+    probe._deserialize({name: {}})
+    value = getattr(probe, f"_{name}", None)  # the property may warn that it is deprecated
+    if in_list := isinstance(value, list):
+        probe._deserialize({name: [{}]})
+        (value,) = getattr(probe, f"_{name}")
+    return (None if value is None or isinstance(value, dict) else type(value)), in_list
 
 
 def _check_json(action: str, params: Mapping[str, Any]) -> None:

@@ -20,12 +20,11 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from airflow_trtc.aio import WakeUp, loop_time, start_apart
 from airflow_trtc.cloud import failures
-from airflow_trtc.cloud.budget import Budget
-from airflow_trtc.cloud.calls import Call, describe
+from airflow_trtc.cloud.calls import describe
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
 from airflow_trtc.cloud.settings import TrtcSettings
@@ -42,19 +41,6 @@ NEVER = float("inf")
 MIN_ENTRIES = 64  # of a queue, before void ones are cleared out
 
 log = logging.getLogger(__name__)
-
-
-class PollingClient(Protocol):
-    """What the poller needs of a client."""
-
-    async def poll(self, call: Call[Snapshot | Absence]) -> Snapshot | Absence:
-        """Run a call at once and once."""
-
-    def budget(self, action: str) -> Budget:
-        """What requests for an action keep to."""
-
-    async def aclose(self) -> None:
-        """Close all connections."""
 
 
 class PollResult(NamedTuple):
@@ -196,14 +182,14 @@ class Poller:
         self,
         settings: TrtcSettings,
         *,
-        client: PollingClient | None = None,
+        client: AsyncTrtcClient | None = None,
         make_health: Callable[[], Health] = Health,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self.settings = settings
-        self._client = client or AsyncTrtcClient(settings)
-        self._make_health = make_health
-        self._retry_seconds = retry_seconds
+        self.client = client or AsyncTrtcClient(settings)
+        self.make_health = make_health
+        self.retry_seconds = retry_seconds
         self._lanes: dict[str, _Lane] = {}
 
     def subscribe(self, kind: JobKind, job: JobRef, wake: Callable[[], None]) -> Subscription:
@@ -212,38 +198,26 @@ class Poller:
         :param wake: called, in the event loop, when there is a result to take.
         :raises TrtcSetupError: the job's id cannot be one.
         """
-        describe(kind, job)
-        lane = self._lanes.get(kind.describe_action)
-        if lane is None:
-            budget = self._client.budget(kind.describe_action)
-            lane = _Lane(self.settings, self._client, budget, self._make_health(), self._retry_seconds)
-            self._lanes[kind.describe_action] = lane
-        return lane.subscribe(kind, job, wake)
+        action = describe(kind, job).action
+        if action not in self._lanes:
+            self._lanes[action] = _Lane(self, action)
+        return self._lanes[action].subscribe(kind, job, wake)
 
     async def aclose(self) -> None:
         """Stop, and close all connections."""
         try:
             await asyncio.gather(*(lane.aclose() for lane in self._lanes.values()))
         finally:
-            await self._client.aclose()
+            await self.client.aclose()
 
 
 class _Lane:
     """The polls of one action."""
 
-    def __init__(
-        self,
-        settings: TrtcSettings,
-        client: PollingClient,
-        budget: Budget,
-        health: Health,
-        retry_seconds: float,
-    ) -> None:
-        self.health = health
-        self._settings = settings
-        self._client = client
-        self._budget = budget
-        self._retry_seconds = retry_seconds
+    def __init__(self, poller: Poller, action: str) -> None:
+        self.health = poller.make_health()
+        self._poller = poller
+        self._budget = poller.client.budget(action)
         self._jobs: dict[JobRef, _Job] = {}
         self._urgent, self._patient = _Queue(urgent=True), _Queue(urgent=False)
         self._urgent_in_a_row = 0
@@ -304,8 +278,8 @@ class _Lane:
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
-            log.error("Polling failed; retrying in %g s", self._retry_seconds, exc_info=error)
-            task.get_loop().call_later(self._retry_seconds, self._go_on)
+            log.error("Polling failed; retrying in %g s", self._poller.retry_seconds, exc_info=error)
+            task.get_loop().call_later(self._poller.retry_seconds, self._go_on)
         else:
             self._go_on()  # for those that came in the moment between
 
@@ -321,7 +295,7 @@ class _Lane:
                 await self._poll_next()
 
     async def _poll_next(self) -> None:
-        await asyncio.sleep(self._budget.reserve(self._settings.requests_per_second))
+        await asyncio.sleep(self._budget.reserve(self._poller.settings.requests_per_second))
         # Chosen now: a request may have become urgent, or all were cancelled.
         if not self.health.outage and (job := self._pick()) is not None:
             self._begin(job)
@@ -362,9 +336,9 @@ class _Lane:
         call = describe(job.kind, job.ref)
         value: Snapshot | Absence | TrtcError
         try:
-            value = await self._client.poll(call)
+            value = await self._poller.client.poll(call)
         except Exception as error:  # whatever it is: no waiter must wait for ever
-            value = failures.classify(error, call, endpoint=self._settings.endpoint)
+            value = failures.classify(error, call, endpoint=self._poller.settings.endpoint)
         return PollResult(value, datetime.now(timezone.utc))
 
     def _polled(self, job: _Job, poll: asyncio.Task[PollResult]) -> None:
@@ -387,7 +361,7 @@ class _Lane:
             # Before all others: it has had its turn, and got nothing for it.
             for subscription in job.subscriptions:
                 if subscription.requested is not None:
-                    subscription.request(self._retry_seconds, urgent=True)
+                    subscription.request(self._poller.retry_seconds, urgent=True)
             return
         job.failures = 0
         for subscription in tuple(job.subscriptions):

@@ -1,4 +1,4 @@
-"""One of a kind per event loop and settings, shared by everybody there and closed by the last to leave."""
+"""One of a kind per event loop and settings, shared by all there and closed by the last to leave."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Kind = TypeVar("_Kind", bound=Closable)
 
 
 class Shared(Generic[_Kind]):
-    """Those of one kind that somebody holds.
+    """Those of one kind that are in use.
 
     :param make: makes one; it must not do anything yet.
     """

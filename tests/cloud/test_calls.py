@@ -1,5 +1,7 @@
 """Any answer about a job ends in a value or in one of our errors; which call has which effect."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,6 +132,8 @@ def test_parameters_name_the_job_and_its_application():
     assert (call.effect, call.job_id) == ("read", "+a-b..")
     other = describe(SLICES, JobRef("slice", 5, "ap-guangzhou", "s"))
     assert (other.action, other.params) == ("DescribeCloudSliceTask", {"SdkAppId": 5, "SliceId": "s"})
+    without = replace(SLICES, app_param="")
+    assert describe(without, JobRef("slice", 5, "ap-guangzhou", "s")).params == {"SliceId": "s"}
 
 
 @pytest.mark.parametrize("recording_id", ["", " ", None, "x" * 2000])

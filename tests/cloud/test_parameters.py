@@ -1,5 +1,6 @@
 """Misspelt actions and parameters are found before anything is sent."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -54,6 +55,38 @@ def test_a_misspelt_name_is_named_with_its_path_and_the_right_one(params, path, 
         check(action, params)
     assert path in str(caught.value)
     assert f"did you mean {right}?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "params, words",
+    [
+        ({"StorageParams": [{"CloudStorage": {}}]}, "'StorageParams' .* must be an object, not list"),
+        ({"StorageParams": "text"}, "'StorageParams' .* must be an object, not str"),
+        ({"StorageParams": {"CloudStorage": []}}, "'StorageParams.CloudStorage' .* an object, not list"),
+        ({"MixLayoutParams": {"MixLayoutList": {"Top": 1}}}, "MixLayoutList' .* a list of objects, not dict"),
+        ({"MixLayoutParams": {"MixLayoutList": [1]}}, r"MixLayoutList\[0\]' .* an object, not int"),
+    ],
+)
+def test_a_wrong_type_is_named_with_its_path(params, words):
+    with pytest.raises(TrtcSetupError, match=words):
+        check("CreateCloudRecording", params)
+
+
+@pytest.mark.parametrize("params", [None, "text", [("SdkAppId", 1)]])
+def test_parameters_that_are_no_dictionary_are_refused(params):
+    for use in (check, lambda action, given: with_app_id(action, given, 1)):
+        with pytest.raises(TrtcSetupError, match="dictionary"):
+            use("CreateCloudRecording", params)
+
+
+def test_every_parameter_of_every_action_takes_a_wrong_type_without_a_crash():
+    from airflow_trtc.cloud.parameters import _actions, _top_level
+
+    for action in _actions():
+        for name in _top_level(action):
+            for value in ([{}], {}, "x", None, [None]):
+                with contextlib.suppress(TrtcSetupError):
+                    check(action, {name: value})
 
 
 @pytest.mark.parametrize(
