@@ -27,7 +27,7 @@ from airflow_trtc.jobs.events import RECORDING_GROUPS
 LONGEST_NUMBER = 400  # digits; PostgreSQL and Python read longer ones only with an effort
 HIGHEST_TYPE = 999_999_999
 
-# What `Callback` has as attributes of its own; the rest of EventInfo tells two events apart as well.
+# What `Callback` has as attributes of its own; the rest of EventInfo distinguishes events as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
 _ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*\s*")  # of a file, an image, a stream
 
@@ -121,7 +121,7 @@ def parse_event(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None = No
 
 
 def without_signature(address: str) -> str | None:
-    """An address without user, query and fragment: a signature there gives access to whoever reads it.
+    """An address without user, query and fragment: a signature there gives access to every reader.
 
     None for what is no address.
     """
@@ -199,7 +199,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
         raise CallbackError(f"the body is not JSON ({getattr(error, 'msg', 'invalid')})") from None
     if not isinstance(message, dict):
         raise CallbackError("the body is not a JSON object")
-    # Counting is cheap; real events need no closer look.
+    # Counting is cheap; real events need no more.
     if text.count("{") + text.count("[") > DEEPEST:
         _check_depth(message)
     if "\\u0000" in text or "\\ud" in text or "\\uD" in text:

@@ -60,7 +60,7 @@ class Event:
         is not documented may mean that the job goes on. A later start takes an earlier end back.
     :param faults: codes that are problems; of an event without a code the fault stands at None.
     :param settled_by: the type of the event whose documented codes make this one's faults void.
-    :param detail: the field that tells events with one code apart, such as a file's name.
+    :param detail: the field that distinguishes events with one code, such as a file's name.
     :param detail_is_address: then a signature in it is left out.
     :param message: the field with the service's words.
     :param file_objects: fields with one object or several that each describe a file, or `ITSELF`.

@@ -79,8 +79,8 @@ def _judge_absence(name: str, state: JobState, since: datetime, at: datetime, ru
         return Finished("never_seen", state.files, at)
     if state.history.facts:
         # It exists, so the wait polls in the wrong place, or polls too late and a callback is missing.
-        heard_at = state.history.last_received_at or since
-        if at < heard_at + timedelta(seconds=rules.callback_timeout_seconds):
+        received_at = state.history.last_received_at or since
+        if at < received_at + timedelta(seconds=rules.callback_timeout_seconds):
             return Waiting(f"callbacks report the {name}, but the service does not know it")
     return Failed(Failure.NEVER_SEEN, _never_seen(name, state, rules))
 

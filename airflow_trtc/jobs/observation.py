@@ -14,7 +14,7 @@ class RecordedFile:
     """One file of a recording, as the service lists it or as a callback names it.
 
     What the service does not say is None. Lists name index files only; callbacks also name conversions
-    (mp4, aac) and files in VOD, and alone tell the last four fields.
+    (mp4, aac) and files in VOD, and only they give the last four fields.
 
     :param file_name: name without the prefix and the recording's folder, unique in a recording.
     :param user_id: whose stream it is; None when the file mixes several users.

@@ -11,7 +11,7 @@ class JobRef:
 
     :param kind: name of a row in :mod:`airflow_trtc.kinds`, e.g. ``recording``.
     :param sdk_app_id: the application (``SdkAppId``) it belongs to.
-    :param region: the region it is asked about in; None where only callbacks tell of it, which name none.
+    :param region: the region it is polled in; None where only callbacks report it, which name none.
     :param job_id: the id that the call which started it answered (``TaskId``, for most kinds).
     """
 

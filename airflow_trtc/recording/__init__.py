@@ -1,1 +1,1 @@
-"""Decides what is known of a recording: standard library only, no clock, no I/O."""
+"""Decides what only recordings have: standard library only, no clock, no I/O."""

@@ -101,11 +101,11 @@ def _ended_badly(state: JobState, problems: Collection[Problem]) -> str:
 
 
 def _no_callback(state: JobState, rules: Rules, made: Output) -> str:
-    heard = ", ".join(str(fact.type) for fact in state.history.facts) or "none"
+    received = ", ".join(str(fact.type) for fact in state.history.facts) or "none"
     return (
         f'waited for "{rules.wait_for}", and no callback completed it within '
         f"{rules.callback_timeout_seconds:g} s of the end or of the last callback: {made.state}. "
-        f"Callbacks received for this recording: {heard}.\n"
+        f"Callbacks received for this recording: {received}.\n"
         "(1) None at all: check the callback address in the console (recording callback of the "
         "application), that the service reaches it, and that the keys are equal; the API server's log "
         "names refused ones. Try it with: python -m airflow_trtc.emulator send-callback --help\n"
