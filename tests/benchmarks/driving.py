@@ -118,7 +118,7 @@ class Waiters:
             self._process.wait()
         self._home.cleanup()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Nothing: what is told comes by itself."""
 
     def wait_until_started(self) -> float:

@@ -174,7 +174,7 @@ def _call(today: datetime, words: Sequence[str]) -> Call:
 
 
 def known_of(truth: Mapping[str, Any], seen_at: datetime) -> dict[str, Any]:
-    """What a worker knows of a recording after one look at that time, as JSON."""
+    """What a worker knows of a recording after one poll at that time, as JSON."""
     files = tuple(
         RecordedFile(file["FileName"], file["UserId"] or None, file["TrackType"], file["BeginTimeStamp"])
         for file in truth["files"]

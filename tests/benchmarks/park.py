@@ -33,7 +33,7 @@ def park(
     blocks_path: str | None = None,
     **options: Any,
 ) -> None:
-    """Defer task number n of the run to wait for recording number n, after one look at it.
+    """Defer task number n of the run to wait for recording number n, after one poll of it.
 
     :param recordings: what the emulator knows of each.
     :param kind: `ours`, or `plain` for triggers that only sleep.
@@ -79,7 +79,7 @@ def trigger_of(
 ) -> BaseTrigger:
     """One trigger.
 
-    :param place: from 0 to 1; workers do not look at all recordings at once either.
+    :param place: from 0 to 1; workers do not poll all recordings at once either.
     :param seen_ago: seconds since the recording was seen first.
     """
     if kind == "plain":

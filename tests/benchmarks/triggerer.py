@@ -59,7 +59,7 @@ class Result:
     kind: str
     waiting: int
     assigned: float = 0.0
-    looked: float | None = None
+    polled: float | None = None
     blocks: list[dict[str, Any]] = field(default_factory=list)
     warnings: int = 0
     load: float = 0.0
@@ -93,7 +93,7 @@ class Bench:
         warned = self._warnings()
         began_at = self._start(result)
         if kind == "ours":
-            self._until_all_looked(result, began_at)
+            self._until_all_polled(result, began_at)
         else:
             time.sleep(STEADY_SECONDS)
         result.all_started_at = time.time()
@@ -150,17 +150,17 @@ class Bench:
         tell(f"  all assigned after {result.assigned:.1f} s")
         return began_at
 
-    def _until_all_looked(self, result: Result, began_at: float) -> None:
+    def _until_all_polled(self, result: Result, began_at: float) -> None:
         wanted = frozenset(self._recording_ids)
         give_up_at = time.monotonic() + 180.0 + 3 * self._round
         while missing := wanted - {call.recording_id for call in self.emulator.calls().calls}:
             self.airflow.check_alive()
             if time.monotonic() > give_up_at:
-                tell(f"  {len(missing)} have not looked yet")
+                tell(f"  {len(missing)} have not polled yet")
                 return
             time.sleep(1.0)
-        result.looked = time.time() - began_at
-        tell(f"  all have looked after {result.looked:.1f} s")
+        result.polled = time.time() - began_at
+        tell(f"  all have polled after {result.polled:.1f} s")
 
     def _be_steady(self, result: Result) -> None:
         load: dict[str, float] = {}
@@ -211,7 +211,7 @@ class Bench:
 def report(results: Sequence[Result], options: Any) -> str:
     """Two tables: what starting and holding them takes, and how the waits fared."""
     starting = [
-        "Triggers", "Waits", "All assigned, s", "All looked once, s", "Longest block at the start, s",
+        "Triggers", "Waits", "All assigned, s", "All polled once, s", "Longest block at the start, s",
         "later, s", "of it collections, s", "Airflow's warnings of blocks", "Load", "Memory, MiB",
         "Most open files",
     ]  # fmt: skip
@@ -244,7 +244,7 @@ def _starting_cells(result: Result) -> list[Any]:
         NAMES[result.kind],
         result.waiting,
         f"{result.assigned:.1f}",
-        "-" if result.looked is None else f"{result.looked:.1f}",
+        "-" if result.polled is None else f"{result.polled:.1f}",
         *(f"{max(each):.3f}" if each else "-" for each in (early, later, collecting)),
         result.warnings,
         f"{result.load:.0%}",

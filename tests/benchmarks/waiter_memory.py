@@ -3,7 +3,7 @@
     python -m tests.benchmarks.waiter_memory --output build/benchmark
 
 New processes hold so many triggers of one kind: a trigger that only sleeps, or ours, each after it has
-looked once and waits for its next look. Memory is what the process has for itself (USS) beyond what it had
+polled once and waits for its next poll. Memory is what the process has for itself (USS) beyond what it had
 before the first trigger, after a garbage collection; Python's allocator and one-off costs (the SDK, the
 client) are in it, so the difference between the two numbers of waiters tells more than each. `traced` is
 what Python objects take, by tracemalloc.
@@ -21,7 +21,7 @@ from tests.benchmarks.emulation import EmulatorProcess
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, spread, table, tell, write
 
-FAST = 1000.0  # looks a second, of which the memory does not depend
+FAST = 1000.0  # polls a second, of which the memory does not depend
 NEVER_AGAIN = 3600.0
 PATIENCE_SECONDS = 300.0
 SETTLE_SECONDS = 2.0
@@ -47,7 +47,7 @@ def measure(kind: str, count: int, *, traced: bool) -> Figures:
         with waiters:
             waiters.wait_until_started()
             if kind == "ours":
-                _until_looked(emulator, count)
+                _until_polled(emulator, count)
             time.sleep(SETTLE_SECONDS)
             if waiters.history.over:
                 raise RuntimeError(f"waits are over: {waiters.history.died[:1]}")
@@ -58,11 +58,11 @@ def measure(kind: str, count: int, *, traced: bool) -> Figures:
     return found
 
 
-def _until_looked(emulator: EmulatorProcess, count: int) -> None:
+def _until_polled(emulator: EmulatorProcess, count: int) -> None:
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while emulator.count() < count:
         if time.monotonic() > give_up_at:
-            raise TimeoutError(f"only {emulator.count()} of {count} looks")
+            raise TimeoutError(f"only {emulator.count()} of {count} polls")
         time.sleep(0.2)
 
 

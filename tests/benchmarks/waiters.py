@@ -30,14 +30,14 @@ class Job:
 
     :param kind: one of `KINDS`.
     :param known: what a worker knew of each recording.
-    :param poll_seconds: between two looks of one waiter.
+    :param poll_seconds: between two polls of one waiter.
     :param place: application and region.
     :param endpoint: host and port of the service.
     :param keys: id and key of the account.
     :param workers: how many calls are under way at once, where no waiters decide that.
     :param per_second: how fast those send together; None for as fast as they can.
     :param begin_at: when those begin to send, Unix seconds; they end at `end_at`.
-    :param is_overdue: whether the first look of each is due already, as after a triggerer's restart.
+    :param is_overdue: whether the first poll of each is due already, as after a triggerer's restart.
     :param traced: measure memory with tracemalloc too, which makes everything slower.
     """
 
@@ -56,7 +56,7 @@ class Job:
     starting: list[str] = field(default_factory=list)
 
     def first_pause(self, number: int) -> float:
-        """Seconds until the first look of a waiter: they were deferred one after the other."""
+        """Seconds until the first poll of a waiter: they were deferred one after the other."""
         return self.poll_seconds * (1 - number / len(self.known))
 
     def has_started(self, recording_id: str) -> None:
@@ -194,7 +194,7 @@ def sdk_client(job: Job, *, keep_alive: bool) -> Any:
 
 
 def describe_request(job: Job, recording_id: str) -> Any:
-    """The request of a look."""
+    """The request of a poll."""
     from tencentcloud.trtc.v20190722.models import DescribeCloudRecordingRequest
 
     request = DescribeCloudRecordingRequest()

@@ -8,7 +8,7 @@ after the other, against an emulator in another process that throttles as the se
 divides all times by 5 and multiplies the limit by 5, so that ten thousand waits take minutes; starting
 processes and building clients cannot be scaled.
 
-Two ways need a process for each wait, or for each look, so they get fewer waits. Their limit is lowered as
+Two ways need a process for each wait, or for each poll, so they get fewer waits. Their limit is lowered as
 well, so that a round takes as long as 300 waits take at the full one.
 
 The floor is an ideal round-robin at exactly the limit with nobody leaving (see `schedule`), the ideal the
@@ -38,7 +38,7 @@ ENDING_SECONDS = 60.0
 LEAST_ENDS = 100
 ROUNDS_OF_PATIENCE = 2.0
 SETTLING_SECONDS = 20.0  # our pace starts slowly, and all are given the time
-LOOK_SECONDS = 0.2
+TICK_SECONDS = 0.2
 USUAL_WAITS = 300  # whose round the lowered limits keep
 NAMES = {
     "ours": "this package",
@@ -95,7 +95,7 @@ class Waits(AbstractContextManager["Waits"], Protocol):
 
     def wait_until_started(self) -> float: ...
 
-    def look(self) -> None: ...
+    def poll(self) -> None: ...
 
     def cpu_seconds(self) -> float: ...
 
@@ -131,7 +131,7 @@ def observe(
     history = waits.history
 
     def is_over() -> bool:
-        waits.look()
+        waits.poll()
         return history.over >= setting.waits
 
     started_at = waits.wait_until_started()
@@ -199,7 +199,7 @@ def pause(seconds: float, is_over: Callable[[], bool]) -> None:
     """Wait so long, or until there is nothing to wait for."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not is_over():
-        time.sleep(min(left, LOOK_SECONDS))
+        time.sleep(min(left, TICK_SECONDS))
 
 
 def report(results: Sequence[Result], scale: float) -> str:
@@ -212,7 +212,7 @@ def report(results: Sequence[Result], scale: float) -> str:
         table(head, [_cells(each) for each in results]),
         "",
         f"Times are in seconds and divided by {scale:g}, where the limit is {LIMIT_PER_SECOND * scale:g}/s; "
-        f"each waiter looks every {POLL_SECONDS / scale:g} s if it may. The floor is N/(2R) in the median "
+        f"each waiter polls every {POLL_SECONDS / scale:g} s if it may. The floor is N/(2R) in the median "
         "and 0.95 N/R in the 95th percentile, with the interval instead of N/R where it is longer; the "
         "ideal is a simulated round-robin at exactly the limit with the same ends. Not noticed: within "
         f"{ROUNDS_OF_PATIENCE:g} rounds after the last end; lags are of those noticed. Budget used: answers "

@@ -1,4 +1,4 @@
-"""Ways of waiting that take a process for each wait or each look, driven as `driving.Waiters` is."""
+"""Ways of waiting that take a process for each wait or each poll, driven as `driving.Waiters` is."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class TccliWaits:
         for recording_id in self._recording_ids:
             self._processes[recording_id] = self._start(recording_id)
             time.sleep(self._poll_seconds / len(self._recording_ids))
-        until_all_asked(self._emulator, self._recording_ids, self.look)
+        until_all_asked(self._emulator, self._recording_ids, self.poll)
         return time.time()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """See which processes have ended, and why."""
         self.cpu_seconds()
         for recording_id, process in list(self._processes.items()):
@@ -107,7 +107,7 @@ class TccliWaits:
 
 
 class SensorWaits:
-    """Our sensor in reschedule mode in a real Airflow: a worker's process for each look."""
+    """Our sensor in reschedule mode in a real Airflow: a worker's process for each poll."""
 
     slack_seconds = 120.0
     dag_id = "rescheduled"
@@ -139,13 +139,13 @@ class SensorWaits:
         self._airflow.__exit__(kind, error, trace)
 
     def wait_until_started(self) -> float:
-        """Start a run; return when all sensors have looked."""
+        """Start a run; return when all sensors have polled."""
         self._airflow.unpause(self.dag_id)
         self._run_id = self._airflow.trigger(self.dag_id, self._conf)
         until_all_asked(self._emulator, self._recording_ids, self._airflow.check_alive)
         return time.time()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """See which tasks are over, and how."""
         for task in self._airflow.task_instances(self.dag_id, self._run_id):
             if task["task_id"] != "wait" or task["state"] not in FINAL_STATES:
@@ -187,13 +187,13 @@ class SensorWaits:
 
 
 def until_all_asked(
-    emulator: EmulatorProcess, recording_ids: Sequence[str], look: Callable[[], None]
+    emulator: EmulatorProcess, recording_ids: Sequence[str], poll: Callable[[], None]
 ) -> None:
     """Return when the service was asked about each; raises TimeoutError."""
     give_up_at = time.monotonic() + START_SECONDS
     wanted = frozenset(recording_ids)
     while wanted - {call.recording_id for call in emulator.calls().calls}:
-        look()
+        poll()
         if time.monotonic() > give_up_at:
             raise TimeoutError(f"not all of {len(wanted)} waits have asked")
         time.sleep(0.5)

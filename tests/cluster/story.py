@@ -59,14 +59,14 @@ class Story:
     # -- acts -------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Start recordings and waits, until each recording was looked at and each component has its part."""
+        """Start recordings and waits, until each recording was polled and each component has its part."""
         self.airflow.unpause(WAITING_DAG)
         self.waited_for = {mode: self._record(count) for mode, count in RECORDINGS.items()}
         if self.has_callbacks:
             self.airflow.unpause(CALLED_BACK_DAG)
             self.called_back = self._record(CALLED_BACK, sdk_app_id=CALLED_BACK_APP)
         self.runs = [(WAITING_DAG, self.airflow.trigger(WAITING_DAG, self.waited_for))]
-        self._until(self._all_looked_at, "every recording was looked at")
+        self._until(self._all_polled, "every recording was polled")
         self._until(
             lambda: self._holders() == {"triggerer", "triggerer-2"}, "each triggerer has taken triggers"
         )
@@ -146,7 +146,7 @@ class Story:
     def _record(self, count: int, **options: Any) -> list[str]:
         return [self.emulator.add_recording(files=FILES, **options) for _ in range(count)]
 
-    def _all_looked_at(self) -> bool:
+    def _all_polled(self) -> bool:
         ids = [each for recording_ids in self.waited_for.values() for each in recording_ids]
         return all(self.emulator.truth(recording_id)["polls"] for recording_id in ids)
 
@@ -181,20 +181,20 @@ class Story:
         return int(count)
 
     def _runs_again(self, victim: dict[str, Any]) -> bool:
-        """Whether a task has been tried anew, and has looked at its recording since."""
+        """Whether a task has been tried anew, and has polled its recording since."""
         now = self.airflow.task_instance(
             victim["dag_id"], victim["dag_run_id"], victim["task_id"], victim["map_index"]
         )
         recording_id = self.waited_for["poke"][victim["map_index"]]
-        looks = self.emulator.truth(recording_id)["polls"]
+        polls = self.emulator.truth(recording_id)["polls"]
         is_new = now["try_number"] > victim["try_number"] and now["state"] == "running"
-        return bool(is_new and looks[-1]["at"] > _seconds(now["start_date"]))
+        return bool(is_new and polls[-1]["at"] > _seconds(now["start_date"]))
 
     def _called_back_runs(self) -> int:
         return len(self.airflow.run_ids(CALLED_BACK_DAG)) if self.has_callbacks else 0
 
     def _until(self, find: Callable[[], _Found], what: str) -> _Found:
-        """Look until something true is found, and return it."""
+        """Poll until something true is found, and return it."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while not (found := find()):
             self.airflow.check_alive()

@@ -126,7 +126,7 @@ class Stage:
     def until(
         self, find: Callable[[], _Found | None], what: str, timeout: float = PATIENCE_SECONDS
     ) -> _Found:
-        """Look until something true is found, and return it."""
+        """Poll until something true is found, and return it."""
         give_up_at = time.monotonic() + timeout
         while not (found := find()):
             self.airflow.check_alive()
@@ -142,7 +142,7 @@ class Stage:
             wait = Wait(self, dag_id, self.airflow.trigger(dag_id, conf), recording_ids)
             if (part := getattr(self._local, "part", None)) is not None:
                 part.waits.append(wait)
-            self.until(lambda: wait.xcom("progress", map_index=map_index), f"a look by {dag_id}")
+            self.until(lambda: wait.xcom("progress", map_index=map_index), f"a poll by {dag_id}")
         return wait
 
     def _report(self, part: _Part) -> str:
@@ -179,7 +179,7 @@ class Wait:
 
     # -- waiting for it ---------------------------------------------------------------------------
 
-    def until_told(self, file_count: int, map_index: int = -1) -> dict[str, Any]:
+    def until_known(self, file_count: int, map_index: int = -1) -> dict[str, Any]:
         """Wait until the task shows that it knows so many files, and return what it shows."""
 
         def shown() -> dict[str, Any] | None:
@@ -224,7 +224,7 @@ class Wait:
         return self.stage.emulator.truth(self.recording_id)
 
     def get(self, path: str) -> Any:
-        """What Airflow's API tells of the sensor under a path."""
+        """What Airflow's API says about the sensor under a path."""
         task = f"/api/v2/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/wait"
         return self.stage.airflow.api("GET", f"{task}/{path}")
 

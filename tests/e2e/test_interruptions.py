@@ -22,7 +22,7 @@ outlives_a_try = pytest.mark.usefixtures("journal")
 def waiting(stage: Stage, dag_id: str) -> Wait:
     """A wait in its midst, which has seen two files."""
     wait = stage.wait(dag_id, stage.record(*EARLY, files=0))
-    wait.until_told(2)
+    wait.until_known(2)
     return wait
 
 

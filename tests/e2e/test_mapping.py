@@ -27,7 +27,7 @@ def test_a_mapped_wait_that_is_cleared_goes_on_where_it_was(stage: Stage, mode: 
     recording_ids = [stage.record(*early, files=0) for _ in range(2)]
     wait = stage.wait_for_each(f"mapped_{mode}", recording_ids)
     for map_index in range(2):
-        wait.until_told(2, map_index)
+        wait.until_known(2, map_index)
     for map_index, recording_id in enumerate(recording_ids):
         stage.emulator.script(recording_id, [late(map_index)])
     wait.clear()

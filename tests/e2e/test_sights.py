@@ -1,4 +1,4 @@
-"""What people see of a wait, and what nobody may see."""
+"""What people see of a wait, and what must not be seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 def test_a_deferred_wait_shows_what_it_knows(stage: Stage) -> None:
     wait = stage.wait("plain_deferrable", stage.record({"files": 1}, {"files": 2}, files=2))
     page = stage.emulator.page_url(wait.recording_id)
-    progress = wait.until_told(2)
+    progress = wait.until_known(2)
     assert wait.task()["state"] == "deferred"
 
     assert progress["status"] == "InProgress"

@@ -1,4 +1,4 @@
-"""Waits that nobody interrupts: each mode comes to the same end, and hands on the same."""
+"""Waits without interruption: each mode comes to the same end, and hands on the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.stage import MODES, Stage, index_file
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("mode", MODES)]
 
 
-def test_a_recording_that_ends_between_two_looks_hands_on_all_its_files(stage: Stage, mode: str) -> None:
+def test_a_recording_that_ends_between_two_polls_hands_on_all_its_files(stage: Stage, mode: str) -> None:
     recording_id = stage.record(files=3, file_every_reads=1, ends_after_reads=3)
     stage.wait(f"plain_{mode}", recording_id).assert_handed_on("gone", file_count=3)
 

@@ -12,7 +12,7 @@ import psycopg2
 from tests.soak.ledger import Leftovers, Risks, Run, Task, Window
 from tests.soak.lives import WAIT_FOR
 
-# Who looks, and what it writes to the journal through.
+# Who polls, and what it writes to the journal through.
 READERS = ("triggerer", "worker", "api-server", "scheduler")
 KEPT_SECONDS = 5.0
 RECOVERY_SECONDS = 20.0
@@ -101,7 +101,7 @@ def risks(deeds: Iterable[Mapping[str, Any]], components: Sequence[str]) -> Risk
     :param deeds: what was really done, with ``time``, ``did`` ("kill", "kill-task", "died", "start") and
         ``whom``.
     """
-    looks: list[Window] = []
+    polls: list[Window] = []
     outages: list[Window] = []
     is_down: dict[str, float] = {}
     servers = {name for name in components if name.startswith("api-server")}
@@ -110,14 +110,14 @@ def risks(deeds: Iterable[Mapping[str, Any]], components: Sequence[str]) -> Risk
         if did in ("kill", "died"):
             is_down |= dict.fromkeys(whom, at)
         if did == "kill-task" or (did == "kill" and any(name.startswith(READERS[:2]) for name in whom)):
-            looks.append((at - KEPT_SECONDS, at + 1))
+            polls.append((at - KEPT_SECONDS, at + 1))
         elif did == "died" and any(name.startswith(READERS[:2]) for name in whom):
-            looks.append((at - DEATH_SECONDS, at + 1))
+            polls.append((at - DEATH_SECONDS, at + 1))
         elif did == "start":
             outages += _ended_outages(is_down, servers, whom, at)
             is_down = {name: since for name, since in is_down.items() if name not in whom}
-    looks += outages
-    return Risks(looks, outages)
+    polls += outages
+    return Risks(polls, outages)
 
 
 def _ended_outages(

@@ -2,14 +2,14 @@
 
 What a wait promises, and so what is checked:
 
-* **Every file that was shown is handed on.** A file was *shown* if an answer to a look listed it and arrived
+* **Every file that was shown is handed on.** A file was *shown* if an answer to a poll listed it and arrived
   whole and in time, or if a callback that names it was answered with 200; and that before the end was
   noticed (``finished_at``). Files that were made but never shown, since the recording ended before the next
-  look and the callback was lost, are promised by nobody. A callback that is answered after the one that
+  poll and the callback was lost, are promised by nobody. A callback that is answered after the one that
   completes the wait is late: ``HEARD_SECONDS`` separate the two, since callbacks overtake one another.
 * **Unless whoever saw it died with it.** An answer that came within ``KEPT_SECONDS`` before its reader was
   killed, or while the way to the journal was down, may be known to nobody. Killed readers are not told
-  apart, so this holds for all looks at that time. A file that was shown only then and is missing is
+  apart, so this holds for all polls at that time. A file that was shown only then and is missing is
   *doubtful*: it is counted and listed, but no discrepancy. The same holds for a callback after which, until
   the end was noticed, the database or all API servers were away.
 * **No other file is handed on**, none twice, and mapped tasks get each exactly once.
@@ -37,7 +37,7 @@ from typing import Any, Literal
 
 KEPT_SECONDS = 5.0
 HEARD_SECONDS = 5.0
-LOOK_SECONDS = 8.0
+POLL_SECONDS = 8.0
 """An answer that is later than this may have found nobody: clients wait for ten seconds."""
 CLOCK_SECONDS = 0.05
 """Rounding between the emulator's clock, which never jumps, and the real one."""
@@ -126,16 +126,16 @@ class Case:
 class Risks:
     """When what was seen may have been lost with those who saw it, in Unix seconds.
 
-    :ivar looks: times of answers to looks.
+    :ivar polls: times of answers to polls.
     :ivar outages: the database, or all API servers, were away.
     """
 
-    looks: Sequence[Window] = ()
+    polls: Sequence[Window] = ()
     outages: Sequence[Window] = ()
 
-    def spoil_look(self, at: float) -> bool:
+    def spoil_poll(self, at: float) -> bool:
         """Whether an answer at that time may have been forgotten."""
-        return any(begin <= at <= end for begin, end in self.looks)
+        return any(begin <= at <= end for begin, end in self.polls)
 
     def overlap(self, begin: float, end: float) -> bool:
         """Whether there was an outage in this time."""
@@ -234,7 +234,7 @@ def _of_success(case: Case, run: Run, wait: Task, risks: Risks, *, by_event: boo
         return
     handed_on = [file["file_name"] for file in wait.returned]
     finished_at = _timestamp(summary["finished_at"])
-    yield from _check_files(truth, handed_on, shown_files(truth, finished_at, risks, looks=not by_event))
+    yield from _check_files(truth, handed_on, shown_files(truth, finished_at, risks, polls=not by_event))
     yield from _check_end(truth, run.wait_for, finished_at)
     yield from _check_summary(case, truth, summary, handed_on)
     if problems := problems_told(truth, run.wait_for, finished_at - HEARD_SECONDS):
@@ -311,8 +311,8 @@ def _unjustified(case: Case, run: Run, wait: Task, risks: Risks) -> str | None:
     """Why the wait should not have failed; None if it should."""
     log, truth, ended_at = run.failure, case.truth, wait.ended_at or float("inf")
     if NEVER_SEEN in log:
-        looks = [] if truth is None else whole_looks(truth, ended_at)
-        seen = [look for look in looks if not risks.spoil_look(look["at"])]
+        polls = [] if truth is None else whole_polls(truth, ended_at)
+        seen = [poll for poll in polls if not risks.spoil_poll(poll["at"])]
         return f"it says never seen, but {len(seen)} answers showed it" if seen else None
     if truth is None:
         return f"it was never there, but the log says: {_last_line(log)}"
@@ -379,28 +379,28 @@ def _proof_of_milestone(case: Case, truth: Truth, milestone: str) -> str | None:
 # -- what the truth says -----------------------------------------------------------------------------------
 
 
-def whole_looks(truth: Truth, until: float) -> list[Mapping[str, Any]]:
+def whole_polls(truth: Truth, until: float) -> list[Mapping[str, Any]]:
     """The answers that showed the recording, arrived whole and in time."""
     return [
-        look
-        for look in truth["polls"]
-        if look["code"] == "OK"
-        and look["fault"] is None
-        and look["delay_seconds"] < LOOK_SECONDS
-        and look["at"] + look["delay_seconds"] <= until
+        poll
+        for poll in truth["polls"]
+        if poll["code"] == "OK"
+        and poll["fault"] is None
+        and poll["delay_seconds"] < POLL_SECONDS
+        and poll["at"] + poll["delay_seconds"] <= until
     ]
 
 
-def shown_files(truth: Truth, until: float, risks: Risks, *, looks: bool = True) -> Shown:
+def shown_files(truth: Truth, until: float, risks: Risks, *, polls: bool = True) -> Shown:
     """The files that were shown until then."""
     surely: set[str] = set()
     perhaps: set[str] = set()
     last_at: dict[str, float] = {}
     names = [file["FileName"] for file in truth["files"]]
-    for look in whole_looks(truth, until) if looks else ():
-        listed = names[: look["file_count"]]
-        (perhaps if risks.spoil_look(look["at"]) else surely).update(listed)
-        last_at |= dict.fromkeys(listed, look["at"])
+    for poll in whole_polls(truth, until) if polls else ():
+        listed = names[: poll["file_count"]]
+        (perhaps if risks.spoil_poll(poll["at"]) else surely).update(listed)
+        last_at |= dict.fromkeys(listed, poll["at"])
     for event in truth["callbacks"]:
         at = delivered_at(event)
         if at is not None and at <= until:

@@ -234,7 +234,7 @@ def _interrupted(chance: random.Random, seconds: float) -> tuple[str, dict[str, 
 def _event(chance: random.Random, seconds: float) -> tuple[str | None, dict[str, Any]]:
     options = _growing(chance.randint(1, 2), seconds, sdk_app_id=FINISHED_APP)
     if chance.random() < 0.5:
-        return PLAIN, options  # somebody waits too: looks make up for lost callbacks
+        return PLAIN, options  # somebody waits too: polls make up for lost callbacks
     del options["ends_after_reads"]
     return None, options
 

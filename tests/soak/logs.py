@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 OURS = "/airflow_trtc/"
-_NOT_OURS = "/airflow_trtc/demo/"
+_NOT_OURS = "/tests/"  # a clone may have the name of the package
 _BEGIN = "Traceback (most recent call last):"
 _LONGEST = 120
 # Ids, numbers and addresses make the same error look different.

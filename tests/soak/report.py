@@ -42,7 +42,7 @@ def summary(
         "callback_troubles": sum(1 for deed in deeds if deed["did"] == CALLBACKS and len(deed) > 3),
         "skews": sum(1 for deed in deeds if deed["did"] == SKEW),
         "clears": sum(1 for deed in deeds if deed["did"] == "clear"),
-        "looks": sum(describe.values()),
+        "polls": sum(describe.values()),
         "answers": dict(sorted(describe.items())),
         "throttled": _throttled(cases),
         "callbacks": {name: value for name, value in state["callbacks"].items() if isinstance(value, int)},
@@ -71,13 +71,13 @@ def markdown(figures: Mapping[str, Any]) -> str:
         *_table("Recordings", "number", figures["recordings"]),
         *_table("Waits", "number", figures["waits"]),
         *_table("Tries of tasks", "tasks", figures["tries"]),
-        *_table("Answers to looks", "number", figures["answers"]),
+        *_table("Answers to polls", "number", figures["answers"]),
         *_table("Callbacks", "number", figures["callbacks"]),
         *_table("Errors in the logs that passed through this package", "times", figures["errors"]),
         f"Callbacks were troubled {figures['callback_troubles']} times, the service's clock was set"
         f" {figures['skews']} times, {figures['clears']} waits were cleared by hand, recordings started"
         f" {figures['started_runs']} runs. Throttled, other than by a fault:"
-        f" {figures['throttled']} of {figures['looks']} looks. Files handed on: {figures['files']}.",
+        f" {figures['throttled']} of {figures['polls']} polls. Files handed on: {figures['files']}.",
         "",
         "## Discrepancies",
         "",
@@ -115,9 +115,9 @@ def _files(cases: Sequence[Case]) -> int:
 
 
 def _throttled(cases: Sequence[Case]) -> int:
-    """How many looks exceeded the real limit."""
-    looks = [look for case in cases if case.truth for look in case.truth["polls"]]
-    return sum(1 for look in looks if look["code"] == "RequestLimitExceeded" and look["fault"] is None)
+    """How many polls exceeded the real limit."""
+    polls = [poll for case in cases if case.truth for poll in case.truth["polls"]]
+    return sum(1 for poll in polls if poll["code"] == "RequestLimitExceeded" and poll["fault"] is None)
 
 
 def _tries(cases: Sequence[Case]) -> dict[str, int]:

@@ -20,7 +20,7 @@ import psycopg2
 from airflow_trtc.emulator import Emulator
 from tests.soak.chaos import Chaos, Diary, chosen
 from tests.soak.evidence import Database
-from tests.soak.ledger import Case, Leftovers, Run, whole_looks
+from tests.soak.ledger import Case, Leftovers, Run, whole_polls
 from tests.soak.lives import EVENT_APPS, Life
 from tests.soak.plan import Deed
 from tests.stack.local_airflow import CLUSTER, LocalAirflow
@@ -171,7 +171,7 @@ class Soak:
     def _end(self, recording_id: str, give_up_at: float) -> None:
         """End a recording that somebody has seen; one that nobody saw lives on for a while."""
         now = time.time()
-        if whole_looks(self.emulator.truth(recording_id), now - 1) or now > give_up_at:
+        if whole_polls(self.emulator.truth(recording_id), now - 1) or now > give_up_at:
             self.diary.note("end", recording_id=recording_id)
             self.emulator.end(recording_id)
         else:
@@ -200,7 +200,7 @@ class Soak:
     def _is_ripe(self, number: int) -> bool:
         if number not in self.ids or self.lives[number].options is None:
             return False
-        return bool(whole_looks(self.emulator.truth(self.ids[number]), time.time() - RIPE_SECONDS))
+        return bool(whole_polls(self.emulator.truth(self.ids[number]), time.time() - RIPE_SECONDS))
 
     # -- watching ---------------------------------------------------------------------------------
 

@@ -165,17 +165,17 @@ COMPONENTS = ["api-server", "api-server-2", "postgresql", "triggerer", "worker",
 
 def test_answers_just_before_the_kill_of_a_reader_are_at_risk():
     risks = evidence.risks([entry(100, "kill", "triggerer"), entry(110, "start", "triggerer")], COMPONENTS)
-    assert [risks.spoil_look(at) for at in (94, 96, 100, 102)] == [False, True, True, False]
+    assert [risks.spoil_poll(at) for at in (94, 96, 100, 102)] == [False, True, True, False]
     assert not risks.outages
-    assert evidence.risks([entry(100, "kill-task", "worker")], COMPONENTS).spoil_look(98)
-    assert evidence.risks([entry(100, "died", "triggerer")], COMPONENTS).spoil_look(75)
-    assert not evidence.risks([entry(100, "kill", "redis")], COMPONENTS).spoil_look(98)
+    assert evidence.risks([entry(100, "kill-task", "worker")], COMPONENTS).spoil_poll(98)
+    assert evidence.risks([entry(100, "died", "triggerer")], COMPONENTS).spoil_poll(75)
+    assert not evidence.risks([entry(100, "kill", "redis")], COMPONENTS).spoil_poll(98)
 
 
 def test_an_outage_lasts_until_the_start_and_a_while():
     risks = evidence.risks([entry(100, "kill", "postgresql"), entry(105, "start", "postgresql")], COMPONENTS)
     assert [risks.overlap(at, at) for at in (97, 99, 120, 126)] == [False, True, True, False]
-    assert risks.spoil_look(110)
+    assert risks.spoil_poll(110)
 
 
 def test_one_api_server_is_enough():

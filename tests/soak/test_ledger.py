@@ -19,7 +19,7 @@ def iso(at):
     return datetime.fromtimestamp(at, timezone.utc).isoformat()
 
 
-def look(at, file_count, **more):
+def poll(at, file_count, **more):
     return {
         "at": T + at, "code": "OK", "status": "InProgress", "file_count": file_count, "fault": None,
         "delay_seconds": 0.0, **more,
@@ -37,12 +37,12 @@ def lost(event_type, **payload):
     return {"event_type": event_type, "payload": payload, "attempts": []}
 
 
-def truth(files=FILES, ended_at=100.0, looks=None, callbacks=(), **more):
+def truth(files=FILES, ended_at=100.0, polls=None, callbacks=(), **more):
     return {
         "files": [{"FileName": name} for name in files],
         "mp4_files": [], "aac_files": [], "vod_files": [],
         "ended_at": T + ended_at, "end_reason": "ended", "clock_skew_seconds": 0.0,
-        "polls": [look(10, 1), look(50, 3)] if looks is None else looks,
+        "polls": [poll(10, 1), poll(50, 3)] if polls is None else polls,
         "callbacks": list(callbacks),
         **more,
     }  # fmt: skip
@@ -79,7 +79,7 @@ def case(run=None, truth=None, **more):
 
 def test_all_is_well():
     assert findings(case(run(), truth())) == []
-    assert findings(case(run([], mapped=[]), truth([], looks=[look(10, 0)]))) == []
+    assert findings(case(run([], mapped=[]), truth([], polls=[poll(10, 0)]))) == []
 
 
 # -- files ------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_a_lost_file_is_told_with_the_time_at_which_it_was_last_shown():
 
 
 def test_a_file_that_a_callback_named_is_owed_as_well():
-    told = truth([], looks=[look(10, 0)], callbacks=[event(307, 20, FileName="late.m3u8")])
+    told = truth([], polls=[poll(10, 0)], callbacks=[event(307, 20, FileName="late.m3u8")])
     told["files"] = [{"FileName": "late.m3u8"}]
     assert findings(case(run([]), told)) == [("lost", "wrong")]
     assert findings(case(run(["late.m3u8"]), told)) == []
@@ -113,7 +113,7 @@ def test_a_file_that_a_callback_named_is_owed_as_well():
 )
 def test_every_kind_of_callback_that_names_a_file_counts(told):
     assert ledger.named_files(told) == ["a"]
-    shown = ledger.shown_files(truth(callbacks=[told], looks=[]), T + 100, NO_RISKS)
+    shown = ledger.shown_files(truth(callbacks=[told], polls=[]), T + 100, NO_RISKS)
     assert shown.surely == {"a"}
 
 
@@ -124,7 +124,7 @@ def test_callbacks_of_files_that_are_not_there_name_none():
 
 def test_a_file_that_no_answer_showed_is_promised_by_nobody():
     unseen = truth(
-        looks=[look(10, 2)],
+        polls=[poll(10, 2)],
         callbacks=[lost(307, FileName=FILES[2]), event(304, 20, False, FileList=FILES[2])],
     )
     assert findings(case(run(FILES[:2]), unseen)) == []
@@ -134,7 +134,7 @@ def test_a_file_that_no_answer_showed_is_promised_by_nobody():
     "spoilt", [{"fault": "broken_json"}, {"delay_seconds": 12.0}, {"code": "RequestLimitExceeded"}]
 )
 def test_an_answer_that_arrived_spoilt_or_late_shows_nothing(spoilt):
-    assert findings(case(run(FILES[:1]), truth(looks=[look(10, 1), look(50, 3, **spoilt)]))) == []
+    assert findings(case(run(FILES[:1]), truth(polls=[poll(10, 1), poll(50, 3, **spoilt)]))) == []
 
 
 def test_what_was_shown_after_the_end_was_noticed_came_too_late():
@@ -148,9 +148,9 @@ def test_a_callback_just_before_the_end_is_doubtful():
 
 
 def test_a_file_that_only_a_killed_reader_saw_is_doubtful():
-    risks = Risks(looks=[(T + 45, T + 51)])
+    risks = Risks(polls=[(T + 45, T + 51)])
     assert findings(case(run(FILES[:1]), truth()), risks) == [("lost in a crash", "doubtful")]
-    seen_again = truth(looks=[look(10, 1), look(50, 3), look(60, 3)])
+    seen_again = truth(polls=[poll(10, 1), poll(50, 3), poll(60, 3)])
     assert findings(case(run(FILES[:1]), seen_again), risks) == [("lost", "wrong")]
 
 
@@ -213,9 +213,9 @@ def test_an_id_that_never_existed_fails():
 
 def test_a_recording_that_was_seen_may_not_fail_as_never_seen():
     assert findings(case(failed(NEVER), truth())) == [("wrong failure", "wrong")]
-    assert findings(case(failed(NEVER), truth(looks=[]))) == []
-    spoilt = [look(10, 1, fault="html"), look(20, 1)]
-    assert findings(case(failed(NEVER), truth(looks=spoilt)), Risks(looks=[(T + 18, T + 21)])) == []
+    assert findings(case(failed(NEVER), truth(polls=[]))) == []
+    spoilt = [poll(10, 1, fault="html"), poll(20, 1)]
+    assert findings(case(failed(NEVER), truth(polls=spoilt)), Risks(polls=[(T + 18, T + 21)])) == []
 
 
 def test_a_failure_of_something_else():
@@ -284,7 +284,7 @@ def test_exactly_one_run_for_a_recording_that_starts_them():
     assert findings(case(None, ENDED, starts="recording", started=[one, one])) == [("doubled run", "wrong")]
 
 
-def test_no_run_without_a_callback_unless_somebody_looked():
+def test_no_run_without_a_callback_unless_somebody_polled():
     silent = truth(callbacks=[lost(302, LeaveCode=0)])
     assert findings(case(None, silent, starts="recording")) == []
     assert findings(case(None, silent, starts="recording", started=[run()])) == [("invented run", "wrong")]
@@ -305,7 +305,7 @@ def test_a_recording_that_starts_nothing():
 
 
 def test_an_answer_that_was_lost_on_its_way_proves_nothing_but_may_be_true():
-    maybe = truth(looks=[], callbacks=[event(302, 100, False, LeaveCode=0)])
+    maybe = truth(polls=[], callbacks=[event(302, 100, False, LeaveCode=0)])
     assert findings(case(None, maybe, starts="recording")) == []
     assert findings(case(None, maybe, starts="recording", started=[run([])])) == []
 

@@ -25,13 +25,13 @@ RUN = Run(
     tasks=[Task("wait", -1, "success", 2), Task("process", 0, "success", 1)],
     summary={"outcome": "gone", "file_count": 3},
 )
-LOOKS = [
+POLLS = [
     {"code": "OK", "fault": None},
     {"code": "RequestLimitExceeded", "fault": "throttle"},
     {"code": "RequestLimitExceeded", "fault": None},
 ]
 CASES = [
-    Case(1, "plain", "rid", {"polls": LOOKS}, RUN),
+    Case(1, "plain", "rid", {"polls": POLLS}, RUN),
     Case(2, "event", "other", None, None, "recording", [RUN]),
 ]
 
@@ -49,7 +49,7 @@ def test_the_figures_of_a_run():
     assert told["recordings"] == {"plain": 1, "event": 1}
     assert told["waits"] == {"deferrable_recording success gone": 1}
     assert (told["files"], told["started_runs"], told["tries"]) == (6, 1, {"1": 2, "2": 2})
-    assert (told["looks"], told["throttled"]) == (200, 1)
+    assert (told["polls"], told["throttled"]) == (200, 1)
     assert told["callbacks"] == {"events": 9, "delivered": 7}
     assert told["errors"] == {"ValueError": 2}
     assert json.loads(json.dumps(told)) == told
@@ -69,7 +69,7 @@ def test_the_report_names_every_discrepancy_and_where_to_look():
     assert "60 minutes, seed 7, 3 kills, 2 recordings" in text
     assert "* **lost** 2 files: a, b (soak-0001 rid)" in text
     assert "* **stuck** wait (all)" in text
-    assert "Throttled, other than by a fault: 1 of 200 looks" in text
+    assert "Throttled, other than by a fault: 1 of 200 polls" in text
     assert "| html | 1 |" in text
 
 

@@ -1,7 +1,7 @@
 """One command that shows the provider at work: ``python -m tests.stack [--cluster] [--keep]``.
 
 A real Airflow waits for recordings of the emulator while they are made, and gives every file to a task. One
-more recording goes to VOD, where no look would ever find its files; callbacks start a DAG for it. With
+more recording goes to VOD, where no poll would ever find its files; callbacks start a DAG for it. With
 `--cluster`, the Airflow is one as on several machines, and what is killed of it while it is kept comes back.
 Exit code 0 means that the tasks received exactly the files that were recorded.
 """
@@ -29,9 +29,9 @@ VOD_DAG_ID = "trtc_demo_vod"
 VOD = "vod"
 DAGS_FOLDER = Path(__file__).parent / "dags"
 
-# One recording for each mode of the sensor. The last file comes long enough before the end for a look to
-# fall in between, as the service tells nothing about a recording that is over. For the same reason none
-# ends before it was looked at, however slow the machine is.
+# One recording for each mode of the sensor. The last file comes long enough before the end for a poll to
+# fall in between, as the service lists nothing of a recording that is over. For the same reason none
+# ends before it was polled, however slow the machine is.
 RECORDINGS: dict[str, dict[str, Any]] = {
     "poke": {
         "participants": ["alice", "bob"],
@@ -67,18 +67,18 @@ _PAUSE_SECONDS = 10
 
 
 class Progress:
-    """Lines on the terminal: seconds since the beginning, who, what; the same line never twice."""
+    """Lines on the terminal: seconds since the beginning, what, how it is; the same line never twice."""
 
     def __init__(self) -> None:
         """Begin to count the seconds."""
         self._began_at = time.monotonic()
-        self._told: set[tuple[str, str]] = set()
+        self._printed: set[tuple[str, str]] = set()
 
-    def tell(self, who: str, what: str) -> None:
+    def tell(self, what: str, state: str) -> None:
         """Print a line, unless it was printed before."""
-        if (who, what) not in self._told:
-            self._told.add((who, what))
-            print(f"{time.monotonic() - self._began_at:6.1f} s  {who:<22} {what}", flush=True)
+        if (what, state) not in self._printed:
+            self._printed.add((what, state))
+            print(f"{time.monotonic() - self._began_at:6.1f} s  {what:<22} {state}", flush=True)
 
 
 class Demonstration:

@@ -60,7 +60,7 @@ class Balancer:
 
 
 async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Copy bytes until the source ends or either side breaks; the sink is told that no more will come."""
+    """Copy bytes until the source ends or either side breaks; the sink gets an end of file."""
     with contextlib.suppress(ConnectionError):
         while data := await source.read(_CHUNK_BYTES):
             sink.write(data)

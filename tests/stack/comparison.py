@@ -23,7 +23,7 @@ class File:
     begin_timestamp_ms: int
 
     def __str__(self) -> str:
-        """What is told of a file besides its name."""
+        """What is known of a file besides its name."""
         return f"{self.track_type} of {self.user_id or 'all'} at {self.begin_timestamp_ms}"
 
 
@@ -52,7 +52,7 @@ def received_file(result: Mapping[str, Any]) -> File:
 
 
 def compare(recorded: Iterable[File], received: Iterable[tuple[str, File]]) -> list[Row]:
-    """A row for each receipt (task, file) of one recording, and one for each file that nobody received."""
+    """A row for each receipt (task, file) of one recording, and one for each file that no task received."""
     expected = {file.name: file for file in recorded}
     rows: list[Row] = []
     seen: set[str] = set()

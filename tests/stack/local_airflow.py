@@ -118,7 +118,7 @@ class LocalAirflow(AirflowApi):
         `workers` are those of Celery, and run up to `worker_slots` tasks each; other executors have none.
         Several `api_servers` are reached through a balancer.
         `api_workers` are the processes of each API server. With `task_api`, tasks have an API server of
-        their own, the component "task-api": nobody else can keep them waiting, or end with theirs.
+        their own, the component "task-api": no other request can keep them waiting.
         Raises ValueError for a cluster on SQLite.
         """
         names = _names(api_servers, schedulers, triggerers, workers if executor == "celery" else 0, task_api)
@@ -379,7 +379,7 @@ class LocalAirflow(AirflowApi):
         components = self._components.values()
         processes.stop([one for one in components if one.name not in self._servers], _GRACE_SECONDS)
         for server in self._servers.values():
-            server.stop()  # now that nobody uses it
+            server.stop()  # now that it is no longer used
         self._watchdog.close()
         if keep or self.keep_home:
             _log.warning("Airflow's files are left in %s, its logs in %s", self.home, self.log_folder)

@@ -205,7 +205,7 @@ class AirflowApi:
                 return
 
     def _wait(self, find: Callable[[], _Found | None], timeout: float, problem: Callable[[], str]) -> _Found:
-        """Look until something is found; raises TimeoutError with the problem described."""
+        """Poll until something is found; raises TimeoutError with the problem described."""
         give_up_at = time.monotonic() + timeout
         while (found := find()) is None:
             if time.monotonic() > give_up_at:

@@ -21,7 +21,7 @@ if os.fork() == 0:
 print("started", flush=True)
 time.sleep(60)
 """
-# The same, deaf to requests to end.
+# The same, but it ignores requests to end.
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FAMILY
 
 

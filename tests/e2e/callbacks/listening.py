@@ -159,7 +159,7 @@ class Listening:
         return dict(self.query(statement, dag_id, run_id))
 
     def until(self, find: Callable[[], _Found | None], what: Callable[[], str]) -> _Found:
-        """Look until something true is found, and return it."""
+        """Poll until something true is found, and return it."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while not (found := find()):
             self.airflow.check_alive()
@@ -178,7 +178,7 @@ class Listening:
 
 
 def facts(files: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """What lists and callbacks both tell of files that were handed on."""
+    """What both lists and callbacks say about files that were handed on."""
     return [{name: file[name] for name in FACTS} for file in files or ()]
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
 def test_each_recording_of_a_burst_starts_one_run_and_ends_its_wait(
     listening: Listening, burst_size: int, sensor_count: int
 ) -> None:
-    # Files are made while tasks wait, so that callbacks alone tell of them.
+    # Files are made while tasks wait, so that only callbacks report them.
     waited = listening.record(sensor_count, files=3, file_every_seconds=15)
     run_id = listening.wait("wait_patient", waited)
     busy = listening.record(10, files=2, sdk_app_id=BUSY_APP)
@@ -58,19 +58,19 @@ def test_a_burst_of_doubled_shuffled_and_lost_callbacks_comes_to_the_same(
         listening.emulator.callback_trouble()
     assert counters["dropped"] == 0
 
-    # Whoever asks notices the end without callbacks too; of the others somebody has to have been told.
+    # Waits that poll notice the end without callbacks too; the others need one that arrived.
     assert listening.handed_on("wait_asking", run_id, len(waited)) == [
         listening.expected_files(recording_id) for recording_id in waited
     ]
     assert_each_started_one_run(listening, waited)
-    told = [recording_id for recording_id in others if is_end_told(listening, recording_id)]
-    assert 0 < len(others) - len(told) < len(others) / 4
-    runs = listening.until_runs_ended("on_finished", told)
+    reported = [recording_id for recording_id in others if is_end_reported(listening, recording_id)]
+    assert 0 < len(others) - len(reported) < len(others) / 4
+    runs = listening.until_runs_ended("on_finished", reported)
     assert {len(found) for found in runs.values()} == {1}
-    untold = set(others) - set(told)
-    assert not any(listening.runs("on_finished", untold).values())
+    unreported = set(others) - set(reported)
+    assert not any(listening.runs("on_finished", unreported).values())
     assert listening.missing() == []
-    print(figures(listening, [*waited, *told]))
+    print(figures(listening, [*waited, *reported]))
 
 
 def test_what_was_answered_outlives_killed_api_servers(listening: Listening) -> None:
@@ -107,7 +107,7 @@ def assert_tasks_saw(listening: Listening, recording_ids: list[str]) -> None:
     """Real tasks of the runs got the event and its data."""
     for recording_id, runs in listening.until_runs_ended("on_finished_of_one_app", recording_ids).items():
         (run,) = runs
-        seen = listening.airflow.xcom("on_finished_of_one_app", run["dag_run_id"], "told")
+        seen = listening.airflow.xcom("on_finished_of_one_app", run["dag_run_id"], "seen")
         assert seen["partition_key"] == recording_id
         assert seen["asset"] == f"{FINISHED}?sdk_app_id={BUSY_APP}"
         (extra,) = seen["extras"]
@@ -147,7 +147,7 @@ def span(seconds: list[float]) -> str:
     return " / ".join(f"{value:.2f}" for value in (*chosen, ordered[-1]))
 
 
-def is_end_told(listening: Listening, recording_id: str) -> bool:
+def is_end_reported(listening: Listening, recording_id: str) -> bool:
     ledger = listening.truth(recording_id)["callbacks"]
     return any(each["event_type"] in ENDS and each["delivered"] for each in ledger)
 

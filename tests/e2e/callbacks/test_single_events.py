@@ -27,7 +27,7 @@ def test_an_event_starts_one_run_however_often_it_is_delivered(listening: Listen
         (run,) = until_runs_of_room(listening, "on_room_dismissed", room)
         assert run["partition_key"].startswith(f"{ROOM_DISMISSED}-{room}-")
         assert listening.airflow.wait_for_run("on_room_dismissed", run["dag_run_id"]) == "success"
-        seen = listening.airflow.xcom("on_room_dismissed", run["dag_run_id"], "told")
+        seen = listening.airflow.xcom("on_room_dismissed", run["dag_run_id"], "seen")
         assert seen["asset"] == DISMISSED
         (extra,) = seen["extras"]
         assert extra["event"]["EventInfo"]["RoomId"] == room

@@ -13,7 +13,7 @@ from airflow_trtc.sensors import TrtcRecordingSensor
 # Recordings of this application are worked on by real tasks.
 BUSY_APP = 1400000003
 
-# Seconds between looks: too long to be of any use in a test, and often enough to make up for lost callbacks
+# Seconds between polls: too long to be of any use in a test, and often enough to make up for lost callbacks
 # within the limit of the service.
 PACES = {"patient": 3600, "asking": 15}
 
@@ -34,7 +34,7 @@ def recording_ids(dag_run: Any = None) -> list[str]:
 
 
 @task
-def told() -> dict[str, Any]:
+def seen() -> dict[str, Any]:
     """Hand on what a task sees of the event that started its run."""
     context = get_current_context()
     ((asset, happened),) = context["triggering_asset_events"].items()
@@ -64,13 +64,13 @@ with on(finished_recordings(), "on_finished") as on_finished:
     EmptyOperator(task_id="nothing")
 
 with on(finished_recordings(sdk_app_id=BUSY_APP), "on_finished_of_one_app") as on_finished_of_one_app:
-    told()
+    seen()
 
 with on(finished_recordings(wait_for="vod"), "on_finished_vod") as on_finished_vod:
     EmptyOperator(task_id="nothing")
 
 with on(events(102), "on_room_dismissed") as on_room_dismissed:
-    told()
+    seen()
 
 with on(events(102), "paused_on_room_dismissed", is_paused_upon_creation=True) as paused_on_room_dismissed:
     EmptyOperator(task_id="nothing")
