@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.journal.keys import Rows
 from airflow_trtc.journal.store import Journal, with_journal
@@ -99,9 +100,12 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         return file_results(known.files, known.recording_id, prefix)
 
     def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> JobState:
-        rows = Rows(int(summary["sdk_app_id"]), summary.get("region") or "", summary["recording_id"])
+        job = JobRef(
+            "recording", int(summary["sdk_app_id"]), summary.get("region") or None, summary["recording_id"]
+        )
+        rows = Rows(job)
         journal = Journal.of_task(context, rows)
-        known = journal.load(JobState(rows.recording_id))
+        known = journal.load(JobState(job.job_id))
         if not journal.is_loaded:
             raise RuntimeError("the journal of recordings cannot be read just now; a retry helps")
         return known

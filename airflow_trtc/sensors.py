@@ -22,6 +22,7 @@ from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.jobs.observation import Look
 from airflow_trtc.jobs.problem import FAIL_ON, PROBLEM_KINDS, Problem
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, from_json, to_json
 from airflow_trtc.jobs.verdict import (
     ABSENT_CODES,
@@ -437,7 +438,9 @@ class _Visit:
         self._hook = hook
         self.place = place
         self._was_rescheduled = bool(context.get("task_reschedule_count"))
-        self.journal = Journal.of_task(context, Rows(place.sdk_app_id, place.region, known.recording_id))
+        self.journal = Journal.of_task(
+            context, Rows(JobRef("recording", place.sdk_app_id, place.region, known.recording_id))
+        )
         # In this order: what is stored in between is in both, and not in neither.
         self.since = self.journal.log_end() if hook is not None else None
         loaded = self.journal.load(known, same_try=self._was_rescheduled)

@@ -20,6 +20,7 @@ from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.jobs.observation import Look, Snapshot, Trouble
 from airflow_trtc.jobs.problem import FAIL_ON
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, combine, from_json, to_json
 from airflow_trtc.jobs.verdict import (
     ABSENT_CODES,
@@ -158,7 +159,7 @@ class TrtcRecordingTrigger(BaseTrigger):
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _watch(self) -> dict[str, Any]:
-        rows = Rows(self.sdk_app_id, self.region, self.recording_id)
+        rows = Rows(JobRef("recording", self.sdk_app_id, self.region, self.recording_id))
         journal = AsyncJournal.of_trigger(rows)
         watch = await self._open(journal)
         bell = WakeUp()

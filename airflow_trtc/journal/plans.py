@@ -110,8 +110,8 @@ def save_plan(key: str, known: JobState, *, only_news: bool = False) -> Plan[Job
 
 def load_all_plan(rows: Rows) -> Plan[JobState]:
     """Read what polls and callbacks told."""
-    seen = yield from load_plan(rows.polls, rows.recording_id)
-    told = yield from load_plan(rows.callbacks, rows.recording_id)
+    seen = yield from load_plan(rows.polls, rows.job.job_id)
+    told = yield from load_plan(rows.callbacks, rows.job.job_id)
     return combine(seen, told)
 
 
@@ -124,8 +124,7 @@ def log_end_plan() -> Plan[int]:
 
 def announce_plan(rows: Rows, end: Finished, at: datetime) -> Plan[bool]:
     """Tell the API server of an end that polls found."""
-    key = due_key(round(at.timestamp() * 1000), rows.sdk_app_id, rows.recording_id, rows.region)
-    yield Set(key, due_value(rows.sdk_app_id, rows.recording_id, rows.region, end))
+    yield Set(due_key(round(at.timestamp() * 1000), rows.job), due_value(rows.job, end))
     return True
 
 

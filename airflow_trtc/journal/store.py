@@ -25,7 +25,7 @@ from airflow_trtc.aio import within
 from airflow_trtc.jobs.callback import Callback, parse_event
 from airflow_trtc.jobs.state import JobState, combine
 from airflow_trtc.jobs.verdict import Finished
-from airflow_trtc.journal.keys import Rows, log_page_key
+from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, Rows, job_from, log_page_key
 from airflow_trtc.journal.plans import (
     Get,
     Plan,
@@ -41,7 +41,7 @@ from airflow_trtc.journal.plans import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JOURNAL = Asset(name="trtc_recordings", uri="trtc://recordings")
+JOURNAL = Asset(name=JOURNAL_NAME, uri=JOURNAL_URI)
 STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
 
 log = logging.getLogger(__name__)
@@ -251,7 +251,9 @@ def _read_entry(item: Mapping[str, Any]) -> Entry:
     seconds, milliseconds = divmod(item["received_at_ms"], 1000)
     received_at = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=milliseconds * 1000)
     callback = None if item["event"] is None else parse_event(item["event"])
-    return Entry(item["seq"], item["app"], item["recording_id"], received_at, callback)
+    if (job := job_from(item)) is None:
+        raise ValueError("the entry names no job")
+    return Entry(item["seq"], job.sdk_app_id, job.job_id, received_at, callback)
 
 
 def _worker_store(context: Mapping[str, Any]) -> Store | None:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn
 from airflow_trtc.journal import store as journal_store
-from airflow_trtc.journal.keys import FILES_PER_PAGE, Rows, journal_key
+from airflow_trtc.journal.keys import FILES_PER_PAGE, Rows
 from airflow_trtc.journal.store import AsyncJournal, Journal
 
-ROWS = Rows(1400000001, "ap-guangzhou", "rid")
+ROWS = Rows(JobRef("recording", 1400000001, "ap-guangzhou", "rid"))
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -167,9 +168,9 @@ def test_a_hanging_store_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_keys_differ_by_app_region_and_recording_and_stay_short() -> None:
     ids: list[tuple[int, str, str]] = [(1, "r", "a"), (2, "r", "a"), (1, "s", "a"), (1, "r", "b")]
-    keys = {journal_key(*each) for each in ids}
+    keys = {Rows(JobRef("recording", *each)).polls for each in ids}
     assert len(keys) == 4
-    assert len(journal_key(1, "r", "x" * 10_000)) < 100
+    assert len(Rows(JobRef("recording", 1, "r", "x" * 10_000)).polls) < 100
 
 
 def test_an_id_that_looks_like_a_page_is_no_page_of_another_recording() -> None:
@@ -180,9 +181,9 @@ def test_an_id_that_looks_like_a_page_is_no_page_of_another_recording() -> None:
             Snapshot(recording_id, "InProgress", (RecordedFile(f"{recording_id}.a"),)),
             NOW,
         )
-        Journal(store, Rows(1, "r", recording_id)).save(seen)
+        Journal(store, Rows(JobRef("recording", 1, "r", recording_id))).save(seen)
     for recording_id in ("rid", "rid/files/0"):
-        loaded = Journal(store, Rows(1, "r", recording_id)).load(JobState(recording_id))
+        loaded = Journal(store, Rows(JobRef("recording", 1, "r", recording_id))).load(JobState(recording_id))
         assert names(loaded) == [f"{recording_id}.a"]
 
 

@@ -15,12 +15,21 @@ from airflow_trtc.cloud.poller import Answer
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.jobs.callback import parse_event
 from airflow_trtc.jobs.observation import RecordedFile, Snapshot
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn, to_json
 from airflow_trtc.jobs.verdict import Finished, Rules
 from airflow_trtc.journal import feed
 from airflow_trtc.journal import store as journal_store
 from airflow_trtc.journal.feed import FeedReader
-from airflow_trtc.journal.keys import ENTRIES_PER_PAGE, LOG_KEY, Rows, journal_key, log_page, log_page_key
+from airflow_trtc.journal.keys import (
+    ENTRIES_PER_PAGE,
+    LOG_KEY,
+    Rows,
+    job_fields,
+    job_from,
+    log_page,
+    log_page_key,
+)
 from airflow_trtc.journal.plans import drive, load_plan, save_plan
 from airflow_trtc.journal.store import AsyncJournal
 from airflow_trtc.recording.judge import judge
@@ -65,9 +74,9 @@ class ToldStore:
     ) -> None:
         at = datetime.now(timezone.utc) - timedelta(seconds=ago_seconds)
         at_ms = round(at.timestamp() * 1000)
-        info = {"TaskId": recording.recording_id, "EventMsTs": at_ms, "Payload": payload or {}}
+        info = {"TaskId": recording.job.job_id, "EventMsTs": at_ms, "Payload": payload or {}}
         event = {"EventGroupId": 3, "EventType": event_type, "EventInfo": info}
-        known = drive(load_plan(recording.callbacks, recording.recording_id), self)
+        known = drive(load_plan(recording.callbacks, recording.job.job_id), self)
         drive(save_plan(recording.callbacks, learn(known, parse_event(event), at)), self)
         if is_logged:
             self._log(recording, at_ms, event)
@@ -76,8 +85,9 @@ class ToldStore:
         seq = self.get(LOG_KEY, {"seq": 0})["seq"] + 1
         key = log_page_key(log_page(seq))
         page = self.get(key) if (seq - 1) % ENTRIES_PER_PAGE else {"v": 1, "entries": []}
-        place = {"app": recording.sdk_app_id, "recording_id": recording.recording_id}
-        page["entries"].append({"seq": seq, **place, "received_at_ms": at_ms, "event": event})
+        page["entries"].append(
+            {"seq": seq, **job_fields(recording.job), "received_at_ms": at_ms, "event": event}
+        )
         self.set(key, page)
         self.set(LOG_KEY, {"v": 1, "seq": seq})
 
@@ -100,7 +110,7 @@ class Scene:
     def __init__(self, emulator: Emulator, store: ToldStore) -> None:
         self.emulator, self.store = emulator, store
         self.recording_id = emulator.add_recording(files=1)
-        self.rows = Rows(emulator.sdk_app_id, emulator.region, self.recording_id)
+        self.rows = Rows(JobRef("recording", emulator.sdk_app_id, emulator.region, self.recording_id))
 
     def tell(self, event_type: int, payload: dict[str, Any] | None = None, **options: Any) -> None:
         self.store.tell(self.rows, event_type, payload, **options)
@@ -113,7 +123,7 @@ class Scene:
         self, story: Callable[[Scene], Awaitable[None]] | None = None, **options: Any
     ) -> dict[str, Any]:
         """Let the trigger run beside the story; return its only event."""
-        place = {"sdk_app_id": self.rows.sdk_app_id, "region": self.rows.region, "since": 0}
+        place = {"sdk_app_id": self.rows.job.sdk_app_id, "region": self.rows.job.region, "since": 0}
         pace = {
             "poke_interval": 600.0,
             "settle_seconds": 0.1,
@@ -170,10 +180,11 @@ def test_an_end_that_only_looks_found_is_announced(scene: Scene) -> None:
     payload = scene.watch(poke_interval=0.05, grace_seconds=20.0)
     assert payload["outcome"] == "gone"
     (due,) = scene.store.due()
-    assert (due["recording_id"], due["region"]) == (scene.recording_id, scene.emulator.region)
+    assert (due["job_id"], due["region"]) == (scene.recording_id, scene.emulator.region)
     # Who judges there has only the row; the second look, which made sure, told nothing new.
-    key = journal_key(due["app"], due["region"], scene.recording_id)
-    known = drive(load_plan(key, scene.recording_id), scene.store)
+    job = job_from(due)
+    assert job is not None
+    known = drive(load_plan(Rows(job).polls, scene.recording_id), scene.store)
     assert isinstance(judge(known, Rules(), datetime.now(timezone.utc)), Finished)
 
 
