@@ -95,8 +95,8 @@ __all__ = [
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "TaskDeferralError",
+    "amask_extra",
     "axcom_read",
     "axcom_write",
-    "amask_extra",
     "conf",
 ]

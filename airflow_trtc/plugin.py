@@ -31,6 +31,6 @@ class TrtcPlugin(AirflowPlugin):
 
             app = create_app()
         except Exception:  # whatever it is, Airflow's own pages must come up
-            log.exception("The receiver of TRTC callbacks cannot be started; callbacks get 404")
+            log.exception("Cannot start the receiver of TRTC callbacks; callbacks are answered with 404")
             return []
         return [{"app": app, "url_prefix": URL_PREFIX, "name": "Tencent RTC callbacks"}]

@@ -34,8 +34,8 @@ from airflow_trtc.jobs.verdict import (
     Rules,
     WaitFor,
 )
+from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.plans import Journal
 from airflow_trtc.journal.store import with_journal, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url

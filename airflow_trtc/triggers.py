@@ -16,8 +16,8 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.state import from_json, to_json
 from airflow_trtc.journal.feed import subscribed
+from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.plans import Journal
 from airflow_trtc.journal.store import AsyncStore, trigger_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.waiting.arguments import WaitArguments

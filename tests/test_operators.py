@@ -13,6 +13,7 @@ import pytest
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.assets import events, finished_recordings
 from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.journal.keys import Rows
 from airflow_trtc.journal.plans import drive, save_plan
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     reason="events with partition keys, which start these DAGs, begin with Airflow 3.2",
 )
 
-ROWS = Rows(1400000001, "ap-guangzhou", "rid")
+ROWS = Rows(JobRef("recording", 1400000001, "ap-guangzhou", "rid"))
 SUMMARY: dict[str, Any] = {
     "recording_id": "rid",
     "sdk_app_id": 1400000001,
@@ -63,7 +64,7 @@ def context(
 ) -> dict[str, Any]:
     store = DictStore()
     if stored is not None:
-        drive(save_plan(ROWS.polls, stored), store)
+        drive(save_plan(ROWS.polls, ROWS.job, stored), store)
     started_by = {} if extra is None else {asset or finished_recordings(): [SimpleNamespace(extra=extra)]}
     return {
         "ti": Pushed(),

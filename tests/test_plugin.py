@@ -36,7 +36,7 @@ def test_an_app_that_cannot_be_built_leaves_airflow_alone(
     monkeypatch.setattr("airflow_trtc.web.app.create_app", fail)
     with caplog.at_level(logging.ERROR, plugin.__name__):
         assert TrtcPlugin().fastapi_apps == []
-    assert "cannot be started" in caplog.text
+    assert "Cannot start the receiver" in caplog.text
 
 
 @pytest.mark.parametrize("root_path", ["", "/team/airflow"])

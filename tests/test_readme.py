@@ -193,6 +193,7 @@ def test_results_shown_have_the_keys_of_real_ones() -> None:
     from datetime import datetime, timezone
 
     from airflow_trtc.jobs.observation import RecordedFile
+    from airflow_trtc.jobs.ref import JobRef
     from airflow_trtc.jobs.state import JobState
     from airflow_trtc.jobs.verdict import Finished
     from airflow_trtc.results import file_results, recording_result
@@ -200,7 +201,7 @@ def test_results_shown_have_the_keys_of_real_ones() -> None:
     files, summary = (json.loads(block) for block in blocks("json") if '"recording_id"' in block)
     assert list(files[0]) == list(file_results([RecordedFile("a.m3u8")], "r")[0])
     finished = Finished("gone", (), datetime.now(timezone.utc))
-    real = recording_result(JobState("r"), finished, sdk_app_id=1, region="x")
+    real = recording_result(JobState("r"), finished, JobRef("recording", 1, "x", "r"))
     assert list(summary) == list(real)
 
 

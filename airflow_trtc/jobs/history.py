@@ -68,6 +68,11 @@ class CallbackHistory:
         return max(self.of(event_type), key=_order, default=None)
 
     @property
+    def first_received_at(self) -> datetime | None:
+        """When the first callback was received."""
+        return min((fact.received_at for fact in self.facts), default=None)
+
+    @property
     def last_received_at(self) -> datetime | None:
         """When the last callback with anything new was received."""
         return max((fact.received_at for fact in self.facts), default=None)

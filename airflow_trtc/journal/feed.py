@@ -22,7 +22,7 @@ from airflow_trtc import bounds
 from airflow_trtc.aio import loop_time, start_apart
 from airflow_trtc.jobs.callback import Callback, parse_event
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.journal.keys import ENTRIES_PER_PAGE, log_page, log_page_key
+from airflow_trtc.journal.keys import ENTRIES_PER_PAGE, job_from, log_page, log_page_key
 from airflow_trtc.journal.plans import Get, Set, read_log_end
 from airflow_trtc.journal.store import AsyncStore, acarry_out
 from airflow_trtc.steps import adrive
@@ -86,15 +86,15 @@ class StoredLog:
 def read_entry(item: object) -> Entry | None:
     """Read one entry; None for what is none: the reader notices the hole."""
     row = bounds.mapping(item)
-    seq, app = bounds.number(row.get("seq"), 1), bounds.number(row.get("app"), 1)
-    job_id, received_at_ms = bounds.job_id(row.get("job_id")), bounds.instant_ms(row.get("received_at_ms"))
-    if seq is None or app is None or job_id is None or received_at_ms is None:
+    seq, received_at_ms = bounds.number(row.get("seq"), 1), bounds.instant_ms(row.get("received_at_ms"))
+    job = job_from(row)
+    if seq is None or job is None or received_at_ms is None:
         return None
     try:
         callback = None if row.get("event") is None else parse_event(row["event"])
     except ValueError:
         return None
-    return Entry(seq, app, job_id, bounds.moment(received_at_ms), callback)
+    return Entry(seq, job.sdk_app_id, job.job_id, bounds.moment(received_at_ms), callback)
 
 
 class FeedSubscription:

@@ -1,44 +1,109 @@
-"""Names of the journal's rows. Pure: no Airflow, no I/O."""
+"""Names of the journal's rows, and how rows name a job. Pure: no Airflow, no I/O.
+
+Whatever ids consist of, two rows never share a key, and every database of Airflow keeps a key as it is: it
+is ASCII, and its parts are escaped as in addresses, so that a ``/`` only ever stands between parts.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
+from airflow_trtc import bounds
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.verdict import Finished
+
+# The asset whose state store is the journal; here, so that it can be named without loading Airflow.
+JOURNAL_NAME = "trtc_recordings"
+JOURNAL_URI = "trtc://recordings/"  # as Airflow spells it
 
 FILES_PER_PAGE = 100
 LOG_KEY = "log"
 ENTRIES_PER_PAGE = 100
-LONGEST_KEY = 480  # the store takes 512; pages add a suffix
-_PAGES = "/files/"  # between the key of a head and the number of its page
+MAX_KEY = 480  # the store takes 512; pages add a suffix
+MAX_APP = 10**18 - 1
+_PLAIN = ":@+*="  # besides letters, digits and "_.-~": signs of the vendor's ids that mean nothing in keys
 
 
-def journal_key(sdk_app_id: int, region: str, recording_id: str) -> str:
-    """Key of the head row. Region and app are part of it: elsewhere the same id may be unknown."""
-    key = f"poll/{sdk_app_id}/{region}/{recording_id}"
-    if len(key) <= LONGEST_KEY and _PAGES not in recording_id:
-        return key
-    return f"poll/{hashlib.sha256(key.encode()).hexdigest()}"
+def make_key(head: str, *parts: str | int) -> str:
+    """The key with these parts; if it is too long, their digest takes the parts' place.
+
+    :param head: begins the key as it is: a constant, or made here.
+    """
+    escaped = (quote(str(part), safe=_PLAIN, errors="surrogatepass") for part in parts)
+    key = "/".join([head, *escaped])
+    return key if len(key) <= MAX_KEY else f"{head}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def callback_key(sdk_app_id: int, recording_id: str) -> str:
-    """Key of the head row of what callbacks told; no region: a callback does not name one."""
-    return _bounded("cb", f"cb/{sdk_app_id}/{recording_id}")
+def page_key(key: str, page: int) -> str:
+    """Key of a page of the files of a head row."""
+    return f"{key}/files/{page}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The head rows of one job."""
+
+    job: JobRef
+
+    @property
+    def polls(self) -> str:
+        """Key of what polls showed, in the job's region: elsewhere the same id may be unknown."""
+        return make_key("poll", *_in_region(self.job))
+
+    @property
+    def callbacks(self) -> str:
+        """Key of what callbacks reported; no region, since a callback names none."""
+        return make_key("cb", *_anywhere(self.job))
+
+
+def _anywhere(job: JobRef) -> tuple[str | int, ...]:
+    return job.kind, job.sdk_app_id, job.job_id
+
+
+def _in_region(job: JobRef) -> tuple[str | int, ...]:
+    return _anywhere(job) if job.region is None else (*_anywhere(job), job.region)
+
+
+def job_fields(job: JobRef) -> dict[str, Any]:
+    """How a row's value names a job: keys may be digests."""
+    return {
+        "kind": job.kind,
+        "sdk_app_id": job.sdk_app_id,
+        "region": job.region,
+        "job_id": job.job_id,
+    }
+
+
+def job_from(value: object) -> JobRef | None:
+    """The job that a row's value names. Total: None for whatever names none."""
+    fields = bounds.mapping(value)
+    kind, job_id = bounds.job_id(fields.get("kind")), bounds.job_id(fields.get("job_id"))
+    sdk_app_id = bounds.number(fields.get("sdk_app_id"), 1, MAX_APP)
+    if kind is None or sdk_app_id is None or job_id is None:
+        return None
+    return JobRef(kind, sdk_app_id, bounds.job_id(fields.get("region")), job_id)
+
+
+def head_value(job: JobRef, state: Mapping[str, Any], pages: int, file_count: int) -> dict[str, Any]:
+    """Value of a head row: the job's state without its files, and how many of these its pages hold."""
+    return {**state, **job_fields(job), "pages": pages, "file_count": file_count}
 
 
 def inbox_key(received_at_ms: int, sdk_app_id: int, identity: str) -> str:
-    """Key of a callback that was stored and not yet looked at; such keys sort by time.
+    """Key of a callback that is stored and not yet processed; such keys sort by time.
 
     The identity alone is not enough: rooms of two applications may have equal names and end together.
     """
-    return f"in/{received_at_ms:013d}/{sdk_app_id}/{identity}"
+    return make_key(f"in/{received_at_ms:013d}", sdk_app_id, identity)
 
 
 def event_key(sdk_app_id: int, subject: str, identity: str) -> str:
     """Key of one event as it was received; `subject` is ``task:<id>``, ``room:<id>`` or ``-``."""
-    return _bounded("ev", f"ev/{sdk_app_id}/{subject}/{identity}")
+    return make_key("ev", sdk_app_id, subject, identity)
 
 
 def log_page(seq: int) -> int:
@@ -51,34 +116,30 @@ def log_page_key(page: int) -> str:
     return f"log/{page:010d}"
 
 
-def due_key(at_ms: int, sdk_app_id: int, recording_id: str, region: str | None = None) -> str:
-    """Key of the wish to judge a recording, as it is known in a region, at that time; sorts by time."""
-    place = f"{sdk_app_id}/{recording_id}" if region is None else f"{sdk_app_id}/{recording_id}/{region}"
-    return _bounded(f"due/{at_ms:013d}", f"due/{at_ms:013d}/{place}")
+def due_key(at_ms: int, job: JobRef) -> str:
+    """Key of the request to judge a job, as it is known in its region, at that time; sorts by time."""
+    return make_key(f"due/{at_ms:013d}", *_in_region(job))
 
 
-def due_value(
-    sdk_app_id: int, recording_id: str, region: str | None, finished: Finished | None = None
-) -> dict[str, Any]:
-    """Value of such a row; it repeats the key, which may be a digest.
+def due_value(job: JobRef, finished: Finished | None = None) -> dict[str, Any]:
+    """Value of such a row.
 
-    :param region: where the recording was asked about; None when only callbacks told of it.
-    :param finished: how a wait found that it has ended, by the rules of its user.
+    :param finished: how a wait found that the job has ended, by the rules of its user.
     """
-    value = {"v": 1, "app": sdk_app_id, "recording_id": recording_id, "region": region}
+    value = {"v": 1, **job_fields(job)}
     if finished is not None:
         value |= {"outcome": finished.outcome, "finished_at": finished.finished_at.isoformat()}
     return value
 
 
-def done_key(sdk_app_id: int, recording_id: str, milestone: str) -> str:
+def done_key(job: JobRef, milestone: str) -> str:
     """Key of the note that the asset event of this milestone was emitted."""
-    return _bounded("done", f"done/{sdk_app_id}/{recording_id}/{milestone}")
+    return make_key("done", *_anywhere(job), milestone)
 
 
 def bad_key(key: str) -> str:
-    """Key of a row that could not be dealt with and was set aside."""
-    return _bounded("bad", f"bad/{key}")
+    """Key of a row that cannot be processed and was set aside."""
+    return make_key("bad", key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,44 +157,10 @@ class KeyRange:
 
 INBOX = KeyRange("in/", f"in/{0:013d}", f"in/{10**13 - 1:013d}")
 LOG_PAGES = KeyRange("log/", f"log/{0:010d}", f"log/{10**10 - 1:010d}")
-# What nobody has written for long may go; not the counter of the log, nor what is still to be dealt with.
-LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/")
+# What was written long ago may go; not the counter of the log, nor what is still to be processed.
+LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/", "job/", "at/")
 
 
 def due_range(now_ms: int) -> KeyRange:
     """Keys of what is due at that time."""
     return KeyRange("due/", f"due/{0:013d}", f"due/{now_ms + 1:013d}")
-
-
-def _bounded(prefix: str, key: str) -> str:
-    # Some databases keep no character beyond U+FFFF in a key. No head may have the key of another one's page.
-    if len(key) <= LONGEST_KEY and key.isascii() and _PAGES not in key:
-        return key
-    return f"{prefix}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of one recording.
-
-    :param region: where it is asked about; elsewhere the same id may be unknown.
-    """
-
-    sdk_app_id: int
-    region: str
-    recording_id: str
-
-    @property
-    def polls(self) -> str:
-        """Key of what looks showed."""
-        return journal_key(self.sdk_app_id, self.region, self.recording_id)
-
-    @property
-    def callbacks(self) -> str:
-        """Key of what callbacks told."""
-        return callback_key(self.sdk_app_id, self.recording_id)
-
-
-def page_key(key: str, page: int) -> str:
-    """Key of a page of the files of a head row."""
-    return f"{key}{_PAGES}{page}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,8 +23,6 @@ from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key, due_value, head_value, page_key
 
 MAX_PAGES = 1000  # rows may hold made-up numbers, which must not keep readers busy for ever
-
-log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -84,10 +81,13 @@ def load_plan(key: str, job_id: str) -> Plan[JobState]:
     return replace(state, files=files_from_json(files))
 
 
-def save_plan(key: str, job: JobRef, state: JobState, *, only_news: bool = False) -> Plan[JobState]:
+def save_plan(
+    key: str, job: JobRef, state: JobState, *, only_news: bool = False
+) -> Plan[tuple[JobState, JobState]]:
     """Join the state with what is stored, and write what differs: pages first, then the head.
 
     :param only_news: write nothing if only times and the number of polls differ.
+    :return: what was stored, and what is known now.
     """
     stored = yield from load_plan(key, job.job_id)
     joined = combine(state, stored)
@@ -99,14 +99,14 @@ def save_plan(key: str, job: JobRef, state: JobState, *, only_news: bool = False
     if state.last_seen_at is not None or state.is_gone:
         joined = replace(joined, absent_since=state.absent_since, absent_at=state.absent_at)
     if only_news and not is_news(stored, joined):
-        return joined
+        return stored, joined
     old, new = _pages(stored), _pages(joined)
     for page, rows in enumerate(new):
         if old[page : page + 1] != [rows]:
             yield Set(page_key(key, page), rows)
     head = to_json(replace(joined, files=()))
     yield Set(key, head_value(job, head, len(new), len(joined.files)))
-    return joined
+    return stored, joined
 
 
 def load_all(rows: Rows) -> Plan[JobState]:
@@ -136,73 +136,3 @@ def drive(plan: Plan[_Result], store: Store) -> _Result:
 def carry_out(step: Get | Set, store: Store) -> Any:
     """Read or write one row."""
     return store.get(step.key) if isinstance(step, Get) else store.set(step.key, step.value)
-
-
-class Journal:
-    """What is known of one job, in the store. Its plans never fail.
-
-    A store that is missing or fails is reported once in the log, and the wait goes on.
-
-    :param rows: the job's rows.
-    :param is_available: whether this Airflow has a store.
-    :ivar is_loaded: whether the journal was read, or there is none to read.
-    :ivar is_failing: whether the last try to read or write failed.
-    """
-
-    def __init__(self, rows: Rows, *, is_available: bool) -> None:
-        self._rows = rows
-        self.is_available = is_available
-        self.is_loaded = not is_available
-        self.is_failing = False
-
-    def load(self, state: JobState, *, is_same_try: bool = False) -> Plan[JobState]:
-        """The state, joined with what the journal holds.
-
-        :param is_same_try: the row was written by this try, before it was rescheduled; go on counting.
-        """
-        stored = yield from self._attempt(load_all(self._rows))
-        if stored is None:
-            return state
-        self.is_loaded = True
-        joined = combine(state, stored)
-        return replace(joined, refusals=stored.refusals) if is_same_try else joined
-
-    def load_callbacks(self, state: JobState) -> Plan[JobState]:
-        """The state, joined with what callbacks reported."""
-        stored = yield from self._attempt(load_plan(self._rows.callbacks, state.job_id))
-        return state if stored is None else combine(state, stored)
-
-    def feed_end(self) -> Plan[int | None]:
-        """Number of the last entry in the change feed; None when that cannot be read."""
-        return (yield from self._attempt(read_log_end()))
-
-    def save(self, state: JobState, *, only_news: bool) -> Plan[tuple[JobState, bool]]:
-        """Write; return the state with what others wrote meanwhile, and whether it is written.
-
-        :param only_news: see `save_plan`: thousands of restarted triggers find that it is there already.
-        """
-        if not self.is_available:
-            return state, True
-        joined = yield from self._attempt(
-            save_plan(self._rows.polls, self._rows.job, state, only_news=only_news)
-        )
-        return (state, False) if joined is None else (joined, True)
-
-    def announce(self, end: Finished, at: datetime) -> Plan[bool]:
-        """Tell the API server of an end that polls found and that is saved; return whether it knows."""
-        return bool((yield from self._attempt(announce(self._rows.job, end, at))))
-
-    def _attempt(self, plan: Plan[_Result]) -> Plan[_Result | None]:
-        if not self.is_available:
-            return None
-        try:
-            result = yield from plan
-        except Exception as error:
-            if not self.is_failing:
-                log.warning(
-                    "The journal cannot be used; the wait goes on (%s: %s)", type(error).__name__, error
-                )
-            self.is_failing = True
-            return None
-        self.is_failing = False
-        return result

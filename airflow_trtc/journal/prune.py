@@ -2,8 +2,8 @@
 
 Airflow never removes rows from an asset state store. The API server does it once an hour, after
 ``[trtc] journal_days``; this command is for where no API server has the receiver of callbacks, or for more at
-once. Run it with access to Airflow's database. It touches only the journal's rows that nobody has written for
-that long, and none that the receiver still has to work through.
+once. Run it with access to Airflow's database. It touches only rows of the journal that were last
+written that long ago, and none that the callback processor still needs.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_trtc.journal.keys import LASTING_PREFIXES, LOG_PAGES
-from airflow_trtc.journal.store import JOURNAL
+from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, LASTING_PREFIXES, LOG_PAGES
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-# A recording can be asked about for 720 hours at most (ResourceExpiredHour); this is twice as long.
+# A recording can be described for 720 hours at most (ResourceExpiredHour); this is twice as long.
 DEFAULT_DAYS = 60
-LEAST_DAYS = 31
+MIN_DAYS = 31
 ROWS_PER_TRANSACTION = 1000
 
 log = logging.getLogger(__name__)
@@ -37,9 +36,9 @@ def journal_days() -> int:
     try:
         days = conf.getint("trtc", "journal_days", fallback=DEFAULT_DAYS)
     except (AirflowConfigException, ValueError):
-        log.warning("[trtc] journal_days is no whole number; %d is used", DEFAULT_DAYS)
+        log.warning("[trtc] journal_days is not a whole number; using %d", DEFAULT_DAYS)
         return DEFAULT_DAYS
-    return max(days, LEAST_DAYS)
+    return max(days, MIN_DAYS)
 
 
 def prune(older_than: datetime, *, dry_run: bool = False) -> int:
@@ -82,7 +81,7 @@ def _of_journal() -> Any:
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
     from sqlalchemy import select
 
-    ids = select(AssetModel.id).where(AssetModel.name == JOURNAL.name, AssetModel.uri == JOURNAL.uri)
+    ids = select(AssetModel.id).where(AssetModel.name == JOURNAL_NAME, AssetModel.uri == JOURNAL_URI)
     return Row.asset_id.in_(ids)
 
 
@@ -119,8 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--dry-run", action="store_true", help="only count them")
     options = parser.parse_args(arguments)
-    if options.days < LEAST_DAYS:
-        parser.error(f"--days must be {LEAST_DAYS} or more: a recording can be asked about for 30 days")
+    if options.days < MIN_DAYS:
+        parser.error(f"--days must be {MIN_DAYS} or more: waits may need rows for 30 days")
     try:
         count = prune(datetime.now(timezone.utc) - timedelta(days=options.days), dry_run=options.dry_run)
     except ImportError:

@@ -21,10 +21,11 @@ from airflow.sdk import Asset
 from airflow_trtc.aio import within
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
-from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.plans import Get, Journal, Set, Store, drive
+from airflow_trtc.journal.journal import Journal
+from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, Rows
+from airflow_trtc.journal.plans import Get, Set, Store, drive
 
-JOURNAL = Asset(name="trtc_recordings", uri="trtc://recordings")
+JOURNAL = Asset(name=JOURNAL_NAME, uri=JOURNAL_URI)
 STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took 8 to 13 seconds
 
 

@@ -36,7 +36,8 @@ from airflow_trtc.jobs.verdict import (
     describe_news,
     misses_callback,
 )
-from airflow_trtc.journal.plans import Get, Journal, Set
+from airflow_trtc.journal.journal import Journal
+from airflow_trtc.journal.plans import Get, Set
 from airflow_trtc.waiting.pacing import Pace
 
 Judge: TypeAlias = Callable[[JobState, Rules, datetime], Verdict]

@@ -57,7 +57,7 @@ class TriggererWait:
     :param absent_codes: the service's error codes that mean "not there".
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by name, and made in one place
         self,
         wait: Wait,
         *,

@@ -18,7 +18,7 @@ from airflow.triggers.base import BaseTrigger
 from airflow.utils.session import create_session
 from sqlalchemy import select, update
 
-from airflow_trtc.triggers import TrtcRecordingTrigger
+from airflow_trtc.triggers import TrtcJobTrigger
 from tests.benchmarks.emulation import known_of
 from tests.benchmarks.probes import BlockTrigger, SleepingTrigger
 
@@ -85,10 +85,12 @@ def trigger_of(
     if kind == "plain":
         return SleepingTrigger(recording_id=recording["recording_id"], seconds=LONG_SECONDS)
     seen_at = datetime.fromtimestamp(now - seen_ago, timezone.utc)
-    return TrtcRecordingTrigger(
-        recording_id=recording["recording_id"],
+    return TrtcJobTrigger(
+        kind="recording",
+        job_id=recording["recording_id"],
         poke_interval=poke_interval,
-        known=known_of(recording, seen_at),
+        state=known_of(recording, seen_at),
+        is_recalled=True,
         deferred_at=now - poke_interval * place,
         try_number=1,
         started_at=now,

@@ -74,18 +74,20 @@ def report(**facts: object) -> None:
 
 async def by_our_trigger(job: Job, number: int) -> None:
     """As the triggerer drives it."""
-    from airflow_trtc.triggers import TrtcRecordingTrigger
+    from airflow_trtc.triggers import TrtcJobTrigger
 
     known = job.known[number]
     waited = job.poll_seconds if job.is_overdue else job.poll_seconds - job.first_pause(number)
-    trigger = TrtcRecordingTrigger(
-        recording_id=known["recording_id"],
+    trigger = TrtcJobTrigger(
+        kind="recording",
+        job_id=known["job_id"],
         poke_interval=job.poll_seconds,
-        known=known,
+        state=known,
+        is_recalled=True,
         deferred_at=time.time() - waited,
         **job.place,
     )
-    job.has_started(known["recording_id"])
+    job.has_started(known["job_id"])
     async for event in trigger.run():
         if event.payload["status"] != "finished":
             raise RuntimeError(f"it ended with {event.payload['status']}: {event.payload.get('reason')}")
@@ -95,7 +97,7 @@ async def by_plain_trigger(job: Job, number: int) -> None:
     """The least that Airflow's triggers can be."""
     from tests.benchmarks.probes import SleepingTrigger
 
-    trigger = SleepingTrigger(recording_id=job.known[number]["recording_id"], seconds=36_000.0)
+    trigger = SleepingTrigger(recording_id=job.known[number]["job_id"], seconds=36_000.0)
     job.has_started(trigger.recording_id)
     async for _ in trigger.run():
         pass
@@ -105,7 +107,7 @@ async def by_own_client(job: Job, number: int, *, is_tolerant: bool = False) -> 
     """The pattern of well-known providers: a client and a loop for each trigger."""
     from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-    recording_id = job.known[number]["recording_id"]
+    recording_id = job.known[number]["job_id"]
     async with sdk_client(job, keep_alive=False) as client:
         job.has_started(recording_id)
         await asyncio.sleep(job.first_pause(number))
@@ -163,7 +165,7 @@ async def by_hooks_in_threads(job: Job) -> None:
 def _poke(job: Job, number: int, stop: threading.Event) -> None:
     from airflow_trtc.hooks import TrtcHook
 
-    mine = [known["recording_id"] for known in job.known[number :: job.workers]]
+    mine = [known["job_id"] for known in job.known[number :: job.workers]]
     hook = TrtcHook(**job.place)
     while not stop.wait(job.poll_seconds):
         for recording_id in mine:
@@ -208,14 +210,14 @@ def iter_slots(job: Job) -> Any:
     number = 0
     began_at = time.monotonic() + max(job.begin_at - time.time(), 0.0)
     while time.time() < job.end_at:
-        recording_id = job.known[number % len(job.known)]["recording_id"]
+        recording_id = job.known[number % len(job.known)]["job_id"]
         yield recording_id, began_at + (number / job.per_second if job.per_second else 0.0)
         number += 1
 
 
 async def watch_over(job: Job, number: int) -> None:
     """Let one waiter wait, and tell how it went."""
-    facts: dict[str, object] = {"recording_id": job.known[number]["recording_id"]}
+    facts: dict[str, object] = {"recording_id": job.known[number]["job_id"]}
     try:
         await EACH[job.kind](job, number)
     except Exception as error:

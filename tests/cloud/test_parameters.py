@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,8 @@ def test_every_parameter_of_every_action_takes_a_wrong_type_without_a_crash():
 
     for action in _actions():
         for name in _top_level(action):
-            for value in ([{}], {}, "x", None, [None]):
+            values: list[Any] = [[{}], {}, "x", None, [None]]
+            for value in values:
                 with contextlib.suppress(TrtcSetupError):
                     check(action, {name: value})
 

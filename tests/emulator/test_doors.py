@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import urllib.request
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ from airflow_trtc.emulator.state import State
 from tests.emulator.conftest import signed
 
 NAN, INF = float("nan"), float("inf")
-ODD = [
+ODD: list[Any] = [
     None,
     True,
     0,
@@ -105,7 +106,7 @@ def test_every_control_route_takes_or_refuses_all_values(method, path, options, 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("path", ["seed", "jobs", "faults", "callbacks", "event", "script"])
 def test_every_option_takes_or_refuses_odd_values(path, name):
-    base = {
+    base: dict[str, Any] = {
         "jobs": {"action": "DescribeOther", "steps": [{"Status": "x"}]},
         "faults": {"kind": "slow"},
         "event": {"event_group": 3, "event_type": 302},

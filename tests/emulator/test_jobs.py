@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from tencentcloud.common.credential import Credential
@@ -72,7 +73,7 @@ def describe(call_json):
 
 def test_steps_answer_one_after_the_other_and_the_last_one_stays(emulator, describe):
     job = emulator.add_job(MADE_UP, steps=[RUNNING, {"Status": "Running", "Progress": 50, "reads": 2}, DONE])
-    expected = [RUNNING, *[{"Status": "Running", "Progress": 50}] * 2, DONE, DONE, DONE]
+    expected: list[Any] = [RUNNING, *[{"Status": "Running", "Progress": 50}] * 2, DONE, DONE, DONE]
     assert [describe(job) for _ in range(6)] == [{"TaskId": job, **each} for each in expected]
     assert emulator.truth(job)["reads"] == 6
 
@@ -316,7 +317,7 @@ def test_wrong_jobs_say_why(options, text):
 
 
 def test_what_the_caller_does_with_its_steps_later_changes_nothing(state, ask):
-    step = {"Status": "Running", "Files": ["a"]}
+    step: dict[str, Any] = {"Status": "Running", "Files": ["a"]}
     run(state, "POST", "jobs", {"action": MADE_UP, "job_id": "j", "steps": [step]})
     step["Files"].append("b")
     assert ask({"TaskId": "j"}, action=MADE_UP)["Files"] == ["a"]

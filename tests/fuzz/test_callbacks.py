@@ -14,16 +14,18 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
 from airflow_trtc.jobs.verdict import MILESTONES, Rules
 from airflow_trtc.recording.judge import judge
-from airflow_trtc.web.processing import emitting, folding
-from airflow_trtc.web.receiving.connection_cache import Keyring, Receiving
-from airflow_trtc.web.receiving.connections import receiving
+from airflow_trtc.web.processing import emitting, folding, judging
+from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
+from airflow_trtc.web.receiving.connections import receiver_config
 from airflow_trtc.web.receiving.receiver import Receiver, Row
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
@@ -31,10 +33,10 @@ SEED = int(os.environ.get("FUZZ_SEED", "0"))
 APP = 1400000001
 
 CONNECTIONS = {
-    "signed": receiving("trtc", None, json.dumps({"callback_secret": "key", "sdk_app_id": APP})),
-    "anyones": receiving("trtc", None, json.dumps({"callback_secret": "old,key"})),
-    "keyless": receiving("trtc", None, json.dumps({"callback_unsigned": False})),
-    "other": receiving("http", None, None),
+    "signed": receiver_config("trtc", None, json.dumps({"callback_secret": "key", "sdk_app_id": APP})),
+    "anyones": receiver_config("trtc", None, json.dumps({"callback_secret": "old,key"})),
+    "keyless": receiver_config("trtc", None, json.dumps({"callback_unsigned": False})),
+    "other": receiver_config("http", None, None),
 }
 CONN_IDS = ["signed"] * 10 + ["anyones"] * 5 + ["keyless", "other", "nobody", "\0", "x" * 300]
 TRICKS = [
@@ -45,7 +47,8 @@ TRICKS = [
 LEAVES: list[Any] = [
     None, True, False, 0, -1, 301, 1.5, 1e300, 10**30, 1622186275757, "", "x", "301", "1622186275", "\0",
     "\ud800", "ü😀" * 30, "x" * 600, "a/b", "%", [], {}, [[]], {"": ""}, ["a.mp4"], "a.m3u8",
-    {"FileName": "a.mp4"}, -(10**18),
+    {"FileName": "a.mp4"}, -(10**18), 2**63 - 1, 2**63, 2**64, -(2**63), -(2**63) - 1, str(2**64), "1" * 19,
+    "9" * 400, 10**13 - 1, 253402300799999, 1, "0001-01-01T00:00:00+00:00", "\ud800\ufffe",
 ]  # fmt: skip
 NAMES = [
     "EventGroupId", "EventType", "CallbackTs", "EventInfo", "RoomId", "EventTs", "EventMsTs", "UserId",
@@ -161,16 +164,35 @@ class Witness:
         row.key.encode("ascii")
         row.value.encode("ascii")
         assert "\\u0000" not in row.value
+        stored = json.loads(row.value)
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(stored)) == stored
+        assert stored == bounds.plain(stored)
         received = folding.read_row(row.key, row.value, 0)
         assert len(received.event_key) <= 512
         received.event_key.encode("ascii")
         assert len(emitting.single_key(received)) <= 250
-        if received.recording is not None:
+        if received.job is not None:
             self._learn(received)
+            self._fold(row)
+
+    def _fold(self, row: Row) -> None:
+        """As the callback processor does, with nothing else in the database."""
+        batch = folding.read_inbox({row.key: row.value}, 0)
+        overlay = folding.Overlay(lambda keys: {})
+        added = folding.add_all(overlay, batch, batch.received)
+        folding.append_log(overlay, "{}", added)
+        assert not batch.bad
+        due, bad = judging.read_due(folding.due_rows(added, 0))
+        assert (len(due), bad) == (1, {})
+        for key, text in overlay.changed.items():
+            value = json.loads(text)
+            assert len(key) <= 512
+            if key.startswith("log"):  # what triggers read
+                assert msgspec.msgpack.decode(msgspec.msgpack.encode(value)) == value
 
     def _learn(self, received: folding.Received) -> None:
-        assert received.recording is not None
-        recording_id = received.recording[1]
+        assert received.job is not None
+        recording_id = received.job.job_id
         before = self.known.get(recording_id, JobState(recording_id))
         known = learn(before, received.callback, received.received_at)
         # Begin anew now and then: what is known only grows, and so does the time that a check takes.
@@ -182,8 +204,8 @@ class Witness:
             assert verdict is not None
 
 
-def look_up(conn_id: str) -> Receiving:
-    return CONNECTIONS.get(conn_id, Receiving(problem="there is no such connection"))
+def look_up(conn_id: str) -> ReceiverConfig:
+    return CONNECTIONS.get(conn_id, ReceiverConfig(problem="there is no such connection"))
 
 
 async def request(
@@ -210,8 +232,8 @@ async def request(
 
 async def fuzz(chance: random.Random, examples: int) -> Counter[int]:
     witness = Witness()
-    keyring = Keyring(look_up)
-    app = Starlette(routes=[Route("/callbacks/{conn_id}", Receiver(keyring, witness.store))])
+    connections = ConnectionCache(look_up)
+    app = Starlette(routes=[Route("/callbacks/{conn_id}", Receiver(connections, witness.store))])
     statuses: Counter[int] = Counter()
     for number in range(examples):
         body = a_body(chance)
@@ -234,7 +256,7 @@ async def fuzz(chance: random.Random, examples: int) -> Counter[int]:
                 witness.check(witness.row)
             except Exception as error:
                 raise AssertionError(where) from error
-    keyring.close()
+    connections.close()
     return statuses
 
 

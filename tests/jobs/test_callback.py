@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_trtc.bounds import DEEPEST
 from airflow_trtc.jobs.callback import (
-    DEEPEST,
     Callback,
     CallbackError,
     is_signed,

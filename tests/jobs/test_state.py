@@ -141,8 +141,9 @@ def test_two_states_join_into_the_later_one() -> None:
 
 
 def test_times_counts_and_details_alone_are_no_news() -> None:
+    change: dict[str, Any]
     for change in ({"polls": 9}, {"last_seen_at": at(9)}, {"absent_at": at(9)}, {"detail": {"n": 2}}):
-        assert not is_news(FULL, replace(FULL, **change))  # type: ignore[arg-type]
+        assert not is_news(FULL, replace(FULL, **change))
     for change in (
         {"status": "Idle"},
         {"files": ()},
@@ -150,7 +151,7 @@ def test_times_counts_and_details_alone_are_no_news() -> None:
         {"absent_since": None},
         {"exited_at": None},
     ):
-        assert is_news(FULL, replace(FULL, **change))  # type: ignore[arg-type]
+        assert is_news(FULL, replace(FULL, **change))
 
 
 # -- JSON ---------------------------------------------------------------------------------------------

@@ -280,7 +280,7 @@ def test_nobody_reads_when_nobody_listens() -> None:
         {"seq": None},
         {"seq": 10**30},
         {"job_id": ["a"]},
-        {"app": "app"},
+        {"sdk_app_id": "app"},
         {"event": 7},
         {"event": {"EventGroupId": "x"}},
     ],
@@ -291,7 +291,14 @@ def test_a_row_that_cannot_be_understood_is_a_hole(change: dict[str, Any]) -> No
         "EventType": 302,
         "EventInfo": {"TaskId": "a", "EventMsTs": 1_767_225_600_000},
     }
-    good = {"seq": 1, "app": APP, "job_id": "a", "received_at_ms": 1_767_225_600_000, "event": event}
+    good = {
+        "seq": 1,
+        "kind": "recording",
+        "sdk_app_id": APP,
+        "job_id": "a",
+        "received_at_ms": 1_767_225_600_000,
+        "event": event,
+    }
     entry = read_entry(good)
     assert entry is not None
     assert (entry.seq, entry.received_at) == (1, NOW)

@@ -15,8 +15,9 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.journal import store as journal_store
+from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import FILES_PER_PAGE, Rows
-from airflow_trtc.journal.plans import Get, Journal, drive
+from airflow_trtc.journal.plans import Get, drive
 from airflow_trtc.journal.store import acarry_out, worker_store
 
 JOB = JobRef("recording", 1400000001, "ap-guangzhou", "rid")

@@ -11,16 +11,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_trtc.jobs.judge import verdict_of
-
 from airflow_trtc.jobs.callback import parse_event
+from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot, Trouble
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn
 from airflow_trtc.jobs.verdict import Rules
+from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.plans import Get, Journal, Set, carry_out, drive, load_plan, save_plan
+from airflow_trtc.journal.plans import Get, Set, carry_out, drive, load_plan, save_plan
 from airflow_trtc.kinds import RECORDING
 from airflow_trtc.steps import drive as drive_steps
 from airflow_trtc.waiting.engine import (
@@ -159,7 +159,7 @@ class Scene:
 
     # -- waiting ----------------------------------------------------------------------------------------
 
-    def deferred(
+    def deferred(  # noqa: PLR0913 - a story names only what matters to it
         self,
         state: JobState | None = None,
         *,

@@ -70,7 +70,7 @@ class ReportedStore:
         seq = self.get(LOG_KEY, {"seq": 0})["seq"] + 1
         key = log_page_key(log_page(seq))
         page = self.get(key) if (seq - 1) % ENTRIES_PER_PAGE else {"v": 1, "entries": []}
-        place = {"app": job.sdk_app_id, "job_id": job.job_id}
+        place = {"kind": job.kind, "sdk_app_id": job.sdk_app_id, "job_id": job.job_id}
         page["entries"].append({"seq": seq, **place, "received_at_ms": at_ms, "event": event})
         self.set(key, page)
         self.set(LOG_KEY, {"v": 1, "seq": seq})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,7 +132,12 @@ def test_an_end_is_announced_before_the_rest_is_there(wait: Any) -> None:
     """A DAG that waits for the end only must not wait for the upload."""
     scene = Scene(shown("a"), GONE)
     due: list[int] = []
-    scene.at(900.0, lambda: (due.append(len(scene.store.due())), scene.reported(305, {"Status": 0})))
+
+    def upload() -> None:
+        due.append(len(scene.store.due()))
+        scene.reported(305, {"Status": 0})
+
+    scene.at(900.0, upload)
     assert outcome(wait(scene, wait_for="upload")) in ("gone", "callback")
     assert due == [1]
     assert len(scene.store.due()) == 1
@@ -142,7 +148,12 @@ def test_after_the_end_it_polls_no_more(wait: Any) -> None:
     scene = Scene(shown("a"), GONE)
     polls: list[int] = []
     scene.at(200.0, lambda: polls.append(len(scene.polled_at)))
-    scene.at(1900.0, lambda: (polls.append(len(scene.polled_at)), scene.reported(305, {"Status": 0})))
+
+    def upload() -> None:
+        polls.append(len(scene.polled_at))
+        scene.reported(305, {"Status": 0})
+
+    scene.at(1900.0, upload)
     ending = wait(scene, wait_for="upload")
     assert names(ending) == ["a"]
     assert polls[0] == polls[1] == len(scene.polled_at)
@@ -186,7 +197,7 @@ def test_a_journal_that_cannot_be_read_lacks_no_callback(wait: Any, finishes: bo
 def test_a_bad_end_fails_the_wait_or_is_listed(wait: Any) -> None:
     for fail_on, is_bad in ((frozenset({"interrupted"}), True), (frozenset(), False)):
         scene = Scene(shown())
-        scene.at(10.0, lambda scene=scene: scene.reported(302, {"LeaveCode": 100}))
+        scene.at(10.0, partial(scene.reported, 302, {"LeaveCode": 100}))
         ending = wait(scene, fail_on=fail_on)
         assert isinstance(ending, Failed) is is_bad
         if not is_bad:
@@ -303,9 +314,12 @@ def test_a_wait_that_callbacks_end_reads_and_writes_nothing_for_itself() -> None
 
 def test_a_gap_in_the_feed_is_filled_from_the_jobs_own_row() -> None:
     scene = Scene(shown())
-    scene.at(
-        10.0, lambda: (scene.reported(302, {"LeaveCode": 0}, fed=False), setattr(scene, "has_gap", True))
-    )
+
+    def end() -> None:
+        scene.reported(302, {"LeaveCode": 0}, fed=False)
+        scene.has_gap = True
+
+    scene.at(10.0, end)
     assert outcome(scene.deferred(interval=600.0)) == "callback"
     assert scene.clock.seconds < 20.0
 

@@ -42,7 +42,7 @@ def in_row(body: dict[str, Any], received_at_ms: int) -> tuple[str, str]:
     from airflow_trtc.journal.keys import inbox_key
 
     callback = parse(json.dumps(body).encode())
-    value = {"v": 1, "app": APP, "conn_id": "trtc_default", "region": "ap-guangzhou"}
+    value = {"v": 1, "sdk_app_id": APP, "conn_id": "trtc_default", "region": "ap-guangzhou"}
     value |= {"received_at_ms": received_at_ms, "event": body, "wrapper": None}
     return inbox_key(received_at_ms, APP, callback.identity), json.dumps(value)
 

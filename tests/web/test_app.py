@@ -18,7 +18,7 @@ from airflow_trtc.journal import prune
 from airflow_trtc.web.app import create_app
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, Housekeeping
-from airflow_trtc.web.processing.processor import Clerk
+from airflow_trtc.web.processing.processor import CallbackProcessor
 from airflow_trtc.web.receiving import answers, connections
 from tests.web.conftest import APP, START_MS, Store, event, story
 
@@ -42,9 +42,9 @@ async def deliver(bodies: list[dict[str, Any]], *, key: str = "key", path: str =
 def test_what_is_answered_is_stored_and_worked_through(store: Store, connection: Connect) -> None:
     connection(callback_secret="key", sdk_app_id=APP)
     store.activate(finished_recordings())
-    told = [one for name in "abcdefgh" for one in [*story(name), *story(name)]]
-    assert set(asyncio.run(deliver(told))) == {200}
-    Clerk().work()
+    sent = [one for name in "abcdefgh" for one in [*story(name), *story(name)]]
+    assert set(asyncio.run(deliver(sent))) == {200}
+    CallbackProcessor().work()
     assert len(store.rows("ev/")) == 40
     assert not store.rows("in/")
     assert len(store.rows("cb/")) == 16
@@ -57,7 +57,7 @@ def test_two_servers_share_the_work(store: Store, connection: Connect) -> None:
         return list(await asyncio.gather(deliver(story("a") * 5), deliver(story("a") * 5)))
 
     assert {status for statuses in asyncio.run(both()) for status in statuses} == {200}
-    Clerk().work()
+    CallbackProcessor().work()
     assert len(store.rows("ev/")) == 5
     assert store.rows("log")["log"]["seq"] == 5
 
@@ -133,7 +133,7 @@ def test_a_database_that_fails_is_answered_with_503(
     monkeypatch.setattr(database, "insert_new", fail)
     with caplog.at_level(logging.ERROR):
         assert asyncio.run(deliver(story("a"))) == [503] * 5
-    assert "could not be stored, error " in caplog.text
+    assert "Cannot store 5 callbacks, error " in caplog.text
     assert "secret" not in caplog.text
 
 
@@ -152,7 +152,8 @@ def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store) -> None:
     from airflow.utils.session import create_session
     from sqlalchemy import update
 
-    old = ["ev/1/-/a", "cb/1/a", "cb/1/a/files/0", "poll/1/r/a", "done/1/a/recording", "bad/x"]
+    old = ["ev/1/-/a", "cb/recording/1/a", "cb/recording/1/a/files/0", "poll/recording/1/a/r"]
+    old += ["done/recording/1/a/recording", "bad/x", "job/0/1/2/3", "at/recording/1/a"]
     kept = ["in/0000000000001/a", "due/0000000000001/1/a", "log"]
     store.write(dict.fromkeys([*old, *kept, "log/0000000000"], "{}"))
     ages = dict.fromkeys([*old, *kept], 70) | {"log/0000000000": 2}
@@ -164,7 +165,7 @@ def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store) -> None:
     now = 0.0
     housekeeping = Housekeeping(lambda: now)
     housekeeping()
-    assert len(store.rows()) == 12
+    assert len(store.rows()) == 14
     now = FIRST_AFTER_SECONDS + 1
     housekeeping()
     assert set(store.rows()) == {*kept, "cb/1/fresh", "log/0000000001"}
@@ -187,7 +188,7 @@ def test_a_name_that_is_no_connection_costs_no_error(airflow_db: object) -> None
 def test_a_start_that_fails_is_tried_again(
     store: Store, connection: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else callbacks would be stored, and nobody would work them through."""
+    """Else callbacks would be stored, and never processed."""
     connection(callback_secret="key")
     load_models, failures = database.load_models, ["once", "twice"]
 
@@ -199,4 +200,4 @@ def test_a_start_that_fails_is_tried_again(
     monkeypatch.setattr(database, "load_models", fail_twice)
     statuses = asyncio.run(deliver([*story("a"), *story("b")]))  # all at once; one of them begins
     assert sorted(statuses) == [200] * 9 + [503]
-    assert "cannot be started yet" in caplog.text
+    assert "Cannot start the receiver" in caplog.text

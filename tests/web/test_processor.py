@@ -15,13 +15,14 @@ import pytest
 from airflow_trtc.assets import events, finished_recordings
 from airflow_trtc.jobs.callback import parse_event
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, from_json, learn
 from airflow_trtc.jobs.verdict import Finished, Rules, Waiting
-from airflow_trtc.journal.keys import INBOX, callback_key, due_key, due_value, journal_key, log_page_key
+from airflow_trtc.journal.keys import INBOX, Rows, due_key, due_value, log_page_key
 from airflow_trtc.journal.plans import drive, load_plan, save_plan
 from airflow_trtc.recording.judge import judge
-from airflow_trtc.web.processing import database, emitting, folding, processor
-from airflow_trtc.web.processing.processor import Clerk
+from airflow_trtc.web.processing import database, emitting, folding, judging, processor
+from airflow_trtc.web.processing.processor import CallbackProcessor
 from tests.web.conftest import APP, START_MS, Store, event, in_row, story
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -30,14 +31,18 @@ UPLOADED = finished_recordings("upload")
 DISMISSED = events(102)
 
 
-def told_of(store: Store, recording_id: str) -> JobState:
+def job(recording_id: str, region: str | None = None) -> JobRef:
+    return JobRef("recording", APP, region, recording_id)
+
+
+def known_of(store: Store, recording_id: str) -> JobState:
     with database.transaction() as session:
         overlay = folding.Overlay(lambda keys: database.select_keys(session, store.asset_id, keys))
-        return drive(load_plan(callback_key(APP, recording_id), recording_id), overlay)
+        return drive(load_plan(Rows(job(recording_id)).callbacks, recording_id), overlay)
 
 
 def work() -> None:
-    assert Clerk().work()
+    assert CallbackProcessor().work()
 
 
 @pytest.fixture
@@ -56,17 +61,17 @@ def test_callbacks_become_events_knowledge_and_log(store: Store) -> None:
     work()
     assert not store.rows("in/")
     assert len(store.rows(f"ev/{APP}/task:rec/")) == 5
-    known = from_json(store.rows("cb/")[callback_key(APP, "rec")], "rec")
+    known = from_json(store.rows("cb/")[Rows(job("rec")).callbacks], "rec")
     assert [sign.type for sign in known.history.facts] == [301, 303, 307, 302, 305]
-    assert store.rows("cb/")[f"cb/{APP}/rec/files/0"][0]["file_name"] == "rec.m3u8"
+    assert store.rows("cb/")[f"cb/recording/{APP}/rec/files/0"][0]["file_name"] == "rec.m3u8"
     assert store.rows("log")["log"] == {"v": 1, "seq": 5}
     entries = store.rows("log/")[log_page_key(0)]["entries"]
     assert [entry["seq"] for entry in entries] == [1, 2, 3, 4, 5]
     assert [entry["event"] for entry in entries] == story("rec")
-    assert {entry["recording_id"] for entry in entries} == {"rec"}
+    assert {entry["job_id"] for entry in entries} == {"rec"}
 
 
-def test_events_of_rooms_are_kept_and_tell_of_no_recording(store: Store) -> None:
+def test_events_of_rooms_are_kept_and_are_about_no_recording(store: Store) -> None:
     store.put(event(102, None, group=1), event(401, "relay", group=4))
     work()
     assert {key.rsplit("/", 1)[0] for key in store.rows("ev/")} == {
@@ -96,16 +101,16 @@ def test_a_finished_recording_starts_each_dag_once(listening: Store) -> None:
     assert (extra["recording"]["sdk_app_id"], extra["recording"]["region"]) == (APP, "ap-guangzhou")
     assert [file["file_name"] for file in extra["files"]] == ["rec.m3u8"]
     assert extra["file_count"] == 1
-    assert set(listening.rows("done/")) == {f"done/{APP}/rec/recording", f"done/{APP}/rec/upload"}
+    assert set(listening.rows("done/")) == {f"done/recording/{APP}/rec/{m}" for m in ("recording", "upload")}
     listening.put(event(305, "rec", START_MS + 50, Status=2), received_at_ms=START_MS + 60)
     work()
     assert len(listening.emitted()) == 2
 
 
 def test_any_order_gives_the_same(listening: Store) -> None:
-    told = [one for name in "abc" for one in [*story(name), *story(name)]]
-    random.Random(1).shuffle(told)
-    for number, one in enumerate(told):
+    sent = [one for name in "abc" for one in [*story(name), *story(name)]]
+    random.Random(1).shuffle(sent)
+    for number, one in enumerate(sent):
         listening.put(one, received_at_ms=START_MS + number)
         if number % 4 == 0:
             work()
@@ -113,7 +118,7 @@ def test_any_order_gives_the_same(listening: Store) -> None:
     assert finished(listening) == sorted((name, key) for name in (DONE.name, UPLOADED.name) for key in "abc")
 
 
-def test_a_single_event_reaches_those_who_listen(listening: Store) -> None:
+def test_a_single_event_reaches_the_dags_scheduled_on_it(listening: Store) -> None:
     other = events(102, APP + 1)
     listening.activate(events(102, APP), other)
     listening.put(event(102, None, group=1), event(103, None, group=1))
@@ -138,20 +143,20 @@ def test_partition_keys_are_never_too_long() -> None:
     assert len(keys) == 2
 
 
-def test_what_only_looks_know_is_judged_when_somebody_says_so(listening: Store) -> None:
+def test_what_only_polls_know_is_judged_on_request(listening: Store) -> None:
     at = datetime.now(timezone.utc) - timedelta(minutes=10)
     known = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
     for minutes in (5, 6):
         known = learn(known, Absence("ResourceNotFound"), at + timedelta(minutes=minutes))
     overlay = folding.Overlay(lambda keys: {})
-    drive(save_plan(journal_key(APP, "ap-mumbai", "polled"), known), overlay)
+    drive(save_plan(Rows(job("polled", "ap-mumbai")).polls, job("polled", "ap-mumbai"), known), overlay)
     listening.write(overlay.changed)
-    listening.write({due_key(START_MS, APP, "polled"): json.dumps(due_value(APP, "polled", "ap-mumbai"))})
+    listening.write({due_key(START_MS, job("polled")): json.dumps(due_value(job("polled", "ap-mumbai")))})
     work()
     assert finished(listening) == [(DONE.name, "polled")]
-    # The upload is judged again later: no callback has told of it.
+    # The upload is judged again later: no callback has reported it.
     (later,) = listening.rows("due/")
-    assert later > due_key(START_MS + 1000, APP, "polled")
+    assert later > due_key(START_MS + 1000, job("polled"))
 
 
 def test_the_verdict_of_a_wait_counts_when_its_rules_were_other_ones(listening: Store) -> None:
@@ -162,8 +167,8 @@ def test_the_verdict_of_a_wait_counts_when_its_rules_were_other_ones(listening: 
     assert isinstance(judge(known, Rules(), at), Waiting)
     end = judge(known, Rules(grace_seconds=0), at)
     assert isinstance(end, Finished)
-    value = due_value(APP, "polled", "ap-mumbai", end)
-    listening.write({due_key(START_MS, APP, "polled"): json.dumps(value)})
+    value = due_value(job("polled", "ap-mumbai"), end)
+    listening.write({due_key(START_MS, job("polled")): json.dumps(value)})
     work()
     assert finished(listening) == [(DONE.name, "polled")]
     ((_, _, extra),) = listening.emitted()
@@ -186,22 +191,22 @@ def test_files_that_linger_for_ever_keep_no_run_back(listening: Store) -> None:
     known = learn(JobState("rec"), parse_event(event(302, "rec", START_MS, LeaveCode=0)), LONG_AGO)
     known = learn(known, parse_event(event(305, "rec", START_MS, Status=1)), LONG_AGO)
     overlay = folding.Overlay(lambda keys: {})
-    drive(save_plan(callback_key(APP, "rec"), known), overlay)
-    value = json.dumps(due_value(APP, "rec", None))
-    listening.write({**overlay.changed, due_key(START_MS, APP, "rec"): value})
+    drive(save_plan(Rows(job("rec")).callbacks, job("rec"), known), overlay)
+    value = json.dumps(due_value(job("rec")))
+    listening.write({**overlay.changed, due_key(START_MS, job("rec")): value})
     work()
     assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
 
 
 @pytest.mark.parametrize("junk", [{"outcome": "never_seen"}, {"outcome": 5}, {"finished_at": "soon"}])
 def test_an_odd_verdict_counts_for_nothing(junk: dict[str, Any], listening: Store) -> None:
-    value = {**due_value(APP, "polled", "r"), "outcome": "gone", "finished_at": "2026-01-01T00:00:00+00:00"}
-    listening.write({due_key(START_MS, APP, "polled"): json.dumps({**value, **junk})})
+    value = {**due_value(job("polled", "r")), "outcome": "gone", "finished_at": "2026-01-01T00:00:00+00:00"}
+    listening.write({due_key(START_MS, job("polled")): json.dumps({**value, **junk})})
     work()
     assert finished(listening) == []
 
 
-def test_nobody_listens_and_nothing_is_emitted(store: Store) -> None:
+def test_without_scheduled_dags_nothing_is_emitted(store: Store) -> None:
     store.put(*story("rec"))
     work()
     assert not store.rows("due/")
@@ -209,7 +214,7 @@ def test_nobody_listens_and_nothing_is_emitted(store: Store) -> None:
     store.activate(DONE)
     work()
     assert not store.emitted()
-    # A further callback tells of it again; then the DAG that came later gets its run.
+    # A further callback is about it; then the DAG that came later gets its run.
     store.put(event(306, "rec", START_MS - 9, Status=0), received_at_ms=START_MS + 9)
     work()
     assert finished(store) == [(DONE.name, "rec")]
@@ -233,10 +238,10 @@ BAD_ROWS = {
     "text": "no JSON",
     "list": "[]",
     "version": '{"v": 2}',
-    "app": '{"v": 1, "app": "x"}',
-    "time": json.dumps({"v": 1, "app": APP, "received_at_ms": None}),
-    "event": json.dumps({"v": 1, "app": APP, "received_at_ms": START_MS, "event": None}),
-    "kind": json.dumps({"v": 1, "app": APP, "received_at_ms": START_MS, "event": {"EventType": 1}}),
+    "app": '{"v": 1, "sdk_app_id": "x"}',
+    "time": json.dumps({"v": 1, "sdk_app_id": APP, "received_at_ms": None}),
+    "event": json.dumps({"v": 1, "sdk_app_id": APP, "received_at_ms": START_MS, "event": None}),
+    "kind": json.dumps({"v": 1, "sdk_app_id": APP, "received_at_ms": START_MS, "event": {"EventType": 1}}),
     "deep": "[" * 100_000,
 }
 
@@ -257,8 +262,8 @@ def test_a_row_that_cannot_be_read_is_set_aside(
     assert len(finished(listening)) == 2
 
 
-@pytest.mark.parametrize("value", ["no JSON", "[]", '{"v": 1, "app": "x"}', "[" * 100_000])
-def test_a_wish_that_cannot_be_read_is_set_aside(listening: Store, value: str) -> None:
+@pytest.mark.parametrize("value", ["no JSON", "[]", '{"v": 1, "sdk_app_id": "x"}', "[" * 100_000])
+def test_a_request_that_cannot_be_read_is_set_aside(listening: Store, value: str) -> None:
     listening.write({"due/0000000000001/x": value})
     listening.put(*story("rec"))
     work()
@@ -279,7 +284,7 @@ def test_a_recording_that_breaks_the_code_stops_no_other(
     work()
     assert len(listening.rows("bad/")) == 5
     assert {key for _, key in finished(listening)} == {"good"}
-    assert not listening.rows("cb/" + f"{APP}/bad")
+    assert not listening.rows(f"cb/recording/{APP}/bad")
     assert not any("task:bad" in key for key in listening.rows("ev/"))
     assert listening.rows("log")["log"]["seq"] == 5
 
@@ -296,7 +301,7 @@ def test_an_emission_that_fails_stops_no_other(listening: Store, monkeypatch: py
     listening.put(*story("good"), *story("bad"))
     work()
     assert {key for _, key in finished(listening)} == {"good"}
-    assert set(listening.rows("done/")) == {f"done/{APP}/good/recording", f"done/{APP}/good/upload"}
+    assert set(listening.rows("done/")) == {f"done/recording/{APP}/good/{m}" for m in ("recording", "upload")}
     assert len(listening.rows("bad/")) == 1
 
 
@@ -355,14 +360,14 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(
     listening: Store, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, after: bool
 ) -> None:
     real = getattr(module, name)
-    told = [*story("a"), *story("b"), event(102, None, group=1)]
-    for number, one in enumerate(told):
+    sent = [*story("a"), *story("b"), event(102, None, group=1)]
+    for number, one in enumerate(sent):
         listening.put(one, received_at_ms=START_MS + number)
     for crash_at in range(1, 12):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, crashing(real, crash_at, after=after))
             try:
-                Clerk().work()
+                CallbackProcessor().work()
             except Crash:
                 continue
             break
@@ -376,18 +381,20 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(
     assert not listening.rows("bad/")
 
 
-def test_two_clerks_at_once_do_everything_once(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processors_at_once_do_everything_once(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "CALLBACKS_PER_TRANSACTION", 7)
-    monkeypatch.setattr(processor, "DUE_PER_TRANSACTION", 2)
+    monkeypatch.setattr(judging, "DUE_PER_TRANSACTION", 2)
     names = [f"rec{number}" for number in range(12)]
-    told = [one for name in names for one in story(name)]
-    random.Random(2).shuffle(told)
-    clerks = [Clerk(), Clerk()]
-    for one in clerks:
+    sent = [one for name in names for one in story(name)]
+    random.Random(2).shuffle(sent)
+    processors = [CallbackProcessor(), CallbackProcessor()]
+    for one in processors:
         one.start()
     try:
         senders = [
-            threading.Thread(target=_send, args=(listening, told[start::2], clerks, START_MS + start * 1000))
+            threading.Thread(
+                target=_send, args=(listening, sent[start::2], processors, START_MS + start * 1000)
+            )
             for start in (0, 1)
         ]
         for sender in senders:
@@ -395,7 +402,7 @@ def test_two_clerks_at_once_do_everything_once(listening: Store, monkeypatch: py
         for sender in senders:
             sender.join(60)
     finally:
-        for one in clerks:
+        for one in processors:
             one.stop()
     work()
     assert finished(listening) == sorted((name, key) for name in (DONE.name, UPLOADED.name) for key in names)
@@ -404,10 +411,12 @@ def test_two_clerks_at_once_do_everything_once(listening: Store, monkeypatch: py
     assert not listening.rows("bad/")
 
 
-def _send(store: Store, told: list[dict[str, Any]], clerks: list[Clerk], received_at_ms: int) -> None:
-    for number, one in enumerate(told):
+def _send(
+    store: Store, sent: list[dict[str, Any]], processors: list[CallbackProcessor], received_at_ms: int
+) -> None:
+    for number, one in enumerate(sent):
         store.put(one, received_at_ms=received_at_ms + number)
-        for some in clerks:
+        for some in processors:
             some.wake()
 
 
@@ -440,26 +449,25 @@ def test_ids_that_no_key_can_hold_are_kept_all_the_same(listening: Store) -> Non
 def failing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     """Errors to raise, one a round."""
     errors: list[Exception] = []
-    look = database.look_for_work
+    find = database.find_work
 
-    def looking(session: Any, now_ms: int) -> Any:
+    def finding(session: Any, now_ms: int) -> Any:
         if errors:
             raise errors.pop(0)
-        return look(session, now_ms)
+        return find(session, now_ms)
 
-    monkeypatch.setattr(database, "look_for_work", looking)
+    monkeypatch.setattr(database, "find_work", finding)
     return errors
 
 
-def test_trouble_is_told_once_and_its_end_too(
-    store: Store, failing: list[Exception], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_trouble_is_logged_once_and_its_end_too(
+    store: Store, failing: list[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     from sqlalchemy.exc import OperationalError
 
-    monkeypatch.setattr(processor, "TICK_SECONDS", 0.001)
     store.put(*story("rec"))
     failing += [OperationalError("select", {}, Exception("secret")) for _ in range(3)]
-    one = Clerk()
+    one = CallbackProcessor(tick_seconds=0.001)
     with caplog.at_level(logging.INFO):
         for _ in range(5):
             one._work_once()
@@ -484,7 +492,7 @@ def test_callbacks_that_had_to_wait_are_waited_for(store: Store, monkeypatch: py
     work()
     assert store.emitted() == []
     now = datetime.now(timezone.utc)
-    known = told_of(store, "rec")
+    known = known_of(store, "rec")
     assert isinstance(judge(known, Rules(wait_for="mp4"), now), Waiting)
     verdict = judge(known, Rules(wait_for="mp4"), now + timedelta(seconds=Rules().settle_seconds))
     assert isinstance(verdict, Finished)
@@ -497,21 +505,21 @@ def test_a_receivers_clock_that_is_ahead_prolongs_nothing(store: Store) -> None:
     ahead_ms = round(datetime.now(timezone.utc).timestamp() * 1000) + 3_600_000
     store.put(event(302, "rec", LeaveCode=0), received_at_ms=ahead_ms)
     work()
-    known = told_of(store, "rec")
+    known = known_of(store, "rec")
     assert known.history.end is not None
     assert known.history.end.received_at <= datetime.now(timezone.utc)
 
 
 def test_a_recording_is_judged_in_each_region(listening: Store) -> None:
-    """Two wishes of the same millisecond; only one region knows of the file."""
+    """Two requests of the same millisecond; only one region knows of the file."""
     now = datetime.now(timezone.utc)
     seen = learn(JobState("rec"), Snapshot("rec", "InProgress", (RecordedFile("seen.m3u8"),)), now)
     at_ms = round(now.timestamp() * 1000)
     overlay = folding.Overlay(lambda keys: {})
-    drive(save_plan(journal_key(APP, "ap-mumbai", "rec"), seen), overlay)
+    drive(save_plan(Rows(job("rec", "ap-mumbai")).polls, job("rec", "ap-mumbai"), seen), overlay)
     listening.write(overlay.changed)
     listening.put(event(302, "rec", at_ms, LeaveCode=0), received_at_ms=at_ms)
-    listening.write({due_key(at_ms, APP, "rec"): json.dumps(due_value(APP, "rec", "ap-mumbai"))})
+    listening.write({due_key(at_ms, job("rec")): json.dumps(due_value(job("rec", "ap-mumbai")))})
     work()
     assert {row["region"] for row in listening.rows("due/").values()} == {"ap-mumbai", "ap-guangzhou"}
 
@@ -520,17 +528,17 @@ def test_an_id_that_looks_like_a_page_overwrites_none(store: Store) -> None:
     store.put(*story("rec"), *story("rec/files/0"))
     work()
     for recording_id in ("rec", "rec/files/0"):
-        assert [file.file_name for file in told_of(store, recording_id).files] == [f"{recording_id}.m3u8"]
+        assert [file.file_name for file in known_of(store, recording_id).files] == [f"{recording_id}.m3u8"]
 
 
-def test_a_number_of_pages_that_somebody_made_up_holds_nothing_up(listening: Store) -> None:
+def test_a_number_of_pages_that_is_made_up_holds_nothing_up(listening: Store) -> None:
     head = {"v": 1, "job_id": "rec", "pages": 3_000_000}
-    listening.write({callback_key(APP, "rec"): json.dumps(head)})
-    listening.write({journal_key(APP, "ap-guangzhou", "rec"): json.dumps({**head, "pages": -1})})
+    listening.write({Rows(job("rec")).callbacks: json.dumps(head)})
+    listening.write({Rows(job("rec", "ap-guangzhou")).polls: json.dumps({**head, "pages": -1})})
     listening.put(*story("rec"))
     work()
     assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
-    assert len(told_of(listening, "rec").files) == 1
+    assert len(known_of(listening, "rec").files) == 1
 
 
 def test_a_log_whose_counter_was_lost_begins_anew(store: Store) -> None:
@@ -541,4 +549,4 @@ def test_a_log_whose_counter_was_lost_begins_anew(store: Store) -> None:
     store.put(*story("b"))
     work()
     entries = store.rows("log/")[log_page_key(0)]["entries"]
-    assert [(entry["seq"], entry["recording_id"]) for entry in entries] == [(seq, "b") for seq in range(1, 6)]
+    assert [(entry["seq"], entry["job_id"]) for entry in entries] == [(seq, "b") for seq in range(1, 6)]

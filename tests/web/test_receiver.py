@@ -14,12 +14,12 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from airflow_trtc.jobs.callback import sign
-from airflow_trtc.web.receiving import answers, receiver
+from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
-from airflow_trtc.web.receiving.connection_cache import Keyring, Receiving
-from airflow_trtc.web.receiving.connections import receiving, split_keys
-from airflow_trtc.web.receiving.receiver import LARGEST_BODY, Receiver, Row
-from tests.web.conftest import APP, event
+from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
+from airflow_trtc.web.receiving.connections import callback_keys, receiver_config
+from airflow_trtc.web.receiving.receiver import MAX_BODY, Receiver, Row
+from tests.web.conftest import APP, START_MS, event
 
 BODY = json.dumps(event(302, LeaveCode=0)).encode()
 
@@ -27,18 +27,20 @@ BODY = json.dumps(event(302, LeaveCode=0)).encode()
 class Desk:
     """A receiver with connections of its own; keeps what it stores."""
 
-    def __init__(self, **connections: Receiving) -> None:
+    def __init__(self, **connections: ReceiverConfig) -> None:
         self.connections = connections
         self.stored: list[Row] = []
         self.failure: Answer | None = None
-        self.looks = 0
+        self.lookups = 0
         self.now = 0.0
-        self.keyring = Keyring(self._look_up, lambda: self.now)
-        self.app = Starlette(routes=[Route("/callbacks/{conn_id}", Receiver(self.keyring, self._store))])
+        self.now_ms = START_MS
+        self.cache = ConnectionCache(self._look_up, lambda: self.now)
+        receiver = Receiver(self.cache, self._store, clock=lambda: self.now_ms, body_seconds=0.05)
+        self.app = Starlette(routes=[Route("/callbacks/{conn_id}", receiver)])
 
-    def _look_up(self, conn_id: str) -> Receiving:
-        self.looks += 1
-        return self.connections.get(conn_id, Receiving(problem="there is no such connection"))
+    def _look_up(self, conn_id: str) -> ReceiverConfig:
+        self.lookups += 1
+        return self.connections.get(conn_id, ReceiverConfig(problem="there is no such connection"))
 
     async def _store(self, row: Row) -> Answer | None:
         if self.failure is None:
@@ -66,15 +68,15 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk(
-        signed=Receiving(keys=("key",), sdk_app_id=APP, region="ap-guangzhou"),
-        rotating=Receiving(keys=("old", "new"), sdk_app_id=APP),
-        anyones=Receiving(keys=("key",)),
-        unsigned=Receiving(accepts_unsigned=True, sdk_app_id=APP),
-        both=receiving(
+        signed=ReceiverConfig(keys=("key",), sdk_app_id=APP, region="ap-guangzhou"),
+        rotating=ReceiverConfig(keys=("old", "new"), sdk_app_id=APP),
+        anyones=ReceiverConfig(keys=("key",)),
+        unsigned=ReceiverConfig(accepts_unsigned=True, sdk_app_id=APP),
+        both=receiver_config(
             "trtc", None, '{"callback_secret": "key", "callback_unsigned": true, "sdk_app_id": 14}'
         ),
-        keyless=receiving("trtc", None, "{}"),
-        http=receiving("http", None, '{"callback_secret": "key"}'),
+        keyless=receiver_config("trtc", None, "{}"),
+        http=receiver_config("http", None, '{"callback_secret": "key"}'),
     )
 
 
@@ -86,7 +88,7 @@ def test_a_signed_event_is_stored_as_it_came(desk: Desk) -> None:
     assert value.pop("received_at_ms") == int(row.key.split("/")[1])
     assert value == {
         "v": 1,
-        "app": APP,
+        "sdk_app_id": APP,
         "conn_id": "signed",
         "region": "ap-guangzhou",
         "event": event(302, LeaveCode=0),
@@ -117,7 +119,7 @@ def test_either_key_of_a_rotation_is_right(desk: Desk) -> None:
         {"key": None, "body": b"no event at all"},
     ],
 )
-def test_whoever_cannot_sign_learns_nothing(desk: Desk, request_: dict[str, Any]) -> None:
+def test_without_a_right_signature_the_answer_shows_nothing(desk: Desk, request_: dict[str, Any]) -> None:
     answer = desk.post(**request_)
     assert (answer.status_code, answer.content) == (401, answers.REFUSED.body)
     assert set(answer.headers) == {"content-type", "content-length"}
@@ -131,7 +133,7 @@ def test_unsigned_events_are_taken_only_where_that_is_set(desk: Desk) -> None:
 
 def test_a_changed_key_is_right_at_once(desk: Desk) -> None:
     desk.post()
-    desk.connections["signed"] = Receiving(keys=("changed",), sdk_app_id=APP)
+    desk.connections["signed"] = ReceiverConfig(keys=("changed",), sdk_app_id=APP)
     desk.now += 1.5
     assert desk.post(key="changed").status_code == 200
     assert desk.post(key="key").status_code == 401
@@ -144,29 +146,29 @@ def test_a_removed_key_is_wrong_within_seconds(desk: Desk) -> None:
     assert desk.post().status_code == 401
 
 
-def test_wrong_signatures_cost_one_look_a_second(desk: Desk) -> None:
+def test_wrong_signatures_cost_one_lookup_a_second(desk: Desk) -> None:
     for _ in range(20):
         desk.post(key="wrong")
         desk.post(conn_id="nobody")
-    assert desk.looks == 2
+    assert desk.lookups == 2
 
 
 def test_many_unknown_names_do_not_wash_out_the_real_ones(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_trtc.web.receiving.connection_cache.MOST_NAMES", 5)
+    monkeypatch.setattr("airflow_trtc.web.receiving.connection_cache.MAX_NAMES", 5)
     desk.post()
     for number in range(20):
         desk.post(conn_id=f"nobody{number}")
-    looks = desk.looks
+    lookups = desk.lookups
     desk.post()
-    assert desk.looks == looks
+    assert desk.lookups == lookups
 
 
 def test_too_many_unknown_names_at_once_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_trtc.web.receiving.connection_cache.MOST_STRANGERS_WAITING", 0)
+    monkeypatch.setattr("airflow_trtc.web.receiving.connection_cache.MAX_UNKNOWN_WAITING", 0)
     answer = desk.post(conn_id="nobody")
-    assert (answer.status_code, answer.content) == (503, answers.NOT_NOW.body)
+    assert (answer.status_code, answer.content) == (503, answers.RETRY_LATER.body)
 
 
 def test_the_log_says_why_and_keeps_quiet_for_a_minute(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
@@ -179,7 +181,7 @@ def test_the_log_says_why_and_keeps_quiet_for_a_minute(desk: Desk, caplog: pytes
             desk.post(conn_id="nobody2")
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 4
-    assert any("'signed'" in line and "fits no key" in line for line in lines)
+    assert any("'signed'" in line and "matches no key" in line for line in lines)
     assert any("'anyones'" in line and "not signed" in line for line in lines)
     assert any("callback_secret is empty" in line for line in lines)
     assert "wrong" not in caplog.text
@@ -210,7 +212,7 @@ def test_the_application_has_to_be_known_and_right(
 ) -> None:
     headers = {} if header is None else {"SdkAppId": header}
     assert desk.post(conn_id=conn_id, **headers).status_code == status
-    assert [json.loads(row.value)["app"] for row in desk.stored] == ([APP] if status == 200 else [])
+    assert [json.loads(row.value)["sdk_app_id"] for row in desk.stored] == ([APP] if status == 200 else [])
 
 
 def test_a_wrapped_event_is_answered_as_its_sender_expects(desk: Desk) -> None:
@@ -218,7 +220,7 @@ def test_a_wrapped_event_is_answered_as_its_sender_expects(desk: Desk) -> None:
     answer = desk.post(body, conn_id="anyones", query=f"?CallbackCommand=Call.X&SdkAppid={APP}")
     assert answer.json() == {"code": 0, "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
     value = json.loads(desk.stored[0].value)
-    assert (value["app"], value["event"], value["wrapper"]) == (
+    assert (value["sdk_app_id"], value["event"], value["wrapper"]) == (
         APP,
         event(302, LeaveCode=0),
         {"CallbackCommand": "Call.X"},
@@ -233,9 +235,9 @@ def test_other_methods_get_a_hint(desk: Desk, method: str) -> None:
 
 def test_the_largest_body_is_read_and_a_larger_one_is_not(desk: Desk) -> None:
     padded = event(302, LeaveCode=0)
-    padded["x"] = "x" * (LARGEST_BODY - len(json.dumps({**padded, "x": ""})))
+    padded["x"] = "x" * (MAX_BODY - len(json.dumps({**padded, "x": ""})))
     body = json.dumps(padded).encode()
-    assert len(body) == LARGEST_BODY
+    assert len(body) == MAX_BODY
     assert desk.post(body).status_code == 200
     assert desk.post(body + b" ").status_code == 413
 
@@ -250,10 +252,10 @@ def test_a_body_without_a_length_is_limited_too(desk: Desk) -> None:
             yield b" " * 65536
 
     assert desk.post(endless()).status_code == 413
-    assert read < 2 * LARGEST_BODY
+    assert read < 2 * MAX_BODY
 
 
-@pytest.mark.parametrize("length", ["9" * 30, str(LARGEST_BODY + 1)])
+@pytest.mark.parametrize("length", ["9" * 30, str(MAX_BODY + 1)])
 def test_a_length_that_is_too_large_is_enough(desk: Desk, length: str) -> None:
     assert desk.post(b"x", **{"Content-Length": length}).status_code == 413
 
@@ -275,8 +277,7 @@ def asgi(desk: Desk, receive: Callable[[], Any], *headers: tuple[bytes, bytes]) 
     return sent
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.01)
+def test_a_body_that_does_not_come_is_not_waited_for(desk: Desk) -> None:
 
     async def never() -> Any:
         await asyncio.Event().wait()
@@ -292,16 +293,16 @@ def test_a_client_that_leaves_gets_no_answer(desk: Desk) -> None:
 
 
 def test_what_the_store_says_is_answered(desk: Desk) -> None:
-    desk.failure = answers.NOT_NOW
+    desk.failure = answers.RETRY_LATER
     assert desk.post().status_code == 503
 
 
-def test_whatever_fails_the_service_is_asked_to_repeat(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    desk.connections["odd"] = receiving("trtc", None, '{"callback_secret": "a\\ud800b", "sdk_app_id": 1}')
+def test_whatever_fails_the_service_is_asked_to_repeat(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.connections["odd"] = receiver_config(
+        "trtc", None, '{"callback_secret": "a\\ud800b", "sdk_app_id": 1}'
+    )
     assert desk.post(conn_id="odd").status_code == 503  # a key that has no bytes
-    desk.keyring.close()  # the server is shutting down
+    desk.cache.close()  # the server is shutting down
     assert desk.post(conn_id="anyones").status_code == 503
     assert not desk.stored
     assert "UnicodeEncodeError" in caplog.text
@@ -315,15 +316,14 @@ def test_a_length_of_odd_digits_is_no_length(desk: Desk) -> None:
     assert asgi(desk, whole, (b"content-length", b"\xb2"))[0]["status"] == 401
 
 
-def test_equal_rooms_of_two_applications_are_two_rows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver.time, "time_ns", lambda: 1_768_960_945_000_000_000)
+def test_equal_rooms_of_two_applications_are_two_rows(desk: Desk) -> None:
     for app in ("1", "2"):
         assert desk.post(conn_id="anyones", SdkAppId=app).status_code == 200
     assert len({row.key for row in desk.stored}) == 2
 
 
 def test_no_signed_address_is_stored(desk: Desk) -> None:
-    """Every author of a DAG may read the rows; who has the address of a stream may send into it."""
+    """Every author of a DAG may read the rows, and the address of a stream is enough to send into it."""
     relay = event(401, "relay", group=4, Url="rtmp://push.example.com/live/s?txSecret=hunter2&txTime=1")
     assert desk.post(json.dumps(relay).encode()).status_code == 200
     vod = event(311, Status=0, TencentVod={"VideoUrl": "https://u:hunter2@vod.example.com/a.mp4?t=hunter2"})
@@ -353,28 +353,72 @@ def test_all_answers_are_short() -> None:
         ("one two", ("one", "two")),
         ("one,two", ("one", "two")),
         (" one , two ", ("one", "two")),
-        (123654, ("123654",)),
-        (True, ()),
+        (["one", "two"], ("one", "two")),
+        ([" one ", "two three"], ("one", "two", "three")),
     ],
 )
 def test_keys_are_separated_by_blanks_or_commas(value: Any, keys: tuple[str, ...]) -> None:
-    assert split_keys(value) == keys
+    assert callback_keys(value) == keys
+
+
+@pytest.mark.parametrize(
+    "secret", [[], ["", None], [""], ["one", " "], ["one", 2], 0, 123654, True, False, {}]
+)
+def test_a_callback_secret_that_is_neither_text_nor_list_of_texts_accepts_nothing(secret: Any) -> None:
+    """Its text form would be a key that anyone can guess."""
+    extra = json.dumps({"callback_secret": secret, "callback_unsigned": True, "sdk_app_id": APP})
+    odd = receiver_config("trtc", None, extra)
+    assert "must be a text or a list of non-empty texts" in odd.problem
+    desk = Desk(odd=odd)
+    for key in (None, str(secret), json.dumps(secret), "'',", "0", ""):
+        assert desk.post(key=key, conn_id="odd").status_code == 401
+    assert not desk.stored
+
+
+def test_a_short_key_is_accepted_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(
+        short=receiver_config("trtc", None, json.dumps({"callback_secret": "x" * 15, "sdk_app_id": APP})),
+        long=receiver_config("trtc", None, json.dumps({"callback_secret": "x" * 16, "sdk_app_id": APP})),
+    )
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert desk.post(key="x" * 15, conn_id="short").status_code == 200
+            assert desk.post(key="x" * 16, conn_id="long").status_code == 200
+            desk.now += 100
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "'short'" in line
+    assert "fewer than 16 characters" in line
+    assert "xxx" not in line
+
+
+def test_what_other_processes_cannot_carry_is_bounded_before_it_is_stored(desk: Desk) -> None:
+    """Airflow's processes talk msgpack: numbers of 64 bits, valid texts."""
+    large = event(307, BeginTimeStamp=2**64, FileName="a.m3u8", Depth=-(10**30), Smallest=-(2**63))
+    assert desk.post(json.dumps(large).encode()).status_code == 200
+    payload = json.loads(desk.stored[0].value)["event"]["EventInfo"]["Payload"]
+    assert (payload["BeginTimeStamp"], payload["Depth"]) == (str(2**64), str(-(10**30)))
+    assert payload["Smallest"] == -(2**63)
+
+
+def test_an_application_that_no_row_can_hold_is_a_problem_of_the_connection() -> None:
+    extra = json.dumps({"callback_secret": "k" * 16, "sdk_app_id": 10**18})
+    assert "sdk_app_id" in receiver_config("trtc", None, extra).problem
 
 
 @pytest.mark.parametrize(
     "extra", ["{", "[]", "[" * 100_000, '{"sdk_app_id": "x"}', '{"callback_secret": " "}', None]
 )
 def test_a_connection_that_cannot_receive_says_why(extra: str | None) -> None:
-    found = receiving("trtc", None, extra)
+    found = receiver_config("trtc", None, extra)
     assert found.problem
     assert not found.keys
 
 
 @pytest.mark.parametrize("flag", [True, "true", "True", "1", "on"])
 def test_the_flag_may_be_a_text(flag: Any) -> None:
-    assert receiving("trtc", None, json.dumps({"callback_unsigned": flag})).accepts_unsigned
-    assert not receiving("trtc", None, json.dumps({"callback_unsigned": "false"})).accepts_unsigned
+    assert receiver_config("trtc", None, json.dumps({"callback_unsigned": flag})).accepts_unsigned
+    assert not receiver_config("trtc", None, json.dumps({"callback_unsigned": "false"})).accepts_unsigned
 
 
 def test_keys_are_not_in_representations() -> None:
-    assert "hunter2" not in repr(receiving("trtc", None, '{"callback_secret": "hunter2"}'))
+    assert "hunter2" not in repr(receiver_config("trtc", None, '{"callback_secret": "hunter2"}'))

@@ -24,7 +24,7 @@ from airflow_trtc.journal.store import JOURNAL
 from airflow_trtc.web.receiving.receiver import Row
 from airflow_trtc.web.standalone import __main__ as command
 from airflow_trtc.web.standalone import forwarder, server
-from airflow_trtc.web.standalone.forwarder import Access, Away, Forwarder
+from airflow_trtc.web.standalone.forwarder import Access, AirflowUnavailable, Forwarder
 from airflow_trtc.web.standalone.spool import Spool
 from tests.web.conftest import APP, story
 
@@ -129,7 +129,7 @@ def test_while_airflow_takes_nothing_everything_stays(
 ) -> None:
     spool.insert(rows(3))
     vars(airflow).update(trouble)
-    with pytest.raises(Away, match=words):
+    with pytest.raises(AirflowUnavailable, match=words):
         forward(spool, airflow, token="t0")
     assert spool.counts().waiting == 3
 
@@ -142,14 +142,14 @@ def test_rows_that_airflow_will_delete_again_stay_in_the_spool(spool: Spool, air
         one = Forwarder(spool, Access("http://airflow/team", "t0"), airflow.transport)
         await one.forward()
         listed, airflow.listed = airflow.listed, []
-        with pytest.raises(Away, match="no DAG in Airflow"):
+        with pytest.raises(AirflowUnavailable, match="no DAG in Airflow"):
             await one.forward()
         assert one.forwarded == forwarder.IN_FLIGHT
         airflow.listed = listed
         await one.forward()
         assert one.forwarded == 2 * forwarder.IN_FLIGHT
         airflow.listed = [{**listed[0], "id": 8}]
-        with pytest.raises(Away, match="made anew"):
+        with pytest.raises(AirflowUnavailable, match="another asset"):
             await one.forward()
 
     asyncio.run(main())
@@ -158,7 +158,7 @@ def test_rows_that_airflow_will_delete_again_stay_in_the_spool(spool: Spool, air
 
 def test_a_wrong_password_is_said(spool: Spool, airflow: FakeAirflow) -> None:
     spool.insert(rows(1))
-    with pytest.raises(Away, match="401 to the log-in"):
+    with pytest.raises(AirflowUnavailable, match="401 to the log-in"):
         forward(spool, airflow, user="u", password="wrong")
 
 
@@ -169,7 +169,7 @@ def test_what_is_not_airflow_is_noticed(spool: Spool) -> None:
     async def main() -> None:
         await Forwarder(spool, Access("http://x", "t"), page).forward()
 
-    with pytest.raises(Away, match="is not Airflow"):
+    with pytest.raises(AirflowUnavailable, match="is not Airflow"):
         asyncio.run(main())
 
 
@@ -195,7 +195,7 @@ def run_until(one: Forwarder, is_done: Callable[[], bool]) -> None:
     async def main() -> None:
         task = asyncio.create_task(one.run())
         deadline = time.monotonic() + 60
-        while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody tells
+        while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing to wait for
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -217,20 +217,20 @@ def test_an_expired_token_is_renewed_without_a_word(
 
 
 def test_trouble_and_its_end_are_logged_once(
-    spool: Spool, airflow: FakeAirflow, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, airflow: FakeAirflow, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(forwarder, "LONGEST_BACK_OFF_SECONDS", 0.01)
     spool.insert(rows(3))
     airflow.is_away = True
-    one = Forwarder(spool, Access("http://airflow/team", "t0"), airflow.transport)
+    access = Access("http://airflow/team", "t0")
+    one = Forwarder(spool, access, airflow.transport, sleep=lambda _: asyncio.sleep(0))
     with caplog.at_level(logging.INFO, forwarder.__name__):
         run_until(one, lambda: len(airflow.calls) > 4)
         airflow.is_away = False
         run_until(one, lambda: one.forwarded == 3 and not one.trouble)
     lines = [record.getMessage() for record in caplog.records if record.name == forwarder.__name__]
     assert lines == [
-        "Callbacks stay in the spool: Airflow does not answer (ConnectError)",
-        "Callbacks go through to Airflow again",
+        "Cannot forward callbacks; keeping them in the spool: Airflow does not answer (ConnectError)",
+        "Forwarding callbacks to Airflow again",
     ]
 
 
@@ -257,13 +257,14 @@ def test_what_is_answered_is_on_disk_and_reaches_airflow(tmp_path: Path, airflow
                         assert answer.json() == {"code": 0}
                 wrong = await client.post("/callbacks/trtc_default", content=b"{}", headers={"Sign": "x"})
                 assert wrong.status_code == 401
-                while len(airflow.rows) < 10:  # noqa: ASYNC110 - nobody tells
+                deadline = time.monotonic() + 60
+                while len(airflow.rows) < 10 and time.monotonic() < deadline:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 health = (await client.get("/healthz")).json()
                 assert (health["status"], health["refused"], health["trouble"]) == ("ok", 0, "")
 
     asyncio.run(main())
-    assert {value["app"] for value in airflow.rows.values()} == {APP}
+    assert {value["sdk_app_id"] for value in airflow.rows.values()} == {APP}
 
 
 @pytest.mark.parametrize(
@@ -312,7 +313,8 @@ def test_passwords_are_not_in_representations() -> None:
 def test_what_is_committed_outlives_a_killed_process(tmp_path: Path) -> None:
     path = str(tmp_path / "spool.db")
     code = (
-        "import sys; from airflow_trtc.web.standalone.spool import Spool; from airflow_trtc.web.receiving.receiver import Row\n"
+        "import sys; from airflow_trtc.web.standalone.spool import Spool\n"
+        "from airflow_trtc.web.receiving.receiver import Row\n"
         "spool = Spool(sys.argv[1])\n"
         "for number in range(10**6):\n"
         "    spool.insert([Row(f'in/{number}', '{}')]); print(number, flush=True)\n"

@@ -1,4 +1,4 @@
-"""Storing in batches: who is told what, and when."""
+"""Storing in batches: what is answered, and when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from airflow_trtc.web.receiving import answers, writer
+from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.receiver import Row
 from airflow_trtc.web.receiving.writer import Writer
@@ -62,7 +62,7 @@ def test_all_that_wait_share_a_transaction_of_limited_size() -> None:
     one.stop()
 
 
-def test_nobody_is_told_before_it_is_stored() -> None:
+def test_nothing_is_answered_before_it_is_stored() -> None:
     disk = Disk()
     one = Writer(disk.insert)
 
@@ -79,13 +79,15 @@ def test_nobody_is_told_before_it_is_stored() -> None:
     one.stop()
 
 
-def test_a_failure_is_told_to_all_and_logged_once_without_data(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_the_answer_to_all_and_is_logged_once_without_data(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     disk = Disk()
     disk.error = RuntimeError("insert of 'secret' failed")
     one = Writer(disk.insert)
     with caplog.at_level(logging.ERROR):
-        assert set(asyncio.run(store_all(one, 5))) == {answers.NOT_NOW}
-        assert set(asyncio.run(store_all(one, 5))) == {answers.NOT_NOW}
+        assert set(asyncio.run(store_all(one, 5))) == {answers.RETRY_LATER}
+        assert set(asyncio.run(store_all(one, 5))) == {answers.RETRY_LATER}
         disk.error = None
         assert set(asyncio.run(store_all(one, 5))) == {None}
     assert len(caplog.records) == 1
@@ -96,41 +98,38 @@ def test_a_failure_is_told_to_all_and_logged_once_without_data(caplog: pytest.Lo
 
 def test_what_the_store_answers_reaches_all() -> None:
     disk = Disk()
-    disk.answer = answers.NOBODY_LISTENS
+    disk.answer = answers.NO_JOURNAL
     one = Writer(disk.insert)
-    assert set(asyncio.run(store_all(one, 3))) == {answers.NOBODY_LISTENS}
+    assert set(asyncio.run(store_all(one, 3))) == {answers.NO_JOURNAL}
     one.stop()
 
 
-def test_who_waits_too_long_is_told_so_and_stored_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "WAIT_SECONDS", 0.05)
+def test_what_takes_too_long_is_to_come_again_and_is_stored_all_the_same() -> None:
     disk = Disk()
     disk.is_free.clear()
-    one = Writer(disk.insert)
-    assert asyncio.run(one.store(Row("late", "{}"))) is answers.NOT_NOW
+    one = Writer(disk.insert, wait_seconds=0.05)
+    assert asyncio.run(one.store(Row("late", "{}"))) is answers.RETRY_LATER
     disk.is_free.set()
-    monkeypatch.undo()
     one.stop()
     assert disk.batches == [["late"]]
 
 
-def test_a_full_queue_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "MOST_WAITING", 3)
+def test_a_full_queue_is_answered_at_once() -> None:
     disk = Disk()
-    one = Writer(disk.insert)
+    one = Writer(disk.insert, max_waiting=3)
 
     async def main() -> list[Answer | None]:
         disk.is_free.clear()
         asyncio.get_running_loop().call_later(0.1, disk.is_free.set)
         return await store_all(one, 30)
 
-    told = asyncio.run(main())
-    assert told.count(answers.NOT_NOW) >= 26
-    assert told.count(None) == sum(len(batch) for batch in disk.batches)
+    given = asyncio.run(main())
+    assert given.count(answers.RETRY_LATER) >= 26
+    assert given.count(None) == sum(len(batch) for batch in disk.batches)
     one.stop()
 
 
-def test_after_each_commit_somebody_is_woken() -> None:
+def test_each_commit_wakes_what_comes_next() -> None:
     woken: list[int] = []
     one = Writer(Disk().insert, lambda: woken.append(1))
     asyncio.run(store_all(one, 1))

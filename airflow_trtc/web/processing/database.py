@@ -1,6 +1,7 @@
-"""Rows of the journal in Airflow's database: the few statements that receiver and clerk need.
+"""Rows of the journal in Airflow's database: the few statements that the API server needs.
 
-Everything works on many rows with one statement. Nothing here decides anything.
+Everything works on many rows with few statements. Nothing here decides anything, and importing it does not
+load Airflow.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_trtc.journal.keys import INBOX, LOG_KEY, KeyRange, due_range
-from airflow_trtc.journal.store import JOURNAL
+from airflow_trtc.journal.keys import INBOX, JOURNAL_NAME, JOURNAL_URI, LOG_KEY, KeyRange, due_range
 
 if TYPE_CHECKING:
     from airflow.models.asset import AssetModel
     from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.orm import Session
+
+KEYS_PER_STATEMENT = 500  # some databases take 999 variables
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def is_passing(error: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What there is to do.
+    """What there is to process.
 
     :param asset_id: the journal's asset; None when no DAG refers to it.
     """
@@ -87,8 +89,8 @@ class Work:
     has_due: bool = False
 
 
-def look_for_work(session: Session, now_ms: int) -> Work:
-    """Look without locking anything."""
+def find_work(session: Session, now_ms: int) -> Work:
+    """What there is to process at that time. Locks nothing."""
     from airflow.models.asset import AssetModel
     from sqlalchemy import exists
 
@@ -109,7 +111,7 @@ def _active_journal() -> Select[Any]:
     from airflow.models.asset import AssetModel
     from sqlalchemy import select
 
-    named = AssetModel.name == JOURNAL.name, AssetModel.uri == JOURNAL.uri
+    named = AssetModel.name == JOURNAL_NAME, AssetModel.uri == JOURNAL_URI
     return select(AssetModel.id).where(*named, AssetModel.active.has())
 
 
@@ -124,9 +126,9 @@ def active_assets(session: Session) -> list[AssetModel]:
 
 
 def claim(session: Session, asset_id: int) -> str | None:
-    """Become the only one who works, until the end of the transaction.
+    """Lock the journal against other API workers, until the end of the transaction.
 
-    :return: the value of the log's counter; None when somebody else is at work.
+    :return: the value of the log's counter; None when another one has the lock.
     """
     from sqlalchemy import select, update
 
@@ -158,33 +160,41 @@ def select_within(session: Session, asset_id: int, keys: KeyRange, limit: int) -
     return {key: value for key, value in rows}  # noqa: C416 - a Row is no pair to a type checker
 
 
+def select_keys_within(session: Session, asset_id: int, keys: KeyRange, limit: int) -> list[str]:
+    """The first keys of a range, in their order; their values are not read."""
+    from sqlalchemy import select
+
+    table = _table()
+    statement = select(table.c.key).where(table.c.asset_id == asset_id, *_within(keys))
+    return list(session.scalars(statement.order_by(table.c.key).limit(limit)))
+
+
 def select_keys(session: Session, asset_id: int, keys: Collection[str]) -> dict[str, str]:
     """The rows with these keys."""
     from sqlalchemy import select
 
-    if not keys:
-        return {}
     table = _table()
-    rows = session.execute(
-        select(table.c.key, table.c.value).where(
-            table.c.asset_id == asset_id, table.c.key.in_(sorted(set(keys)))
+    found: dict[str, str] = {}
+    for some in _in_chunks(keys):
+        rows = session.execute(
+            select(table.c.key, table.c.value).where(table.c.asset_id == asset_id, table.c.key.in_(some))
         )
-    )
-    return {key: value for key, value in rows}  # noqa: C416 - a Row is no pair to a type checker
+        found |= {key: value for key, value in rows}  # noqa: C416 - a Row is no pair to a type checker
+    return found
 
 
 def existing_keys(session: Session, asset_id: int, keys: Collection[str]) -> set[str]:
     """Those of the keys that have a row."""
     from sqlalchemy import select
 
-    if not keys:
-        return set()
     table = _table()
-    return set(
-        session.scalars(
-            select(table.c.key).where(table.c.asset_id == asset_id, table.c.key.in_(sorted(set(keys))))
+    return {
+        key
+        for some in _in_chunks(keys)
+        for key in session.scalars(
+            select(table.c.key).where(table.c.asset_id == asset_id, table.c.key.in_(some))
         )
-    )
+    }
 
 
 def insert_new(session: Session, asset_id: int, rows: Mapping[str, str]) -> None:
@@ -203,9 +213,16 @@ def delete_keys(session: Session, asset_id: int, keys: Collection[str]) -> None:
     """Delete the rows with these keys."""
     from sqlalchemy import delete
 
-    if keys:
-        table = _table()
-        session.execute(delete(table).where(table.c.asset_id == asset_id, table.c.key.in_(sorted(set(keys)))))
+    table = _table()
+    for some in _in_chunks(keys):
+        session.execute(delete(table).where(table.c.asset_id == asset_id, table.c.key.in_(some)))
+
+
+def _in_chunks(keys: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(set(keys))
+    return (
+        ordered[start : start + KEYS_PER_STATEMENT] for start in range(0, len(ordered), KEYS_PER_STATEMENT)
+    )
 
 
 def encode(value: Any) -> str:
@@ -226,7 +243,7 @@ def _within(keys: KeyRange) -> Iterable[ColumnElement[bool]]:
 
 def _parameters(asset_id: int, rows: Mapping[str, str]) -> list[dict[str, Any]]:
     now = datetime.now(timezone.utc)
-    # Sorted: whoever locks several rows does so in the same order.
+    # Sorted: transactions that lock several rows do so in the same order.
     return [
         {
             "asset_id": asset_id,

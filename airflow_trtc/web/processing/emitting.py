@@ -1,8 +1,8 @@
 """Asset events: which there are, and what they carry. The only caller of Airflow's asset manager.
 
 An event with a partition key starts exactly one run of each DAG that is scheduled on the asset by
-``PartitionedAssetTimetable`` and not paused at that moment. Airflow does not repeat events, so whoever
-calls this notes in the same transaction that it was done.
+``PartitionedAssetTimetable`` and not paused at that moment. Airflow does not repeat events, so the
+caller notes in the same transaction that it was done.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_trtc.assets import FinishedRecordings, SingleEvents, parse_uri
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.jobs.verdict import Finished, WaitFor
+from airflow_trtc.kinds import RECORDING
 from airflow_trtc.results import file_results, iso, recording_result
 from airflow_trtc.web.processing.folding import Received
 
@@ -23,24 +25,24 @@ if TYPE_CHECKING:
     from airflow.models.asset import AssetModel
     from sqlalchemy.orm import Session
 
-MOST_FILES_IN_EVENT = 100
-LONGEST_PARTITION_KEY = 250
+MAX_FILES_IN_EVENT = 100
+MAX_PARTITION_KEY = 250
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class ScheduledAssets:
     """The assets that DAGs are scheduled on, and what they stand for."""
 
     finished: tuple[tuple[AssetModel, FinishedRecordings], ...] = ()
     single: tuple[tuple[AssetModel, SingleEvents], ...] = ()
 
-    def milestones(self, sdk_app_id: int) -> dict[WaitFor, list[AssetModel]]:
-        """The assets of each milestone that recordings of this application may reach."""
+    def milestones(self, job: JobRef) -> dict[WaitFor, list[AssetModel]]:
+        """The assets of each milestone that this job may reach: only recordings have such assets."""
         found: dict[WaitFor, list[AssetModel]] = {}
-        for asset, wanted in self.finished:
-            if wanted.sdk_app_id in (None, sdk_app_id):
+        for asset, wanted in self.finished if job.kind == RECORDING.name else ():
+            if wanted.sdk_app_id in (None, job.sdk_app_id):
                 found.setdefault(wanted.wait_for, []).append(asset)
         return found
 
@@ -54,7 +56,7 @@ class Listening:
         ]
 
 
-def listening(assets: Iterable[AssetModel]) -> Listening:
+def scheduled_assets(assets: Iterable[AssetModel]) -> ScheduledAssets:
     """Sort active assets of our scheme by what they stand for."""
     finished, single = [], []
     for asset in assets:
@@ -66,7 +68,7 @@ def listening(assets: Iterable[AssetModel]) -> Listening:
             finished.append((asset, wanted))
         elif isinstance(wanted, SingleEvents):
             single.append((asset, wanted))
-    return Listening(tuple(finished), tuple(single))
+    return ScheduledAssets(tuple(finished), tuple(single))
 
 
 def emit_finished(
@@ -77,16 +79,14 @@ def emit_finished(
         _register(session, asset, partition_key, extra)
 
 
-def finished_extra(
-    known: JobState, verdict: Finished, *, sdk_app_id: int, region: str | None, wait_for: str
-) -> dict[str, Any]:
+def finished_extra(known: JobState, verdict: Finished, job: JobRef, wait_for: str) -> dict[str, Any]:
     """What such an event carries."""
-    files = file_results(verdict.files, known.job_id)
-    result = recording_result(known, verdict, sdk_app_id=sdk_app_id, region=region, wait_for=wait_for)
+    files = file_results(verdict.files, job.job_id)
+    result = recording_result(known, verdict, job, wait_for=wait_for)
     return {
         "v": 1,
         "recording": result,
-        "files": files if len(files) <= MOST_FILES_IN_EVENT else None,
+        "files": files if len(files) <= MAX_FILES_IN_EVENT else None,
         "file_count": len(files),
     }
 
@@ -105,10 +105,10 @@ def emit_single(session: Session, assets: Iterable[AssetModel], received: Receiv
 
 def finished_key(recording_id: str) -> str:
     """Partition key of a finished recording: its id; of one that is too long a digest is the end."""
-    if len(recording_id) <= LONGEST_PARTITION_KEY:
+    if len(recording_id) <= MAX_PARTITION_KEY:
         return recording_id
     digest = hashlib.sha256(recording_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{recording_id[: LONGEST_PARTITION_KEY - len(digest) - 1]}-{digest}"
+    return f"{recording_id[: MAX_PARTITION_KEY - len(digest) - 1]}-{digest}"
 
 
 def single_key(received: Received) -> str:
@@ -117,7 +117,7 @@ def single_key(received: Received) -> str:
     about = callback.room_id or callback.task_id or "-"
     tail = f"-{callback.happened_at_ms or received.received_at_ms}-{callback.identity[:8]}"
     head = f"{callback.type}-"
-    return head + about[: LONGEST_PARTITION_KEY - len(head) - len(tail)] + tail
+    return head + about[: MAX_PARTITION_KEY - len(head) - len(tail)] + tail
 
 
 def _register(session: Session, asset: AssetModel, partition_key: str, extra: dict[str, Any]) -> None:

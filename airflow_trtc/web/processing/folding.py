@@ -10,33 +10,37 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
-from airflow_trtc.jobs.callback import Callback, CallbackError, parse_event
+from airflow_trtc import bounds
+from airflow_trtc.jobs.callback import Callback, parse_event
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import learn
 from airflow_trtc.journal.keys import (
     ENTRIES_PER_PAGE,
     LOG_KEY,
+    MAX_APP,
+    Rows,
     bad_key,
-    callback_key,
     due_key,
     due_value,
     event_key,
+    job_fields,
     log_page,
     log_page_key,
     page_key,
 )
 from airflow_trtc.journal.plans import drive, load_plan, page_count, save_plan
+from airflow_trtc.kinds import RECORDING
 
-LONGEST_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
-LATE_MS = 5_000  # what waited longer counts as heard when it is worked through
-LONGEST_RECORDING_ID = 400  # more is no id of the service; such events are kept, but tell of no recording
+MAX_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
+MAX_SEQ = 10**12  # more pages than their keys have digits for
+LATE_MS = 5_000  # what waited longer counts from when it is processed
 
 log = logging.getLogger(__name__)
 
-Rows = Mapping[str, str]
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+StoredRows = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Received:
     """One row of the inbox, read.
 
     :param text: the row's value as it is stored.
-    :param heard_at_ms: from when on further callbacks of the recording are waited for: when this one was
+    :param counts_from_ms: from when on further callbacks of the job are waited for: when this one was
         received, unless it had to wait since (then so did those that follow), or a receiver's clock is ahead.
     """
 
@@ -53,7 +57,7 @@ class Received:
     sdk_app_id: int
     region: str | None
     received_at_ms: int
-    heard_at_ms: int
+    counts_from_ms: int
     callback: Callback
 
     @property
@@ -64,20 +68,18 @@ class Received:
     @property
     def received_at(self) -> datetime:
         """When it was received, as an aware datetime."""
-        return _EPOCH + timedelta(milliseconds=self.received_at_ms)
+        return bounds.moment(self.received_at_ms)
 
     @property
-    def heard_at(self) -> datetime:
-        """See `heard_at_ms`."""
-        return _EPOCH + timedelta(milliseconds=self.heard_at_ms)
+    def counts_from(self) -> datetime:
+        """See `counts_from_ms`."""
+        return bounds.moment(self.counts_from_ms)
 
     @property
-    def recording(self) -> tuple[int, str] | None:
-        """Application and id of the recording it tells of."""
-        recording_id = self.callback.recording_id
-        if recording_id is None or len(recording_id) > LONGEST_RECORDING_ID:
-            return None
-        return self.sdk_app_id, recording_id
+    def job(self) -> JobRef | None:
+        """The job it is about, in the region of the connection; None when it is about none."""
+        job_id = bounds.job_id(self.callback.recording_id)
+        return None if job_id is None else JobRef(RECORDING.name, self.sdk_app_id, self.region, job_id)
 
 
 @dataclass(slots=True)
@@ -92,14 +94,14 @@ class Batch:
     bad: dict[str, str] = field(default_factory=dict)
 
 
-def read_inbox(rows: Rows, now_ms: int) -> Batch:
-    """Read rows of the inbox; of several deliveries of one event the first counts."""
+def read_inbox(rows: StoredRows, now_ms: int) -> Batch:
+    """Read rows of the inbox; of several deliveries of one event the first counts. Total."""
     batch = Batch()
     seen: set[str] = set()
     for key, text in rows.items():
         try:
             received = read_row(key, text, now_ms)
-        except (ValueError, RecursionError) as error:
+        except Exception as error:  # whatever it is, it is in this row
             batch.bad[key] = bad_value(key, text, str(error) or type(error).__name__)
             continue
         if received.event_key not in seen:
@@ -111,23 +113,23 @@ def read_inbox(rows: Rows, now_ms: int) -> Batch:
 def read_row(key: str, text: str, now_ms: int) -> Received:
     """Read one row of the inbox.
 
-    :raises ValueError: it cannot be read.
+    :raises ValueError: it says something else than rows of the inbox do.
+    :raises RecursionError: it nests too deeply.
     """
     value = json.loads(text)
     if not isinstance(value, Mapping) or value.get("v") != 1:
         raise ValueError("the row is not of version 1")
-    sdk_app_id, received_at_ms, region = value.get("app"), value.get("received_at_ms"), value.get("region")
-    if type(sdk_app_id) is not int or not 0 < sdk_app_id < 10**18:
+    sdk_app_id = bounds.number(value.get("sdk_app_id"), 1, MAX_APP)
+    if sdk_app_id is None:
         raise ValueError("the row names no application")
-    if type(received_at_ms) is not int or not 0 < received_at_ms < 10**13:
+    received_at_ms = bounds.instant_ms(value.get("received_at_ms"))
+    if received_at_ms is None:
         raise ValueError("the row has no time")
-    event, wrapper = value.get("event"), value.get("wrapper")
-    if not isinstance(event, Mapping):
-        raise CallbackError("the row has no event")
-    callback = parse_event(event, wrapper)
-    heard_at_ms = received_at_ms if 0 <= now_ms - received_at_ms < LATE_MS else now_ms
-    region = region if isinstance(region, str) else None
-    return Received(key, text, sdk_app_id, region, received_at_ms, heard_at_ms, callback)
+    # Receivers bound what they store, but anything with access to Airflow's API may write rows.
+    callback = parse_event(bounds.plain(value.get("event")), bounds.plain(value.get("wrapper")))
+    counts_from_ms = received_at_ms if 0 <= now_ms - received_at_ms < LATE_MS else now_ms
+    region = bounds.job_id(value.get("region"))
+    return Received(key, text, sdk_app_id, region, received_at_ms, counts_from_ms, callback)
 
 
 def bad_value(key: str, text: str, why: str) -> str:
@@ -136,12 +138,12 @@ def bad_value(key: str, text: str, why: str) -> str:
 
 
 class Overlay:
-    """The rows a batch reads, as a store: what is written stays in here until somebody collects it.
+    """The rows a batch reads, as a store: what is written stays in here until it is collected.
 
     :param fetch: reads rows that were not fetched before; None for those that are not there.
     """
 
-    def __init__(self, fetch: Callable[[Collection[str]], Rows]) -> None:
+    def __init__(self, fetch: Callable[[Collection[str]], StoredRows]) -> None:
         self._fetch = fetch
         self._rows: dict[str, str | None] = {}
         self._undone: list[tuple[str, str | None, str | None]] = []
@@ -163,7 +165,7 @@ class Overlay:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            log.warning("The journal's row %s is not JSON; it is written anew", key)
+            log.warning("Row %s of the journal is not JSON; replacing it", key)
             return default
 
     def set(self, key: str, value: Any) -> None:
@@ -187,60 +189,58 @@ class Overlay:
         """Where to go back to."""
         return len(self._undone)
 
-    def prefetch_recordings(self, heads: Collection[str]) -> None:
+    def prefetch_jobs(self, heads: Collection[str]) -> None:
         """Read head rows, and then all their pages with one more statement."""
         self.prefetch(heads)
         pages = []
         for head in heads:
-            # One more than told: see `journal`, which looks behind a full page.
+            # One more than the head says: see `load_plan`, which reads on behind a full page.
             pages += [page_key(head, page) for page in range(page_count(self.get(head)) + 1)]
         self.prefetch(pages)
 
 
-def learn_all(overlay: Overlay, batch: Batch, new: list[Received]) -> list[Received]:
-    """Add new events to what is known of their recordings.
+def add_all(overlay: Overlay, batch: Batch, new: list[Received]) -> list[Received]:
+    """Add new events to what is known of their jobs.
 
     :return: those that were added, in the order in which they were received.
     """
-    recordings: dict[tuple[int, str], list[Received]] = {}
+    jobs: dict[str, list[Received]] = {}
     for received in new:
-        if received.recording is not None:
-            recordings.setdefault(received.recording, []).append(received)
-    overlay.prefetch_recordings([callback_key(*recording) for recording in recordings])
-    learnt: list[Received] = []
-    for recording, events in recordings.items():
+        if received.job is not None:
+            jobs.setdefault(Rows(received.job).callbacks, []).append(received)
+    overlay.prefetch_jobs(jobs)
+    added: list[Received] = []
+    for head, events in jobs.items():
         mark = overlay.mark()
         try:
-            _learn(overlay, recording, events)
+            _add(overlay, head, events)
         except Exception as error:
-            log.exception(
-                "Callbacks of the recording %s could not be added; they are set aside", recording[1]
-            )
+            log.exception("Cannot add %d callbacks to %s; setting them aside", len(events), events[0].job)
             overlay.undo(mark)
             for event in events:
                 batch.bad[event.key] = bad_value(event.key, event.text, f"{type(error).__name__}: {error}")
         else:
-            learnt += events
+            added += events
     order = {id(received): number for number, received in enumerate(new)}
-    return sorted(learnt, key=lambda received: order[id(received)])
+    return sorted(added, key=lambda received: order[id(received)])
 
 
-def _learn(overlay: Overlay, recording: tuple[int, str], events: list[Received]) -> None:
-    sdk_app_id, recording_id = recording
-    key = callback_key(sdk_app_id, recording_id)
-    known = drive(load_plan(key, recording_id), overlay)
+def _add(overlay: Overlay, head: str, events: list[Received]) -> None:
+    job = events[0].job
+    assert job is not None
+    known = drive(load_plan(head, job.job_id), overlay)
     for event in events:
-        known = learn(known, event.callback, event.heard_at)
-    drive(save_plan(key, known), overlay)
+        known = learn(known, event.callback, event.counts_from)
+    drive(save_plan(head, job, known), overlay)
 
 
-def append_log(overlay: Overlay, counter: str, learnt: list[Received]) -> None:
+def append_log(overlay: Overlay, counter: str, added: list[Received]) -> None:
     """Add one entry an event to the change log."""
-    if not learnt:
+    if not added:
         return
     seq = read_counter(counter)
     pages: dict[int, list[Any]] = {}
-    for received in learnt:
+    for received in added:
         seq += 1
         page = log_page(seq)
         if page not in pages:
@@ -252,48 +252,44 @@ def append_log(overlay: Overlay, counter: str, learnt: list[Received]) -> None:
 
 
 def read_counter(counter: str) -> int:
-    """The number of the log's last entry; a counter that somebody broke begins anew."""
+    """The number of the log's last entry; a counter that cannot be read begins anew."""
     try:
         value = json.loads(counter)
-    except ValueError:
+    except (ValueError, RecursionError):
         return 0
-    seq = value.get("seq") if isinstance(value, Mapping) else 0
-    return seq if type(seq) is int and seq >= 0 else 0
+    seq = bounds.count(bounds.mapping(value).get("seq"))
+    return seq if seq < MAX_SEQ else 0
 
 
 def _entries(overlay: Overlay, page: int, seq: int) -> list[Any]:
     """What is on a page before entry number `seq`; what is not, is of a log whose counter was lost."""
-    value = overlay.get(log_page_key(page))
-    entries = value.get("entries") if isinstance(value, Mapping) else None
-    before = range(page * ENTRIES_PER_PAGE + 1, seq)
+    value = bounds.mapping(overlay.get(log_page_key(page)))
+    first = page * ENTRIES_PER_PAGE + 1
     return [
-        entry
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, Mapping) and entry.get("seq") in before
+        bounds.plain(entry)
+        for entry in bounds.items(value.get("entries"), ENTRIES_PER_PAGE)
+        if bounds.number(bounds.mapping(entry).get("seq"), first, seq - 1) is not None
     ]
 
 
 def _entry(seq: int, received: Received) -> dict[str, Any]:
     event = received.callback.event
-    assert received.recording is not None
-    sdk_app_id, recording_id = received.recording
-    is_short = len(json.dumps(event, separators=(",", ":"))) <= LONGEST_LOGGED_EVENT
+    assert received.job is not None
+    is_short = len(json.dumps(event, separators=(",", ":"))) <= MAX_LOGGED_EVENT
     return {
         "seq": seq,
-        "app": sdk_app_id,
-        "recording_id": recording_id,
-        "received_at_ms": received.heard_at_ms,
+        **job_fields(received.job),
+        "received_at_ms": received.counts_from_ms,
         "event": event if is_short else None,
     }
 
 
-def due_rows(learnt: list[Received], now_ms: int) -> dict[str, str]:
-    """The wish to judge each recording that was heard of, now."""
+def due_rows(added: list[Received], now_ms: int) -> dict[str, str]:
+    """The request to judge each job that callbacks are about, now."""
     rows = {}
-    for received in learnt:
-        assert received.recording is not None
-        value = due_value(*received.recording, received.region)
-        rows[due_key(now_ms, *received.recording, received.region)] = json.dumps(value)
+    for received in added:
+        assert received.job is not None
+        rows[due_key(now_ms, received.job)] = json.dumps(due_value(received.job))
     return rows
 
 

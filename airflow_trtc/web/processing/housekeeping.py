@@ -1,4 +1,4 @@
-"""Prunes the journal once an hour, so that nobody has to."""
+"""Prunes the journal once an hour, so that nothing else has to."""
 
 from __future__ import annotations
 

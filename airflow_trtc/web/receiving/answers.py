@@ -1,4 +1,4 @@
-"""What the service is answered: small JSON with a code, and never anything secret.
+"""The answers to the service: small JSON with a code, and never anything secret.
 
 The service ignores the content, wants it below 2,000 bytes with headers, and sends again for a minute
 whatever is not answered with 200; so 503 means "later".
@@ -38,20 +38,18 @@ def _answer(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
 STORED = Answer(200, b'{"code":0}')
 # Other products of the vendor that forward an event look at these fields.
 STORED_WRAPPED = Answer(200, b'{"code":0,"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}')
-# One answer for every reason: it must not tell whether a connection exists.
+# One answer for every reason: it must not show whether a connection exists.
 REFUSED = _answer(401, "The callback is not signed with the key of this connection.")
 TOO_LARGE = _answer(413, "A callback has at most 256 KiB.", (b"connection", b"close"))
 TOO_SLOW = _answer(408, "The body did not arrive in time.", (b"connection", b"close"))
-NOT_POST = _answer(
-    405, "Callbacks of Tencent RTC are sent here with POST; there is nothing to see.", (b"allow", b"POST")
-)
+NOT_POST = _answer(405, "Send callbacks of Tencent RTC to this address with POST.", (b"allow", b"POST"))
 NO_APPLICATION = _answer(
     400, "The callback names no application (header SdkAppId), and neither does the connection."
 )
 NO_NUMBER = _answer(400, "The header SdkAppId is not a number.")
 OTHER_APPLICATION = _answer(403, "The connection of this address belongs to another application (SdkAppId).")
-NOT_NOW = _answer(503, "The callback cannot be stored now; send it again.")
-NOBODY_LISTENS = _answer(503, "No DAG uses Tencent RTC's recordings yet; send it again.")
+RETRY_LATER = _answer(503, "The callback cannot be stored now; send it again.")
+NO_JOURNAL = _answer(503, "No DAG in this Airflow uses Tencent RTC yet; send it again.")
 NO_STORE = _answer(503, "This Airflow cannot store callbacks; its log says why.")
 
 

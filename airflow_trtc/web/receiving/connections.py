@@ -1,62 +1,84 @@
-"""What an Airflow connection says about callbacks."""
+"""What an Airflow connection says about callbacks. Loads Airflow only when a connection is looked up."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any
 
+from airflow_trtc import bounds
 from airflow_trtc.cloud.endpoint import default_region
 from airflow_trtc.cloud.settings import app_id
 from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.journal.keys import MAX_APP
 from airflow_trtc.web.processing import database
-from airflow_trtc.web.receiving.connection_cache import NotNow, Receiving
+from airflow_trtc.web.receiving.connection_cache import LookupUnavailable, ReceiverConfig
 
 CONNECTION_TYPE = "trtc"
+MIN_KEY = 16  # characters
 _TRUE = {"true", "yes", "on", "1"}
 
 log = logging.getLogger(__name__)
 
 
-def receiving(connection_type: str | None, host: str | None, extra: str | None) -> Receiving:
+def receiver_config(connection_type: str | None, host: str | None, extra: str | None) -> ReceiverConfig:
     """Read the fields of a connection. Total: what is wrong with them is a problem for the log."""
     if connection_type != CONNECTION_TYPE:
-        return Receiving(problem=f"it is of type {connection_type!r}, not {CONNECTION_TYPE!r}")
+        return ReceiverConfig(problem=f"it is of type {connection_type!r}, not {CONNECTION_TYPE!r}")
     try:
         fields = json.loads(extra) if extra and extra.strip() else {}
     except (ValueError, RecursionError):
-        return Receiving(problem="its extra is not valid JSON")
-    if not isinstance(fields, Mapping):
-        return Receiving(problem="its extra is not a JSON object")
+        return ReceiverConfig(problem="its extra is not valid JSON")
+    if not isinstance(fields, dict):
+        return ReceiverConfig(problem="its extra is not a JSON object")
     try:
         sdk_app_id = app_id(fields.get("sdk_app_id"), "extra field sdk_app_id")
+        keys = callback_keys(fields.get("callback_secret"))
     except TrtcSetupError as error:
-        return Receiving(problem=error.message)
-    keys, accepts_unsigned = split_keys(fields.get("callback_secret")), _flag(fields.get("callback_unsigned"))
-    return Receiving(
+        return ReceiverConfig(problem=error.message)
+    if sdk_app_id is not None and sdk_app_id > MAX_APP:
+        return ReceiverConfig(problem="its extra field sdk_app_id has too many digits")
+    accepts_unsigned = not keys and _flag(fields.get("callback_unsigned"))
+    is_short = any(len(key) < MIN_KEY for key in keys)
+    return ReceiverConfig(
         keys=keys,
-        accepts_unsigned=accepts_unsigned and not keys,
+        accepts_unsigned=accepts_unsigned,
         sdk_app_id=sdk_app_id,
-        region=str(fields.get("region") or "").strip() or default_region(host or ""),
+        region=(bounds.label(fields.get("region")) or "").strip() or default_region(host or ""),
         problem="" if keys or accepts_unsigned else "its field callback_secret is empty",
+        advice=f"its callback_secret has fewer than {MIN_KEY} characters; use a longer one"
+        if is_short
+        else "",
     )
 
 
-def split_keys(value: Any) -> tuple[str, ...]:
-    """The keys in a text, separated by blanks or commas."""
-    text = value if isinstance(value, str) else "" if value is None or isinstance(value, bool) else str(value)
-    return tuple(text.replace(",", " ").split())
+def callback_keys(value: Any) -> tuple[str, ...]:
+    """The keys in a text, separated by blanks or commas, or in a list of such texts.
+
+    :raises TrtcSetupError: it is neither. What was meant is unknown then, so nothing may be accepted.
+    """
+    texts = [""] if value is None else [value] if isinstance(value, str) else value
+    is_list_of_texts = isinstance(texts, list) and bool(texts) and all(isinstance(one, str) for one in texts)
+    if not is_list_of_texts or (texts is value and not all(map(_split, texts))):
+        raise TrtcSetupError(
+            "its field callback_secret must be a text or a list of non-empty texts;"
+            " put a key of digits only in quotes"
+        )
+    return tuple(key for one in texts for key in _split(one))
+
+
+def _split(text: str) -> list[str]:
+    return text.replace(",", " ").split()
 
 
 def _flag(value: Any) -> bool:
     return value is True or str(value).strip().lower() in _TRUE
 
 
-def look_up(conn_id: str) -> Receiving:
+def look_up(conn_id: str) -> ReceiverConfig:
     """Ask Airflow for the connection: environment, key stores, database.
 
-    :raises NotNow: the database cannot be asked.
+    :raises LookupUnavailable: the database does not answer.
     """
     from airflow.models.connection import Connection
 
@@ -65,12 +87,12 @@ def look_up(conn_id: str) -> Receiving:
     except Exception as error:
         _check_database()
         if type(error).__name__ != "AirflowNotFoundException":
-            log.warning("Airflow could not look the connection %r up: %s", conn_id, type(error).__name__)
-        return Receiving(problem="there is no such connection, or Airflow could not read it")
+            log.warning("Cannot look up connection %r: %s", conn_id, type(error).__name__)
+        return ReceiverConfig(problem="there is no such connection, or Airflow cannot read it")
     try:
-        return receiving(connection.conn_type, connection.host, connection.extra)
+        return receiver_config(connection.conn_type, connection.host, connection.extra)
     except Exception as error:  # a value that cannot be decrypted
-        return Receiving(problem=f"its fields cannot be read ({type(error).__name__})")
+        return ReceiverConfig(problem=f"its fields cannot be read ({type(error).__name__})")
 
 
 def _check_database() -> None:
@@ -81,4 +103,4 @@ def _check_database() -> None:
         with database.transaction() as session:
             session.execute(text("SELECT 1"))
     except Exception as error:
-        raise NotNow from error
+        raise LookupUnavailable from error

@@ -1,7 +1,9 @@
 """One request in, one answer out: size, key, signature, event, application, stored.
 
 The order matters. Nothing is parsed before the signature was checked over the bytes as they came, and
-nothing is answered with 200 before it is stored. It knows neither Airflow nor a database.
+nothing is answered with 200 before it is stored. What is stored passes the one door, `bounds.plain`: later
+on it goes through processes and databases that refuse some of what JSON can say. This module knows neither
+Airflow nor a database.
 """
 
 from __future__ import annotations
@@ -17,16 +19,21 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import Callback, CallbackError, is_signed, parse, without_signatures
-from airflow_trtc.journal.keys import inbox_key
+from airflow_trtc.journal.keys import MAX_APP, inbox_key
 from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
-from airflow_trtc.web.receiving.connection_cache import LOOK_AGAIN_SECONDS, Keyring, NotNow, Receiving
+from airflow_trtc.web.receiving.connection_cache import (
+    RETRY_SECONDS,
+    ConnectionCache,
+    LookupUnavailable,
+    ReceiverConfig,
+)
 
-LARGEST_BODY = 256 * 1024
+MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
-LONGEST_APP = 18
-LONGEST_QUERY = 2000
+MAX_QUERY = 2000
 
 log = logging.getLogger(__name__)
 
@@ -44,23 +51,41 @@ class Row:
     value: str
 
 
-Store = Callable[[Row], Awaitable[Answer | None]]  # None is: stored
+Store = Callable[[Row], Awaitable[Answer | None]]  # None means: stored
 
 
 class _TooLarge(Exception):
     """The body has more bytes than any callback."""
 
 
-class _Gone(Exception):
+class _Disconnected(Exception):
     """The client left."""
 
 
-class Receiver:
-    """The ASGI app behind ``/callbacks/{conn_id}``."""
+def system_ms() -> int:
+    """Unix milliseconds of the system's clock."""
+    return time.time_ns() // 1_000_000
 
-    def __init__(self, keyring: Keyring, store: Store) -> None:
-        self._keyring = keyring
+
+class Receiver:
+    """The ASGI app behind ``/callbacks/{conn_id}``.
+
+    :param clock: Unix milliseconds.
+    :param body_seconds: how long a body may take to arrive.
+    """
+
+    def __init__(
+        self,
+        connections: ConnectionCache,
+        store: Store,
+        *,
+        clock: Callable[[], int] = system_ms,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._connections = connections
         self._store = store
+        self._clock = clock
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -69,26 +94,26 @@ class Receiver:
             return
         try:
             answer = await self._answer(scope, receive)
-        except _Gone:
+        except _Disconnected:
             return
-        except Exception as error:  # whatever it is, the service shall send it again
+        except Exception as error:  # whatever it is, the service has to send it again
             # Not the message: it may hold a part of a key.
-            log.error("A callback could not be taken: %s", type(error).__name__)
-            answer = answers.NOT_NOW
+            log.error("Cannot receive a callback: %s", type(error).__name__)
+            answer = answers.RETRY_LATER
         await answer.send(send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers = scope["headers"]
         try:
-            body = await _body(headers, receive)
+            body = await _body(headers, receive, self._body_seconds)
         except _TooLarge:
             return answers.TOO_LARGE
         except (TimeoutError, asyncio.TimeoutError):
             return answers.TOO_SLOW
         try:
             found = await self._verify(scope["path_params"]["conn_id"], body, _header(headers, b"sign"))
-        except NotNow:
-            return answers.NOT_NOW
+        except LookupUnavailable:
+            return answers.RETRY_LATER
         if found is None:
             return answers.REFUSED
         try:
@@ -98,59 +123,58 @@ class Receiver:
         sdk_app_id = _application(scope, callback, found)
         if isinstance(sdk_app_id, Answer):
             return sdk_app_id
-        row = _row(callback, sdk_app_id, scope["path_params"]["conn_id"], found)
-        failure = await self._store(row)
+        failure = await self._store(self._row(callback, sdk_app_id, scope["path_params"]["conn_id"], found))
         if failure is not None:
             return failure
         return answers.STORED if callback.wrapper is None else answers.STORED_WRAPPED
 
-    async def _verify(self, conn_id: str, body: bytes, signature: str | None) -> Receiving | None:
+    async def _verify(self, conn_id: str, body: bytes, signature: str | None) -> ReceiverConfig | None:
         if not _CONNECTION_ID.fullmatch(conn_id):
             return None
-        found = await self._keyring.find(conn_id)
-        if not _fits(found, body, signature):
-            found = await self._keyring.find(conn_id, LOOK_AGAIN_SECONDS)
-        if _fits(found, body, signature):
+        found = await self._connections.find(conn_id)
+        if not _accepts(found, body, signature):
+            found = await self._connections.find(conn_id, RETRY_SECONDS)
+        if _accepts(found, body, signature):
             return found
-        self._keyring.complain(conn_id, found, signature)
+        self._connections.warn_refused(conn_id, found, signature)
         return None
 
+    def _row(self, callback: Callback, sdk_app_id: int, conn_id: str, found: ReceiverConfig) -> Row:
+        received_at_ms = self._clock()
+        value = {
+            "v": 1,
+            "sdk_app_id": sdk_app_id,
+            "conn_id": conn_id,
+            "region": found.region,
+            "received_at_ms": received_at_ms,
+            # Every author of a DAG may read these rows.
+            "event": bounds.plain(without_signatures(callback.event)),
+            "wrapper": bounds.plain(without_signatures(callback.wrapper)),
+        }
+        key = inbox_key(received_at_ms, sdk_app_id, callback.identity)
+        return Row(key, json.dumps(value, separators=(",", ":")))
 
-def _fits(found: Receiving, body: bytes, signature: str | None) -> bool:
+
+def _accepts(found: ReceiverConfig, body: bytes, signature: str | None) -> bool:
     if found.keys:
         return is_signed(body, signature, found.keys)
     return found.accepts_unsigned and not found.problem
 
 
-def _row(callback: Callback, sdk_app_id: int, conn_id: str, found: Receiving) -> Row:
-    received_at_ms = time.time_ns() // 1_000_000
-    value = {
-        "v": 1,
-        "app": sdk_app_id,
-        "conn_id": conn_id,
-        "region": found.region,
-        "received_at_ms": received_at_ms,
-        # Every author of a DAG may read these rows.
-        "event": without_signatures(callback.event),
-        "wrapper": without_signatures(callback.wrapper),
-    }
-    key = inbox_key(received_at_ms, sdk_app_id, callback.identity)
-    return Row(key, json.dumps(value, separators=(",", ":")))
-
-
-def _application(scope: Scope, callback: Callback, found: Receiving) -> int | Answer:
+def _application(scope: Scope, callback: Callback, found: ReceiverConfig) -> int | Answer:
     """Whose callback it is. Header and query are not signed, so the connection has the last word."""
     named = _header(scope["headers"], b"sdkappid")
     if named is None and callback.wrapper is not None:
-        query = parse_qsl(scope.get("query_string", b"")[:LONGEST_QUERY].decode("latin-1"))
+        query = parse_qsl(scope.get("query_string", b"")[:MAX_QUERY].decode("latin-1"))
         named = next((value for name, value in query if name.lower() == "sdkappid"), None)
     if named is None:
         return found.sdk_app_id or answers.NO_APPLICATION
-    if not (named.isascii() and named.isdigit() and len(named) <= LONGEST_APP and int(named)):
+    sdk_app_id = bounds.number(named, 1, MAX_APP) if named.isdigit() else None
+    if sdk_app_id is None:
         return answers.NO_NUMBER
-    if found.sdk_app_id not in (None, int(named)):
+    if found.sdk_app_id not in (None, sdk_app_id):
         return answers.OTHER_APPLICATION
-    return int(named)
+    return sdk_app_id
 
 
 def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
@@ -160,11 +184,11 @@ def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     return None
 
 
-async def _body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
+async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, seconds: float) -> bytes:
     length = _header(headers, b"content-length")
-    if length is not None and length.isdecimal() and (len(length) > 9 or int(length) > LARGEST_BODY):
+    if length is not None and length.isdecimal() and (len(length) > 9 or int(length) > MAX_BODY):
         raise _TooLarge
-    return await asyncio.wait_for(_read(receive), BODY_SECONDS)
+    return await asyncio.wait_for(_read(receive), seconds)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -173,10 +197,10 @@ async def _read(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise _Disconnected
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > LARGEST_BODY:
+        if size > MAX_BODY:
             raise _TooLarge
         chunks.append(chunk)
         if not message.get("more_body"):

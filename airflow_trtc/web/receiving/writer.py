@@ -1,7 +1,7 @@
 """Stores callbacks in batches: one thread takes all that wait and writes them in one transaction.
 
-One at a time would cost a commit each; together, as many as arrive during one commit share the next. Who
-waits is told only after the commit.
+One at a time would cost a commit each; together, as many as arrive during one commit share the next. They
+are answered only after the commit.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.receiver import Row
 
 ROWS_PER_TRANSACTION = 200
-MOST_WAITING = 2000
+MAX_WAITING = 2000
 WAIT_SECONDS = 4.0  # the service gives up after 5
-COMPLAINT_SECONDS = 60.0
-LONGEST_CHAIN = 5
+WARNING_SECONDS = 60.0
+MAX_CAUSES = 5
 
 log = logging.getLogger(__name__)
 
-Insert = Callable[[Sequence[Row]], "Answer | None"]  # None is: committed
+Insert = Callable[[Sequence[Row]], "Answer | None"]  # None means: committed
 
 
 @dataclass(slots=True)
@@ -43,16 +43,27 @@ class Writer:
     :param insert: writes rows in one transaction; returns the answer for all of them when they cannot be
         stored and it is known why. May raise.
     :param stored: called after each commit, in the thread.
+    :param wait_seconds: how long a callback waits for its commit, at most.
+    :param max_waiting: how many callbacks may wait; what comes then is asked to come again.
     """
 
-    def __init__(self, insert: Insert, stored: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        insert: Insert,
+        stored: Callable[[], object] = lambda: None,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
         self._insert = insert
         self._stored = stored
+        self._wait_seconds = wait_seconds
+        self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._wake = threading.Event()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
-        self._complained_at = -COMPLAINT_SECONDS
+        self._warned_at = -WARNING_SECONDS
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
@@ -69,9 +80,9 @@ class Writer:
             self._thread.join(WAIT_SECONDS)
 
     async def store(self, row: Row) -> Answer | None:
-        """Store it; None is: committed. What is late is written all the same, but not promised."""
-        if len(self._waiting) >= MOST_WAITING:
-            return answers.NOT_NOW
+        """Store it; None means: committed. What takes too long is written all the same, but not promised."""
+        if len(self._waiting) >= self._max_waiting:
+            return answers.RETRY_LATER
         if self._thread is None or not self._thread.is_alive():
             self.start()
         loop = asyncio.get_running_loop()
@@ -79,9 +90,9 @@ class Writer:
         self._waiting.append(waiting)
         self._wake.set()
         try:
-            return await asyncio.wait_for(waiting.answer, WAIT_SECONDS)
+            return await asyncio.wait_for(waiting.answer, self._wait_seconds)
         except (TimeoutError, asyncio.TimeoutError):
-            return answers.NOT_NOW
+            return answers.RETRY_LATER
 
     def _run(self) -> None:
         while True:
@@ -90,7 +101,7 @@ class Writer:
             while self._waiting:
                 count = min(len(self._waiting), ROWS_PER_TRANSACTION)
                 batch = [self._waiting.popleft() for _ in range(count)]
-                _tell(batch, self._write([waiting.row for waiting in batch]))
+                _answer_all(batch, self._write([waiting.row for waiting in batch]))
             if self._is_stopping:
                 return
 
@@ -98,18 +109,18 @@ class Writer:
         try:
             answer = self._insert(rows)
         except Exception as error:
-            self._complain(error, len(rows))
-            return answers.NOT_NOW
+            self._warn(error, len(rows))
+            return answers.RETRY_LATER
         if answer is None:
             self._stored()
         return answer
 
-    def _complain(self, error: Exception, count: int) -> None:
+    def _warn(self, error: Exception, count: int) -> None:
         # Not the message: it may repeat what was being written.
         now = time.monotonic()
-        if now - self._complained_at >= COMPLAINT_SECONDS:
-            self._complained_at = now
-            message = "%d callbacks could not be stored, error %s: %s (said once a minute)"
+        if now - self._warned_at >= WARNING_SECONDS:
+            self._warned_at = now
+            message = "Cannot store %d callbacks, error %s: %s (logged at most once a minute)"
             log.error(message, count, uuid.uuid4().hex[:8], describe(error))
 
 
@@ -117,20 +128,20 @@ def describe(error: BaseException) -> str:
     """Class names of an error and its causes; texts of databases quote the data."""
     names: list[str] = []
     cause: BaseException | None = error
-    while cause is not None and len(names) < LONGEST_CHAIN:
+    while cause is not None and len(names) < MAX_CAUSES:
         names.append(type(cause).__name__)
         cause = getattr(cause, "orig", None) or cause.__cause__
     return " <- ".join(names)
 
 
-def _tell(batch: list[_Waiting], answer: Answer | None) -> None:
+def _answer_all(batch: list[_Waiting], answer: Answer | None) -> None:
     loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[Answer | None]]] = {}
     for waiting in batch:
         loops.setdefault(waiting.loop, []).append(waiting.answer)
     for loop, futures in loops.items():
         try:
             loop.call_soon_threadsafe(_resolve, futures, answer)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed, and nothing waits any more
             continue
 
 

@@ -1,4 +1,4 @@
-"""Run the receiver as a server of its own: ``python -m airflow_trtc.web --help``."""
+"""Run the receiver as a server of its own: ``python -m airflow_trtc.web.standalone --help``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from airflow_trtc.web.standalone import server
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m airflow_trtc.web",
-        description="Receive callbacks of Tencent RTC, keep them on disk, and hand them on to Airflow.",
+        prog="python -m airflow_trtc.web.standalone",
+        description="Receive callbacks of Tencent RTC, keep them on disk, and forward them to Airflow.",
         epilog="Connections come from AIRFLOW_CONN_<ID>. Airflow's API is used with the token in"
         f" {server.TOKEN}, or with {server.USER} and {server.PASSWORD}.",
     )
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app = server.create_app(environment)
     except (server.SetupError, sqlite3.Error) as error:
-        print(f"The receiver cannot start: {error}", file=sys.stderr)
+        print(f"Cannot start the receiver: {error}", file=sys.stderr)
         return 2
     import uvicorn
 

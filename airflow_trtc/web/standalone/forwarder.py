@@ -1,4 +1,4 @@
-"""Hands spooled callbacks to Airflow's public REST API, the oldest first, and never forgets one too early.
+"""Forwards spooled callbacks to Airflow's public REST API, the oldest first, and never deletes one too early.
 
 A row goes from the spool only after Airflow said that it has it. Should that answer be lost, the row is sent
 again; Airflow's side notices that it knows the event.
@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from airflow_trtc.journal.store import JOURNAL
+from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI
 from airflow_trtc.web.receiving.receiver import Row
 from airflow_trtc.web.standalone.spool import Spool
 
 IN_FLIGHT = 16
 TICK_SECONDS = 1.0
-LONGEST_BACK_OFF_SECONDS = 30.0
+MAX_BACK_OFF_SECONDS = 30.0
 TIMEOUT_SECONDS = 10.0
+MAX_ASSETS = 100  # of similar names
 TOO_LARGE = (413, 422)
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ class Access:
     """How to reach Airflow's REST API.
 
     :param url: Airflow's base URL, with its path if it has one.
-    :param token: a token that somebody else renews; empty to get one with user and password.
+    :param token: a token that is renewed elsewhere; empty to get one with user and password.
     """
 
     url: str
@@ -42,11 +44,11 @@ class Access:
     password: str = field(default="", repr=False)
 
 
-class Away(Exception):
+class AirflowUnavailable(Exception):
     """Airflow cannot take callbacks now; the message says why, for the log."""
 
 
-class _Again(Exception):
+class _RetryAtOnce(Exception):
     """Try again at once."""
 
 
@@ -54,15 +56,22 @@ class Forwarder:
     """Empties a spool into one Airflow.
 
     :param transport: instead of the network, for tests.
+    :param sleep: how to wait between two tries, in seconds.
     :ivar trouble: why nothing goes through at the moment; empty when it does.
     :ivar forwarded: how many rows Airflow took since the start.
     """
 
     def __init__(
-        self, spool: Spool, access: Access, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        spool: Spool,
+        access: Access,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._spool = spool
         self._access = access
+        self._sleep = sleep
         self._client = httpx.AsyncClient(
             base_url=access.url.rstrip("/"), timeout=TIMEOUT_SECONDS, transport=transport
         )
@@ -81,28 +90,32 @@ class Forwarder:
         """Forward until cancelled."""
         count = await asyncio.to_thread(self._spool.retry_refused)
         if count:
-            log.info("%d callbacks that Airflow refused are tried again", count)
+            log.info("Retrying %d callbacks that Airflow refused", count)
         failures = 0
         while True:
             try:
                 count = await self.forward()
-            except _Again:
+            except _RetryAtOnce:
                 continue
             except Exception as error:  # whatever it is, the rows are safe and have to go on
                 failures += 1
-                self._tell(str(error) if isinstance(error, Away) else f"{type(error).__name__}: {error}")
-                await asyncio.sleep(min(LONGEST_BACK_OFF_SECONDS, 0.5 * 2 ** min(failures, 8)))
+                self._report(
+                    str(error)
+                    if isinstance(error, AirflowUnavailable)
+                    else f"{type(error).__name__}: {error}"
+                )
+                await self._sleep(min(MAX_BACK_OFF_SECONDS, 0.5 * 2 ** min(failures, 8)))
                 continue
             failures = 0
             if count:
-                self._tell("")
+                self._report("")
             else:
-                await self._rest()
+                await self._pause()
 
     async def forward(self) -> int:
         """Forward some rows; return how many left the spool.
 
-        :raises Away: Airflow took none, or not all.
+        :raises AirflowUnavailable: Airflow took none, or not all.
         """
         rows = await asyncio.to_thread(self._spool.oldest, IN_FLIGHT)
         if not rows:
@@ -136,8 +149,8 @@ class Forwarder:
             self._token = ""
             if not self._is_renewed:
                 self._is_renewed = True
-                raise _Again
-        raise Away(f"Airflow answered {answer.status_code}")
+                raise _RetryAtOnce
+        raise AirflowUnavailable(f"Airflow answered {answer.status_code}")
 
     async def _put(self, asset_id: int, row: Row) -> httpx.Response:
         path = f"/api/v2/assets/{asset_id}/state-store/{quote(row.key, safe='/')}"
@@ -151,35 +164,35 @@ class Forwarder:
         self._asset_id = None
         self._asset_id = await self._find_asset()
         if self._asset_id != asset_id:
-            raise Away("the journal of recordings was made anew")
+            raise AirflowUnavailable("the journal of recordings is another asset now")
 
     async def _set_aside(self, row: Row, answer: httpx.Response) -> None:
         why = f"{answer.status_code}: the row has {len(row.value)} bytes"
         await asyncio.to_thread(self._spool.set_aside, row, why)
         log.error(
-            "Airflow refused the callback %s (%s). It is kept in the spool and tried again when this server"
-            " starts; larger rows need a higher [state_store] max_value_storage_bytes in Airflow",
+            "Airflow refused callback %s (%s). It stays in the spool until this server starts again; to store"
+            " larger rows, raise [state_store] max_value_storage_bytes in Airflow",
             row.key,
             why,
         )
 
     async def _find_asset(self) -> int:
         answer = await self._send(
-            "GET", "/api/v2/assets", params={"name_pattern": JOURNAL.name, "limit": 100}
+            "GET", "/api/v2/assets", params={"name_pattern": JOURNAL_NAME, "limit": MAX_ASSETS}
         )
         if not answer.is_success:
             self._forget(answer)
         for asset in _items(answer):
-            if asset.get("name") == JOURNAL.name and asset.get("uri") == JOURNAL.uri:
+            if asset.get("name") == JOURNAL_NAME and asset.get("uri") == JOURNAL_URI:
                 return asset["id"]  # type: ignore[no-any-return]
-        raise Away("no DAG in Airflow refers to the journal of recordings yet")
+        raise AirflowUnavailable("no DAG in Airflow refers to the journal of recordings yet")
 
     async def _log_in(self) -> None:
         body = {"username": self._access.user, "password": self._access.password}
         answer = await self._send("POST", "/auth/token", json=body)
         token = _object(answer).get("access_token") if answer.is_success else None
         if not isinstance(token, str):
-            raise Away(f"Airflow answered {answer.status_code} to the log-in")
+            raise AirflowUnavailable(f"Airflow answered {answer.status_code} to the log-in")
         self._token = token
 
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -189,17 +202,17 @@ class Forwarder:
         try:
             return await self._client.request(method, path, headers=headers, **arguments)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Away(f"Airflow does not answer ({type(error).__name__})") from error
+            raise AirflowUnavailable(f"Airflow does not answer ({type(error).__name__})") from error
 
-    def _tell(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         """Log the beginning and the end of trouble, not each failure."""
         if trouble and trouble != self.trouble:
-            log.warning("Callbacks stay in the spool: %s", trouble)
+            log.warning("Cannot forward callbacks; keeping them in the spool: %s", trouble)
         if self.trouble and not trouble:
-            log.info("Callbacks go through to Airflow again")
+            log.info("Forwarding callbacks to Airflow again")
         self.trouble = trouble
 
-    async def _rest(self) -> None:
+    async def _pause(self) -> None:
         try:
             await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
         except (TimeoutError, asyncio.TimeoutError):
@@ -218,7 +231,7 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Away("what answers at Airflow's address is not Airflow")
+        raise AirflowUnavailable("the server at Airflow's address is not Airflow")
     return value
 
 

@@ -1,7 +1,8 @@
-"""A receiver of its own, for where the service must not reach Airflow: ``python -m airflow_trtc.web``.
+"""A receiver of its own, for where the service must not reach Airflow.
 
-It checks callbacks as the receiver in Airflow does, answers once they are on its disk, and hands them on to
-Airflow's REST API. Connections come from ``AIRFLOW_CONN_<ID>`` in the environment; it needs no database.
+Started with ``python -m airflow_trtc.web.standalone``, it checks callbacks as the receiver in Airflow does,
+answers once they are on its disk, and forwards them to Airflow's REST API. Connections come from
+``AIRFLOW_CONN_<ID>`` in the environment; it needs no database.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
@@ -23,8 +23,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from airflow_trtc.web.receiving.answers import Answer
-from airflow_trtc.web.receiving.connection_cache import Keyring, Receiving
-from airflow_trtc.web.receiving.connections import receiving
+from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
+from airflow_trtc.web.receiving.connections import receiver_config
 from airflow_trtc.web.receiving.receiver import Receiver, Row
 from airflow_trtc.web.receiving.writer import Writer
 from airflow_trtc.web.standalone.forwarder import Access, Forwarder
@@ -56,48 +56,67 @@ def create_app(
     """
     environment = os.environ if environment is None else environment
     access = access_from(environment)
-    spool = Spool(_needed(environment, SPOOL))
-    keyring = Keyring(lambda conn_id: look_up(conn_id, environment))
-    state: dict[str, Any] = {}
-
-    def insert(rows: Sequence[Row]) -> Answer | None:
-        spool.insert(rows)
-        return None
-
-    def stored() -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            state["loop"].call_soon_threadsafe(state["forwarder"].wake)
-
-    writer = Writer(insert, stored)
+    one = StandaloneReceiver(Spool(_needed(environment, SPOOL)), access, transport)
+    connections = ConnectionCache(lambda conn_id: look_up(conn_id, environment))
+    receiver = Receiver(connections, one.writer.store)
+    routes = [*(Route(path, receiver) for path in PATHS), Route("/healthz", one.health)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        forwarder = Forwarder(spool, access, transport)
-        state.update(loop=asyncio.get_running_loop(), forwarder=forwarder)
-        writer.start()
-        task = asyncio.create_task(forwarder.run())
-        task.add_done_callback(_complain)
-        yield
-        task.cancel()
-        await asyncio.to_thread(writer.stop)
-        await forwarder.aclose()
-        keyring.close()
-        spool.close()
+        async with one.running():
+            yield
+        connections.close()
 
-    async def health(_: Request) -> JSONResponse:
-        counts = await asyncio.to_thread(spool.counts)
-        forwarder: Forwarder = state["forwarder"]
-        told = {"trouble": forwarder.trouble, "forwarded": forwarder.forwarded}
-        return JSONResponse({"status": "ok", **asdict(counts), **told})
-
-    receiver = Receiver(keyring, writer.store)
-    routes = [*(Route(path, receiver) for path in PATHS), Route("/healthz", health)]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
+class StandaloneReceiver:
+    """Stores callbacks in a spool, and forwards them while it runs."""
+
+    def __init__(self, spool: Spool, access: Access, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._spool = spool
+        self._access = access
+        self._transport = transport
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._forwarder: Forwarder | None = None
+        self.writer = Writer(self._insert, self._wake)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Forward as long as the block lasts; then write what waits, and close the spool."""
+        forwarder = self._forwarder = Forwarder(self._spool, self._access, self._transport)
+        self._loop = asyncio.get_running_loop()
+        self.writer.start()
+        task = asyncio.create_task(forwarder.run())
+        task.add_done_callback(_log_end)
+        yield
+        task.cancel()
+        await asyncio.to_thread(self.writer.stop)
+        await forwarder.aclose()
+        self._spool.close()
+
+    async def health(self, _: Request) -> JSONResponse:
+        """How much waits, and why."""
+        counts = await asyncio.to_thread(self._spool.counts)
+        forwarder = self._forwarder
+        trouble, forwarded = (forwarder.trouble, forwarder.forwarded) if forwarder else ("", 0)
+        return JSONResponse({"status": "ok", **asdict(counts), "trouble": trouble, "forwarded": forwarded})
+
+    def _insert(self, rows: Sequence[Row]) -> Answer | None:
+        self._spool.insert(rows)
+        return None
+
+    def _wake(self) -> None:
+        if self._loop is not None and self._forwarder is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._forwarder.wake)
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("Callbacks are kept but no longer handed on; restart this server", exc_info=error)
+        log.critical(
+            "Forwarding of callbacks has stopped; restart this server. They stay in the spool", exc_info=error
+        )
 
 
 def access_from(environment: Mapping[str, str]) -> Access:
@@ -112,33 +131,33 @@ def access_from(environment: Mapping[str, str]) -> Access:
     return Access(url, token, user, password)
 
 
-def look_up(conn_id: str, environment: Mapping[str, str]) -> Receiving:
+def look_up(conn_id: str, environment: Mapping[str, str]) -> ReceiverConfig:
     """Read a connection from ``AIRFLOW_CONN_<ID>``, which is JSON or a URI. Never raises."""
     text = environment.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
     if not text:
-        return Receiving(problem="there is no such connection in the environment")
+        return ReceiverConfig(problem="there is no such connection in the environment")
     try:
         return _from_json(text) if text.startswith("{") else _from_uri(text)
     except (ValueError, RecursionError):
-        return Receiving(problem="its value in the environment is neither JSON nor a URI")
+        return ReceiverConfig(problem="its value in the environment is neither JSON nor a URI")
 
 
-def _from_json(text: str) -> Receiving:
+def _from_json(text: str) -> ReceiverConfig:
     value = json.loads(text)
     extra = value.get("extra")
     host = value.get("host")
-    return receiving(
+    return receiver_config(
         value.get("conn_type"),
         host if isinstance(host, str) else None,
         extra if isinstance(extra, str) else json.dumps(extra or {}),
     )
 
 
-def _from_uri(text: str) -> Receiving:
+def _from_uri(text: str) -> ReceiverConfig:
     parts = urlsplit(text)
     fields = dict(parse_qsl(parts.query, keep_blank_values=True))
     extra = fields.get("__extra__") or json.dumps(fields)
-    return receiving(parts.scheme.replace("-", "_"), unquote(parts.hostname or ""), extra)
+    return receiver_config(parts.scheme.replace("-", "_"), unquote(parts.hostname or ""), extra)
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

@@ -1,0 +1,249 @@
+"""Judges what is due: emits the asset events of milestones that are reached, and keeps the index of jobs.
+
+A milestone that is reached, that an active asset stands for, and that has no note of it yet, gets the note
+and one asset event an asset, in one transaction. So its event is emitted once, when it is reached, to the
+assets that DAGs refer to at that time. A DAG that comes later gets no runs for older recordings, unless a
+further callback or poll is about one whose event was never emitted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_trtc import bounds
+from airflow_trtc.jobs.problem import LINGERING
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.state import JobState, combine
+from airflow_trtc.jobs.verdict import MILESTONES, Failed, Failure, Finished, Outcome, Rules, Verdict, Waiting
+from airflow_trtc.journal.index import IndexEntry, Phase, note_key, note_value, noted_key, phase_of
+from airflow_trtc.journal.keys import Rows, bad_key, done_key, due_key, due_range, due_value, job_from
+from airflow_trtc.journal.plans import drive, load_plan
+from airflow_trtc.kinds import KINDS
+from airflow_trtc.recording.problems import problems_of
+from airflow_trtc.web.processing import database, emitting, folding
+from airflow_trtc.web.processing.emitting import ScheduledAssets
+from airflow_trtc.web.processing.folding import Overlay, StoredRows
+from airflow_trtc.web.receiving.writer import describe
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+DUE_PER_TRANSACTION = 25
+MIN_WAIT = timedelta(seconds=1)
+ENDS_THAT_POLLS_FIND: tuple[Outcome, ...] = ("exited", "gone")
+
+log = logging.getLogger(__name__)
+
+
+def unix_ms(at: datetime) -> int:
+    """Unix milliseconds."""
+    return (at - bounds.moment(0)) // timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One request to judge a job.
+
+    :param end: how and when a wait found that the job has ended; None when none did.
+    """
+
+    key: str
+    job: JobRef
+    end: tuple[Outcome, datetime] | None
+
+    @property
+    def heads(self) -> list[str]:
+        """Keys of the rows with what is known of the job."""
+        rows = Rows(self.job)
+        return [rows.callbacks] if self.job.region is None else [rows.callbacks, rows.polls]
+
+
+def read_due(rows: StoredRows) -> tuple[list[Due], dict[str, str]]:
+    """Read rows, each job and region once; and what to set aside. Total."""
+    due: dict[JobRef, Due] = {}
+    bad: dict[str, str] = {}
+    for key, text in rows.items():
+        try:
+            one = _read_one(key, text)
+        except Exception as error:  # whatever it is, it is in this row
+            log.error("Set row %r aside: %s", key, error)
+            bad[bad_key(key)] = folding.bad_value(key, text, str(error))
+        else:
+            if one.end is not None or one.job not in due:
+                due[one.job] = one
+    return list(due.values()), bad
+
+
+def _read_one(key: str, text: str) -> Due:
+    value = bounds.mapping(json.loads(text))
+    if value.get("v") != 1:
+        raise ValueError("the row is not of version 1")
+    job = job_from(value)
+    if job is None or job.kind not in KINDS:
+        raise ValueError("the row names no job")
+    outcome, finished_at = value.get("outcome"), bounds.time(value.get("finished_at"))
+    known_outcome = next((one for one in ENDS_THAT_POLLS_FIND if one == outcome), None)
+    is_end = known_outcome is not None and finished_at is not None
+    return Due(key, job, (known_outcome, finished_at) if is_end else None)  # type: ignore[arg-type]
+
+
+def emit(asset_id: int, now: datetime) -> int | None:
+    """Judge what is due.
+
+    :return: how many rows; None when another API worker has the lock.
+    """
+    with database.transaction() as session:
+        if database.claim(session, asset_id) is None:
+            return None
+        rows = database.select_within(session, asset_id, due_range(unix_ms(now)), DUE_PER_TRANSACTION)
+        if not rows:
+            return 0
+        due, bad = read_due(rows)
+        work = _start_round(session, asset_id, now, due)
+        for one in due:
+            mark = work.overlay.mark()
+            try:
+                with session.begin_nested():
+                    changes = _judge(work, one)
+            except Exception as error:
+                if database.is_passing(error):
+                    raise
+                log.exception("Cannot judge %s; setting its row aside", one.job)
+                work.overlay.undo(mark)
+                bad[bad_key(one.key)] = folding.bad_value(one.key, rows[one.key], describe(error))
+            else:
+                work.add(changes)
+        database.delete_keys(session, asset_id, [*rows, *work.total.stale])
+        database.write(session, asset_id, bad | work.total.rows | work.overlay.changed)
+        return len(rows)
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What comes of judging.
+
+    :param rows: further requests to judge.
+    :param notes: keys of the notes that events were emitted.
+    :param stale: keys of rows of the index to delete.
+    """
+
+    rows: dict[str, str] = field(default_factory=dict)
+    notes: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One transaction, and what has come of it so far."""
+
+    session: Session
+    asset_id: int
+    now: datetime
+    assets: ScheduledAssets
+    overlay: Overlay
+    done: set[str]
+    total: _Changes = field(default_factory=_Changes)
+
+    def add(self, changes: _Changes) -> None:
+        self.done.update(changes.notes)
+        self.total.rows.update(changes.rows)
+        self.total.stale.update(changes.stale)
+        for key in changes.stale:  # of the same job in another region, a moment before
+            self.overlay.changed.pop(key, None)
+
+
+def _start_round(session: Session, asset_id: int, now: datetime, due: Iterable[Due]) -> _Round:
+    assets = emitting.scheduled_assets(database.active_assets(session))
+    overlay = Overlay(lambda keys: database.select_keys(session, asset_id, keys))
+    overlay.prefetch_jobs([key for one in due for key in one.heads])
+    overlay.prefetch([note_key(one.job) for one in due])
+    notes = [done_key(one.job, milestone) for one in due for milestone in MILESTONES]
+    return _Round(session, asset_id, now, assets, overlay, database.existing_keys(session, asset_id, notes))
+
+
+def _judge(work: _Round, due: Due) -> _Changes:
+    job, changes = due.job, _Changes()
+    known = JobState(job.job_id)
+    for head in due.heads:
+        known = combine(known, drive(load_plan(head, job.job_id), work.overlay))
+    verdict = _or_found_end(_verdict(job, known, Rules(), work.now), known, due)
+    changes.stale |= _index(work.overlay, job, known, verdict, work.now)
+    _judge_later(changes, job, verdict, work.now)
+    for milestone, assets in work.assets.milestones(job).items():
+        note = done_key(job, milestone)
+        if note in work.done:
+            continue
+        verdict = _lenient_verdict(job, known, Rules(wait_for=milestone), work.now)
+        if milestone == "recording":
+            verdict = _or_found_end(verdict, known, due)
+        _judge_later(changes, job, verdict, work.now)
+        if isinstance(verdict, Finished):
+            value = json.dumps({"v": 1, "at_ms": unix_ms(work.now)})
+            database.write(work.session, work.asset_id, {note: value})
+            extra = emitting.finished_extra(known, verdict, job, milestone)
+            emitting.emit_finished(work.session, assets, emitting.finished_key(job.job_id), extra)
+            changes.notes.add(note)
+    return changes
+
+
+def _judge_later(changes: _Changes, job: JobRef, verdict: Verdict, now: datetime) -> None:
+    if isinstance(verdict, Waiting) and verdict.until is not None:
+        at_ms = unix_ms(max(verdict.until, now + MIN_WAIT))
+        changes.rows[due_key(at_ms, job)] = json.dumps(due_value(job))
+
+
+def _verdict(job: JobRef, known: JobState, rules: Rules, now: datetime) -> Verdict:
+    judge = KINDS[job.kind].judge
+    return Waiting("jobs of this kind are not judged here") if judge is None else judge(known, rules, now)
+
+
+def _lenient_verdict(job: JobRef, known: JobState, rules: Rules, now: datetime) -> Verdict:
+    """No problem keeps an event back; but files that linger are waited for, since they usually arrive."""
+    verdict = _verdict(job, known, replace(rules, fail_on=frozenset({LINGERING})), now)
+    if isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING:
+        return _verdict(job, known, replace(rules, fail_on=frozenset()), now)
+    return verdict
+
+
+def _or_found_end(verdict: Verdict, known: JobState, due: Due) -> Verdict:
+    """The end that a wait found, unless the job's end or its failure is known anyway.
+
+    The rules of that wait were stricter or laxer than these; for its user the job has ended.
+    """
+    is_certain = isinstance(verdict, Finished) or _is_failed(verdict)
+    if due.end is None or is_certain:
+        return verdict
+    return Finished(due.end[0], known.files, due.end[1], problems_of(known))
+
+
+def _is_failed(verdict: Verdict) -> bool:
+    return isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING
+
+
+def _index(overlay: Overlay, job: JobRef, known: JobState, verdict: Verdict, now: datetime) -> set[str]:
+    """Move the job to its phase in the index; return keys of rows that are out of date then."""
+    entry = _entry(job, known, verdict, now)
+    noted = noted_key(overlay.get(note_key(job)))
+    if entry is None or (noted is not None and phase_of(noted) is entry.phase):
+        return set()
+    overlay.set(entry.key, entry.value)
+    overlay.set(note_key(job), note_value(entry))
+    stale = {noted} if noted is not None else set()
+    if known.first_seen_at is not None:  # as the wait that saw it first wrote it
+        stale.add(IndexEntry(job, Phase.RUNNING, known.first_seen_at).key)
+    return stale - {entry.key}
+
+
+def _entry(job: JobRef, known: JobState, verdict: Verdict, now: datetime) -> IndexEntry | None:
+    if isinstance(verdict, Finished):
+        return IndexEntry(job, Phase.ENDED, verdict.finished_at, verdict.outcome)
+    if _is_failed(verdict):
+        return IndexEntry(job, Phase.FAILED, known.history.last_received_at or now)
+    times: list[Any] = [known.first_seen_at, known.history.first_received_at]
+    began_at = min((time for time in times if time is not None), default=None)
+    return None if began_at is None else IndexEntry(job, Phase.RUNNING, began_at)
