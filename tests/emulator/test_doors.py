@@ -106,12 +106,13 @@ def test_every_control_route_takes_or_refuses_all_values(method, path, options, 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("path", ["seed", "jobs", "faults", "callbacks", "event", "script"])
 def test_every_option_takes_or_refuses_odd_values(path, name):
-    base: dict[str, Any] = {
+    bases: dict[str, dict[str, Any]] = {
         "jobs": {"action": "DescribeOther", "steps": [{"Status": "x"}]},
         "faults": {"kind": "slow"},
         "event": {"event_group": 3, "event_type": 302},
         "script": {"job_id": "rid", "steps": []},
-    }.get(path, {})
+    }
+    base = bases.get(path, {})
     state = a_state()
     for value in ODD:
         options = {**base, "steps": [{name: value}]} if path == "script" else {**base, name: value}
