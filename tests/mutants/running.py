@@ -35,6 +35,7 @@ from tests.mutants.mutation import Mutant, mutated
 ARGUMENTS = ("-q", "-x", "-s", "-p", "no:cacheprovider")
 FAST = "not dags and not e2e and not postgres and not cluster"
 SURVIVED, KILLED, REIMPORT = 0, 1, 3
+MAX_EXAMPLES = 40
 # A mutant that never ends: so much more time than all its tests needed without it, by its processor's clock
 # and, as it may also sleep, by that on the wall.
 MIN_SECONDS, TIMES_SECONDS, TIMES_WALL = 10.0, 3.0, 5.0
@@ -106,13 +107,19 @@ def _cold_session(mutant: Mutant, tests: Sequence[str]) -> int:
 
 
 class _Settled:
-    """Makes tests that try examples try the same ones each time."""
+    """Makes tests that try examples try the same ones each time, and not too many."""
 
     def pytest_configure(self) -> None:
         from hypothesis import HealthCheck, settings
 
         checks = list(HealthCheck)
-        settings.register_profile("mutants", derandomize=True, database=None, suppress_health_check=checks)
+        settings.register_profile(
+            "mutants",
+            derandomize=True,
+            database=None,
+            max_examples=MAX_EXAMPLES,
+            suppress_health_check=checks,
+        )
         settings.load_profile("mutants")
 
 
