@@ -142,11 +142,18 @@ def try_all(wanted: Sequence[str], sample: int | None, seed: int, jobs: int) -> 
         for group, some in of_group.items():
             tests = [test for test in group.tests if Path(test).exists()]
             if tried := [mutant for mutant in some if mutant in chosen]:
-                began_at = time.monotonic()
+                began_at, spent_before = time.monotonic(), _processor_seconds()
                 print(f"{len(tried)} mutants against {', '.join(tests)} ...", flush=True)
                 killed |= running.run(tried, tests, group.preload, jobs, Path(folder))
-                print(f"  took {time.monotonic() - began_at:.0f} s", flush=True)
+                took, spent = time.monotonic() - began_at, _processor_seconds() - spent_before
+                print(f"  took {took:.0f} s, {spent:.0f} s of a processor", flush=True)
     return killed
+
+
+def _processor_seconds() -> float:
+    """What all processes that have ended needed: it depends less on what else runs."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def main() -> int:

@@ -34,7 +34,8 @@ from tests.mutants.mutation import Mutant, mutated
 
 ARGUMENTS = ("-q", "-x", "-s", "-p", "no:cacheprovider")
 FAST = "not dags and not e2e and not postgres and not cluster"
-SURVIVED, KILLED, REIMPORT = 0, 1, 3
+SURVIVED, KILLED, REIMPORT, NOT_TRIED = 0, 1, 3, 4
+MAX_EXAMPLES = 40
 # A mutant that never ends: so much more time than all its tests needed without it, by its processor's clock
 # and, as it may also sleep, by that on the wall.
 MIN_SECONDS, TIMES_SECONDS, TIMES_WALL = 10.0, 3.0, 5.0
@@ -82,6 +83,8 @@ def run(
     cold = [mutant for mutant in mutants if codes.get(mutant, REIMPORT) == REIMPORT]
     tasks = {mutant: baseline.tests_of(mutant) for mutant in cold}
     codes |= _pool(tasks, lambda mutant: _cold_session(mutant, tasks[mutant]), baseline, jobs)
+    if NOT_TRIED in codes.values():
+        raise RuntimeError("a mutant was not imported in place of its module")
     return {mutant: codes[mutant] != SURVIVED for mutant in mutants}
 
 
@@ -99,28 +102,44 @@ def _warm_session(mutants: Sequence[Mutant], folders: Sequence[str], jobs: int, 
 def _cold_session(mutant: Mutant, tests: Sequence[str]) -> int:
     """Import the mutant in place of its module, then run the tests."""
     assert not any(name.startswith("airflow_trtc.") for name in sys.modules)
-    sys.meta_path.insert(0, _Finder(mutant))
     files = sorted({test.partition("::")[0] for test in tests})
-    code = pytest.main([*ARGUMENTS, *files], plugins=[_Chosen(tests), _Settled()])
+    code = pytest.main([*ARGUMENTS, *files], plugins=[_Chosen(tests, _Finder(mutant)), _Settled()])
     return SURVIVED if code == pytest.ExitCode.OK else KILLED
 
 
 class _Settled:
-    """Makes tests that try examples try the same ones each time."""
+    """Makes tests that try examples try the same ones each time, and not too many."""
 
     def pytest_configure(self) -> None:
         from hypothesis import HealthCheck, settings
 
         checks = list(HealthCheck)
-        settings.register_profile("mutants", derandomize=True, database=None, suppress_health_check=checks)
+        settings.register_profile(
+            "mutants",
+            derandomize=True,
+            database=None,
+            max_examples=MAX_EXAMPLES,
+            suppress_health_check=checks,
+        )
         settings.load_profile("mutants")
 
 
 class _Chosen:
-    """Runs chosen tests in the given order."""
+    """Runs chosen tests in the given order, on what a finder finds."""
 
-    def __init__(self, tests: Sequence[str]) -> None:
+    def __init__(self, tests: Sequence[str], finder: _Finder) -> None:
         self._order = {test: number for number, test in enumerate(tests)}
+        self._finder = finder
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self) -> None:
+        # Not earlier: the finder that pytest puts in front would take the package for a plugin of its own.
+        sys.meta_path.insert(0, self._finder)
+
+    def pytest_collection_finish(self) -> None:
+        module = sys.modules.get(self._finder.name)
+        if module is not None and not isinstance(module.__loader__, _Loader):
+            os._exit(NOT_TRIED)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted(
@@ -240,12 +259,12 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
-        self._name = ".".join(Path(mutant.path).with_suffix("").parts).removesuffix(".__init__")
+        self.name = ".".join(Path(mutant.path).with_suffix("").parts).removesuffix(".__init__")
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._name:
+        if fullname != self.name:
             return None
         file = str(Path(self._mutant.path).resolve())
         loader = _Loader(fullname, file, self._mutant.number)
