@@ -21,9 +21,9 @@ class JobKind:
     """One kind of job.
 
     :param name: as users write it, e.g. ``recording``.
-    :param describe_action: the API action that answers its status.
+    :param describe_action: the API action that tells its status.
     :param id_param: that action's parameter for the job's id; also where its answer repeats it.
-    :param app_param: that action's parameter for the application.
+    :param app_param: that action's parameter for the application; empty when it has none.
     :param status_param: where its answer has the status.
     :param ends_well: statuses after which the job is over and all is well.
     :param ends_badly: statuses after which it is over and failed. Any status in neither only waits.
