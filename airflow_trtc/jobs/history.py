@@ -185,7 +185,7 @@ def files_of(callback: Callback) -> tuple[RecordedFile, ...]:
             if (file := _file(bounds.mapping(item))) is not None:
                 files.setdefault(file.file_name, file)
     for item in _listed(payload.get(event.file_names)) if event.file_names else ():
-        if (file_name := bounds.text(item)) is not None:
+        if (file_name := bounds.job_id(item)) is not None:
             files.setdefault(file_name, RecordedFile(file_name))
     return tuple(files.values())
 
@@ -196,8 +196,9 @@ def _listed(value: object) -> list[Any]:
 
 
 def _file(item: Mapping[str, Any]) -> RecordedFile | None:
-    vod_file_id = bounds.label(item.get("FileId"))
-    file_name = bounds.text(item.get("FileName")) or bounds.text(item.get("CacheFile")) or vod_file_id
+    # As ids: a name that is cut would be another file's.
+    vod_file_id = bounds.job_id(bounds.label(item.get("FileId")))
+    file_name = bounds.job_id(item.get("FileName")) or bounds.job_id(item.get("CacheFile")) or vod_file_id
     if file_name is None:
         return None
     url = bounds.text(item.get("VideoUrl"))

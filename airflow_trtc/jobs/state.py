@@ -6,7 +6,7 @@ come from outside, as aware datetimes; nothing here reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,12 @@ MAX_DETAIL_BYTES = 16_384
 MAX_FILES = 100_000
 
 _FILE_FIELDS = tuple(each.name for each in fields(RecordedFile))
-_FILE_INSTANTS = {"begin_timestamp_ms", "end_timestamp_ms"}
+_FILE_READERS: dict[str, Callable[[object], object]] = {
+    "file_name": bounds.job_id,
+    "vod_file_id": bounds.job_id,
+    "begin_timestamp_ms": bounds.instant_ms,
+    "end_timestamp_ms": bounds.instant_ms,
+}
 _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
 
 
@@ -236,7 +241,6 @@ def files_from_json(value: object) -> tuple[RecordedFile, ...]:
 
 def _file(item: Mapping[str, Any]) -> RecordedFile | None:
     read: dict[str, Any] = {
-        name: (bounds.instant_ms if name in _FILE_INSTANTS else bounds.text)(item.get(name))
-        for name in _FILE_FIELDS
+        name: _FILE_READERS.get(name, bounds.text)(item.get(name)) for name in _FILE_FIELDS
     }
     return RecordedFile(**read) if read["file_name"] is not None else None

@@ -382,6 +382,8 @@ IN_VOD = replace(FILE, vod_file_id="5", vod_url="https://v.example/a.mp4")
         (304, {"FileList": "a.m3u8"}, [RecordedFile("a.m3u8")]),
         (304, {"FileList": ["a.m3u8", "b.m3u8", "a.m3u8"]}, [RecordedFile("a.m3u8"), RecordedFile("b.m3u8")]),
         (304, {"FileName": "a.m3u8"}, []),
+        (304, {"FileList": ["a" * 1025, "a" * 1024]}, [RecordedFile("a" * 1024)]),
+        (307, {"FileName": "a" * 1025}, []),
         (307, {"FileName": "a.m3u8", "UserId": "u", "TrackType": "audio", "BeginTimeStamp": BEGIN},
          [RecordedFile("a.m3u8", "u", "audio", BEGIN)]),
         (307, {"FileName": "a.m3u8", "UserId": 7, "BeginTimeStamp": str(BEGIN)},

@@ -416,3 +416,19 @@ def test_a_recording_that_only_callbacks_know_is_not_over() -> None:
 def test_a_web_recording_ends_too() -> None:
     assert finished(hear(event(802, {"Status": 1}, group=8))).outcome == "callback"
     assert waiting(hear(event(801, {"Status": 1}, group=8)))
+
+
+def test_each_callback_starts_the_time_out_anew() -> None:
+    left, late = event(302, {"LeaveCode": 0}), event(304, {"FileList": "a.m3u8"}, at=1)
+    known = learn(hear(left), late, START + timedelta(seconds=1000))
+    assert known.history.last_received_at == START + timedelta(seconds=1000)
+    assert waiting(known, "upload", after=1000 + 3599.0).until == START + timedelta(seconds=1000 + 3600)
+    assert failed(known, "upload", after=1000 + 3600.0).failure is Failure.NO_CALLBACK
+    assert JobState(RID).history.last_received_at is None
+
+
+def test_without_any_callback_the_error_says_so() -> None:
+    known = learn(
+        learn(JobState(RID), Snapshot(RID, "InProgress"), START), GONE, START + timedelta(seconds=60)
+    )
+    assert "Callbacks received for this recording: none.\n" in failed(known, "vod").reason

@@ -206,6 +206,8 @@ def test_a_count_that_cannot_be_is_none(field: str, bad: object) -> None:
         ),
         ({"file_name": "a", "begin_timestamp_ms": 0, "user_id": 5, "vod_url": []}, RecordedFile("a")),
         ({"file_name": ""}, None),
+        ({"file_name": "a" * 1025}, None),
+        ({"file_name": "a" * 1024, "vod_file_id": "a" * 1025}, RecordedFile("a" * 1024)),
         ({"file_name": ["a"]}, None),
         ({}, None),
         ("a", None),
