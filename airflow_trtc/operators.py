@@ -92,7 +92,7 @@ class TrtcTriggeringRecordingOperator(BaseOperator):
         expected = told.get("file_count") or 0
         if len(state.files) < expected or state == JobState(state.job_id):
             raise AirflowFailException(
-                f"The journal holds {len(state.files)} files of the recording, not {expected}: its rows were "
+                f"The journal holds {len(state.files)} files of the recording, not {expected}. Its rows were "
                 f"pruned or deleted, or application or region is another one.\nId: {state.job_id}"
             )
         return file_results(state.files, state.job_id, prefix)

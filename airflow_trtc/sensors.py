@@ -157,7 +157,7 @@ class _JobSensor(BaseSensorOperator):
     ui_color = "#d7e8ff"
     id_field: ClassVar[str] = "job_id"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
         *,
         kind: str,
@@ -451,7 +451,7 @@ class TrtcJobSensor(_JobSensor):
 
     template_fields: Sequence[str] = ("job_id", "sdk_app_id", "trtc_conn_id", "region")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
         *,
         kind: str,
@@ -536,7 +536,7 @@ class TrtcRecordingSensor(_JobSensor):
     )
     id_field = "recording_id"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
         *,
         recording_id: str,

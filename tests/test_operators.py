@@ -102,7 +102,7 @@ def test_long_lists_are_read_from_the_journal() -> None:
 
 def test_a_pruned_journal_is_an_error_and_no_empty_list() -> None:
     extra = {"recording": SUMMARY, "files": None, "file_count": 2}
-    with pytest.raises(AirflowFailException, match="0 files of recording rid, not 2"):
+    with pytest.raises(AirflowFailException, match="0 files of the recording, not 2"):
         operator().execute(context(extra))
 
 

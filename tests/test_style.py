@@ -15,10 +15,7 @@ MAX_LINES = 40
 
 # Function, by module and qualified name -> why it may be longer. Remove an entry with its reason.
 MAY_BE_LONGER = {
-    "emulator/__main__.py _parser": "a list: one option of the command after the other",
     "sensors.py TrtcRecordingSensor.__init__": "a list: one argument a line, then each one stored",
-    "triggers.py TrtcRecordingTrigger.__init__": "a list: one argument a line, then each one stored",
-    "triggers.py TrtcRecordingTrigger._listen_and_look": "goes when one engine carries all waits",
 }
 
 NO_CODE = {
