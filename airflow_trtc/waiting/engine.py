@@ -216,7 +216,7 @@ class Wait:
         self._pace = pace
         self._here = circumstances
         self._is_recalled = circumstances.is_recalled
-        self._has_listened = self._has_polled = False  # in this leg of the wait
+        self._has_listened = self._has_polled = False  # in this run
         self._is_fresh = False  # the journal was read a moment ago
         self._heard = Heard()
         self._turn_at = clock.monotonic() + circumstances.first_turn_in
@@ -242,6 +242,7 @@ class Wait:
 
     def run(self) -> Steps[Ending]:
         """Wait until the job has ended, the wait has failed, or a limit is reached."""
+        self._has_listened = self._has_polled = False
         yield from self._begin()
         verdict, limit = self._verdict(), None
         while True:

@@ -92,9 +92,11 @@ class WorkerWait:
         # Once it need not wait: its turn is why Airflow called.
         self._is_turn, self._stay_until = not has_begun, stay_until
         try:
-            return drive(self._steps, self._carry_out, Heard() if has_begun else None)
+            ending = drive(self._steps, self._carry_out, Heard() if has_begun else None)
         except _Rests:
             return None
+        self._steps = None  # a sensor that fails silently goes on
+        return ending
 
     def take_over(self) -> None:
         """Note what another leg of this wait found."""

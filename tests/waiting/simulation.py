@@ -123,6 +123,7 @@ class Scene:
         self._happenings: list[tuple[float, Happening]] = []
         self._steps = 0
         self.wait: Wait | None = None
+        self.worker: WorkerWait | None = None
 
     # -- what happens -----------------------------------------------------------------------------------
 
@@ -202,7 +203,7 @@ class Scene:
         """Wait as on a worker in poke mode; None when `turns` were not enough."""
         here = Circumstances(listens=False, has_past=has_past, is_same_try=is_same_try)
         self.wait = self._wait(state, here, Pace(interval), has_store, rules)
-        worker = WorkerWait(
+        self.worker = WorkerWait(
             self.wait,
             store=self.store if has_store else None,
             poll=self._poll,
@@ -211,8 +212,13 @@ class Scene:
             clock=self.clock,
             sleep=lambda seconds: self._move(self.clock.seconds + seconds),
         )
+        return self.go_on(interval=interval, stays=stays, turns=turns)
+
+    def go_on(self, *, interval: float = 60.0, stays: float = 40.0, turns: int = 1000) -> Ending | None:
+        """Let Airflow call the sensor of the last wait on a worker again and again."""
+        assert self.worker is not None
         for _ in range(turns):
-            ending = worker.take_turn(self.clock.seconds + stays)
+            ending = self.worker.take_turn(self.clock.seconds + stays)
             if ending is not None:
                 return ending
             self._move(self.clock.seconds + interval)

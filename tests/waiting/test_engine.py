@@ -282,6 +282,14 @@ def test_a_rescheduled_try_goes_on_counting_refusals_and_another_begins_anew() -
         assert (ending is not None) is ends
 
 
+def test_a_wait_that_failed_may_go_on_and_polls_again() -> None:
+    """A sensor with `silent_fail` does."""
+    scene = Scene(shown("a"), REFUSED, REFUSED, REFUSED, REFUSED, shown("b"), GONE)
+    assert failure(scene.on_worker()) is Failure.REFUSED
+    assert failure(scene.go_on()) is Failure.REFUSED
+    assert names(scene.go_on()) == ["a", "b"]
+
+
 def test_what_the_trigger_found_is_saved_shown_and_not_announced_again() -> None:
     scene = Scene(GONE)
     state = learn(seen("a"), GONE, START)
