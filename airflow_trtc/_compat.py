@@ -29,6 +29,39 @@ except ImportError:  # Airflow 3.1
     )
 
 
+def state_store_model() -> Any:
+    """The model of Airflow's asset state store; None below 3.3, which has none. For the API server's side."""
+    try:
+        from airflow.models.asset_state_store import AssetStateStoreModel
+    except ImportError:
+        return None
+    return AssetStateStoreModel
+
+
+def trigger_state_store(asset_name: str) -> Any:
+    """Airflow's accessor of an asset's state store in a triggerer; None below 3.3 and outside Airflow."""
+    try:
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.context import AssetStateStoreAccessor
+    except ImportError:
+        return None
+    if getattr(task_runner, "SUPERVISOR_COMMS", None) is None:
+        return None
+    return AssetStateStoreAccessor(name=asset_name)
+
+
+def has_async_supervisor() -> bool:
+    """Whether the supervisor can be asked without blocking; ``dag.test()`` offers only the other half."""
+    from airflow.sdk.execution_time import task_runner
+
+    return hasattr(task_runner.SUPERVISOR_COMMS, "asend")
+
+
+def has_callbacks(context: Mapping[str, Any]) -> bool:
+    """Whether this Airflow can receive callbacks: from 3.3 on a task sees the asset state store."""
+    return "asset_state_store" in context
+
+
 def gc_tuning_enabled() -> bool:
     """``[trtc] gc_tuning``: whether a triggerer with thousands of waits tunes Python's garbage collector."""
     try:

@@ -12,7 +12,7 @@ from airflow_trtc.arguments import problem_kinds
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
-from airflow_trtc.journal.store import load_now, with_journal
+from airflow_trtc.journal.store import KeepsJournal, load_now, with_journal
 from airflow_trtc.recording.files import object_key
 from airflow_trtc.results import file_results
 from airflow_trtc.waiting.xcoms import push_results
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FINISHED_URI = "trtc://recordings/finished"
 
 
-class TrtcTriggeringRecordingOperator(BaseOperator):
+class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
     """Return the files of the recording whose end started this run, as the sensor would.
 
     For DAGs that are scheduled on :func:`airflow_trtc.assets.finished_recordings`. XComs are those of

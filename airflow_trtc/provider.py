@@ -132,6 +132,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.hooks"]}],
+        "operators": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.operators"]}],
         "sensors": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.sensors"]}],
         "triggers": [{"integration-name": INTEGRATION, "python-modules": ["airflow_trtc.triggers"]}],
         "connection-types": [connection_type()],

@@ -17,6 +17,7 @@ from airflow_trtc._compat import (
     AirflowTaskTimeout,
     TaskDeferralError,
     conf,
+    has_callbacks,
 )
 from airflow_trtc.arguments import check_choice, checked_id, problem_kinds, seconds, texts
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
@@ -36,7 +37,7 @@ from airflow_trtc.jobs.verdict import (
 )
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.store import with_journal, worker_store
+from airflow_trtc.journal.store import KeepsJournal, with_journal, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.results import file_results, job_result, recording_result
@@ -150,7 +151,7 @@ class _Leg:
         )
 
 
-class _JobSensor(BaseSensorOperator):
+class _JobSensor(KeepsJournal, BaseSensorOperator):
     """What all sensors share; see `TrtcJobSensor` and `TrtcRecordingSensor`."""
 
     operator_extra_links = (TrtcConsoleLink(),)
@@ -188,12 +189,6 @@ class _JobSensor(BaseSensorOperator):
         self.console_url: str | None = None
         self._leg: _Leg | None = None
         self._executing_since = 0.0
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over jobs; the journal becomes an inlet of the mapped task as well."""
-        inlets = kwargs.get("inlets", (kwargs.get("default_args") or {}).get("inlets"))
-        return super().partial(**{**kwargs, "inlets": with_journal(inlets)})
 
     def execute(self, context: Context) -> Any:
         """Wait; see the class."""
@@ -594,7 +589,7 @@ class TrtcRecordingSensor(_JobSensor):
         return super()._skips(failure) or (failure is Failure.NO_CALLBACK and self.if_no_callback == "skip")
 
     def _check(self, context: Context) -> None:
-        if self.wait_for != "recording" and "asset_state_store" not in context:
+        if self.wait_for != "recording" and not has_callbacks(context):
             raise TrtcSetupError(
                 f'wait_for="{self.wait_for}" needs callbacks, which Airflow can receive from version 3.3 on. '
                 'Upgrade Airflow, or use wait_for="recording".'

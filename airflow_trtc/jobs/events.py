@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from airflow_trtc.jobs.problem import LINGERING
+from airflow_trtc.jobs.problem import LINGERING, PROBLEM_KINDS
 
 CLOUD_GROUP, WEB_GROUP = 3, 8  # on-cloud recording and web page recording
 RECORDING_GROUPS = frozenset({CLOUD_GROUP, WEB_GROUP})
@@ -39,11 +39,16 @@ class Fault:
     :param counts: which events with the code are a problem: the ``latest`` of the type, if it has the code;
         ``each``; each whose file is ``missing`` in VOD; one after which the job did not ``start``; the one
         that is the ``end`` of the job.
+    :raises ValueError: there is no such kind of problem.
     """
 
     kind: str
     words: str
     counts: Counts = "latest"
+
+    def __post_init__(self) -> None:
+        if self.kind not in PROBLEM_KINDS:
+            raise ValueError(f"no kind of problem is called {self.kind!r}; add it to PROBLEM_KINDS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_trtc._compat import state_store_model
 from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, LASTING_PREFIXES, LOG_PAGES
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def journal_days() -> int:
 def prune(older_than: datetime, *, dry_run: bool = False) -> int:
     """Delete the journal's rows last written before `older_than`, in small transactions.
 
+    Needs Airflow 3.3 or later.
+
     :return: how many rows there were.
-    :raises ImportError: this Airflow is older than 3.3 and has no journal.
     """
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
     from airflow.utils.session import create_session
@@ -120,13 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.days < MIN_DAYS:
         parser.error(f"--days must be {MIN_DAYS} or more: waits may need rows for 30 days")
-    try:
-        count = prune(datetime.now(timezone.utc) - timedelta(days=options.days), dry_run=options.dry_run)
-    except ImportError:
-        print(
-            "This Airflow is older than 3.3 and keeps no journal; there is nothing to prune.", file=sys.stderr
-        )
+    if state_store_model() is None:
+        print("This Airflow is older than 3.3 and keeps no journal: nothing to prune.", file=sys.stderr)
         return 1
+    count = prune(datetime.now(timezone.utc) - timedelta(days=options.days), dry_run=options.dry_run)
     print(f"{count} rows {'would be' if options.dry_run else 'were'} deleted")
     return 0
 

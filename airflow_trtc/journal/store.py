@@ -13,11 +13,12 @@ working state: Airflow deletes them all when the last DAG with a sensor is delet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from airflow.sdk import Asset
 
+from airflow_trtc._compat import has_async_supervisor, trigger_state_store
 from airflow_trtc.aio import within
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
@@ -33,6 +34,19 @@ def with_journal(inlets: Any) -> list[Any]:
     """The inlets and, once, the journal: being an inlet keeps Airflow from deleting its rows."""
     given = inlets if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]
     return [*(inlet for inlet in given if inlet != JOURNAL), JOURNAL]
+
+
+class KeepsJournal:
+    """For operators that take `inlets` and pass it through `with_journal`: the same when they are mapped.
+
+    To stand before Airflow's base class.
+    """
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map over arguments; the journal becomes an inlet of the mapped task as well."""
+        inlets = kwargs.get("inlets", (kwargs.get("default_args") or {}).get("inlets"))
+        return super().partial(**{**kwargs, "inlets": with_journal(inlets)})  # type: ignore[misc]
 
 
 class AsyncStore(Protocol):
@@ -52,7 +66,10 @@ async def acarry_out(step: Get | Set, store: AsyncStore) -> Any:
 
 
 def load_now(context: Mapping[str, Any], job: JobRef) -> JobState | None:
-    """What the journal holds of a job, read from a running task; None when it cannot be read."""
+    """What the journal holds of a job, read from a running task that has it as inlet.
+
+    :return: nothing but the id where there is no journal, as below Airflow 3.3; None when it cannot be read.
+    """
     store = worker_store(context)
     journal = Journal(Rows(job), is_available=store is not None)
     state = drive(journal.load(JobState(job.job_id)), store) if store is not None else JobState(job.job_id)
@@ -73,19 +90,18 @@ def worker_store(context: Mapping[str, Any]) -> Store | None:
 
 
 class _TriggerStore:
-    """Airflow's accessor in a triggerer; ``dag.test()`` offers only its synchronous half."""
+    """Airflow's accessor in a triggerer, or in ``dag.test()``."""
 
-    def __init__(self, accessor: Any, is_async: Callable[[], bool]) -> None:
+    def __init__(self, accessor: Any) -> None:
         self._accessor = accessor
-        self._is_async = is_async
 
     async def aget(self, key: str, default: Any = None) -> Any:
-        if self._is_async():
+        if has_async_supervisor():
             return await self._accessor.aget(key, default)
         return self._accessor.get(key, default)
 
     async def aset(self, key: str, value: Any) -> None:
-        if self._is_async():
+        if has_async_supervisor():
             await self._accessor.aset(key, value)
         else:
             self._accessor.set(key, value)
@@ -93,12 +109,5 @@ class _TriggerStore:
 
 def trigger_store() -> AsyncStore | None:
     """The store as triggers reach it; None below Airflow 3.3 and outside Airflow."""
-    try:
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.context import AssetStateStoreAccessor
-    except ImportError:
-        return None
-    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
-    if comms is None:
-        return None
-    return _TriggerStore(AssetStateStoreAccessor(name=JOURNAL.name), lambda: hasattr(comms, "asend"))
+    accessor = trigger_state_store(JOURNAL.name)
+    return None if accessor is None else _TriggerStore(accessor)

@@ -158,8 +158,8 @@ def test_the_code_may_stand_in_two_places_of_two_events() -> None:
         (302, {"LeaveCode": 55}, "recorder exit: undocumented code (callback 302, LeaveCode 55)"),
         (302, {}, "recorder exit (callback 302)"),
         (309, {"Url": "http://x"}, "image error (callback 309)"),
-        (313, {"Status": 1}, "undocumented event: undocumented code (callback 313, Status 1)"),
-        (313, {}, "undocumented event (callback 313)"),
+        (399, {"Status": 1}, "undocumented event: undocumented code (callback 399, Status 1)"),
+        (399, {}, "undocumented event (callback 399)"),
     ],
 )
 def test_the_log_says_what_happened_first(kind: int, payload: dict[str, Any], line: str) -> None:
@@ -174,11 +174,11 @@ def test_events_of_other_families_are_no_facts(group: int) -> None:
 
 
 def test_the_default_of_a_row_is_an_undocumented_type() -> None:
-    unknown = row(313)
-    assert unknown == Event(type=313)
+    unknown = row(399)
+    assert unknown == Event(type=399)
     assert (unknown.codes, unknown.ends, unknown.faults, unknown.file_names) == ({}, frozenset(), {}, None)
-    assert unknown.label(3) == "313, Status 3"
-    assert unknown.label(None) == "313"
+    assert unknown.label(3) == "399, Status 3"
+    assert unknown.label(None) == "399"
 
 
 # -- what else a fact holds ---------------------------------------------------------------------------
@@ -465,7 +465,7 @@ def test_a_web_recording_has_files_in_vod_and_an_end() -> None:
 def test_a_new_event_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fact, log line, end, problem and file follow from the row."""
     made = Event(
-        type=313,
+        type=399,
         name="poster",
         codes={0: "made", 1: "not made"},
         ends=frozenset({0, 1}),
@@ -475,18 +475,23 @@ def test_a_new_event_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
         file_names="Poster",
         file_codes=frozenset({0}),
     )
-    monkeypatch.setitem(events.EVENTS, 313, made)
+    monkeypatch.setitem(events.EVENTS, 399, made)
     well, badly = (
-        event(313, {"Status": 0, "Poster": "a.png"}),
-        event(313, {"Status": 1, "Why": "w", "Words": "m"}),
+        event(399, {"Status": 0, "Poster": "a.png"}),
+        event(399, {"Status": 1, "Why": "w", "Words": "m"}),
     )
     assert learnt(well).files == (RecordedFile("a.png"),)
-    assert describe_news(JobState("rid"), learnt(well), well)[0] == "poster: made (callback 313, Status 0)"
+    assert describe_news(JobState("rid"), learnt(well), well)[0] == "poster: made (callback 399, Status 0)"
     end = judge(learnt(well), Rules(), START + timedelta(hours=1))
     assert isinstance(end, Finished)
     assert (end.outcome, end.problems) == ("callback", ())
     assert fact_of(badly).detail == "w"
-    assert problems_of(learnt(badly)) == (Problem("mp4", "the poster was not made: w: m (313, Status 1)"),)
+    assert problems_of(learnt(badly)) == (Problem("mp4", "the poster was not made: w: m (399, Status 1)"),)
     assert learnt(badly).files == ()
     stored = json.loads(json.dumps(to_json(learnt(badly))))
     assert from_json(stored, "rid") == learnt(badly)
+
+
+def test_a_fault_is_of_a_kind_that_users_can_choose() -> None:
+    with pytest.raises(ValueError, match="thumbnail"):
+        Fault("thumbnail", "no thumbnail")

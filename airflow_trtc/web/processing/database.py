@@ -34,13 +34,13 @@ OTHER_BACKEND = (
 
 def why_no_store() -> str | None:
     """Why callbacks cannot be stored in this Airflow at all; None when they can."""
-    try:
-        import airflow.models.asset_state_store  # noqa: F401
-        from airflow.configuration import conf
-        from airflow.state import get_state_backend
-        from airflow.state.metastore import MetastoreBackend
-    except ImportError:
+    from airflow_trtc._compat import conf, state_store_model
+
+    if state_store_model() is None:
         return NO_STORE
+    from airflow.state import get_state_backend
+    from airflow.state.metastore import MetastoreBackend
+
     if not isinstance(get_state_backend(), MetastoreBackend):
         return OTHER_BACKEND.format(option="[state_store] backend")
     if conf.get("workers", "state_store_backend", fallback=""):
