@@ -27,7 +27,9 @@ class Outcome:
 
     def __init__(self, run: Any) -> None:
         self.run = run
-        self.states = {(ti.task_id, ti.map_index): ti.state for ti in run.get_task_instances()}
+        self.states: dict[tuple[str, int], str | None] = {
+            (ti.task_id, ti.map_index): ti.state for ti in run.get_task_instances()
+        }
 
     def state(self, task_id: str = "wait") -> str | None:
         return self.states[(task_id, -1)]
@@ -108,7 +110,11 @@ def test_files_that_only_the_exiting_answer_lists_are_handed_on(
     mode: str, trtc_connection: Emulator, wait: Wait
 ) -> None:
     recording_id = trtc_connection.add_recording(files=3)
-    steps = [{"files": 2, "status": "InProgress"}, {"files": 3, "status": "Exited"}, {"gone": True}]
+    steps: list[dict[str, Any]] = [
+        {"files": 2, "status": "InProgress"},
+        {"files": 3, "status": "Exited"},
+        {"gone": True},
+    ]
     trtc_connection.script(recording_id, steps)
     outcome = wait(mode, recording_id)
     assert len(outcome.processed()) == 3
@@ -438,7 +444,7 @@ def test_an_event_of_an_unknown_kind_never_ends_in_success(event: Any) -> None:
 
     sensor = TrtcRecordingSensor(task_id="t", recording_id="r")
     with pytest.raises(AirflowFailException, match="event"):
-        sensor.execute_complete({}, event)  # type: ignore[arg-type]
+        sensor.execute_complete({}, event)
 
 
 def test_dag_file_imports(load_dags: Callable[[Path], ModuleType]) -> None:

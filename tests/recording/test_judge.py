@@ -173,7 +173,7 @@ def test_a_clock_that_is_wrong_for_a_while_fails_only_waits_that_have_seen_nothi
 def test_trouble_on_the_way_never_fails_a_wait_that_has_seen_its_recording() -> None:
     """A proxy that restarts says odd things; it worked before."""
     for kind in ("setup", "refused"):
-        trouble = Trouble(kind, OURS, "proxy says no")  # type: ignore[arg-type]
+        trouble = Trouble(kind, OURS, "proxy says no")
         assert isinstance(verdict(seen(A), *[trouble] * 9), Waiting)
     assert isinstance(verdict(*[Trouble("refused", OURS, "m")] * 3), Failed)
 
@@ -242,7 +242,7 @@ def test_no_file_that_was_listed_is_ever_forgotten_and_none_invented(story: list
 def test_only_absence_or_a_settled_exit_finishes(story: list[Observation], every: float) -> None:
     end = verdict(*story, every=every)
     if isinstance(end, Finished):
-        last_answer = [poll for poll in story if not isinstance(poll, Trouble) and poll != Trouble][-1]
+        last_answer = [poll for poll in story if not isinstance(poll, Trouble)][-1]
         assert story[-1] == last_answer
         assert isinstance(last_answer, Absence) or (
             isinstance(last_answer, Snapshot) and last_answer.status == "Exited"
