@@ -68,17 +68,17 @@ def test_the_journal_stays_what_it_is(uri):
 @pytest.mark.parametrize(
     "uri, hint",
     [
-        ("trtc://recordings/ended", "known are trtc://recordings/finished"),
-        ("trtc://recordings?sdk_app_id=1", "known are"),
+        ("trtc://recordings/ended", "use trtc://recordings/finished"),
+        ("trtc://recordings?sdk_app_id=1", "use trtc://recordings/finished"),
         ("trtc://recordings/finished?wait_for=hls", "recording, upload, mp4, vod"),
         ("trtc://recordings/finished?room=1", "unknown parameter room"),
         ("trtc://recordings/finished?sdk_app_id=x", "sdk_app_id must be a number"),
         ("trtc://recordings/finished?sdk_app_id=0", "sdk_app_id must be a number"),
         ("trtc://recordings/finished?sdk_app_id=1&sdk_app_id=2", "given twice"),
-        ("trtc://events", "known are"),
-        ("trtc://events/room", "known are"),
+        ("trtc://events", "use trtc://recordings/finished"),
+        ("trtc://events/room", "use trtc://recordings/finished"),
         ("trtc://events/102?wait_for=mp4", "unknown parameter wait_for"),
-        ("trtc://rooms/1", "known are"),
+        ("trtc://rooms/1", "use trtc://recordings/finished"),
     ],
 )
 def test_what_nothing_would_emit_is_refused(uri, hint):

@@ -130,7 +130,7 @@ def test_calls_made_by_hand_run_through_the_hook(emulator, connect):
 def test_a_job_is_named_by_kind_application_region_and_id(connect):
     connect(extra={"region": "ap-beijing", "sdk_app_id": 1})
     assert TrtcHook().job("recording", "x") == JobRef("recording", 1, "ap-beijing", "x")
-    with pytest.raises(TrtcSetupError, match="known are recording"):
+    with pytest.raises(TrtcSetupError, match="the kinds are recording"):
         TrtcHook().job("recordings", "x")
 
 

@@ -21,7 +21,7 @@ LIMITS = ("timeout", "execution_timeout")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitArguments:
-    """Everything a trigger is told; plain JSON with `to_json`, which Airflow stores.
+    """All arguments of a trigger; plain JSON with `to_json`, which Airflow stores.
 
     :param kind: name of a row in :mod:`airflow_trtc.kinds`.
     :param job_id: the job's id, for recordings the service's ``TaskId``.
@@ -99,7 +99,7 @@ class WaitArguments:
     def event(self, ending: Ending, state: Mapping[str, Any]) -> dict[str, Any]:
         """The payload of the trigger's event, plain JSON.
 
-        ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``), ``state`` (all that is known of
+        ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``), ``state`` (the whole state of
         the job) and, by status, ``outcome``, ``finished_at`` and ``problems`` (``kind`` and ``message`` of
         each), ``failure`` and ``reason``, or ``limit``; the job's ``kind``, ``job_id``, ``sdk_app_id`` and
         ``region``; ``console_url`` and ``started_at`` as the worker gave them.
