@@ -142,8 +142,8 @@ def test_conversions_are_waited_for_and_handed_on(
     recording_id = receiving_emulator.add_recording(output_format=1, participants=2, ends_after_seconds=3)
     outcome = wait(mode, recording_id, "for_mp4")
     assert outcome.state() == "success"
-    told = receiving_emulator.truth(recording_id)
-    made = [file["FileName"] for file in told["files"] + told["mp4_files"]]
+    truths = receiving_emulator.truth(recording_id)
+    made = [file["FileName"] for file in truths["files"] + truths["mp4_files"]]
     assert sorted(names(outcome.xcom())) == sorted(made)
     assert [file["end_at"] is not None for file in outcome.xcom() if file["format"] == "mp4"] == [True] * 2
     assert outcome.xcom("recording")["wait_for"] == "mp4"
@@ -172,9 +172,9 @@ def test_a_callback_that_never_comes_fails_the_wait_or_not(
 ) -> None:
     recording_id = trtc_connection.add_recording(storage="vod", ends_after_reads=2)
     assert wait(mode, recording_id, "missing_callback").state() == "failed"
-    told = "".join(capfd.readouterr())
-    assert "no callback completed it within" in told
-    assert "send-callback" in told
+    log = "".join(capfd.readouterr())
+    assert "no callback completed it within" in log
+    assert "send-callback" in log
     recording_id = trtc_connection.add_recording(storage="vod", ends_after_reads=2)
     outcome = wait(mode, recording_id, "without_callback")
     assert outcome.state() == "success"
@@ -224,9 +224,9 @@ def test_a_recording_nobody_ever_saw_fails_and_says_why(
 ) -> None:
     recording_id = trtc_connection.new_recording_id()
     assert wait(mode, recording_id).state() == "failed"
-    told = "".join(capfd.readouterr())
-    assert "has not known this recording" in told
-    assert f"Id: {recording_id}" in told
+    log = "".join(capfd.readouterr())
+    assert "has not known this recording" in log
+    assert f"Id: {recording_id}" in log
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -260,7 +260,7 @@ def test_trouble_of_every_kind_only_makes_a_wait_longer(
     ]
     trouble += [{"error": code} for code in ("InternalError.CRInternalError", "RequestLimitExceeded")]
     trouble += [{"task_id": "somebody-elses", "status": "Exited"}, {"status": "Exited", "fault": "html"}]
-    # A good answer after each keeps the pauses between looks from growing.
+    # A good answer after each keeps the pauses between polls from growing.
     steps = [step for bad in trouble for step in ({"files": 1}, bad)]
     trtc_connection.script(recording_id, [*steps, {"files": 2}, {"gone": True}])
     outcome = wait(mode, recording_id)

@@ -70,8 +70,8 @@ class WaitArguments:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> WaitArguments:
         """Read what `to_json` wrote; names of another version of this package are left out."""
-        known = {each.name for each in fields(cls)}
-        given = {name: value for name, value in stored.items() if name in known}
+        names = {each.name for each in fields(cls)}
+        given = {name: value for name, value in stored.items() if name in names}
         return cls(**{**given, "rules": _rules(given.get("rules"))})
 
     def to_json(self) -> dict[str, Any]:
@@ -184,8 +184,8 @@ def _finished_at(row: Mapping[str, Any]) -> datetime:
 def _rules(stored: object) -> Rules:
     if isinstance(stored, Rules):
         return stored
-    known = {each.name for each in fields(Rules)}
-    given = {name: value for name, value in bounds.mapping(stored).items() if name in known}
+    names = {each.name for each in fields(Rules)}
+    given = {name: value for name, value in bounds.mapping(stored).items() if name in names}
     if "fail_on" in given:
         given["fail_on"] = frozenset(bounds.items(given["fail_on"], 100))
     return Rules(**given)
