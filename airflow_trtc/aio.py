@@ -60,7 +60,7 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
 
 
 def take_error(task: asyncio.Future[Any]) -> None:
-    """For a callback: asyncio would say in the log of an error that nobody took."""
+    """Mark the error as retrieved: asyncio logs one that is not. For `add_done_callback`."""
     if not task.cancelled():
         task.exception()
 

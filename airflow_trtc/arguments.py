@@ -64,7 +64,7 @@ def checked_id(name: str, value: Any, mapped: str) -> str:
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         raise TrtcSetupError(
             f"{name} is empty. Check the template or the task that should deliver it (the TaskId that "
-            "CreateCloudRecording answered)."
+            "CreateCloudRecording returned)."
         )
     if not isinstance(value, str):
         raise TrtcSetupError(

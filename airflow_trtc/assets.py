@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCHEME = "trtc"
 
 _FORMS = (
-    "known are trtc://recordings/finished, trtc://events/<event type>, each with ?sdk_app_id=<number> if it"
+    "use trtc://recordings/finished, trtc://events/<event type>, each with ?sdk_app_id=<number> if it"
     " is about one application only, the first also with wait_for=<milestone>"
 )
 
@@ -115,7 +115,7 @@ def uri_of(wanted: FinishedRecordings | SingleEvents) -> str:
 
 
 def parse_uri(uri: str) -> FinishedRecordings | SingleEvents | None:
-    """Say what a ``trtc://`` URI stands for; None is the journal, which is nobody's schedule.
+    """Say what a ``trtc://`` URI stands for; None is the journal, which no DAG is scheduled on.
 
     :raises ValueError: it stands for nothing; the message says what would.
     """

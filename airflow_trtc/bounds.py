@@ -1,9 +1,10 @@
 """The one door: readers for whatever comes from outside, each of which returns a bounded value or None.
 
-Callbacks, answers of the API, stored rows, XComs, trigger events, run configurations and connections
-hold what anybody wrote. Airflow's processes pass it on as msgpack, databases keep it as JSON text, and Python
-makes times of it; the narrowest of these decides. So a number fits 64 bits, a text is valid Unicode and has a
-length, an instant lies in this century, and nothing nests deeply. Nothing here raises, whatever comes in.
+Other programs and users write callbacks, answers of the API, stored rows, XComs, trigger events, run
+configurations and connections. Airflow's processes send these as msgpack, databases keep them as JSON text,
+and Python makes times of them; the narrowest of these decides. So a number fits 64 bits, a text is valid
+Unicode and has a length, an instant lies in this century, and nothing nests deeply. Nothing here raises,
+whatever comes in.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1  # what msgpack, PostgreSQL and SQLite carry
-LONGEST_NUMBER = 20  # signs; the longest number of 64 bits has as many
+LONGEST_NUMBER = 20  # characters; the longest 64-bit number has as many
 LONGEST_TEXT = 4_000
 LONGEST_ID = 1_024
 DEEPEST = 64
@@ -39,7 +40,7 @@ def number(value: object, lowest: int = LOWEST, highest: int = HIGHEST) -> int |
 
 
 def count(value: object) -> int:
-    """A number from 0 on that leaves room to go on counting; 0 for anything else."""
+    """A number from 0 on that leaves room to count on; 0 for anything else."""
     return number(value, 0, HIGHEST // 2) or 0
 
 

@@ -50,8 +50,8 @@ class TrtcError(Exception):
             "job": self.job_id,
             "request": self.request_id,
         }
-        known = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
-        return " ".join(part for part in (self.message, f"({known})" if known else "", self.advice) if part)
+        given = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
+        return " ".join(part for part in (self.message, f"({given})" if given else "", self.advice) if part)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.__dict__.copy())

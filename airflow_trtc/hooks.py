@@ -169,7 +169,7 @@ class TrtcHook(BaseHook):
             application.
         """
         if kind not in KINDS:
-            raise TrtcSetupError(f"There is no kind of job {kind!r}; known are {', '.join(KINDS)}.")
+            raise TrtcSetupError(f"There is no kind of job {kind!r}; the kinds are {', '.join(KINDS)}.")
         return JobRef(kind, self.required_app_id, self.settings.region, job_id)
 
     async def aprepare(self) -> None:
@@ -298,11 +298,11 @@ class TrtcHook(BaseHook):
         return number
 
     def _no_connection(self, error: Exception) -> TrtcError:
-        """Say which connection is missing, or that Airflow could not be asked for it."""
+        """Say which connection is missing, or that Airflow cannot be asked for it."""
         if type(error).__name__ == "AirflowNotFoundException" or "CONNECTION_NOT_FOUND" in str(error):
             message = f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}."
             return TrtcSetupError(message, code=NO_CONNECTION)
-        message = f"Airflow could not be asked for the connection {self.trtc_conn_id!r}."
+        message = f"Cannot ask Airflow for the connection {self.trtc_conn_id!r}."
         return TrtcTransientError(message, code="Client.ConnectionUnavailable")
 
     @classmethod
@@ -373,8 +373,8 @@ class ConnectionCache:
     async def get(self, hook: TrtcHook, max_age_seconds: float) -> _CachedConnection:
         """The hook's connection, at most so old."""
         loop, conn_id = asyncio.get_running_loop(), hook.trtc_conn_id
-        if (known := self._read.get(conn_id)) is not None and loop.time() - known.at < max_age_seconds:
-            return known
+        if (cached := self._read.get(conn_id)) is not None and loop.time() - cached.at < max_age_seconds:
+            return cached
         began_at, reading = self._reading.get(conn_id, (0.0, None))
         if reading is None or loop.time() - began_at >= MAX_READING_SECONDS:
             # One that takes so long is left to itself: to cancel it could mix up the supervisor's answers.

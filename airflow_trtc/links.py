@@ -24,7 +24,7 @@ class TrtcConsoleLink(BaseOperatorLink):
 def console_url(
     template: str | None, *, endpoint: str, sdk_app_id: int, region: str, recording_id: str
 ) -> str:
-    """Address of a recording for people.
+    """Address of a recording for users.
 
     :param template: the connection's ``console_url``, with ``{sdk_app_id}``, ``{region}`` and
         ``{recording_id}`` where these belong (they are escaped); None for the console's list of

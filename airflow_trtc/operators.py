@@ -30,7 +30,7 @@ class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
     :class:`airflow_trtc.sensors.TrtcRecordingSensor`: ``return_value`` is the list of files to map over,
     ``recording`` the summary. A cleared run gives the same again.
 
-    A run that somebody started by hand has no such event. Give it the recording as its configuration:
+    A run that was started by hand has no such event. Give it the recording as its configuration:
     ``{"recording_id": ..., "sdk_app_id": ..., "region": ...}``, and the journal is asked; or what an event
     carries, ``{"recording": {...}, "files": [...]}``.
 
@@ -58,16 +58,16 @@ class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Find the recording; see the class."""
-        told = _of_event(context) or _of_configuration(context)
-        if told is None or not _is_named(told["recording"]):
+        found = _of_event(context) or _of_configuration(context)
+        if found is None or not _is_named(found["recording"]):
             raise AirflowFailException(
                 "no recording started this run: schedule the DAG on "
                 "PartitionedAssetTimetable(assets=finished_recordings()), or start it with the configuration "
                 '{"recording_id": "...", "sdk_app_id": ...}'
             )
-        summary = {"outcome": "named by hand", **told["recording"]}
+        summary = {"outcome": "named by hand", **found["recording"]}
         self._check_problems(summary)
-        files = self._files(context, told, summary)
+        files = self._files(context, found, summary)
         summary["file_count"] = len(files)
         self.log.info("Recording %s (%s); files: %d", summary["recording_id"], summary["outcome"], len(files))
         return push_results(self, context, files, "recording", summary)
@@ -75,25 +75,25 @@ class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
     def _check_problems(self, summary: Mapping[str, Any]) -> None:
         bad = [each for each in summary.get("problems") or () if each["kind"] in self.fail_on]
         if bad:
-            told = "; ".join(f"{each['kind']}: {each['message']}" for each in bad)
+            problems = "; ".join(f"{each['kind']}: {each['message']}" for each in bad)
             raise AirflowFailException(
-                f"the service reports that the recording did not end well: {told}. To go on all the same, "
+                f"the service reports that the recording did not end well: {problems}. To continue anyway, "
                 f"leave these kinds out of fail_on and clear the task.\nRecording: {summary['recording_id']}"
             )
 
     def _files(
-        self, context: Context, told: Mapping[str, Any], summary: Mapping[str, Any]
+        self, context: Context, found: Mapping[str, Any], summary: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         prefix = self.file_name_prefix or None
-        if isinstance(told.get("files"), list):
-            return [_with_prefix(file, prefix) for file in told["files"]]
+        if isinstance(found.get("files"), list):
+            return [_with_prefix(file, prefix) for file in found["files"]]
         # An event holds no long lists: each task of the run would carry them along.
         state = self._read_journal(context, summary)
-        expected = told.get("file_count") or 0
+        expected = found.get("file_count") or 0
         if len(state.files) < expected or state == JobState(state.job_id):
             raise AirflowFailException(
                 f"The journal holds {len(state.files)} files of the recording, not {expected}. Its rows were "
-                f"pruned or deleted, or application or region is another one.\nId: {state.job_id}"
+                f"pruned or deleted, or the application or the region is wrong.\nId: {state.job_id}"
             )
         return file_results(state.files, state.job_id, prefix)
 
@@ -101,7 +101,7 @@ class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
         app_id, region = int(summary["sdk_app_id"]), summary.get("region")
         state = load_now(context, JobRef("recording", app_id, region or None, summary["recording_id"]))
         if state is None:
-            raise RuntimeError("The journal cannot be read at present; a retry helps.")
+            raise RuntimeError("Cannot read the journal; retry the task.")
         return state
 
 

@@ -23,7 +23,7 @@ _PLACE_FIELDS = {
 _OTHER_FIELDS = {
     "requests_per_second": _field(
         "Requests per second",
-        "At most, by one process; it adapts to what the service lets through. Default 19 of the 20.",
+        "Limit for one process; the rate adapts to what the service accepts. Default 19 of the 20.",
         "number",
     ),
     "timeout_seconds": _field(
@@ -45,7 +45,7 @@ _OTHER_FIELDS = {
     ),
     "callback_unsigned": _field(
         "Accept unsigned callbacks",
-        "Only when no key can be set: anybody who knows the address can then send callbacks.",
+        "Only if you cannot set a key: then any client that knows the address can send callbacks.",
         "boolean",
         default=False,
     ),
@@ -95,8 +95,8 @@ CONFIG: dict[str, Any] = {
         "options": {
             "journal_days": {
                 "description": (
-                    "After how many days without a change the API server deletes rows of the journal: what"
-                    " is known of recordings, and callbacks as they were received. At least 31."
+                    "After how many days without a change the API server deletes rows of the journal: the"
+                    " state of recordings, and callbacks as they were received. At least 31."
                 ),
                 "version_added": None,
                 "type": "integer",
@@ -105,8 +105,8 @@ CONFIG: dict[str, Any] = {
             },
             "gc_tuning": {
                 "description": (
-                    "Whether a triggerer in which hundreds of jobs are waited for tunes Python's garbage"
-                    " collector, which would stop its event loop for a second or so."
+                    "Whether a triggerer with hundreds of waits tunes Python's garbage collector, which"
+                    " would otherwise stop its event loop for a second or so."
                 ),
                 "version_added": None,
                 "type": "boolean",
@@ -123,7 +123,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-trtc",
         "name": INTEGRATION,
-        "description": "Tencent RTC (TRTC): wait for on-cloud recordings and hand their files on.",
+        "description": "Tencent RTC (TRTC): wait for on-cloud recordings and return their files.",
         "integrations": [
             {
                 "integration-name": INTEGRATION,

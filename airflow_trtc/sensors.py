@@ -1,4 +1,4 @@
-"""Sensors that wait until a job of the service has ended, a recording above all, and hand its results on."""
+"""Sensors that wait until a job of the service has ended, a recording above all, and return its results."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class _Leg:
             return f"The service never showed {self.job}."
         return (
             f"The {self.job.kind} still runs: status {state.status}, {len(state.files)} files so far; they "
-            f"are kept, and a cleared task goes on from there. Id: {self.job.job_id}"
+            f"are kept, and a cleared task continues from there. Id: {self.job.job_id}"
         )
 
 
@@ -302,7 +302,7 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
             )
             self._check(context)
         except TrtcSetupError as error:
-            if error.code == NO_CONNECTION:  # or Airflow could not read it just now: a retry may help
+            if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
@@ -420,11 +420,11 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
 
 
 class TrtcJobSensor(_JobSensor):
-    """Wait until a job of any kind has ended, and return what is known of it.
+    """Wait until a job of any kind has ended, and return its summary.
 
     The same wait as that of `TrtcRecordingSensor`, in all modes, for the kinds of jobs in
     :mod:`airflow_trtc.kinds`. XComs: ``return_value`` and ``job``, the summary (see `job_result`);
-    ``progress``, while it waits, what is known so far.
+    ``progress``, its state while the task waits.
 
     :param kind: the kind of job.
     :param job_id: the job's id, as the call that started it answered (``TaskId``, for most kinds).
@@ -433,7 +433,7 @@ class TrtcJobSensor(_JobSensor):
     :param trtc_conn_id: the connection. (templated)
     :param region: the API region; default: the connection's. (templated)
     :param if_never_seen: what to do when the service has not known the job for `grace_seconds` and no poll
-        ever showed it: ``fail`` (default; a wrong id looks just so), ``finish``, or ``skip``.
+        ever showed it: ``fail`` (default; a wrong id looks the same), ``finish``, or ``skip``.
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a job never seen; seconds or a
         timedelta. Default 30.
@@ -441,7 +441,7 @@ class TrtcJobSensor(_JobSensor):
     :param absent_codes: the service's error codes that mean "not there"; default: those of the kind.
     :raises AirflowFailException: the set-up is wrong, the job was never seen or did not end well.
     :raises AirflowSensorTimeout: `timeout` is over.
-    :raises TrtcFailedError: the service refused three polls in a row with a code that nobody documented.
+    :raises TrtcFailedError: the service refused three polls in a row with an undocumented code.
     """
 
     template_fields: Sequence[str] = ("job_id", "sdk_app_id", "trtc_conn_id", "region")
@@ -482,23 +482,23 @@ class TrtcRecordingSensor(_JobSensor):
     """Wait until a cloud recording has ended, or until its files are where they belong, and return them.
 
     The service answers for a recording only while it runs; afterwards it answers as if the recording had
-    never existed. So the sensor succeeds when a recording that was seen is gone, when it said ``Exited`` and
-    had time to list its last files, or when a callback reported its end. Every file that any poll listed or
-    any callback named is handed on, also after retries, clears, killed workers and killed triggerers
+    never existed. So the sensor succeeds when a recording that was seen is gone, when it was ``Exited`` long
+    enough to list its last files, or when a callback reported its end. Every file that any poll listed
+    or any callback named is returned, also after retries, clears, killed workers and killed triggerers
     (Airflow 3.3; see the docs for older).
 
     A throttled or unreachable service never fails the wait; a wrong key fails it at once. Poke, reschedule
     and deferrable mode have the same results and raise the same errors.
 
     XCom ``return_value`` is the list of files, plain dicts to map over (see `file_results`); ``recording``
-    the summary (see `recording_result`); ``progress``, while it waits, what is known so far.
+    the summary (see `recording_result`); ``progress``, its state while the task waits.
 
     :param recording_id: the recording's id, as ``CreateCloudRecording`` returned it (``TaskId``). (templated)
     :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
     :param trtc_conn_id: the connection. (templated)
     :param region: the API region; default: the connection's. (templated)
     :param if_never_seen: what to do when the service has not known the recording for `grace_seconds` and no
-        poll ever showed it: ``fail`` (default; a wrong id looks just so), ``finish`` with no files, or
+        poll ever showed it: ``fail`` (default; a wrong id looks the same), ``finish`` with no files, or
         ``skip``.
     :param wait_for: ``recording`` (default), its end; ``upload``, its index files are in the bucket;
         ``mp4``, its conversions to mp4 or aac are; ``vod``, its files are in VOD. All but the first need
@@ -506,7 +506,7 @@ class TrtcRecordingSensor(_JobSensor):
     :param callback_timeout: how long, after the end and after each callback, to wait for the callback that
         completes what is waited for; seconds or a timedelta. Default an hour.
     :param if_no_callback: what to do when it does not come: ``fail`` (default), ``finish`` with the files
-        that are known, or ``skip``.
+        found so far, or ``skip``.
     :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
         Default: all but ``image``. Those left out are listed in the summary.
     :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
@@ -519,7 +519,7 @@ class TrtcRecordingSensor(_JobSensor):
     :raises AirflowFailException: the set-up is wrong, the recording was never seen or did not end well, a
         callback is missing, or there are more files than Airflow may map over; no retry would help.
     :raises AirflowSensorTimeout: `timeout` is over.
-    :raises TrtcFailedError: the service refused three polls in a row with a code that nobody documented.
+    :raises TrtcFailedError: the service refused three polls in a row with an undocumented code.
     """
 
     template_fields: Sequence[str] = (
@@ -603,7 +603,7 @@ class TrtcRecordingSensor(_JobSensor):
 
 
 def _with_files(ending: Ending, state: JobState) -> Ending:
-    """The ending with all files that are known by now, the journal's too."""
+    """The ending with all files of the state, the journal's too."""
     if isinstance(ending, Finished):
         return Finished(ending.outcome, state.files, ending.finished_at, ending.problems)
     return ending

@@ -1,6 +1,6 @@
 """Carries out generators that yield steps and get answers back: once for threads, once for coroutines.
 
-What a step raises is raised inside the generator, which may go on.
+What a step raises is raised inside the generator, which may continue.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class TrtcJobTrigger(BaseTrigger):
 
     It polls every `poke_interval` seconds, together with all triggers of the same account, as far as the
     request limit allows, and learns of callbacks a second or so after the API server has stored them
-    (Airflow 3.3). Once it has heard any, it polls rarely.
+    (Airflow 3.3). Once it has received one, it polls rarely.
 
     The event's payload is that of `WaitArguments.event`. The trigger shows what it knows in the task's XCom
     ``progress`` and keeps it in the journal, both when something changes. It never stops the job, whatever
@@ -50,7 +50,7 @@ class TrtcJobTrigger(BaseTrigger):
         self.arguments = WaitArguments.from_json(arguments)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and every argument, for another triggerer to go on."""
+        """Class path and every argument, so that another triggerer can continue."""
         return "airflow_trtc.triggers.TrtcJobTrigger", self.arguments.to_json()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -1,9 +1,9 @@
-"""What to do when nothing was recorded: nobody came, or the service does not know the recording.
+"""What to do when nothing was recorded: no user came, or the service does not know the recording.
 
-* The recording was seen and ended **without files**, since nobody came. The wait succeeds with an empty list,
-  and a task mapped over it is skipped.
-* The service **never knew it** while anybody looked. The id is wrong, or the recording ended before. That
-  fails a wait unless if_never_seen says otherwise: with "finish" this DAG goes on as if there were no files,
+* The recording was seen and ended **without files**, since no user came. The wait succeeds with an empty
+  list, and a task mapped over it is skipped.
+* **No poll ever showed it.** The id is wrong, or the recording ended before the first poll. That fails a wait
+  unless if_never_seen says otherwise: with "finish" this DAG continues as if there were no files,
   with "skip" the other DAG of the file, trtc_skip_if_unknown, skips the wait and what depends on it.
 * A task that has to run **in any case** needs the trigger rule none_failed.
 
@@ -12,7 +12,7 @@ Try it without an account. This prints the connection to export before Airflow s
     python -m airflow_trtc.emulator
 
 This puts a recording in that is over already, and triggers the DAG with its id; with participants 0 instead
-of ended true it is one that nobody comes to:
+of ended true it is one that no user joins:
 
     airflow dags trigger trtc_nothing_recorded --conf "$(curl -s http://127.0.0.1:8765/_control/seed -d '{
         "ended": true}')"
@@ -31,7 +31,7 @@ PARAMS = {
         type="string",
         minLength=1,
         title="Recording id",
-        description="The TaskId that CreateCloudRecording answered; it may be over already.",
+        description="The TaskId that CreateCloudRecording returned; it may be over already.",
     )
 }
 
@@ -84,8 +84,8 @@ with DAG(
         timeout=24 * 60 * 60,
     )
     summary = wait.output["recording"]
-    any_files(wait.output) >> [processed := process.expand(file=wait.output), told := tell_the_host(summary)]
-    [processed, told] >> close_the_books(summary)
+    any_files(wait.output) >> [processed := process.expand(file=wait.output), host := tell_the_host(summary)]
+    [processed, host] >> close_the_books(summary)
 
 with DAG(
     "trtc_skip_if_unknown",

@@ -1,9 +1,9 @@
 """The same wait in reschedule mode and deferrable; results and errors are the same.
 
 * **Deferrable** is the one to choose where a triggerer runs, and every usual Airflow has one. All waits
-  share one process, nothing is started for a look, and a look may come every few seconds.
-* **Reschedule** needs no triggerer. Each look starts a task on a worker, so look once a minute or less often.
-  Below Airflow 3.3 nothing is kept between such looks: there the sensor defers in this mode as well.
+  share one process; a poll starts no task of its own, so polls may come every few seconds.
+* **Reschedule** needs no triggerer. Each poll starts a task on a worker, so poll once a minute or less often.
+  Below Airflow 3.3 nothing is kept between such polls: there the sensor defers in this mode as well.
 * **Poke**, the default of Airflow's sensors, occupies a worker slot for the whole recording. It is for short
   waits only.
 
@@ -31,7 +31,7 @@ PARAMS = {
         type="string",
         minLength=1,
         title="Recording id",
-        description="The TaskId that CreateCloudRecording answered. Start waiting while it runs.",
+        description="The TaskId that CreateCloudRecording returned. Start waiting while it runs.",
     )
 }
 

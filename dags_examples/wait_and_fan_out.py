@@ -1,6 +1,6 @@
 """Wait for one recording, then run one task for each of its files.
 
-Whoever starts the recording triggers this DAG with the id that CreateCloudRecording answered.
+The program that starts the recording triggers this DAG with the id that CreateCloudRecording returned.
 
 Try it without an account. This prints the connection to export before Airflow starts:
 
@@ -33,7 +33,7 @@ with DAG(
             type="string",
             minLength=1,
             title="Recording id",
-            description="The TaskId that CreateCloudRecording answered. Start waiting while it runs.",
+            description="The TaskId that CreateCloudRecording returned. Start waiting while it runs.",
         )
     },
 ) as dag:

@@ -1,6 +1,6 @@
 """Wait for several recordings at once, then collect the files of all of them.
 
-The ids come from an upstream task, as they would from a table of lessons or meetings; here it hands on what
+The ids come from an upstream task, as they would from a table of lessons or meetings; here it returns what
 the run was started with. Each recording gets a wait of its own; they wait at the same time.
 
 Try it without an account. This prints the connection to export before Airflow starts:
@@ -33,14 +33,14 @@ with DAG(
             items={"type": "string", "minLength": 1},
             minItems=1,
             title="Recording ids",
-            description="One id a line: the TaskIds that CreateCloudRecording answered.",
+            description="One id a line: the TaskIds that CreateCloudRecording returned.",
         )
     },
 ) as dag:
 
     @task
     def started(params: dict[str, Any] | None = None) -> list[str]:
-        """Return the recordings to wait for, each once; replace this by a look into your own tables."""
+        """Return the recordings to wait for, each once; replace this by a query of your own tables."""
         assert params is not None
         return list(dict.fromkeys(params["recording_ids"]))
 

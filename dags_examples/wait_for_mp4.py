@@ -34,7 +34,7 @@ with DAG(
             type="string",
             minLength=1,
             title="Recording id",
-            description="The TaskId that CreateCloudRecording answered.",
+            description="The TaskId that CreateCloudRecording returned.",
         )
     },
 ) as dag:

@@ -1,8 +1,8 @@
-"""One run for every recording, from its start: callbacks start it, and looks make up for lost callbacks.
+"""One run for every recording, from its start: a callback starts it, and polls make up for lost callbacks.
 
-The callback that a recorder has started (301) begins a run; its sensor waits for the end. It hears of the
-end by callback at once, or finds it out by asking, should that callback be lost. So a recording is missed
-only if the very first callback was.
+The callback that a recorder has started (301) begins a run; its sensor waits for the end. A callback reports
+the end immediately; if that callback is lost, a poll finds the end later. So a recording is missed only if
+its very first callback is lost.
 
 Try it without an account, with Airflow 3.3 at http://127.0.0.1:8080. This prints the connection to export
 before Airflow starts, its callback key included:
@@ -58,7 +58,7 @@ with DAG(
         task_id="wait",
         recording_id=started(),
         deferrable=True,
-        poke_interval=60,  # callbacks tell the end; this is the safety net
+        poke_interval=60,  # callbacks report the end; this is the safety net
         timeout=24 * 60 * 60,
     )
     process.expand(file=wait.output)

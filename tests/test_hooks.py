@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import weakref
+from typing import Any
 
 import pytest
 from airflow.sdk import Connection
@@ -21,6 +22,7 @@ from airflow_trtc.emulator import (
 )
 from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.observation import Snapshot
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.kinds import RECORDING
 
@@ -118,7 +120,9 @@ def test_calls_made_by_hand_run_through_the_hook(emulator, connect):
     params, job = {"SdkAppId": emulator.sdk_app_id, "TaskId": recording_id}, ("recording", recording_id)
     hook = TrtcHook()
     assert hook.run(any_action("DescribeCloudRecording", params))["Status"] == "InProgress"
-    assert hook.describe(*job).status == "InProgress"
+    described = hook.describe(*job)
+    assert isinstance(described, Snapshot)
+    assert described.status == "InProgress"
     answer, seen = asyncio.run(main(TrtcHook()))
     assert (answer["Status"], seen.status) == ("InProgress", "InProgress")
 
@@ -126,7 +130,7 @@ def test_calls_made_by_hand_run_through_the_hook(emulator, connect):
 def test_a_job_is_named_by_kind_application_region_and_id(connect):
     connect(extra={"region": "ap-beijing", "sdk_app_id": 1})
     assert TrtcHook().job("recording", "x") == JobRef("recording", 1, "ap-beijing", "x")
-    with pytest.raises(TrtcSetupError, match="known are recording"):
+    with pytest.raises(TrtcSetupError, match="the kinds are recording"):
         TrtcHook().job("recordings", "x")
 
 
@@ -168,10 +172,16 @@ def test_arguments_come_before_the_connection(connect):
     connect(extra={"region": "ap-beijing", "sdk_app_id": 1})
     settings = TrtcHook().settings
     assert (settings.region, settings.sdk_app_id) == ("ap-beijing", 1)
-    for wrong in ({"region": "ap mumbai"}, {"region": "ap-mumbai\u200b"}, {"sdk_app_id": "my app"}):
+    refused: list[dict[str, Any]] = [
+        {"region": "ap mumbai"},
+        {"region": "ap-mumbai\u200b"},
+        {"sdk_app_id": "my app"},
+    ]
+    for wrong in refused:
         with pytest.raises(TrtcSetupError, match=f"argument {next(iter(wrong))}"):
             _ = TrtcHook(**wrong).settings
-    hook = TrtcHook(region=" ap-mumbai ", sdk_app_id="2")
+    loose: dict[str, Any] = {"region": " ap-mumbai ", "sdk_app_id": "2"}
+    hook = TrtcHook(**loose)
     assert (hook.settings.region, hook.settings.sdk_app_id) == ("ap-mumbai", 2)
     assert asyncio.run(TrtcHook(region="ap-mumbai", sdk_app_id=2).asettings()) == hook.settings
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import airflow.sdk
 import pytest
+from airflow.sdk import Context
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.assets import events, finished_recordings
@@ -61,17 +62,19 @@ def context(
     conf: Mapping[str, Any] | None = None,
     asset: Any = None,
     stored: JobState | None = None,
-) -> dict[str, Any]:
-    store = DictStore()
+    store: Any = None,
+) -> Context:
+    store = DictStore() if store is None else store
     if stored is not None:
         drive(save_plan(ROWS.polls, ROWS.job, stored), store)
     started_by = {} if extra is None else {asset or finished_recordings(): [SimpleNamespace(extra=extra)]}
-    return {
+    fake = {
         "ti": Pushed(),
         "triggering_asset_events": started_by,
         "dag_run": SimpleNamespace(conf=conf),
         "asset_state_store": {JOURNAL: store},
     }
+    return cast("Context", fake)
 
 
 def operator(**options: Any) -> TrtcTriggeringRecordingOperator:
@@ -86,7 +89,7 @@ def test_the_event_holds_everything() -> None:
     extra = {"v": 1, "recording": SUMMARY, "files": file_results(FILES, "rid"), "file_count": 2}
     given = context(extra)
     assert operator().execute(given) == file_results(FILES, "rid")
-    assert given["ti"].xcoms["recording"] == {**SUMMARY, "file_count": 2}
+    assert cast("Pushed", given["ti"]).xcoms["recording"] == {**SUMMARY, "file_count": 2}
 
 
 def test_a_prefix_goes_in_front_of_keys_in_a_bucket_only() -> None:
@@ -108,9 +111,8 @@ def test_a_pruned_journal_is_an_error_and_no_empty_list() -> None:
 
 def test_a_journal_that_fails_may_be_retried() -> None:
     extra = {"recording": SUMMARY, "files": None, "file_count": 2}
-    given = {**context(extra), "asset_state_store": {JOURNAL: SimpleNamespace()}}
     with pytest.raises(RuntimeError, match="retry"):
-        operator().execute(given)
+        operator().execute(context(extra, store=SimpleNamespace()))
 
 
 def test_a_bad_end_fails_unless_the_user_allows_it() -> None:

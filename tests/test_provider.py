@@ -4,6 +4,7 @@ import json
 import sys
 from importlib import import_module, resources
 from types import ModuleType
+from typing import Any
 
 import jsonschema
 import pytest
@@ -133,7 +134,7 @@ def test_airflow_shows_the_form(form):
 
 def test_what_the_form_fills_in_by_itself_is_what_the_fields_mean_when_empty(form):
     filled_in = {name: field["value"] for name, field in form.extra_fields.items()}
-    keys = {"login": "AKIDx", "password": "secret"}
+    keys: dict[str, Any] = {"login": "AKIDx", "password": "secret"}
     assert from_connection(**keys, extra=filled_in) == from_connection(**keys)
 
 

@@ -27,7 +27,9 @@ class Outcome:
 
     def __init__(self, run: Any) -> None:
         self.run = run
-        self.states = {(ti.task_id, ti.map_index): ti.state for ti in run.get_task_instances()}
+        self.states: dict[tuple[str, int], str | None] = {
+            (ti.task_id, ti.map_index): ti.state for ti in run.get_task_instances()
+        }
 
     def state(self, task_id: str = "wait") -> str | None:
         return self.states[(task_id, -1)]
@@ -108,7 +110,11 @@ def test_files_that_only_the_exiting_answer_lists_are_handed_on(
     mode: str, trtc_connection: Emulator, wait: Wait
 ) -> None:
     recording_id = trtc_connection.add_recording(files=3)
-    steps = [{"files": 2, "status": "InProgress"}, {"files": 3, "status": "Exited"}, {"gone": True}]
+    steps: list[dict[str, Any]] = [
+        {"files": 2, "status": "InProgress"},
+        {"files": 3, "status": "Exited"},
+        {"gone": True},
+    ]
     trtc_connection.script(recording_id, steps)
     outcome = wait(mode, recording_id)
     assert len(outcome.processed()) == 3
@@ -136,8 +142,8 @@ def test_conversions_are_waited_for_and_handed_on(
     recording_id = receiving_emulator.add_recording(output_format=1, participants=2, ends_after_seconds=3)
     outcome = wait(mode, recording_id, "for_mp4")
     assert outcome.state() == "success"
-    told = receiving_emulator.truth(recording_id)
-    made = [file["FileName"] for file in told["files"] + told["mp4_files"]]
+    truths = receiving_emulator.truth(recording_id)
+    made = [file["FileName"] for file in truths["files"] + truths["mp4_files"]]
     assert sorted(names(outcome.xcom())) == sorted(made)
     assert [file["end_at"] is not None for file in outcome.xcom() if file["format"] == "mp4"] == [True] * 2
     assert outcome.xcom("recording")["wait_for"] == "mp4"
@@ -166,9 +172,9 @@ def test_a_callback_that_never_comes_fails_the_wait_or_not(
 ) -> None:
     recording_id = trtc_connection.add_recording(storage="vod", ends_after_reads=2)
     assert wait(mode, recording_id, "missing_callback").state() == "failed"
-    told = "".join(capfd.readouterr())
-    assert "no callback completed it within" in told
-    assert "send-callback" in told
+    log = "".join(capfd.readouterr())
+    assert "no callback completed it within" in log
+    assert "send-callback" in log
     recording_id = trtc_connection.add_recording(storage="vod", ends_after_reads=2)
     outcome = wait(mode, recording_id, "without_callback")
     assert outcome.state() == "success"
@@ -218,9 +224,9 @@ def test_a_recording_nobody_ever_saw_fails_and_says_why(
 ) -> None:
     recording_id = trtc_connection.new_recording_id()
     assert wait(mode, recording_id).state() == "failed"
-    told = "".join(capfd.readouterr())
-    assert "has not known this recording" in told
-    assert f"Id: {recording_id}" in told
+    log = "".join(capfd.readouterr())
+    assert "has not known this recording" in log
+    assert f"Id: {recording_id}" in log
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -254,7 +260,7 @@ def test_trouble_of_every_kind_only_makes_a_wait_longer(
     ]
     trouble += [{"error": code} for code in ("InternalError.CRInternalError", "RequestLimitExceeded")]
     trouble += [{"task_id": "somebody-elses", "status": "Exited"}, {"status": "Exited", "fault": "html"}]
-    # A good answer after each keeps the pauses between looks from growing.
+    # A good answer after each keeps the pauses between polls from growing.
     steps = [step for bad in trouble for step in ({"files": 1}, bad)]
     trtc_connection.script(recording_id, [*steps, {"files": 2}, {"gone": True}])
     outcome = wait(mode, recording_id)
@@ -438,7 +444,7 @@ def test_an_event_of_an_unknown_kind_never_ends_in_success(event: Any) -> None:
 
     sensor = TrtcRecordingSensor(task_id="t", recording_id="r")
     with pytest.raises(AirflowFailException, match="event"):
-        sensor.execute_complete({}, event)  # type: ignore[arg-type]
+        sensor.execute_complete({}, event)
 
 
 def test_dag_file_imports(load_dags: Callable[[Path], ModuleType]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -185,7 +185,7 @@ def test_no_event_comes_before_the_scheduler_knows_of_the_deferral(
 ) -> None:
     monkeypatch.setattr(triggers, "MIN_DEFERRED_SECONDS", 1.5)
     watching = trigger(trtc_connection, trtc_connection.add_recording(ended=True), finish_if_never_seen=True)
-    watching.task_instance = SimpleNamespace(task_id="wait")
+    watching.task_instance = cast("Any", SimpleNamespace(task_id="wait"))
     monkeypatch.setattr(watching, "_xcom_ids", lambda: None)
     started = time.time()
     run(watching)
@@ -225,11 +225,11 @@ def test_triggers_of_one_account_share_one_connection_and_what_they_learn(
 ) -> None:
     """Thirty wait for ten recordings: the connection is read once, and each recording asked once a round."""
     lookups = []
-    real = TrtcHook.aget_connection.__func__
+    real = TrtcHook.aget_connection
 
     async def look_up(cls: type[TrtcHook], conn_id: str) -> Any:
         lookups.append(conn_id)
-        return await real(cls, conn_id)
+        return await real(conn_id)
 
     monkeypatch.setattr(TrtcHook, "aget_connection", classmethod(look_up))
     recording_ids = [trtc_connection.add_recording(files=1, ends_after_reads=3) for _ in range(10)]

@@ -26,7 +26,7 @@ PROBE_SHARE = 0.05
 LOWEST_RATE = 0.5
 START_RATE, START_SHARE = 2.0, 0.1  # the greater one, of the ceiling, doubled again and again until refused:
 DOUBLING_SECONDS = 4.0  # slow enough not to run far beyond what the others on the account leave
-# Refusals of requests that were on their way already tell nothing new.
+# Refusals of requests that were already on their way say nothing new.
 SAME_REFUSAL_SECONDS = 1.5
 
 
@@ -68,14 +68,14 @@ class Pace:
         return Pace(now, low, max(plateau, low))
 
     def restarted(self, now: float) -> Pace:
-        """The pace after a time in which little was asked: slow, towards what is known of the limit."""
+        """The pace after a time in which little was asked: slow, then towards the limit as far as found."""
         if self.plateau is None:
             return Pace(now)
         return Pace(now, min(START_RATE, self.plateau), self.plateau)
 
 
 class Budget:
-    """Hands out the moments at which requests may go. Safe for threads and event loops: it never waits.
+    """Assigns the moments at which requests may be sent. Safe for threads and event loops: it never waits.
 
     Requests are spread evenly; time that was not used is not saved up.
     """

@@ -18,7 +18,7 @@ from airflow_trtc.jobs.ref import JobRef
 Effect: TypeAlias = Literal["read", "idempotent", "create"]
 _Value = TypeVar("_Value")
 
-# Actions whose effect the first letters of the name do not tell right.
+# Actions whose effect does not follow from the first letters of the name.
 EFFECTS: dict[str, Effect] = {
     "DownloadRecognizeVocabV3": "read",
     "SetUserBlocked": "idempotent",

@@ -1,4 +1,4 @@
-"""What a test call says about a connection, in words for people who see it the first time."""
+"""What a test call says about a connection, in words for users who set it up for the first time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEANING = {
 }
 # The service got as far as looking for the recording, or at its id.
 _REACHED = ("ResourceNotFound", "InvalidParameter.OutOfRange", "InvalidParameter.TaskId")
-# Said of an application; says nothing when the one that was asked about was made up.
+# About the application; means nothing when the test call used a made-up one.
 _ABOUT_APP = (
     "UnauthorizedOperation",
     "FailedOperation",
@@ -82,8 +82,8 @@ def _diagnosis(error: TrtcError) -> str:
         if not (error.code or "").startswith("Client.")
         else error.message
     )
-    known = ", ".join(part for part in (error.code, error.request_id) if part)
-    return " ".join(part for part in (meaning, error.advice, said, f"({known})") if part)
+    given = ", ".join(part for part in (error.code, error.request_id) if part)
+    return " ".join(part for part in (meaning, error.advice, said, f"({given})") if part)
 
 
 def _begins(code: str, families: tuple[str, ...]) -> bool:

@@ -200,7 +200,7 @@ class AsyncTrtcClient(_Client):
 
     def _fetched(self, fetching: asyncio.Task[Keys]) -> None:
         self._fetching = None
-        take_error(fetching)  # callers that await it get it; the others go on with the old keys
+        take_error(fetching)  # callers that await it get it; the others continue with the old keys
 
 
 def _refuses_keys(error: TrtcSetupError) -> bool:

@@ -20,7 +20,7 @@ class Health:
     Errors of the service itself count only when they meet several jobs, or when for long no other
     was answered: one may be broken for ever.
 
-    :ivar outage: what is wrong, for people; None when the service answers.
+    :ivar outage: what is wrong, for users; None when the service answers.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Health:
         self._pauses = 0
 
     def note(self, answer: object, of: Hashable, *, at: float, waiting: int) -> str | None:
-        """Take an answer or an error; return what people should know, once for each outage and its end.
+        """Take an answer or an error; return what to log, once for each outage and its end.
 
         :param of: the job that was asked about.
-        :param at: seconds of any clock that goes on evenly.
+        :param at: seconds of any clock that is never set back.
         :param waiting: how many jobs are waited for.
         """
         if isinstance(answer, TrtcThrottledError):
@@ -85,8 +85,8 @@ class Health:
             return None
         self.outage, self._began_at, self._pauses = error.message, at, 0
         return (
-            f"The service does not answer: {error}\n{waiting} jobs go on waiting; a request every"
-            f" {self._max_pause_seconds:.0f} s or so finds out when it is back."
+            f"The service does not answer: {error}\n{waiting} jobs keep waiting; one request about every"
+            f" {self._max_pause_seconds:.0f} s checks whether it is back."
         )
 
     def _end(self, at: float, waiting: int) -> str | None:

@@ -39,7 +39,7 @@ class Identity(Protocol):
         """Get keys once. May read the environment, a file or the network, so it may block.
 
         :raises TrtcSetupError: the identity cannot be used as described.
-        :raises TrtcTransientError: the service that hands out its keys does not answer.
+        :raises TrtcTransientError: the service that issues its keys does not answer.
         """
 
 
@@ -88,7 +88,7 @@ class EnvironmentKeys:
 class ProfileKeys:
     """A section of the credentials file that the vendor's tools share.
 
-    :param profile_file: None looks at ``~/.tencentcloud/credentials`` and then
+    :param profile_file: None reads ``~/.tencentcloud/credentials`` and then
         ``/etc/tencentcloud/credentials``.
     """
 
@@ -138,7 +138,7 @@ class CvmRole:
         try:
             answer = json.loads(self._read(role))
             if answer.get("Code") != "Success":
-                raise TrtcSetupError(f"The virtual machine hands out no keys for the role {role!r}.")
+                raise TrtcSetupError(f"The metadata service returns no keys for the role {role!r}.")
             return temporary_keys(answer, answer["ExpiredTime"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise TrtcTransientError(
@@ -160,7 +160,7 @@ class CvmRole:
         except (OSError, HTTPException) as error:
             if isinstance(error, HTTPError) and error.code < 500:
                 raise TrtcSetupError(
-                    "The virtual machine knows no such role; bind it, or correct the extra field role_name.",
+                    "The virtual machine has no such role; bind it, or correct the extra field role_name.",
                     code=f"Client.Http{error.code}",
                 ) from error
             raise TrtcTransientError(
@@ -306,7 +306,9 @@ def identity_from(text: Text, *, login: str | None, password: str | None) -> Ide
             f" to one of {', '.join(KINDS)}."
         )
     if kind not in KINDS:
-        raise TrtcSetupError(f"The extra field credential_kind is {kind!r}; known are {', '.join(KINDS)}.")
+        raise TrtcSetupError(
+            f"The extra field credential_kind is {kind!r}; the kinds are {', '.join(KINDS)}."
+        )
     signs_with_pair = issubclass(KINDS[kind], StaticKeys)
     if login and not signs_with_pair:
         raise TrtcSetupError(f"credential_kind is {kind!r}, but there is a SecretId (login) too; remove one.")

@@ -52,7 +52,7 @@ class KeySource:
 
     :param fetch: gets a new generation of keys; may block, so never call it on an event loop.
     :param clock: Unix seconds, by which keys end.
-    :param ticks: seconds of a clock that goes on evenly.
+    :param ticks: seconds of a clock that is never set back.
     """
 
     def __init__(
@@ -147,12 +147,12 @@ class KeySource:
             self._failure, self._failed_until = error, self._ticks() + FAILURE_HOLDS_SECONDS
             raise error
         self._fresh_until = min(self._clock() + TRY_AGAIN_SECONDS, _usable_until(keys))
-        log.warning("Fetching new keys failed; the old ones serve for a while yet: %s", error)
+        log.warning("Fetching new keys failed; using the old ones until they expire: %s", error)
         return keys
 
 
 def temporary_keys(values: Mapping[str, Any], expires_at: Any) -> Keys:
-    """Read keys as STS and the metadata service of virtual machines hand them out.
+    """Read keys as STS and the metadata service of virtual machines return them.
 
     :raises LookupError, TypeError, ValueError: they are not all there.
     """

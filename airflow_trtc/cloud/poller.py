@@ -104,7 +104,7 @@ class Subscription:
 
     @property
     def outage(self) -> str | None:
-        """Why polls bring no results at present, for people; None when all is well."""
+        """Why polls bring no results at present, for users; None when all is well."""
         return self._lane.health.outage
 
 
@@ -175,7 +175,7 @@ class Poller:
     :param settings: of the account; the application comes with each job.
     :param client: sends the polls; for tests.
     :param make_health: one for each action; for tests.
-    :param retry_seconds: after a failure that is not told yet.
+    :param retry_seconds: pause after an unexpected failure, before the schedule continues.
     """
 
     def __init__(

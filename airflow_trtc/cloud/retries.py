@@ -16,7 +16,7 @@ from airflow_trtc.errors import TrtcThrottledError, TrtcTransientError
 DEFAULT_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 8.0
 MAX_TOTAL_WAIT_SECONDS = 20.0
-# A throttled call was not carried out, and the next second may let it through: others only have to give way.
+# A throttled call was not carried out, and may succeed within seconds, when other callers send less.
 MAX_TOTAL_THROTTLED_SECONDS = 600.0
 
 

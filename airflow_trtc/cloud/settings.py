@@ -52,7 +52,7 @@ class TrtcSettings:
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
     :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
     :param console_url: template of a page about one recording, see :func:`from_connection`.
-    :param warnings: what looked wrong but could be ignored, one sentence each.
+    :param warnings: what seems wrong but could be ignored, one sentence each.
     """
 
     host: str
@@ -208,5 +208,5 @@ class _Fields:
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name.lower()[:100], EXTRA_FIELDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(EXTRA_FIELDS)}."
+    hint = f"did you mean {near[0]}?" if near else f"the extra fields are {', '.join(EXTRA_FIELDS)}."
     return f"The connection's extra field {name[:100]!r} is not used; {hint}"

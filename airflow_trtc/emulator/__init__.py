@@ -36,7 +36,7 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     new_recording_id()           GET    /_control/new-id     an id of no recording and no job
     state(requests=False)        GET    /_control/state[?requests=1]
     reset()                      POST   /_control/reset
-    page_url(recording_id)       GET    /_control/recordings/<percent-encoded id>   a page for people
+    page_url(recording_id)       GET    /_control/recordings/<percent-encoded id>   a page for users
                                  GET    /_control/recordings/                      all recordings and jobs
 
 Where a ``job_id`` is taken, that of a recording may be called ``recording_id`` as well. Web pages of other

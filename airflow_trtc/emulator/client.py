@@ -136,7 +136,7 @@ class Controls(ABC):
         self._control("POST", "reset", {})
 
     def page_url(self, recording_id: str) -> str:
-        """Return the address of the recording's page for people."""
+        """Return the address of the recording's page for users."""
         return f"{self.url}/_control/recordings/{quote(recording_id, safe='')}"
 
 

@@ -1,4 +1,4 @@
-"""What tests and people may do to an emulator besides calling its API. JSON in, JSON out."""
+"""What tests and users may do to an emulator besides calling its API. JSON in, JSON out."""
 
 from __future__ import annotations
 

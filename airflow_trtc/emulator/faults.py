@@ -156,7 +156,7 @@ def replacement(fault: Fault) -> Answer:
 
 
 def spoil(answer: Answer, kind: str) -> Answer:
-    """Return the answer as this kind of fault lets it through."""
+    """Return the answer as this kind of fault changes it."""
     if kind in _INSTEAD:
         return _INSTEAD[kind](Fault(kind))
     return _SPOILERS[kind](answer)

@@ -1,4 +1,4 @@
-"""Two small pages for people: all recordings, and one. They stand in for the vendor's console in demos."""
+"""Two small pages for users: all recordings, and one. They stand in for the vendor's console in demos."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _advice(status: int) -> str:
     if status in _ADVICE:
         return _ADVICE[status]
     if 300 <= status < 400:
-        return "The receiver redirects. The service is not known to follow: give the address it leads to."
+        return "The receiver redirects. The service may not follow: give the address it leads to."
     return "The service takes every answer but 200 for a failure and sends again for a minute."
 
 

@@ -38,7 +38,7 @@ class _Address:
 
 
 class Connection:
-    """Posts one body after the other, over one connection as long as the receiver lets it be open."""
+    """Posts one body after the other, over one connection as long as the receiver keeps it open."""
 
     def __init__(self) -> None:
         self._peer: tuple[str, str, int] | None = None

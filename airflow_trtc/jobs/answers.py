@@ -66,13 +66,13 @@ def _snapshot(answer: Mapping[str, Any], job_id: str, status: str | None, id_par
 
 
 def _file(entry: object) -> RecordedFile | None:
-    known = bounds.mapping(entry)
-    name = bounds.job_id(known.get("FileName"))  # one that is cut would name another file
+    form = bounds.mapping(entry)
+    name = bounds.job_id(form.get("FileName"))  # one that is cut would name another file
     if name is None:
         return None
     return RecordedFile(
         file_name=name,
-        user_id=bounds.text(known.get("UserId"), bounds.LONGEST_ID),
-        track_type=bounds.text(known.get("TrackType"), MAX_STATUS),
-        begin_timestamp_ms=bounds.instant_ms(known.get("BeginTimeStamp")),
+        user_id=bounds.text(form.get("UserId"), bounds.LONGEST_ID),
+        track_type=bounds.text(form.get("TrackType"), MAX_STATUS),
+        begin_timestamp_ms=bounds.instant_ms(form.get("BeginTimeStamp")),
     )

@@ -87,7 +87,7 @@ def is_signed(body: bytes, signature: str | None, keys: Collection[str]) -> bool
     """Whether the body was signed with one of the keys. An empty key signs nothing."""
     given = (signature or "").encode("utf-8", "backslashreplace")
     is_right = False
-    for key in keys:  # all of them: the time taken must not tell which one fits
+    for key in keys:  # all of them: the time taken must not reveal which one fits
         is_right |= bool(key) and hmac.compare_digest(sign(key, body).encode(), given)
     return is_right
 
@@ -111,7 +111,7 @@ def parse(body: bytes) -> Callback:
 
 
 def parse_event(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None = None) -> Callback:
-    """Read an event that was stored. Anybody may have written the row, so it is bounded as a request is.
+    """Read a stored event. Other programs may have written the row, so it is bounded as a request is.
 
     :raises CallbackError: it is no event. Nothing else is raised, whatever the row holds.
     """

@@ -214,7 +214,7 @@ _ROWS = (
         codes={
             1: "started",
             2: "failed to start",
-            3: "interrupted, goes on by itself",
+            3: "interrupted, resumes by itself",
             4: "moved",
             5: "stopped for good",
         },

@@ -21,7 +21,7 @@ class JobKind:
     """One kind of job.
 
     :param name: as users write it, e.g. ``recording``.
-    :param describe_action: the API action that tells its status.
+    :param describe_action: the API action that returns its status.
     :param id_param: that action's parameter for the job's id; also where its answer repeats it.
     :param app_param: that action's parameter for the application; empty when it has none.
     :param status_param: where its answer has the status.

@@ -194,7 +194,7 @@ def _lasting(state: JobState) -> JobState:
 def to_json(state: JobState, job: JobRef | None = None) -> dict[str, Any]:
     """The plain JSON form, with ``v``, the version, and ``job_id``.
 
-    :param job: adds ``kind``, ``sdk_app_id`` and ``region``, for those who read rows by themselves.
+    :param job: adds ``kind``, ``sdk_app_id`` and ``region``, so that a row can be read on its own.
     """
     return {
         "v": VERSION,

@@ -30,7 +30,7 @@ class Rules:
     :param finish_if_never_seen: a job that no poll ever showed counts as finished, without files.
     :param grace_seconds: how long the service has to go on answering "not there" for a job that was never
         seen, before that is believed: it may be that new.
-    :param settle_seconds: how long to go on asking after ``Exited``, so that the last files are listed.
+    :param settle_seconds: how long to keep polling after ``Exited``, so that the last files are listed.
     :param hurry_seconds: seconds between polls while one of these two is running.
     :param refusals: how many refused polls in a row fail the wait.
     :param wait_for: ``recording``, its end; or what is made of it: ``upload``, the index files are in the
@@ -67,7 +67,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Go on.
+    """The wait continues.
 
     :param hurry_seconds: ask again after this many seconds; None leaves it to the waiter's own interval.
     :param until: judge again then, even if nothing has come until then; None for no such time.

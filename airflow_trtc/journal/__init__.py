@@ -1,1 +1,1 @@
-"""Where what is known of jobs is kept, and how waits learn of changes."""
+"""Keeps the state of jobs, and gives waits its changes."""

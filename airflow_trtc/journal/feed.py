@@ -1,4 +1,4 @@
-"""The change feed: how all waits of an event loop learn of callbacks at once, through one reader.
+"""The change feed: one reader per event loop that gives each wait its new callbacks.
 
 Airflow's supervisor answers a trigger's questions one after the other, 10 to 25 ms each, so a thousand
 triggers cannot ask for themselves. One reader asks for the number of the last entry, once a second for all,
@@ -104,7 +104,7 @@ class FeedSubscription:
     :param wake: called when there is something to drain.
     :ivar has_gap: entries may have been missed; the job's own row has them. The wait resets this.
     :ivar is_unavailable: nothing can be read at present.
-    :ivar reader: who reads for it.
+    :ivar reader: the reader that fills it.
     """
 
     def __init__(self, job: _Job, position: int, wake: Callable[[], None] = lambda: None) -> None:

@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 class Journal:
     """What is known of one job, in the store. Its plans never fail.
 
-    A store that is missing or fails is reported once in the log, and the wait goes on.
+    A store that is missing or fails is reported once in the log, and the wait continues.
 
     :param rows: the job's rows.
     :param is_available: whether this Airflow has a store.
@@ -67,7 +67,7 @@ class Journal:
         return (state, False) if joined is None else (joined, True)
 
     def announce(self, end: Finished, at: datetime) -> Plan[bool]:
-        """Tell the API server of an end that polls found and that is saved; return whether it knows."""
+        """Report a saved end that polls found to the API server; return whether that worked."""
         return bool((yield from self._attempt(announce(self._rows.job, end, at))))
 
     def _save(self, state: JobState, only_news: bool) -> Plan[JobState]:
@@ -85,7 +85,7 @@ class Journal:
         except Exception as error:
             if not self.is_failing:
                 log.warning(
-                    "The journal cannot be used; the wait goes on (%s: %s)", type(error).__name__, error
+                    "Cannot use the journal; waiting without it (%s: %s)", type(error).__name__, error
                 )
             self.is_failing = True
             return None

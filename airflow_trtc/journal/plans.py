@@ -73,7 +73,7 @@ def load_plan(key: str, job_id: str) -> Plan[JobState]:
     pages = page_count(head)
     files: list[Any] = []
     page, is_full = 0, False
-    # Of two who write at the same time the slower one may shorten the head: read one page beyond a full one.
+    # Of two writers at the same time the slower may shorten the head: read one page beyond a full one.
     while page < pages or (is_full and page < MAX_PAGES):
         rows = bounds.items((yield Get(page_key(key, page))), FILES_PER_PAGE)
         files += rows
@@ -93,7 +93,7 @@ def save_plan(
     joined = combine(state, stored)
     # Stored files stay in front, so that full pages never change.
     joined = replace(joined, files=merge_files(stored.files, joined.files))
-    # The writer has just polled; machines' clocks may differ, so times do not decide who knows better.
+    # The writer has just polled; machines' clocks may differ, so times do not decide which state is newer.
     if state.last_seen_at is not None:
         joined = replace(joined, status=state.status, exited_at=state.exited_at)
     if state.last_seen_at is not None or state.is_gone:
@@ -123,7 +123,7 @@ def read_log_end() -> Plan[int]:
 
 
 def announce(job: JobRef, end: Finished, at: datetime) -> Plan[bool]:
-    """Tell the API server of an end that polls found."""
+    """Report an end that polls found to the API server."""
     yield Set(due_key(round(at.timestamp() * 1000), job), due_value(job, end))
     return True
 

@@ -63,7 +63,7 @@ def _judge_end(state: JobState, rules: Rules, at: datetime) -> Verdict:
 def _judge_proven_end(state: JobState, rules: Rules, reported_at: datetime, at: datetime) -> Verdict:
     until = reported_at + timedelta(seconds=rules.order_seconds)
     if at < until and not state.is_gone:
-        # Polls go on: should the receiver's clock be ahead, they end the wait.
+        # Polls continue: should the receiver's clock be ahead, they end the wait.
         return Waiting(
             "a callback reports the end; waiting for those that it may have overtaken", until=until
         )
@@ -95,7 +95,7 @@ def _ended_badly(state: JobState, problems: Collection[Problem]) -> str:
     return (
         "the service reports that the recording did not end well: "
         + "; ".join(problem.message for problem in problems)
-        + f". Files known: {len(state.files)}. To go on all the same, leave {kinds} out of fail_on and clear "
+        + f". Files found: {len(state.files)}. To continue anyway, leave {kinds} out of fail_on and clear "
         f"the task; nothing is lost.\nId: {state.job_id}"
     )
 
@@ -110,10 +110,10 @@ def _no_callback(state: JobState, rules: Rules, made: Output) -> str:
         "application), that the service reaches it, and that the keys are equal; the API server's log "
         "names refused ones. Try it with: python -m airflow_trtc.emulator send-callback --help\n"
         "(2) Some: Airflow may have been away for more than a minute, which is how long the service tries; "
-        "or the recording makes nothing of this kind: nobody published in the room, or wait_for does not fit "
+        "or the recording makes no such files: no user published in the room, or wait_for does not fit "
         "its StorageParams and OutputFormat;\n"
         "(3) the service takes longer: raise callback_timeout, and clear the task.\n"
-        'To go on with what there is, set if_no_callback="finish" or "skip".\n'
+        'To continue with the files found, set if_no_callback="finish" or "skip".\n'
         f"Id: {state.job_id}"
     )
 

@@ -21,7 +21,7 @@ LIMITS = ("timeout", "execution_timeout")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitArguments:
-    """Everything a trigger is told; plain JSON with `to_json`, which Airflow stores.
+    """All arguments of a trigger; plain JSON with `to_json`, which Airflow stores.
 
     :param kind: name of a row in :mod:`airflow_trtc.kinds`.
     :param job_id: the job's id, for recordings the service's ``TaskId``.
@@ -70,8 +70,8 @@ class WaitArguments:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> WaitArguments:
         """Read what `to_json` wrote; names of another version of this package are left out."""
-        known = {each.name for each in fields(cls)}
-        given = {name: value for name, value in stored.items() if name in known}
+        names = {each.name for each in fields(cls)}
+        given = {name: value for name, value in stored.items() if name in names}
         return cls(**{**given, "rules": _rules(given.get("rules"))})
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class WaitArguments:
     def event(self, ending: Ending, state: Mapping[str, Any]) -> dict[str, Any]:
         """The payload of the trigger's event, plain JSON.
 
-        ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``), ``state`` (all that is known of
+        ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``), ``state`` (the whole state of
         the job) and, by status, ``outcome``, ``finished_at`` and ``problems`` (``kind`` and ``message`` of
         each), ``failure`` and ``reason``, or ``limit``; the job's ``kind``, ``job_id``, ``sdk_app_id`` and
         ``region``; ``console_url`` and ``started_at`` as the worker gave them.
@@ -184,8 +184,8 @@ def _finished_at(row: Mapping[str, Any]) -> datetime:
 def _rules(stored: object) -> Rules:
     if isinstance(stored, Rules):
         return stored
-    known = {each.name for each in fields(Rules)}
-    given = {name: value for name, value in bounds.mapping(stored).items() if name in known}
+    names = {each.name for each in fields(Rules)}
+    given = {name: value for name, value in bounds.mapping(stored).items() if name in names}
     if "fail_on" in given:
         given["fail_on"] = frozenset(bounds.items(given["fail_on"], 100))
     return Rules(**given)

@@ -11,7 +11,7 @@ The rules of this file:
   was read: the journal, if it was not, and the callbacks, if the change feed may be behind.
 * A failure that only the stored state speaks for is not believed before this wait has polled or listened
   itself, unless callbacks reported it.
-* What polls showed is saved before anybody is told of it.
+* What polls showed is saved before any XCom, event or result holds it.
 * Trouble with journal, feed or progress never ends a wait.
 """
 
@@ -48,10 +48,10 @@ class Clock(Protocol):
     """Time and chance, as the driver has them."""
 
     def now(self) -> datetime:
-        """The time of day, aware, in UTC; machines may disagree, and somebody may set it."""
+        """The time of day, aware, in UTC; machines may disagree, and it may be set."""
 
     def monotonic(self) -> float:
-        """Seconds of a clock that goes on evenly."""
+        """Seconds of a clock that is never set back."""
 
     def random(self) -> float:
         """A number from 0 to 1."""
@@ -110,7 +110,7 @@ class Heard:
     :param has_gap: callbacks may have been missed; the job's own row has them.
     :param is_behind: callbacks that were stored seconds ago may not have been handed over yet.
     :param is_unavailable: no callbacks are handed over at present.
-    :param is_outage: nobody's polls are answered at present.
+    :param is_outage: the service answers no polls at present.
     """
 
     polls: Sequence[Seen] = ()
@@ -128,7 +128,7 @@ class ReadProgress:
 
 @dataclass(frozen=True, slots=True)
 class ShowProgress:
-    """Show the state to people; the answer says whether that was done or will be.
+    """Show the state to users; the answer says whether that was done or will be.
 
     :param is_final: the wait is over.
     """
@@ -166,7 +166,7 @@ Ending: TypeAlias = Finished | Failed | TimedOut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """Where and when a wait goes on.
+    """Where and when a wait continues.
 
     :param listens: the driver hands over callbacks and shared polls; otherwise both are asked for, in turn.
     :param first_turn_in: seconds until the first turn.
@@ -174,7 +174,7 @@ class Circumstances:
     :param is_same_try: the journal's row was written by this try, before it was rescheduled; go on counting.
     :param has_past: an earlier leg of this wait, or an earlier try, may have learnt what the state does not
         hold.
-    :param shows_progress: somebody wants to see it.
+    :param shows_progress: the user wants to see it.
     :param limits: name of each limit to Unix seconds at which it is reached.
     """
 
@@ -192,7 +192,7 @@ class Wait:
 
     :param judge: says where a state stands.
     :param journal: plans of the job's rows.
-    :ivar state: what is known of the job.
+    :ivar state: the job's state so far.
     :ivar feed_position: number of the change feed's last entry that the state may hold; None when unknown.
     """
 
@@ -287,7 +287,7 @@ class Wait:
             yield from self._learn(seen)
         after = self._verdict()
         if polls:
-            self._turns += self._is_turn()  # others may have wished to know sooner
+            self._turns += self._is_turn()  # other waits may have requested it earlier
             self._plan_turn(after)
         return after, limit
 
@@ -309,7 +309,7 @@ class Wait:
         is_hurried = verdict.hurry_seconds is not None
         if is_hurried or (self._heard.is_unavailable and self.state.history.facts):
             self._turn_at = min(self._turn_at, self._clock.monotonic() + self._pause(verdict))
-        # Limits and callbacks have times of the day; the rest keeps to a clock that nobody sets back.
+        # Limits and callbacks have times of the day; the rest uses a clock that is never set back.
         now = self._clock.now().timestamp()
         dated = list(self._here.limits.values())
         if verdict.until is not None:
@@ -348,7 +348,7 @@ class Wait:
         now = self._clock.now().timestamp()
         return min(((at, name) for name, at in self._here.limits.items() if now >= at), default=(0, None))[1]
 
-    # -- what is known --------------------------------------------------------------------------------
+    # -- the state ------------------------------------------------------------------------------------
 
     def _verdict(self) -> Verdict:
         return self._judge_state(self.state, self._rules, self._clock.now())
@@ -376,7 +376,7 @@ class Wait:
             return Waiting("the journal, which may know the job, cannot be read")
         is_proven = self._has_listened if misses_callback(verdict) else self._has_polled
         if not is_proven and (misses_callback(verdict) or may_show_more(verdict)):
-            return Waiting("the wait goes on")
+            return Waiting("the wait continues")
         return verdict
 
     def _recall(self) -> Steps[None]:
@@ -417,7 +417,7 @@ class Wait:
         is_callback = isinstance(seen.observation, Callback)
         if is_news(before, self.state):
             self._is_unshown = True
-            # Callbacks are in the journal before anybody hears of them.
+            # Callbacks are in the journal before the change feed has them.
             self._is_unsaved = self._is_unsaved or not is_callback
         if not is_callback:
             self._has_polled = True

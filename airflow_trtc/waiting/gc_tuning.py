@@ -19,7 +19,7 @@ from airflow_trtc._compat import gc_tuning_enabled
 MIN_WAITS = 500  # from which on it is worth it
 OLDEST_GENERATION = 2  # the one that full collections are about
 FULL_COLLECTION_THRESHOLD = 2  # collections of younger ones between two full ones; Python's default is 10
-ENDS_PER_WAIT = 10  # that goes on, until one full collection of everything, which takes 0.15 s or more
+ENDS_PER_WAIT = 10  # that still runs, until one full collection of everything, which takes 0.15 s or more
 
 
 class Collector(Protocol):
@@ -47,8 +47,8 @@ class GcTuning:
     """Counts the waits of a process and, while they are many, freezes what lives long.
 
     A frozen object is freed as soon as nothing refers to it, unless it is part of a cycle. A wait that ends
-    leaves next to none of these; for all others, whenever ten times as many waits have ended as go on, one
-    full collection walks through everything.
+    leaves next to none of these; for all others, whenever ten times as many waits have ended as still run,
+    one full collection walks through everything.
 
     :param is_enabled: asked when the waits become many.
     """

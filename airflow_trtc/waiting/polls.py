@@ -42,7 +42,7 @@ class SharedPolls:
 
     @property
     def outage(self) -> str | None:
-        """Why no poll is answered at present, for people; None when all is well."""
+        """Why no poll is answered at present, for users; None when all is well."""
         return self._subscription.outage if self._subscription is not None else None
 
     async def subscribe(self, seconds: float = math.inf) -> list[PollResult]:
@@ -74,8 +74,8 @@ class SharedPolls:
     async def drain(self) -> list[PollResult]:
         """The results since the last time, oldest first.
 
-        That the keys are wrong is believed when it is also true of the connection as it is now: somebody may
-        have changed them since the wait began.
+        Refused keys count only if a connection read anew has refused keys too: they may have been changed
+        since the wait began.
         """
         results = self._subscription.drain() if self._subscription is not None else []
         if not results:
@@ -115,7 +115,7 @@ def observe(
     """What the result of a poll says of the job."""
     if not isinstance(value, TrtcError):
         return value
-    if value.code == NO_CONNECTION:  # it was there before; Airflow says so of any trouble with secrets
+    if value.code == NO_CONNECTION:  # it was there before; Airflow answers this to any trouble with secrets
         return Trouble("passing", value.code, str(value))
     return interpret(value, absent_codes)
 

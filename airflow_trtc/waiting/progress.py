@@ -1,4 +1,4 @@
-"""The XCom ``progress``: what is known of a job while a task waits for it, for people to look at."""
+"""The XCom ``progress``: a job's state while a task waits for it, for users to read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def progress(
 ) -> dict[str, Any]:
     """The value of the XCom.
 
-    ``state`` is a word for people, ``file_count`` the number of files so far; the rest is all that is known.
+    ``state`` is one word for users, ``file_count`` the number of files so far; the rest is the whole state.
     """
     return {
         **to_json(state, job),

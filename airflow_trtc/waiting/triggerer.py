@@ -38,7 +38,7 @@ class LoopClock:
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds of the loop's clock, which nobody sets."""
+        """Seconds of the loop's clock, which is never set back."""
         return loop_time()
 
     def random(self) -> float:
@@ -52,7 +52,7 @@ class TriggererWait:
     :param store: the journal's; None when there is none.
     :param feed: what callbacks come from.
     :param polls: what answers to polls come from.
-    :param progress: where people see the state.
+    :param progress: shows the state to users.
     :param wake_up: wakes this wait; feed and polls do so.
     :param absent_codes: the service's error codes that mean "not there".
     """

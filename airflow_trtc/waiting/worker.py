@@ -40,7 +40,7 @@ class SystemClock:
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds of a clock that goes on evenly."""
+        """Seconds of a clock that is never set back."""
         return time.monotonic()
 
     def random(self) -> float:
@@ -56,7 +56,7 @@ class WorkerWait:
 
     :param store: the journal's; None when there is none.
     :param poll: polls once.
-    :param show: shows the state to people; returns whether that worked.
+    :param show: shows the state to users; returns whether that worked.
     :param say: writes a line to the task's log.
     :param sleep: waits for some seconds.
     """
@@ -84,7 +84,7 @@ class WorkerWait:
         self._stay_until = 0.0
 
     def take_turn(self, stay_until: float) -> Ending | None:
-        """Go on until the wait has ended, or rests beyond `stay_until`; then return None.
+        """Continue until the wait has ended, or rests beyond `stay_until`; then return None.
 
         :param stay_until: by the monotonic clock.
         """

@@ -85,12 +85,13 @@ def server():
     return serving
 
 
-class SyncDriver:
-    """Calls through the synchronous client; waits are noted, not waited."""
+class Driver:
+    """Calls through either client; waits are noted, not waited."""
 
-    def __init__(self, settings, keys=None):
-        self.sleeps = []
-        self.client = TrtcClient(settings, sleep=self.sleeps.append, keys=keys)
+    client: TrtcClient | AsyncTrtcClient
+
+    def __init__(self):
+        self.sleeps: list[float] = []
 
     def describe(self, recording_id, attempts=None):
         sdk_app_id = self.client.settings.sdk_app_id
@@ -100,17 +101,32 @@ class SyncDriver:
         return self.run(any_action(action, params), attempts)
 
     def run(self, call, attempts=None):
-        return self.client.run(call, attempts)
+        raise NotImplementedError
 
     def close(self):
         pass
 
 
-class AsyncDriver(SyncDriver):
-    """The same through the asynchronous one, in an event loop of its own."""
+class SyncDriver(Driver):
+    """Calls through the synchronous client."""
+
+    client: TrtcClient
 
     def __init__(self, settings, keys=None):
-        self.sleeps = []
+        super().__init__()
+        self.client = TrtcClient(settings, sleep=self.sleeps.append, keys=keys)
+
+    def run(self, call, attempts=None):
+        return self.client.run(call, attempts)
+
+
+class AsyncDriver(Driver):
+    """Calls through the asynchronous one, in an event loop of its own."""
+
+    client: AsyncTrtcClient
+
+    def __init__(self, settings, keys=None):
+        super().__init__()
         self.loop = asyncio.new_event_loop()
         self.client = AsyncTrtcClient(settings, sleep=self._sleep, keys=keys)
 

@@ -1,5 +1,7 @@
 """What a test call says about a connection; the whole way is tested with the hook."""
 
+from typing import Any
+
 import pytest
 
 from airflow_trtc.cloud.calls import Call
@@ -7,7 +9,7 @@ from airflow_trtc.cloud.checkup import quick, verdict
 from airflow_trtc.cloud.failures import failure
 from airflow_trtc.cloud.settings import from_connection
 
-KEYS = {"login": "AKIDx", "password": "secret"}
+KEYS: dict[str, Any] = {"login": "AKIDx", "password": "secret"}
 
 
 @pytest.mark.parametrize("given, used", [(60, 5.0), (2, 2.0)])

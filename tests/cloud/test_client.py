@@ -543,9 +543,12 @@ def test_the_vendor_sees_who_calls_in_english(emulator, drive, monkeypatch):
     from tencentcloud.common.profile import client_profile
 
     real = client_profile.ClientProfile
-    monkeypatch.setattr(
-        client_profile, "ClientProfile", lambda **options: seen.append(options) or real(**options)
-    )
+
+    def make(**options):
+        seen.append(options)
+        return real(**options)
+
+    monkeypatch.setattr(client_profile, "ClientProfile", make)
     drive().describe(emulator.add_recording())
     assert seen[0]["language"] == "en-US"
     assert seen[0]["request_client"].startswith("airflow-trtc-")

@@ -80,7 +80,7 @@ def test_role_of_the_virtual_machine(server, role, paths):
 @pytest.mark.parametrize(
     "status, text, kind, word",
     [
-        (404, "", TrtcSetupError, "knows no such role"),
+        (404, "", TrtcSetupError, "has no such role"),
         (500, "", TrtcTransientError, "does not answer"),
         (200, json.dumps({"Code": "Failed"}), TrtcSetupError, "no keys"),
         (200, "<html>", TrtcTransientError, "cannot be read"),

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from datetime import datetime, timezone
+from typing import cast
 
 import pytest
 
 from airflow_trtc.cloud import poller
 from airflow_trtc.cloud.budget import Budget
+from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
 from airflow_trtc.cloud.poller import Poller
 from airflow_trtc.cloud.settings import from_connection
@@ -85,7 +87,9 @@ def play(story, **extra):
         before = asyncio.all_tasks()
         values = {"requests_per_second": 1000, **extra}
         settings, client = from_connection(login="AKIDx", password="secret", extra=values), Client()
-        polling = Poller(settings, client=client, make_health=hasty_health, retry_seconds=0.01)
+        polling = Poller(
+            settings, client=cast("AsyncTrtcClient", client), make_health=hasty_health, retry_seconds=0.01
+        )
         await story(polling, client)
         await polling.aclose()
         assert client.closed

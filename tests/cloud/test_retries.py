@@ -87,7 +87,7 @@ class TestBothWays:
     def test_throttled_attempts_do_not_count_unless_told_but_end_after_a_while(self, is_async):
         _, outcome = attempts_of("CreateX", [THROTTLED] * 50, None, is_async=is_async)
         assert outcome == "done"
-        sleeps = []
+        sleeps: list[float] = []
         with pytest.raises(TrtcThrottledError):
             attempts_of("CreateX", [THROTTLED] * 1000, None, is_async=is_async, sleeps=sleeps)
         assert MAX_TOTAL_THROTTLED_SECONDS / 2 < sum(sleeps) <= MAX_TOTAL_THROTTLED_SECONDS
@@ -99,7 +99,7 @@ class TestBothWays:
 
     @pytest.mark.parametrize("attempts", [1, 3])
     def test_a_number_of_attempts_holds_for_throttled_ones_too(self, is_async, attempts):
-        sleeps = []
+        sleeps: list[float] = []
         with pytest.raises(TrtcThrottledError):
             attempts_of("DescribeX", [THROTTLED] * attempts, attempts, is_async=is_async, sleeps=sleeps)
         assert len(sleeps) == attempts - 1
@@ -109,7 +109,7 @@ class TestBothWays:
             attempts_of("DescribeX", [UNKNOWN], 1, is_async=is_async)
 
     def test_all_waits_together_are_bounded(self, is_async):
-        sleeps, errors = [], [UNKNOWN] * 1000
+        sleeps: list[float] = []
         with pytest.raises(TrtcTransientError):
-            attempts_of("DescribeX", errors, 1000, is_async=is_async, sleeps=sleeps)
+            attempts_of("DescribeX", [UNKNOWN] * 1000, 1000, is_async=is_async, sleeps=sleeps)
         assert MAX_TOTAL_WAIT_SECONDS / 2 < sum(sleeps) <= MAX_TOTAL_WAIT_SECONDS

@@ -145,7 +145,7 @@ def test_extra_that_is_no_object_is_refused():
     [
         ("regoin", "did you mean region?"),
         ("SDK_APP_ID", "did you mean sdk_app_id?"),
-        ("zzz", "known are region,"),
+        ("zzz", "the extra fields are region,"),
     ],
 )
 def test_field_that_nobody_reads_is_warned_about(name, hint):

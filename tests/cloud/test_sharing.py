@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import weakref
+from typing import Any
 
 import pytest
 
 from airflow_trtc.cloud import sharing
 from airflow_trtc.cloud.settings import from_connection
 
-SETTINGS = {"login": "AKIDx", "password": "secret"}
+SETTINGS: dict[str, Any] = {"login": "AKIDx", "password": "secret"}
 
 
 @pytest.fixture(params=[sharing.clients, sharing.pollers], ids=["clients", "pollers"])

@@ -33,9 +33,9 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.received = []
-        self.answers = []
-        self.headers = {}
+        self.received: list[Received] = []
+        self.answers: list[tuple[int | str | None, bytes]] = []
+        self.headers: dict[str, str] = {}
         self.connections = 0
         self.let_go = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/callbacks?x=1"
@@ -58,6 +58,7 @@ class Receiver(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: Receiver
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 

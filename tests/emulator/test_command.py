@@ -36,12 +36,18 @@ def start():
 
 
 def greeting_of(process):
-    lines = []
+    lines: list[str] = []
     while not lines or not lines[-1].startswith("Stop with"):
         line = process.stdout.readline()
         assert line, process.stderr.read()
         lines.append(line)
     return "".join(lines)
+
+
+def found(pattern: str, text: str) -> re.Match[str]:
+    match = re.search(pattern, text)
+    assert match, text
+    return match
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -58,7 +64,7 @@ def test_it_greets_serves_and_stops_cleanly(start, number):
     )
     process = start("--port", "0", *options)
     text = greeting_of(process)
-    url = re.search(r"http://127\.0\.0\.1:\d+", text)[0]
+    url = found(r"http://127\.0\.0\.1:\d+", text)[0]
     client = EmulatorClient(url)
     assert client.health()["time_scale"] == 60
     assert client.truth(client.add_recording())["sdk_app_id"] == 1400000077
@@ -69,16 +75,16 @@ def test_it_greets_serves_and_stops_cleanly(start, number):
 
 def test_the_lines_it_offers_can_be_pasted(start):
     text = greeting_of(start("--port", "0"))
-    name, _, value = shlex.split(re.search(r"export (.*)", text)[1])[0].partition("=")
+    name, _, value = shlex.split(found(r"export (.*)", text)[1])[0].partition("=")
     connection = json.loads(value)
     assert name == "AIRFLOW_CONN_TRTC_DEFAULT"
     assert connection["conn_type"] == "trtc"
-    url, flag, body = shlex.split(re.search(r"curl -s (\S+/seed.*)", text)[1])
+    url, flag, body = shlex.split(found(r"curl -s (\S+/seed.*)", text)[1])
     assert (url, flag) == (connection["host"] + "/_control/seed", "-d")
     client = EmulatorClient(connection["host"])
     rid = client.add_recording(**json.loads(body))
     assert len(client.truth(rid)["files"]) == 1
-    url, flag, body = shlex.split(re.search(r"curl -s (\S+/jobs \\\n.*)", text)[1].replace("\\\n", ""))
+    url, flag, body = shlex.split(found(r"curl -s (\S+/jobs \\\n.*)", text)[1].replace("\\\n", ""))
     assert (url, flag) == (connection["host"] + "/_control/jobs", "-d")
     truth = client.truth(client.add_job(**json.loads(body)))
     assert (truth["action"], truth["step"]["answer"]) == ("DescribeMadeUp", {"Status": "Running"})
@@ -106,7 +112,7 @@ def test_callbacks_are_sent_when_a_url_is_given(start, receiver):
     options = ["--callback-url", receiver.url, "--callback-loss", "0.0", "--room-events"]
     text = greeting_of(start("serve", "--port", "0", *options))
     assert f"Callbacks: to {receiver.url}, signed with the key {DEFAULT_CALLBACK_KEY}" in text
-    client = EmulatorClient(re.search(r"http://127\.0\.0\.1:\d+", text)[0])
+    client = EmulatorClient(found(r"http://127\.0\.0\.1:\d+", text)[0])
     client.add_recording(participants=1)
     client.wait_for_callbacks()
     assert {101, 301} <= set(receiver.types())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -21,14 +22,14 @@ def new(**options):
 
 def life(recording, seconds=10_000.0):
     """All events up to that second, each taken at the instant the emulator would be woken for it."""
-    timeline, events, now = Timeline(recording), [], START
-    while True:
+    timeline, events = Timeline(recording), []
+    now: float | None = START
+    while now is not None and now <= START + seconds:
         advance(recording, now)
         events += due_events(timeline, now)
         instants = (next_change_at(recording, now), next_event_at(timeline))
         now = min((each for each in instants if each is not None), default=None)
-        if now is None or now > START + seconds:
-            return events
+    return events
 
 
 def story(events):
@@ -97,7 +98,12 @@ def test_the_envelopes_inside_is_as_loose_as_the_services():
 
 @pytest.mark.parametrize("skew", [-240.0, 90.0])
 def test_a_recorder_whose_clock_is_wrong_tells_all_times_by_it(skew):
-    options = {"files": 2, "output_format": 1, "ends_after_seconds": 60, "room_events": True}
+    options: dict[str, Any] = {
+        "files": 2,
+        "output_format": 1,
+        "ends_after_seconds": 60,
+        "room_events": True,
+    }
     right, wrong = (
         recording_of(Seed(**options), Settings(), "rid", START, clock_skew_seconds=seconds)
         for seconds in (0.0, skew)

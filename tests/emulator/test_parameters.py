@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from airflow_trtc.emulator.schemas import CREATE
 
 OUT = "InvalidParameter.OutOfRange"
 CS = "StorageParams.CloudStorage"
-VOD = {"StorageParams": {"CloudVod": {"TencentVod": {}}}}
+VOD: dict[str, Any] = {"StorageParams": {"CloudVod": {"TencentVod": {}}}}
 VIDEO = {"Width": 1280, "Height": 720, "Fps": 15, "BitRate": 550000, "Gop": 10}
 AUDIO = {"SampleRate": 1, "Channel": 2, "BitRate": 64000}
 BOX = {"Top": 0, "Left": 0, "Width": 10, "Height": 10}

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
 import httpx
 import pytest
@@ -93,7 +94,7 @@ def test_too_many_requests(caller):
 
 
 # The two clients fail differently; this is what tencentcloud-sdk-python 3.1.195 does.
-TRANSPORT = {
+TRANSPORT: dict[str, Sequence[str | type[Exception]]] = {
     "reset": ("ClientNetworkError", httpx.TransportError),
     "outage": ("ClientNetworkError", httpx.TransportError),
     "lost_answer": ("ClientNetworkError", httpx.TransportError),
@@ -210,7 +211,7 @@ def test_two_polls_that_never_see_the_end_coming(call, emulator):
 def test_many_clients_at_once(emulator, caller):
     emulator.reset()
     rid = emulator.add_recording()
-    answers = []
+    answers: list[str] = []
 
     def ask():
         answers.extend(caller(emulator, "sync").describe(rid)["Status"] for _ in range(2))

@@ -155,7 +155,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.row: Row | None = None
-        self.known: dict[str, JobState] = {}
+        self.states: dict[str, JobState] = {}
 
     async def store(self, row: Row) -> None:
         self.row = row
@@ -193,14 +193,14 @@ class Witness:
     def _learn(self, received: folding.Received) -> None:
         assert received.job is not None
         recording_id = received.job.job_id
-        before = self.known.get(recording_id, JobState(recording_id))
-        known = learn(before, received.callback, received.received_at)
-        # Begin anew now and then: what is known only grows, and so does the time that a check takes.
-        self.known[recording_id] = known if len(known.history.facts) < 20 else JobState(recording_id)
-        stored = json.loads(json.dumps(to_json(known), allow_nan=False))
-        assert from_json(stored, recording_id).history == known.history
+        before = self.states.get(recording_id, JobState(recording_id))
+        state = learn(before, received.callback, received.received_at)
+        # Begin anew now and then: a state only grows, and so does the time that a check takes.
+        self.states[recording_id] = state if len(state.history.facts) < 20 else JobState(recording_id)
+        stored = json.loads(json.dumps(to_json(state), allow_nan=False))
+        assert from_json(stored, recording_id).history == state.history
         for milestone in MILESTONES:
-            verdict = judge(known, Rules(wait_for=milestone, fail_on=frozenset()), datetime.now(timezone.utc))
+            verdict = judge(state, Rules(wait_for=milestone, fail_on=frozenset()), datetime.now(timezone.utc))
             assert verdict is not None
 
 

@@ -72,7 +72,7 @@ CODES = [  # type, field, code, its meaning, does it prove an end, does the job 
     (312, "Status", 1, "ended abnormally", True, False),
     (801, "Status", 1, "started", False, True),
     (801, "Status", 2, "failed to start", False, False),
-    (801, "Status", 3, "interrupted, goes on by itself", False, True),
+    (801, "Status", 3, "interrupted, resumes by itself", False, True),
     (801, "Status", 4, "moved", False, True),
     (801, "Status", 5, "stopped for good", True, False),
     (802, "Status", 1, "ended", True, False),

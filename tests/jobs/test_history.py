@@ -50,34 +50,34 @@ def event(kind: int, payload: dict[str, Any] | None = None, *, at: float = 0.0, 
     return parse_event({"EventGroupId": group, "EventType": kind, "EventInfo": info})
 
 
-def hear(*events: Callback, every: float = 0.1, known: JobState | None = None) -> JobState:
+def hear(*events: Callback, every: float = 0.1, state: JobState | None = None) -> JobState:
     """All events, received one after the other."""
-    known = known or JobState(RID)
+    state = state or JobState(RID)
     for number, each in enumerate(events):
-        known = learn(known, each, START + timedelta(seconds=number * every))
-    return known
+        state = learn(state, each, START + timedelta(seconds=number * every))
+    return state
 
 
 def verdict(
-    known: JobState, wait_for: WaitFor = "recording", *, after: float = 3600.0 * 24, **rules: Any
+    state: JobState, wait_for: WaitFor = "recording", *, after: float = 3600.0 * 24, **rules: Any
 ) -> Verdict:
-    return judge(known, Rules(wait_for=wait_for, **rules), START + timedelta(seconds=after))
+    return judge(state, Rules(wait_for=wait_for, **rules), START + timedelta(seconds=after))
 
 
-def finished(known: JobState, wait_for: WaitFor = "recording", **options: Any) -> Finished:
-    result = verdict(known, wait_for, **options)
+def finished(state: JobState, wait_for: WaitFor = "recording", **options: Any) -> Finished:
+    result = verdict(state, wait_for, **options)
     assert isinstance(result, Finished), result
     return result
 
 
-def failed(known: JobState, wait_for: WaitFor = "recording", **options: Any) -> Failed:
-    result = verdict(known, wait_for, **options)
+def failed(state: JobState, wait_for: WaitFor = "recording", **options: Any) -> Failed:
+    result = verdict(state, wait_for, **options)
     assert isinstance(result, Failed), result
     return result
 
 
-def waiting(known: JobState, wait_for: WaitFor = "recording", **options: Any) -> Waiting:
-    result = verdict(known, wait_for, **options)
+def waiting(state: JobState, wait_for: WaitFor = "recording", **options: Any) -> Waiting:
+    result = verdict(state, wait_for, **options)
     assert isinstance(result, Waiting), result
     return result
 
@@ -96,19 +96,19 @@ LIFE = (
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 99])
 def test_a_recorder_that_left_ends_the_recording_whatever_polls_say(code: int) -> None:
     seen = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
-    end = finished(hear(event(302, {"LeaveCode": code}), known=seen))
+    end = finished(hear(event(302, {"LeaveCode": code}), state=seen))
     assert end.outcome == "callback"
     assert end.problems == ()
 
 
 def test_a_poll_that_was_quicker_waits_for_the_callback_that_says_how_it_ended() -> None:
-    known = learn(hear(LIFE[0]), Snapshot(RID, "InProgress"), START)
-    known = learn(known, GONE, START + timedelta(seconds=60))
-    soon = waiting(known, after=61.0)
+    state = learn(hear(LIFE[0]), Snapshot(RID, "InProgress"), START)
+    state = learn(state, GONE, START + timedelta(seconds=60))
+    soon = waiting(state, after=61.0)
     assert not soon.asks
-    assert finished(known, after=60 + Rules().settle_seconds).outcome == "gone"
-    known = learn(known, event(302, {"LeaveCode": 100}, at=60), START + timedelta(seconds=62))
-    assert failed(known, after=62.0).failure is Failure.RECORDING
+    assert finished(state, after=60 + Rules().settle_seconds).outcome == "gone"
+    state = learn(state, event(302, {"LeaveCode": 100}, at=60), START + timedelta(seconds=62))
+    assert failed(state, after=62.0).failure is Failure.RECORDING
 
 
 def test_a_start_that_failed_and_was_moved_has_not_failed() -> None:
@@ -124,8 +124,8 @@ def test_a_start_that_failed_and_was_moved_has_not_failed() -> None:
 @pytest.mark.parametrize("code", [0, 7, None])
 def test_a_start_or_move_after_the_end_takes_it_back_whatever_its_code(kind: int, code: int | None) -> None:
     """Most codes are undocumented; polls still find the end."""
-    known = hear(event(302, {"LeaveCode": 0}, at=60), event(kind, {"Status": code}, at=61))
-    assert waiting(known, after=7200.0).asks
+    state = hear(event(302, {"LeaveCode": 0}, at=60), event(kind, {"Status": code}, at=61))
+    assert waiting(state, after=7200.0).asks
 
 
 @pytest.mark.parametrize("code", [7, None, "x"])
@@ -152,17 +152,17 @@ def test_what_only_follows_an_end_proves_it_too() -> None:
 
 
 def test_right_after_the_end_overtaken_callbacks_are_waited_for() -> None:
-    known = hear(event(302, {"LeaveCode": 0}))
-    soon = waiting(known, after=1.0)
+    state = hear(event(302, {"LeaveCode": 0}))
+    soon = waiting(state, after=1.0)
     assert soon.until == START + timedelta(seconds=Rules().order_seconds)
-    late = learn(known, LIFE[2], START + timedelta(seconds=1))
+    late = learn(state, LIFE[2], START + timedelta(seconds=1))
     assert [file.file_name for file in finished(late, after=2.0).files] == ["a.m3u8"]
 
 
 def test_a_poll_that_finds_nothing_makes_the_reported_end_certain_at_once() -> None:
-    known = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
-    known = learn(hear(event(302, {"LeaveCode": 0}), known=known), GONE, START)
-    assert finished(known, after=0.0).outcome == "callback"
+    state = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
+    state = learn(hear(event(302, {"LeaveCode": 0}), state=state), GONE, START)
+    assert finished(state, after=0.0).outcome == "callback"
 
 
 @pytest.mark.parametrize("kind", [306, 301])
@@ -188,10 +188,10 @@ def test_order_and_repetition_change_nothing(chance: random.Random, times: int) 
 
 @given(st.sets(st.integers(0, len(LIFE) - 1)))
 def test_a_lost_callback_prolongs_a_wait_but_never_completes_it(lost: set[int]) -> None:
-    known = hear(*(each for number, each in enumerate(LIFE) if number not in lost))
+    state = hear(*(each for number, each in enumerate(LIFE) if number not in lost))
     proofs = {"recording": {4, 5, 6}, "upload": {5}, "mp4": {6}}
     for wait_for, any_of in proofs.items():
-        result = verdict(known, wait_for, after=30.0)  # type: ignore[arg-type]
+        result = verdict(state, wait_for, after=30.0)  # type: ignore[arg-type]
         assert isinstance(result, Finished) == bool(any_of - lost), (wait_for, result)
 
 
@@ -203,9 +203,9 @@ def test_joining_two_memories_is_hearing_everything() -> None:
 
 
 def test_everything_survives_json() -> None:
-    known = hear(*LIFE, event(308, {"Code": "InvalidParameter", "Message": "AccessKey invalid"}, at=4))
-    read = from_json(json.loads(json.dumps(to_json(known))), RID)
-    assert read == known
+    state = hear(*LIFE, event(308, {"Code": "InvalidParameter", "Message": "AccessKey invalid"}, at=4))
+    read = from_json(json.loads(json.dumps(to_json(state))), RID)
+    assert read == state
 
 
 @pytest.mark.parametrize("value", [None, 1, {}, [1], [{"type": "x"}], [{"type": 302, "happened_at_ms": 1}]])
@@ -214,11 +214,11 @@ def test_signs_that_cannot_be_read_are_left_out(value: object) -> None:
 
 
 def test_a_repeated_callback_is_no_news() -> None:
-    known = hear(*LIFE)
-    again = learn(known, LIFE[4], START + timedelta(days=1))
-    assert again == known
-    assert not is_news(known, again)
-    assert describe_news(known, again, LIFE[4]) == []
+    state = hear(*LIFE)
+    again = learn(state, LIFE[4], START + timedelta(days=1))
+    assert again == state
+    assert not is_news(state, again)
+    assert describe_news(state, again, LIFE[4]) == []
 
 
 def test_callbacks_of_others_teach_nothing() -> None:
@@ -233,9 +233,9 @@ def test_callbacks_of_others_teach_nothing() -> None:
 
 def test_files_named_by_callbacks_join_those_that_were_listed() -> None:
     listed = RecordedFile("a.m3u8", "a", "audio", START_MS)
-    known = learn(JobState(RID), Snapshot(RID, "InProgress", (listed,)), START)
-    known = hear(*LIFE, known=known)
-    index, mp4 = known.files
+    state = learn(JobState(RID), Snapshot(RID, "InProgress", (listed,)), START)
+    state = hear(*LIFE, state=state)
+    index, mp4 = state.files
     assert index == listed
     assert (mp4.file_name, mp4.user_id, mp4.media_id, mp4.format) == ("a.mp4", "a", "main", "mp4")
 
@@ -271,17 +271,17 @@ def test_a_conversion_that_failed_left_no_file() -> None:
 )
 @pytest.mark.parametrize("kind", [302, 304, 307, 308, 309, 310, 311, 312, 399])
 def test_odd_payloads_name_no_file_and_break_nothing(kind: int, payload: dict[str, Any]) -> None:
-    known = hear(event(kind, payload))
-    assert known.files == ()
-    assert from_json(json.loads(json.dumps(to_json(known))), RID) == known
+    state = hear(event(kind, payload))
+    assert state.files == ()
+    assert from_json(json.loads(json.dumps(to_json(state))), RID) == state
 
 
 # -- what is made after the end -----------------------------------------------------------------------
 
 
 def test_after_the_end_nobody_asks_any_more() -> None:
-    known = hear(*LIFE[:5])
-    pending = waiting(known, "upload", after=20.0)
+    state = hear(*LIFE[:5])
+    pending = waiting(state, "upload", after=20.0)
     assert not pending.asks
     assert pending.until == START + timedelta(seconds=0.4 + Rules().callback_timeout_seconds)
 
@@ -294,7 +294,7 @@ def test_the_end_of_the_upload_has_two_spellings(field: str) -> None:
 def test_lingering_files_are_waited_for_until_they_have_arrived() -> None:
     lingering = hear(LIFE[4], event(305, {"Status": 1}, at=10))
     assert "still" in waiting(lingering, "upload", after=60.0).reason
-    recovered = hear(event(305, {"Status": 2}, at=90), known=lingering)
+    recovered = hear(event(305, {"Status": 2}, at=90), state=lingering)
     assert finished(recovered, "upload").problems == ()
     assert failed(lingering, "upload").failure is Failure.RECORDING
 
@@ -319,42 +319,42 @@ def test_a_missing_callback_is_done_without_when_asked_to() -> None:
 
 
 def test_without_any_callback_the_polled_end_is_where_the_time_out_begins() -> None:
-    known = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
-    known = learn(known, GONE, START + timedelta(seconds=60))
-    assert not waiting(known, "vod", after=600.0).asks
-    assert failed(known, "vod", after=60 + 3600.0).failure is Failure.NO_CALLBACK
+    state = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
+    state = learn(state, GONE, START + timedelta(seconds=60))
+    assert not waiting(state, "vod", after=600.0).asks
+    assert failed(state, "vod", after=60 + 3600.0).failure is Failure.NO_CALLBACK
 
 
 def test_conversions_come_one_by_one_and_every_user_gets_one() -> None:
     listed = tuple(RecordedFile(f"{user}.m3u8", user) for user in "ab")
-    known = learn(JobState(RID), Snapshot(RID, "InProgress", listed), START)
-    known = hear(*LIFE, known=known)
-    assert "b" in waiting(known, "mp4", after=60.0).reason
+    state = learn(JobState(RID), Snapshot(RID, "InProgress", listed), START)
+    state = hear(*LIFE, state=state)
+    assert "b" in waiting(state, "mp4", after=60.0).reason
     second = {**MP4, "FileName": "b.mp4", "UserId": "b"}
-    known = hear(event(310, {"Status": 0, "FileMessage": [second]}, at=13), known=known)
-    assert {file.file_name for file in finished(known, "mp4").files} >= {"a.mp4", "b.mp4"}
+    state = hear(event(310, {"Status": 0, "FileMessage": [second]}, at=13), state=state)
+    assert {file.file_name for file in finished(state, "mp4").files} >= {"a.mp4", "b.mp4"}
 
 
 def test_after_a_conversion_there_may_be_another_one() -> None:
-    known = hear(*LIFE)
-    soon = waiting(known, "mp4", after=5.0)
+    state = hear(*LIFE)
+    soon = waiting(state, "mp4", after=5.0)
     assert soon.until is not None
-    assert finished(known, "mp4", after=0.6 + Rules().settle_seconds)
+    assert finished(state, "mp4", after=0.6 + Rules().settle_seconds)
 
 
 def test_the_end_of_the_transfer_may_overtake_its_files() -> None:
-    known = hear(LIFE[4], event(312, {"Status": 0}, at=20))
-    assert waiting(known, "vod", after=5.0).until is not None
+    state = hear(LIFE[4], event(312, {"Status": 0}, at=20))
+    assert waiting(state, "vod", after=5.0).until is not None
     late = event(311, {"Status": 0, "TencentVod": IN_VOD}, at=19)
-    known = learn(known, late, START + timedelta(seconds=6))
-    assert [file.vod_file_id for file in finished(known, "vod").files] == ["5285890784"]
+    state = learn(state, late, START + timedelta(seconds=6))
+    assert [file.vod_file_id for file in finished(state, "vod").files] == ["5285890784"]
 
 
 @pytest.mark.parametrize("wait_for,kind", [("upload", 305), ("mp4", 310), ("vod", 312)])
 def test_codes_that_nobody_documented_never_complete_anything(wait_for: WaitFor, kind: int) -> None:
-    known = hear(LIFE[4], event(kind, {"Status": 7}, at=20))
-    assert "undocumented" in waiting(known, wait_for, after=60.0).reason
-    assert failed(known, wait_for).failure is Failure.NO_CALLBACK
+    state = hear(LIFE[4], event(kind, {"Status": 7}, at=20))
+    assert "undocumented" in waiting(state, wait_for, after=60.0).reason
+    assert failed(state, wait_for).failure is Failure.NO_CALLBACK
 
 
 # -- recordings that did not end well -----------------------------------------------------------------
@@ -370,12 +370,12 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_each_kind_of_bad_end_fails_and_the_user_may_allow_it(kind: str) -> None:
-    known = hear(*BAD[kind])
-    error = failed(known)
+    state = hear(*BAD[kind])
+    error = failed(state)
     assert error.failure is Failure.RECORDING
     assert kind in error.reason
     assert RID in error.reason
-    end = finished(known, fail_on=FAIL_ON - {kind})
+    end = finished(state, fail_on=FAIL_ON - {kind})
     assert kind in [problem.kind for problem in end.problems]
 
 
@@ -385,32 +385,32 @@ def test_the_other_interruption_and_the_other_failure_in_vod() -> None:
 
 
 def test_a_start_that_succeeded_later_is_no_problem() -> None:
-    known = hear(event(301, {"Status": 1}), event(301, {"Status": 0}, at=2))
-    assert waiting(known).asks
+    state = hear(event(301, {"Status": 1}), event(301, {"Status": 0}, at=2))
+    assert waiting(state).asks
 
 
 def test_a_file_that_reached_vod_after_all_is_no_problem() -> None:
     failing = event(311, {"Status": 2, "TencentVod": {"CacheFile": "a.mp4"}}, at=11)
-    known = hear(LIFE[4], failing, event(311, {"Status": 0, "TencentVod": IN_VOD}, at=12))
-    assert finished(known).problems == ()
+    state = hear(LIFE[4], failing, event(311, {"Status": 0, "TencentVod": IN_VOD}, at=12))
+    assert finished(state).problems == ()
 
 
 def test_a_missing_image_fails_nothing_by_default() -> None:
-    known = hear(LIFE[4], event(309, {"Url": "http://x.example/logo.png?sign=1"}, at=1))
-    (problem,) = finished(known).problems
+    state = hear(LIFE[4], event(309, {"Url": "http://x.example/logo.png?sign=1"}, at=1))
+    (problem,) = finished(state).problems
     assert problem.kind == "image"
     assert "sign=1" not in problem.message
-    assert failed(known, fail_on=frozenset(PROBLEM_KINDS)).failure is Failure.RECORDING
+    assert failed(state, fail_on=frozenset(PROBLEM_KINDS)).failure is Failure.RECORDING
 
 
 def test_a_recording_that_only_callbacks_know_is_not_over() -> None:
     """As with a wrong region: the service does not know what callbacks report."""
-    known = hear(LIFE[0])
+    state = hear(LIFE[0])
     for seconds in (0, 60, 120):
-        known = learn(known, GONE, START + timedelta(seconds=seconds))
-    assert waiting(known, after=120.0).asks
-    known = learn(known, GONE, START + timedelta(hours=2))
-    assert failed(known).failure is Failure.NEVER_SEEN
+        state = learn(state, GONE, START + timedelta(seconds=seconds))
+    assert waiting(state, after=120.0).asks
+    state = learn(state, GONE, START + timedelta(hours=2))
+    assert failed(state).failure is Failure.NEVER_SEEN
 
 
 def test_a_web_recording_ends_too() -> None:
@@ -420,15 +420,15 @@ def test_a_web_recording_ends_too() -> None:
 
 def test_each_callback_starts_the_time_out_anew() -> None:
     left, late = event(302, {"LeaveCode": 0}), event(304, {"FileList": "a.m3u8"}, at=1)
-    known = learn(hear(left), late, START + timedelta(seconds=1000))
-    assert known.history.last_received_at == START + timedelta(seconds=1000)
-    assert waiting(known, "upload", after=1000 + 3599.0).until == START + timedelta(seconds=1000 + 3600)
-    assert failed(known, "upload", after=1000 + 3600.0).failure is Failure.NO_CALLBACK
+    state = learn(hear(left), late, START + timedelta(seconds=1000))
+    assert state.history.last_received_at == START + timedelta(seconds=1000)
+    assert waiting(state, "upload", after=1000 + 3599.0).until == START + timedelta(seconds=1000 + 3600)
+    assert failed(state, "upload", after=1000 + 3600.0).failure is Failure.NO_CALLBACK
     assert JobState(RID).history.last_received_at is None
 
 
 def test_without_any_callback_the_error_says_so() -> None:
-    known = learn(
+    state = learn(
         learn(JobState(RID), Snapshot(RID, "InProgress"), START), GONE, START + timedelta(seconds=60)
     )
-    assert "Callbacks received for this recording: none.\n" in failed(known, "vod").reason
+    assert "Callbacks received for this recording: none.\n" in failed(state, "vod").reason

@@ -1,4 +1,4 @@
-"""What is known of a job: its growth, its JSON form, and that no input breaks either."""
+"""The state of a job: its growth, its JSON form, and that no input breaks either."""
 
 from __future__ import annotations
 
@@ -357,8 +357,8 @@ def test_any_stored_row_is_read(
     row: Any, form: dict[str, Any], history: Any, files: Any, now: datetime
 ) -> None:
     assert from_json(row, "rid").job_id == "rid"
-    known = {**to_json(FULL), "history": history, "files": files, **form, "v": 1, "job_id": "rid"}
-    check(from_json(known, "rid"), now)
+    form_of_all = {**to_json(FULL), "history": history, "files": files, **form, "v": 1, "job_id": "rid"}
+    check(from_json(form_of_all, "rid"), now)
     history_from_json(row)
     files_from_json(row)
 

@@ -66,7 +66,7 @@ def load(store: DictStore, state: JobState, *, rows: Rows = ROWS, is_same_try: b
     return drive(Journal(rows, is_available=True).load(state, is_same_try=is_same_try), store)
 
 
-def known(*names: str, at: datetime = NOW, begin: int | None = None) -> JobState:
+def state_with(*names: str, at: datetime = NOW, begin: int | None = None) -> JobState:
     files = tuple(RecordedFile(name, "u", "audio", begin) for name in names)
     return learn(JobState("rid"), Snapshot("rid", "InProgress", files), at)
 
@@ -77,42 +77,42 @@ def names(value: JobState) -> list[str]:
 
 def test_what_was_saved_is_loaded() -> None:
     store = DictStore()
-    saved, ok = save(store, known("a", "b"))
+    saved, ok = save(store, state_with("a", "b"))
     assert ok
-    assert load(store, JobState("rid")) == saved == known("a", "b")
+    assert load(store, JobState("rid")) == saved == state_with("a", "b")
 
 
 def test_two_waits_read_each_other() -> None:
     store = DictStore()
-    save(store, known("a"))
-    save(store, known("b", at=NOW + timedelta(seconds=9)))
+    save(store, state_with("a"))
+    save(store, state_with("b", at=NOW + timedelta(seconds=9)))
     assert names(load(store, JobState("rid"))) == ["a", "b"]
 
 
 def test_saving_joins_what_another_waiter_wrote_meanwhile() -> None:
     store = DictStore()
-    save(store, known("a", "b"))
-    joined, _ = save(store, known("a", "c", at=NOW + timedelta(seconds=1)))
+    save(store, state_with("a", "b"))
+    joined, _ = save(store, state_with("a", "c", at=NOW + timedelta(seconds=1)))
     assert names(joined) == ["a", "b", "c"]
 
 
 def test_a_trigger_writes_nothing_that_is_there_but_for_the_time_of_the_look() -> None:
     store = DictStore()
-    save(store, known("a", "b"))
+    save(store, state_with("a", "b"))
     store.writes.clear()
-    later = known("a", "b", at=NOW + timedelta(hours=1))
+    later = state_with("a", "b", at=NOW + timedelta(hours=1))
     joined, ok = save(store, later)
     assert ok
     assert joined.last_seen_at == later.last_seen_at
     assert store.writes == []
-    save(store, known("a", "b", "c", at=NOW + timedelta(hours=2)))
+    save(store, state_with("a", "b", "c", at=NOW + timedelta(hours=2)))
     assert store.writes
     assert names(load(store, JobState("rid"))) == ["a", "b", "c"]
 
 
 def test_with_an_end_the_look_that_repeats_another_is_written_too() -> None:
     store = DictStore()
-    gone = learn(known("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
+    gone = learn(state_with("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
     save(store, gone)
     again = learn(gone, Absence("ResourceNotFound"), NOW + timedelta(minutes=2))
     save(store, again, only_news=False)
@@ -121,7 +121,7 @@ def test_with_an_end_the_look_that_repeats_another_is_written_too() -> None:
 
 def test_a_recording_that_is_gone_stays_gone_for_the_next_waiter() -> None:
     store = DictStore()
-    gone = learn(known("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
+    gone = learn(state_with("a"), Absence("ResourceNotFound"), NOW + timedelta(minutes=1))
     save(store, gone)
     loaded = load(store, JobState("rid"))
     assert loaded.is_gone
@@ -131,9 +131,9 @@ def test_a_recording_that_is_gone_stays_gone_for_the_next_waiter() -> None:
 def test_fifteen_hundred_files_fit_into_small_rows_and_full_pages_are_written_once() -> None:
     store = DictStore()
     many = [f"20032332_1038631851__UserId_s_{n:044d}__UserId_e_main_audio.m3u8" for n in range(1500)]
-    save(store, known(*many[:1450]))
+    save(store, state_with(*many[:1450]))
     store.writes.clear()
-    save(store, known(*many, at=NOW + timedelta(seconds=1)))
+    save(store, state_with(*many, at=NOW + timedelta(seconds=1)))
     assert store.writes == [f"{ROWS.polls}/files/{1450 // FILES_PER_PAGE}", ROWS.polls]
     assert max(len(row) for row in store.rows.values()) < 65_535
     assert names(load(store, JobState("rid"))) == many
@@ -141,7 +141,7 @@ def test_fifteen_hundred_files_fit_into_small_rows_and_full_pages_are_written_on
 
 def test_a_page_that_was_lost_costs_only_its_files() -> None:
     store = DictStore()
-    save(store, known(*map(str, range(250))))
+    save(store, state_with(*map(str, range(250))))
     del store.rows[f"{ROWS.polls}/files/1"]
     assert len(load(store, JobState("rid")).files) == 150
 
@@ -155,21 +155,21 @@ def test_junk_in_the_store_reads_as_nothing_known(junk: Any) -> None:
 
 def test_a_store_that_fails_is_reported_once_and_never_raises(caplog: pytest.LogCaptureFixture) -> None:
     journal, store = Journal(ROWS, is_available=True), BrokenStore()
-    assert drive(journal.load(known("a")), store) == known("a")
-    assert drive(journal.save(known("a"), only_news=True), store) == (known("a"), False)
+    assert drive(journal.load(state_with("a")), store) == state_with("a")
+    assert drive(journal.save(state_with("a"), only_news=True), store) == (state_with("a"), False)
     assert drive(journal.feed_end(), store) is None
     assert not drive(journal.announce(Finished("gone", (), NOW), NOW), store)
     assert journal.is_failing
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
-    drive(journal.load(known("a")), DictStore())
+    drive(journal.load(state_with("a")), DictStore())
     assert not journal.is_failing
 
 
 def test_without_a_store_everything_is_known_only_in_memory() -> None:
     assert worker_store({}) is None
     journal, store = Journal(ROWS, is_available=False), BrokenStore()
-    assert drive(journal.save(known("a"), only_news=True), store) == (known("a"), True)
-    assert drive(journal.load(known("a")), store) == known("a")
+    assert drive(journal.save(state_with("a"), only_news=True), store) == (state_with("a"), True)
+    assert drive(journal.load(state_with("a")), store) == state_with("a")
     assert journal.is_loaded
 
 
@@ -203,7 +203,7 @@ def test_an_id_that_looks_like_a_page_is_no_page_of_another_recording() -> None:
 
 def test_a_head_names_its_job() -> None:
     store = DictStore()
-    save(store, known("a"))
+    save(store, state_with("a"))
     head = json.loads(store.rows[ROWS.polls])
     assert {name: head[name] for name in ("kind", "sdk_app_id", "region", "job_id")} == asdict(JOB)
     assert (head["pages"], head["file_count"]) == (1, 1)
@@ -212,8 +212,8 @@ def test_a_head_names_its_job() -> None:
 def test_the_writer_knows_better_than_a_row_from_a_host_whose_clock_is_ahead() -> None:
     """Otherwise an exit would be taken back by every save and never settle."""
     store = DictStore()
-    save(store, known("a", at=NOW + timedelta(hours=1)))
-    exiting = learn(known("a"), Snapshot("rid", "Exited"), NOW + timedelta(seconds=5))
+    save(store, state_with("a", at=NOW + timedelta(hours=1)))
+    exiting = learn(state_with("a"), Snapshot("rid", "Exited"), NOW + timedelta(seconds=5))
     joined, _ = save(store, exiting)
     assert (joined.status, joined.exited_at) == ("Exited", NOW + timedelta(seconds=5))
     gone = learn(exiting, Absence("ResourceNotFound"), NOW + timedelta(seconds=9))
@@ -223,14 +223,14 @@ def test_the_writer_knows_better_than_a_row_from_a_host_whose_clock_is_ahead() -
 def test_a_head_that_a_slower_writer_shortened_hides_no_page() -> None:
     store = DictStore()
     many = list(map(str, range(FILES_PER_PAGE + 1)))
-    save(store, known(*many))
+    save(store, state_with(*many))
     store.set(ROWS.polls, {**store.get(ROWS.polls), "pages": 1})
     assert names(load(store, JobState("rid"))) == many
 
 
 def test_refusals_are_counted_on_only_within_a_try() -> None:
     store = DictStore()
-    refused = learn(known("a"), Trouble("refused", "FailedOperation", "no"), NOW)
+    refused = learn(state_with("a"), Trouble("refused", "FailedOperation", "no"), NOW)
     save(store, refused)
     assert load(store, JobState("rid"), is_same_try=True).refusals == 1
     assert load(store, JobState("rid")).refusals == 0

@@ -37,11 +37,11 @@ def seen(*files: RecordedFile, status: str = "InProgress", job_id: str = RID) ->
     return Snapshot(job_id, status, files)
 
 
-def tell(*polls: Observation, every: float = 10.0, known: JobState | None = None) -> JobState:
-    known = known or JobState(RID)
+def tell(*polls: Observation, every: float = 10.0, state: JobState | None = None) -> JobState:
+    state = state or JobState(RID)
     for number, poll in enumerate(polls):
-        known = learn(known, poll, START + timedelta(seconds=number * every))
-    return known
+        state = learn(state, poll, START + timedelta(seconds=number * every))
+    return state
 
 
 def verdict(*polls: Observation, every: float = 10.0, rules: Rules | None = None) -> object:
@@ -76,8 +76,8 @@ def test_exited_does_not_settle_while_nothing_can_be_learnt() -> None:
 
 
 def test_in_progress_after_exited_takes_the_exit_back() -> None:
-    known = tell(seen(status="Exited"), seen(A), GONE, GONE)
-    end = judge(known, Rules(), LATER)
+    state = tell(seen(status="Exited"), seen(A), GONE, GONE)
+    end = judge(state, Rules(), LATER)
     assert isinstance(end, Finished)
     assert end.outcome == "gone"
 
@@ -122,10 +122,10 @@ def test_no_status_but_exited_ever_ends_a_wait(status: str) -> None:
 
 
 def test_an_answer_for_another_recording_teaches_nothing() -> None:
-    known = tell(seen(A), seen(B, status="Exited", job_id="other"))
-    assert known.files == (A,)
-    assert known.status == "InProgress"
-    assert isinstance(judge(known, Rules(), LATER), Waiting)
+    state = tell(seen(A), seen(B, status="Exited", job_id="other"))
+    assert state.files == (A,)
+    assert state.status == "InProgress"
+    assert isinstance(judge(state, Rules(), LATER), Waiting)
 
 
 def test_a_wrong_set_up_fails_at_once_even_when_the_recording_was_seen() -> None:
@@ -173,7 +173,7 @@ def test_a_clock_that_is_wrong_for_a_while_fails_only_waits_that_have_seen_nothi
 def test_trouble_on_the_way_never_fails_a_wait_that_has_seen_its_recording() -> None:
     """A proxy that restarts says odd things; it worked before."""
     for kind in ("setup", "refused"):
-        trouble = Trouble(kind, OURS, "proxy says no")  # type: ignore[arg-type]
+        trouble = Trouble(kind, OURS, "proxy says no")
         assert isinstance(verdict(seen(A), *[trouble] * 9), Waiting)
     assert isinstance(verdict(*[Trouble("refused", OURS, "m")] * 3), Failed)
 
@@ -242,7 +242,7 @@ def test_no_file_that_was_listed_is_ever_forgotten_and_none_invented(story: list
 def test_only_absence_or_a_settled_exit_finishes(story: list[Observation], every: float) -> None:
     end = verdict(*story, every=every)
     if isinstance(end, Finished):
-        last_answer = [poll for poll in story if not isinstance(poll, Trouble) and poll != Trouble][-1]
+        last_answer = [poll for poll in story if not isinstance(poll, Trouble)][-1]
         assert story[-1] == last_answer
         assert isinstance(last_answer, Absence) or (
             isinstance(last_answer, Snapshot) and last_answer.status == "Exited"
@@ -252,8 +252,8 @@ def test_only_absence_or_a_settled_exit_finishes(story: list[Observation], every
 
 @given(stories)
 def test_what_is_known_survives_its_json_form(story: list[Observation]) -> None:
-    known = tell(*story)
-    assert from_json(to_json(known), RID) == known
+    state = tell(*story)
+    assert from_json(to_json(state), RID) == state
 
 
 @given(stories, stories)
@@ -267,10 +267,10 @@ def test_joining_two_waiters_knows_the_files_of_both(
 
 @given(stories)
 def test_joining_with_an_older_self_changes_nothing_that_lasts(story: list[Observation]) -> None:
-    known = tell(*story)
+    state = tell(*story)
     for end in range(len(story)):
-        joined = combine(known, tell(*story[:end]))
-        assert not is_news(known, replace(joined, refusals=known.refusals))
+        joined = combine(state, tell(*story[:end]))
+        assert not is_news(state, replace(joined, refusals=state.refusals))
 
 
 json_values = st.recursive(

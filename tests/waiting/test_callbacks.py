@@ -69,7 +69,7 @@ class ReportedStore:
     def _log(self, job: JobRef, at_ms: int, event: dict[str, Any]) -> None:
         seq = self.get(LOG_KEY, {"seq": 0})["seq"] + 1
         key = log_page_key(log_page(seq))
-        page = self.get(key) if (seq - 1) % ENTRIES_PER_PAGE else {"v": 1, "entries": []}
+        page: dict[str, Any] = self.get(key) if (seq - 1) % ENTRIES_PER_PAGE else {"v": 1, "entries": []}
         place = {"kind": job.kind, "sdk_app_id": job.sdk_app_id, "job_id": job.job_id}
         page["entries"].append({"seq": seq, **place, "received_at_ms": at_ms, "event": event})
         self.set(key, page)

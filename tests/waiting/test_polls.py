@@ -202,7 +202,7 @@ def test_waiting_for_something_ends_in_time_or_by_being_cancelled() -> None:
         with pytest.raises(asyncio.TimeoutError):
             await within(0.01, asyncio.sleep(600))
         done = asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(within(600.0, done))  # type: ignore[var-annotated]
+        waiting = asyncio.create_task(within(600.0, done))
         await asyncio.sleep(0)
         done.set_result("too late")
         waiting.cancel()

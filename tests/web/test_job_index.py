@@ -46,14 +46,14 @@ def put(store: Store, *events: dict[str, Any], at: datetime = NOW) -> None:
     store.put(*events, received_at_ms=judging.unix_ms(at))
 
 
-def save_polled(store: Store, known: JobState, job: JobRef) -> None:
+def save_polled(store: Store, state: JobState, job: JobRef) -> None:
     """As a wait does: the head, and at first sight a row of the index."""
     overlay = folding.Overlay(lambda keys: {})
-    drive(save_plan(Rows(job).polls, job, known), overlay)
-    assert known.first_seen_at is not None
+    drive(save_plan(Rows(job).polls, job, state), overlay)
+    assert state.first_seen_at is not None
     with database.transaction() as session:
         stored = folding.Overlay(lambda keys: database.select_keys(session, store.asset_id, keys))
-        drive(index.index_plan(IndexEntry(job, Phase.RUNNING, known.first_seen_at)), stored)
+        drive(index.index_plan(IndexEntry(job, Phase.RUNNING, state.first_seen_at)), stored)
     store.write({**overlay.changed, **stored.changed})
 
 
@@ -87,12 +87,12 @@ def test_what_goes_wrong_is_failed_and_what_is_mended_is_not(store: Store) -> No
 
 def test_a_job_that_only_polls_know_runs_until_a_wait_finds_its_end(store: Store) -> None:
     job = JobRef("recording", APP, "ap-mumbai", "polled")
-    known = learn(JobState("polled"), Snapshot("polled", "InProgress"), NOW)
-    save_polled(store, known, job)
+    state = learn(JobState("polled"), Snapshot("polled", "InProgress"), NOW)
+    save_polled(store, state, job)
     assert phases(store) == {"polled": Phase.RUNNING}
     later = NOW + timedelta(hours=1)
-    known = learn(known, Absence("ResourceNotFound"), later)
-    save_polled(store, known, job)
+    state = learn(state, Absence("ResourceNotFound"), later)
+    save_polled(store, state, job)
     end = Finished("gone", (), later)
     at_ms = judging.unix_ms(later)
     store.write({due_key(at_ms, job): json.dumps(due_value(job, end))})

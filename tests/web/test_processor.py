@@ -35,7 +35,7 @@ def job(recording_id: str, region: str | None = None) -> JobRef:
     return JobRef("recording", APP, region, recording_id)
 
 
-def known_of(store: Store, recording_id: str) -> JobState:
+def state_of(store: Store, recording_id: str) -> JobState:
     with database.transaction() as session:
         overlay = folding.Overlay(lambda keys: database.select_keys(session, store.asset_id, keys))
         return drive(load_plan(Rows(job(recording_id)).callbacks, recording_id), overlay)
@@ -61,8 +61,8 @@ def test_callbacks_become_events_knowledge_and_log(store: Store) -> None:
     work()
     assert not store.rows("in/")
     assert len(store.rows(f"ev/{APP}/task:rec/")) == 5
-    known = from_json(store.rows("cb/")[Rows(job("rec")).callbacks], "rec")
-    assert [sign.type for sign in known.history.facts] == [301, 303, 307, 302, 305]
+    state = from_json(store.rows("cb/")[Rows(job("rec")).callbacks], "rec")
+    assert [fact.type for fact in state.history.facts] == [301, 303, 307, 302, 305]
     assert store.rows("cb/")[f"cb/recording/{APP}/rec/files/0"][0]["file_name"] == "rec.m3u8"
     assert store.rows("log")["log"] == {"v": 1, "seq": 5}
     entries = store.rows("log/")[log_page_key(0)]["entries"]
@@ -145,11 +145,11 @@ def test_partition_keys_are_never_too_long() -> None:
 
 def test_what_only_polls_know_is_judged_on_request(listening: Store) -> None:
     at = datetime.now(timezone.utc) - timedelta(minutes=10)
-    known = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
+    state = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
     for minutes in (5, 6):
-        known = learn(known, Absence("ResourceNotFound"), at + timedelta(minutes=minutes))
+        state = learn(state, Absence("ResourceNotFound"), at + timedelta(minutes=minutes))
     overlay = folding.Overlay(lambda keys: {})
-    drive(save_plan(Rows(job("polled", "ap-mumbai")).polls, job("polled", "ap-mumbai"), known), overlay)
+    drive(save_plan(Rows(job("polled", "ap-mumbai")).polls, job("polled", "ap-mumbai"), state), overlay)
     listening.write(overlay.changed)
     listening.write({due_key(START_MS, job("polled")): json.dumps(due_value(job("polled", "ap-mumbai")))})
     work()
@@ -162,10 +162,10 @@ def test_what_only_polls_know_is_judged_on_request(listening: Store) -> None:
 def test_the_verdict_of_a_wait_counts_when_its_rules_were_other_ones(listening: Store) -> None:
     """The user's grace was shorter; by the rules of the API server "not there" has to be said again."""
     at = datetime.now(timezone.utc)
-    known = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
-    known = learn(known, Absence("ResourceNotFound"), at)
-    assert isinstance(judge(known, Rules(), at), Waiting)
-    end = judge(known, Rules(grace_seconds=0), at)
+    state = learn(JobState("polled"), Snapshot("polled", "InProgress"), at)
+    state = learn(state, Absence("ResourceNotFound"), at)
+    assert isinstance(judge(state, Rules(), at), Waiting)
+    end = judge(state, Rules(grace_seconds=0), at)
     assert isinstance(end, Finished)
     value = due_value(job("polled", "ap-mumbai"), end)
     listening.write({due_key(START_MS, job("polled")): json.dumps(value)})
@@ -188,10 +188,10 @@ def test_files_that_linger_are_waited_for_before_a_run_starts(listening: Store) 
 
 
 def test_files_that_linger_for_ever_keep_no_run_back(listening: Store) -> None:
-    known = learn(JobState("rec"), parse_event(event(302, "rec", START_MS, LeaveCode=0)), LONG_AGO)
-    known = learn(known, parse_event(event(305, "rec", START_MS, Status=1)), LONG_AGO)
+    state = learn(JobState("rec"), parse_event(event(302, "rec", START_MS, LeaveCode=0)), LONG_AGO)
+    state = learn(state, parse_event(event(305, "rec", START_MS, Status=1)), LONG_AGO)
     overlay = folding.Overlay(lambda keys: {})
-    drive(save_plan(Rows(job("rec")).callbacks, job("rec"), known), overlay)
+    drive(save_plan(Rows(job("rec")).callbacks, job("rec"), state), overlay)
     value = json.dumps(due_value(job("rec")))
     listening.write({**overlay.changed, due_key(START_MS, job("rec")): value})
     work()
@@ -274,10 +274,10 @@ def test_a_request_that_cannot_be_read_is_set_aside(listening: Store, value: str
 def test_a_recording_that_breaks_the_code_stops_no_other(
     listening: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(known: JobState, callback: Any, at: Any) -> JobState:
-        if known.job_id == "bad":
+    def broken(state: JobState, callback: Any, at: Any) -> JobState:
+        if state.job_id == "bad":
             raise ZeroDivisionError
-        return learn(known, callback, at)
+        return learn(state, callback, at)
 
     monkeypatch.setattr(folding, "learn", broken)
     listening.put(*story("good"), *story("bad"))
@@ -492,22 +492,22 @@ def test_callbacks_that_had_to_wait_are_waited_for(store: Store, monkeypatch: py
     work()
     assert store.emitted() == []
     now = datetime.now(timezone.utc)
-    known = known_of(store, "rec")
-    assert isinstance(judge(known, Rules(wait_for="mp4"), now), Waiting)
-    verdict = judge(known, Rules(wait_for="mp4"), now + timedelta(seconds=Rules().settle_seconds))
+    state = state_of(store, "rec")
+    assert isinstance(judge(state, Rules(wait_for="mp4"), now), Waiting)
+    verdict = judge(state, Rules(wait_for="mp4"), now + timedelta(seconds=Rules().settle_seconds))
     assert isinstance(verdict, Finished)
     assert [file.file_name for file in verdict.files] == ["a.mp4", "b.mp4"]
-    assert known.history.end is not None
-    assert known.history.end.happened_at_ms == START_MS
+    assert state.history.end is not None
+    assert state.history.end.happened_at_ms == START_MS
 
 
 def test_a_receivers_clock_that_is_ahead_prolongs_nothing(store: Store) -> None:
     ahead_ms = round(datetime.now(timezone.utc).timestamp() * 1000) + 3_600_000
     store.put(event(302, "rec", LeaveCode=0), received_at_ms=ahead_ms)
     work()
-    known = known_of(store, "rec")
-    assert known.history.end is not None
-    assert known.history.end.received_at <= datetime.now(timezone.utc)
+    state = state_of(store, "rec")
+    assert state.history.end is not None
+    assert state.history.end.received_at <= datetime.now(timezone.utc)
 
 
 def test_a_recording_is_judged_in_each_region(listening: Store) -> None:
@@ -528,7 +528,7 @@ def test_an_id_that_looks_like_a_page_overwrites_none(store: Store) -> None:
     store.put(*story("rec"), *story("rec/files/0"))
     work()
     for recording_id in ("rec", "rec/files/0"):
-        assert [file.file_name for file in known_of(store, recording_id).files] == [f"{recording_id}.m3u8"]
+        assert [file.file_name for file in state_of(store, recording_id).files] == [f"{recording_id}.m3u8"]
 
 
 def test_a_number_of_pages_that_is_made_up_holds_nothing_up(listening: Store) -> None:
@@ -538,7 +538,7 @@ def test_a_number_of_pages_that_is_made_up_holds_nothing_up(listening: Store) ->
     listening.put(*story("rec"))
     work()
     assert finished(listening) == [(DONE.name, "rec"), (UPLOADED.name, "rec")]
-    assert len(known_of(listening, "rec").files) == 1
+    assert len(state_of(listening, "rec").files) == 1
 
 
 def test_a_log_whose_counter_was_lost_begins_anew(store: Store) -> None:

@@ -273,7 +273,7 @@ def asgi(desk: Desk, receive: Callable[[], Any], *headers: tuple[bytes, bytes]) 
         "headers": list(headers),
         "query_string": b"",
     }
-    asyncio.run(desk.app({**scope, "root_path": ""}, receive, send))  # type: ignore[arg-type]
+    asyncio.run(desk.app({**scope, "root_path": ""}, receive, send))
     return sent
 
 

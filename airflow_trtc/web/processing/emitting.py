@@ -79,10 +79,10 @@ def emit_finished(
         _register(session, asset, partition_key, extra)
 
 
-def finished_extra(known: JobState, verdict: Finished, job: JobRef, wait_for: str) -> dict[str, Any]:
+def finished_extra(state: JobState, verdict: Finished, job: JobRef, wait_for: str) -> dict[str, Any]:
     """What such an event carries."""
     files = file_results(verdict.files, job.job_id)
-    result = recording_result(known, verdict, job, wait_for=wait_for)
+    result = recording_result(state, verdict, job, wait_for=wait_for)
     return {
         "v": 1,
         "recording": result,

@@ -1,4 +1,4 @@
-"""From stored callbacks to what is known: reads and writes of one batch, worked out without a database.
+"""From stored callbacks to the state of jobs: one batch's reads and writes, worked out without a database.
 
 A batch comes with every row it needs; what is to be written is collected. What cannot be read, or fails,
 is set aside with its reason and holds nothing else up.
@@ -200,7 +200,7 @@ class Overlay:
 
 
 def add_all(overlay: Overlay, batch: Batch, new: list[Received]) -> list[Received]:
-    """Add new events to what is known of their jobs.
+    """Add new events to the states of their jobs.
 
     :return: those that were added, in the order in which they were received.
     """
@@ -228,10 +228,10 @@ def add_all(overlay: Overlay, batch: Batch, new: list[Received]) -> list[Receive
 def _add(overlay: Overlay, head: str, events: list[Received]) -> None:
     job = events[0].job
     assert job is not None
-    known = drive(load_plan(head, job.job_id), overlay)
+    state = drive(load_plan(head, job.job_id), overlay)
     for event in events:
-        known = learn(known, event.callback, event.counts_from)
-    drive(save_plan(head, job, known), overlay)
+        state = learn(state, event.callback, event.counts_from)
+    drive(save_plan(head, job, state), overlay)
 
 
 def append_log(overlay: Overlay, counter: str, added: list[Received]) -> None:

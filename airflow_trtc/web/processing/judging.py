@@ -58,7 +58,7 @@ class Due:
 
     @property
     def heads(self) -> list[str]:
-        """Keys of the rows with what is known of the job."""
+        """Keys of the rows that hold the job's state."""
         rows = Rows(self.job)
         return [rows.callbacks] if self.job.region is None else [rows.callbacks, rows.polls]
 
@@ -87,9 +87,9 @@ def _read_one(key: str, text: str) -> Due:
     if job is None or job.kind not in KINDS:
         raise ValueError("the row names no job")
     outcome, finished_at = value.get("outcome"), bounds.time(value.get("finished_at"))
-    known_outcome = next((one for one in ENDS_THAT_POLLS_FIND if one == outcome), None)
-    is_end = known_outcome is not None and finished_at is not None
-    return Due(key, job, (known_outcome, finished_at) if is_end else None)  # type: ignore[arg-type]
+    found_by = next((one for one in ENDS_THAT_POLLS_FIND if one == outcome), None)
+    end = (found_by, finished_at) if found_by is not None and finished_at is not None else None
+    return Due(key, job, end)
 
 
 def emit(asset_id: int, now: datetime) -> int | None:
@@ -168,24 +168,24 @@ def _start_round(session: Session, asset_id: int, now: datetime, due: Iterable[D
 
 def _judge(work: _Round, due: Due) -> _Changes:
     job, changes = due.job, _Changes()
-    known = JobState(job.job_id)
+    state = JobState(job.job_id)
     for head in due.heads:
-        known = combine(known, drive(load_plan(head, job.job_id), work.overlay))
-    verdict = _or_found_end(_verdict(job, known, Rules(), work.now), known, due)
-    changes.stale |= _index(work.overlay, job, known, verdict, work.now)
+        state = combine(state, drive(load_plan(head, job.job_id), work.overlay))
+    verdict = _or_found_end(_verdict(job, state, Rules(), work.now), state, due)
+    changes.stale |= _index(work.overlay, job, state, verdict, work.now)
     _judge_later(changes, job, verdict, work.now)
     for milestone, assets in work.assets.milestones(job).items():
         note = done_key(job, milestone)
         if note in work.done:
             continue
-        verdict = _lenient_verdict(job, known, Rules(wait_for=milestone), work.now)
+        verdict = _lenient_verdict(job, state, Rules(wait_for=milestone), work.now)
         if milestone == "recording":
-            verdict = _or_found_end(verdict, known, due)
+            verdict = _or_found_end(verdict, state, due)
         _judge_later(changes, job, verdict, work.now)
         if isinstance(verdict, Finished):
             value = json.dumps({"v": 1, "at_ms": unix_ms(work.now)})
             database.write(work.session, work.asset_id, {note: value})
-            extra = emitting.finished_extra(known, verdict, job, milestone)
+            extra = emitting.finished_extra(state, verdict, job, milestone)
             emitting.emit_finished(work.session, assets, emitting.finished_key(job.job_id), extra)
             changes.notes.add(note)
     return changes
@@ -197,20 +197,20 @@ def _judge_later(changes: _Changes, job: JobRef, verdict: Verdict, now: datetime
         changes.rows[due_key(at_ms, job)] = json.dumps(due_value(job))
 
 
-def _verdict(job: JobRef, known: JobState, rules: Rules, now: datetime) -> Verdict:
+def _verdict(job: JobRef, state: JobState, rules: Rules, now: datetime) -> Verdict:
     judge = KINDS[job.kind].judge
-    return Waiting("jobs of this kind are not judged here") if judge is None else judge(known, rules, now)
+    return Waiting("jobs of this kind are not judged here") if judge is None else judge(state, rules, now)
 
 
-def _lenient_verdict(job: JobRef, known: JobState, rules: Rules, now: datetime) -> Verdict:
+def _lenient_verdict(job: JobRef, state: JobState, rules: Rules, now: datetime) -> Verdict:
     """No problem keeps an event back; but files that linger are waited for, since they usually arrive."""
-    verdict = _verdict(job, known, replace(rules, fail_on=frozenset({LINGERING})), now)
+    verdict = _verdict(job, state, replace(rules, fail_on=frozenset({LINGERING})), now)
     if isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING:
-        return _verdict(job, known, replace(rules, fail_on=frozenset()), now)
+        return _verdict(job, state, replace(rules, fail_on=frozenset()), now)
     return verdict
 
 
-def _or_found_end(verdict: Verdict, known: JobState, due: Due) -> Verdict:
+def _or_found_end(verdict: Verdict, state: JobState, due: Due) -> Verdict:
     """The end that a wait found, unless the job's end or its failure is known anyway.
 
     The rules of that wait were stricter or laxer than these; for its user the job has ended.
@@ -218,32 +218,32 @@ def _or_found_end(verdict: Verdict, known: JobState, due: Due) -> Verdict:
     is_certain = isinstance(verdict, Finished) or _is_failed(verdict)
     if due.end is None or is_certain:
         return verdict
-    return Finished(due.end[0], known.files, due.end[1], problems_of(known))
+    return Finished(due.end[0], state.files, due.end[1], problems_of(state))
 
 
 def _is_failed(verdict: Verdict) -> bool:
     return isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING
 
 
-def _index(overlay: Overlay, job: JobRef, known: JobState, verdict: Verdict, now: datetime) -> set[str]:
+def _index(overlay: Overlay, job: JobRef, state: JobState, verdict: Verdict, now: datetime) -> set[str]:
     """Move the job to its phase in the index; return keys of rows that are out of date then."""
-    entry = _entry(job, known, verdict, now)
+    entry = _entry(job, state, verdict, now)
     noted = noted_key(overlay.get(note_key(job)))
     if entry is None or (noted is not None and phase_of(noted) is entry.phase):
         return set()
     overlay.set(entry.key, entry.value)
     overlay.set(note_key(job), note_value(entry))
     stale = {noted} if noted is not None else set()
-    if known.first_seen_at is not None:  # as the wait that saw it first wrote it
-        stale.add(IndexEntry(job, Phase.RUNNING, known.first_seen_at).key)
+    if state.first_seen_at is not None:  # as the wait that saw it first wrote it
+        stale.add(IndexEntry(job, Phase.RUNNING, state.first_seen_at).key)
     return stale - {entry.key}
 
 
-def _entry(job: JobRef, known: JobState, verdict: Verdict, now: datetime) -> IndexEntry | None:
+def _entry(job: JobRef, state: JobState, verdict: Verdict, now: datetime) -> IndexEntry | None:
     if isinstance(verdict, Finished):
         return IndexEntry(job, Phase.ENDED, verdict.finished_at, verdict.outcome)
     if _is_failed(verdict):
-        return IndexEntry(job, Phase.FAILED, known.history.last_received_at or now)
-    times: list[Any] = [known.first_seen_at, known.history.first_received_at]
+        return IndexEntry(job, Phase.FAILED, state.history.last_received_at or now)
+    times: list[Any] = [state.first_seen_at, state.history.first_received_at]
     began_at = min((time for time in times if time is not None), default=None)
     return None if began_at is None else IndexEntry(job, Phase.RUNNING, began_at)

@@ -49,7 +49,7 @@ class CallbackProcessor:
 
     :param housekeeping: called now and then while there is nothing to do; see `Housekeeping`.
     :param clock: the present time, aware.
-    :param tick_seconds: how often to look for work without being woken.
+    :param tick_seconds: how often to check for work without being woken.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class CallbackProcessor:
             if self._failures == 1:
                 message = "Cannot process callbacks: the database failed (%s); retrying at least every %g s"
                 log.error(message, describe(error), MAX_BACK_OFF_SECONDS, exc_info=_unless_passing(error))
-            self._stop.wait(seconds)  # not for the wake: callbacks may go on coming
+            self._stop.wait(seconds)  # not for the wake: callbacks may keep coming
             return 0.0
         if self._failures:
             log.info("Processing callbacks again after %d failures", self._failures)

@@ -36,7 +36,7 @@ def _answer(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
 
 
 STORED = Answer(200, b'{"code":0}')
-# Other products of the vendor that forward an event look at these fields.
+# Other products of the vendor that forward an event read these fields.
 STORED_WRAPPED = Answer(200, b'{"code":0,"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}')
 # One answer for every reason: it must not show whether a connection exists.
 REFUSED = _answer(401, "The callback is not signed with the key of this connection.")

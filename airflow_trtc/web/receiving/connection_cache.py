@@ -68,12 +68,12 @@ class ConnectionCache:
         self._warned_at: dict[str, float] = {}
 
     def remembered(self, conn_id: str, seconds: float = REMEMBERED_SECONDS) -> ReceiverConfig | None:
-        """What was found not longer ago than that; None when that is nothing."""
+        """What was found in the last `seconds`; None when that is nothing."""
         found = self._found.get(conn_id)
         return found[1] if found and self._clock() - found[0] < seconds else None
 
     async def find(self, conn_id: str, seconds: float = REMEMBERED_SECONDS) -> ReceiverConfig:
-        """What was found not longer ago than that; else look it up now.
+        """What was found in the last `seconds`; otherwise looks the connection up.
 
         :raises LookupUnavailable: try again later.
         """

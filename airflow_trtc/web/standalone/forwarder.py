@@ -97,7 +97,7 @@ class Forwarder:
                 count = await self.forward()
             except _RetryAtOnce:
                 continue
-            except Exception as error:  # whatever it is, the rows are safe and have to go on
+            except Exception as error:  # whatever it is, the rows are safe, and forwarding must continue
                 failures += 1
                 self._report(
                     str(error)

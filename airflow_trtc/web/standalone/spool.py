@@ -74,7 +74,7 @@ class Spool:
             file.execute("delete from waiting where key = ?", (row.key,))
 
     def retry_refused(self) -> int:
-        """Let what was refused wait again; return how many rows there were."""
+        """Move refused rows back to the waiting ones; return how many there were."""
         with self._transaction() as file:
             count = file.execute(
                 "insert or ignore into waiting (key, value, stored_at) select key, value, ? from refused",
