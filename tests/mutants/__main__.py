@@ -43,12 +43,16 @@ GROUPS = (
         tuple(
             f"airflow_trtc/cloud/{name}.py" for name in ("budget", "codes", "failures", "health", "retries")
         ),
-        tuple(f"tests/cloud/test_{name}.py" for name in ("budget", "codes", "failures", "health", "retries")),
+        tuple(f"tests/cloud/test_{name}.py" for name in ("budget", "failures", "health", "retries")),
         ("hypothesis", "httpx", "requests", "tenacity"),
     ),
     Group(
         ("airflow_trtc/waiting/engine.py", "airflow_trtc/waiting/pacing.py"),
         ("tests/waiting/test_engine.py", "tests/waiting/test_pacing.py"),
+    ),
+    Group(
+        tuple(f"airflow_trtc/journal/{name}.py" for name in ("index", "keys", "plans")),
+        tuple(f"tests/journal/test_{name}.py" for name in ("index", "keys", "plans")),
     ),
 )
 
