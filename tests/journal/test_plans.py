@@ -14,6 +14,7 @@ from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot, Troub
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn, to_json
 from airflow_trtc.jobs.verdict import Finished
+from airflow_trtc.journal import plans
 from airflow_trtc.journal import store as journal_store
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key
@@ -265,12 +266,17 @@ def test_a_job_without_files_is_one_row() -> None:
     assert store.reads == [ROWS.polls]
 
 
-@pytest.mark.parametrize("pages", [5000, 1])
-def test_made_up_pages_keep_no_reader_busy_for_ever(pages: int) -> None:
-    store = CountingStore([None] * FILES_PER_PAGE)
-    store.set(ROWS.polls, {**to_json(JobState("rid")), "pages": pages})
-    assert drive(load_plan(ROWS.polls, "rid"), store).files == ()
+def test_made_up_pages_keep_no_reader_busy_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CountingStore([])
+    store.set(ROWS.polls, {**to_json(JobState("rid")), "pages": 5000})
+    drive(load_plan(ROWS.polls, "rid"), store)
     assert len(store.reads) == 1 + 1000
+
+    monkeypatch.setattr(plans, "MAX_PAGES", 5)  # full pages take their time
+    store = CountingStore([None] * FILES_PER_PAGE)
+    store.set(ROWS.polls, {**to_json(JobState("rid")), "pages": 1})
+    drive(load_plan(ROWS.polls, "rid"), store)
+    assert len(store.reads) == 1 + 5
 
 
 def test_nothing_is_written_only_if_that_was_asked_for() -> None:
