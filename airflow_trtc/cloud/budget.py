@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-# Found by simulating one to six processes that share a limit of 20 a second (tests/cloud/test_pacing.py).
+# Found by simulating one to six processes that share a limit of 20 a second (tests/cloud/test_budget.py).
 CUT = 0.25  # share of the rate that a refusal takes
 DEEP_CUT = 0.5  # the same at the start, which doubled, and when the last cut was not enough
 SOON_SECONDS = 5.0  # after the last cut
@@ -61,7 +61,7 @@ class Pace:
             return self
         rate = self.rate(now, ceiling)
         is_far_off = self.low is None or now - self.since < SOON_SECONDS
-        low = max(rate * (1.0 - (DEEP_CUT if is_far_off else CUT)), min(LOWEST_RATE, ceiling))
+        low = max(rate * (1.0 - (DEEP_CUT if is_far_off else CUT)), LOWEST_RATE)
         # Refused below the last plateau: another process needs more, so leave it some.
         is_crowded = self.plateau is not None and rate < self.plateau
         plateau = rate * (1.0 - (CUT / 2 if is_crowded else HEADROOM))

@@ -69,12 +69,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Poll once, before all others; the answer is a list of `Seen`.
-
-    :param is_last: the wait ends after it, whatever it brings.
-    """
-
-    is_last: bool = False
+    """Poll once, before all others; the answer is a list of `Seen`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +86,9 @@ class Listen:
 
     seconds: float
     turn_at: float
-    polls: bool = True
-    is_urgent: bool = False
-    is_short: bool = False
+    polls: bool
+    is_urgent: bool
+    is_short: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ class ShowProgress:
     """
 
     state: JobState
-    is_final: bool = False
+    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +164,20 @@ class Circumstances:
     """Where and when a wait continues.
 
     :param listens: the driver hands over callbacks and shared polls; otherwise both are asked for, in turn.
-    :param first_turn_in: seconds until the first turn.
-    :param is_recalled: the state holds what the journal held when this wait began.
-    :param is_same_try: the journal's row was written by this try, before it was rescheduled; go on counting.
     :param has_past: an earlier leg of this wait, or an earlier try, may have learnt what the state does not
         hold.
+    :param first_turn_in: seconds until the first turn; on a worker that is when Airflow calls.
+    :param is_recalled: the state holds what the journal held when this wait began.
+    :param is_same_try: the journal's row was written by this try, before it was rescheduled; go on counting.
     :param shows_progress: the user wants to see it.
     :param limits: name of each limit to Unix seconds at which it is reached.
     """
 
     listens: bool
+    has_past: bool
     first_turn_in: float = 0.0
     is_recalled: bool = False
     is_same_try: bool = False
-    has_past: bool = False
     shows_progress: bool = True
     limits: dict[str, float] = field(default_factory=dict)
 
@@ -302,7 +297,7 @@ class Wait:
             self._plan_turn(now)
         if not may_show_more(now):
             return ()
-        polls: Sequence[Seen] = yield Poll(is_last=limit is not None)
+        polls: Sequence[Seen] = yield Poll()
         return polls
 
     def _listening(self, verdict: Waiting) -> Listen:
@@ -346,7 +341,8 @@ class Wait:
 
     def _limit_reached(self) -> str | None:
         now = self._clock.now().timestamp()
-        return min(((at, name) for name, at in self._here.limits.items() if now >= at), default=(0, None))[1]
+        reached = {name: at for name, at in self._here.limits.items() if now >= at}
+        return min(reached, key=reached.__getitem__, default=None)
 
     # -- the state ------------------------------------------------------------------------------------
 
@@ -376,7 +372,7 @@ class Wait:
             return Waiting("the journal, which may know the job, cannot be read")
         is_proven = self._has_listened if misses_callback(verdict) else self._has_polled
         if not is_proven and (misses_callback(verdict) or may_show_more(verdict)):
-            return Waiting("the wait continues")
+            return Waiting("the wait continues", asks=may_show_more(verdict))
         return verdict
 
     def _recall(self) -> Steps[None]:

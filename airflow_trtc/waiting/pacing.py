@@ -28,12 +28,12 @@ class Pace:
     def seconds(
         self,
         *,
-        hurry_seconds: float | None = None,
-        reads_only: bool = False,
-        is_backed: bool = False,
-        turns: int = 0,
-        failures: int = 0,
-        chance: float = 0.0,
+        hurry_seconds: float | None,
+        reads_only: bool,
+        is_backed: bool,
+        turns: int,
+        failures: int,
+        chance: float,
     ) -> float:
         """Seconds until the next turn.
 
@@ -58,9 +58,8 @@ class Pace:
             pause = max(interval, 1.0) * 2.0 ** min(max(turns - 2, 0), 30)
             if self.longest_seconds is not None:
                 pause = min(pause, self.longest_seconds)
-        if failures > 0:
-            longest = min(LONGEST_TROUBLE_INTERVALS * max(interval, 1.0), LONGEST_TROUBLE_SECONDS)
-            pause = max(pause, min(pause * 2.0 ** min(failures - 1, 30), longest))
+        longest = min(LONGEST_TROUBLE_INTERVALS * max(interval, 1.0), LONGEST_TROUBLE_SECONDS)
+        pause = max(pause, min(pause * 2.0 ** min(failures - 1, 30), longest))
         return pause * (1.0 + 0.1 * chance)
 
     def first_seconds(self, since_seconds: float, chance: float) -> float:

@@ -110,6 +110,67 @@ def test_a_restart_is_slow_and_remembers_the_limit():
     assert pace.rate(100.0 + RETURN_SECONDS, CEILING) == pytest.approx(0.95 * CEILING)
 
 
+@pytest.mark.parametrize(
+    "pace, now, ceiling, rate",
+    [
+        # The start doubles every four seconds, from two a second or a tenth of the ceiling.
+        (Pace(10.0), 10.0, 100.0, 10.0),
+        (Pace(10.0), 14.0, 100.0, 20.0),
+        (Pace(10.0), 18.0, 19.0, 8.0),
+        (Pace(10.0), 10.0**6, 10.0**5, 10.0**5),
+        # After a cut from 16 to 8: half the time brings seven eighths back.
+        (Pace(10.0, 8.0, 16.0), 10.0, 100.0, 8.0),
+        (Pace(10.0, 8.0, 16.0), 47.5, 100.0, 15.0),
+        (Pace(10.0, 8.0, 16.0), 85.0, 100.0, 16.0),
+        # Then the search for more goes ever faster: a twentieth of the ceiling, eight twentieths.
+        (Pace(10.0, 8.0, 16.0), 135.0, 100.0, 21.0),
+        (Pace(10.0, 8.0, 16.0), 185.0, 100.0, 56.0),
+        (Pace(10.0, 8.0, 16.0), 185.0, 20.0, 20.0),
+        (Pace(10.0, 8.0, 16.0), 47.5, 12.0, 12.0),
+    ],
+)
+def test_the_curve(pace, now, ceiling, rate):
+    assert pace.rate(now, ceiling) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    "pace, now, low, plateau",
+    [
+        (Pace(0.0), 1.0, 2.0 * 2**0.25 / 2, 2.0 * 2**0.25 * 0.95),  # at the start no refusal is another's
+        (Pace(0.0, 8.0, 16.0), 75.0, 12.0, 15.2),
+        (Pace(0.0, 8.0, 16.0), 37.5, 11.25, 13.125),  # refused below the plateau: leaves more to others
+        (Pace(0.0, 8.0, 8.0), 1.5, 4.0, 7.6),
+        (Pace(0.0, 8.0, 8.0), 4.9, 4.0, 7.6),
+        (Pace(0.0, 8.0, 8.0), 5.0, 6.0, 7.6),
+        (Pace(0.0, 0.5, 0.5), 10.0, 0.5, 0.5),
+    ],
+)
+def test_what_a_refusal_takes(pace, now, low, plateau):
+    after = pace.refused(now, CEILING)
+    assert (after.since, after.low, after.plateau) == (now, pytest.approx(low), pytest.approx(plateau))
+
+
+def test_a_refusal_of_the_same_moment_is_no_other():
+    pace = Pace(10.0, 8.0, 16.0)
+    assert pace.refused(11.4, CEILING) is pace
+
+
+def test_a_restart_is_never_faster_than_the_known_limit():
+    assert Pace(0.0, 0.5, 1.0).restarted(100.0) == Pace(100.0, 1.0, 1.0)
+
+
+def test_a_budget_restarts_slowly_also_one_that_was_never_used():
+    now = [0.0]
+    budget = Budget(clock=lambda: now[0])
+    assert budget.rate(CEILING) == 2.0
+    budget.restart()
+    assert budget.rate(CEILING) == 2.0
+    now[0] = 60.0
+    assert budget.rate(CEILING) == CEILING
+    budget.restart()
+    assert budget.rate(CEILING) == 2.0
+
+
 @given(st.lists(st.floats(0, 400), max_size=30), st.floats(0.01, 1000))
 def test_the_rate_is_always_above_nothing_and_at_most_the_ceiling(pauses, ceiling):
     pace, now = Pace(0.0), 0.0

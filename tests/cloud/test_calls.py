@@ -10,7 +10,7 @@ from airflow_trtc import bounds
 from airflow_trtc.cloud.calls import Call, any_action, describe, effect_of
 from airflow_trtc.cloud.failures import value_of
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.jobs.answers import MAX_FILES, UnreadableAnswer, read_answer
+from airflow_trtc.jobs.answers import UnreadableAnswer, read_answer
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
 from airflow_trtc.jobs.ref import JobRef
@@ -166,8 +166,8 @@ def test_what_is_too_long_for_airflow_is_cut_or_left_out():
     seen = to_snapshot({"Status": "S" * 1000, "StorageFileList": files}, "rec")
     assert len(seen.status) == 100
     assert seen.files == (RecordedFile("a\ufffdb", "\ufffd", None, None),)
-    many = [{"FileName": f"{number}.m3u8"} for number in range(MAX_FILES + 5)]
-    assert len(to_snapshot({"Status": "Idle", "StorageFileList": many}, "rec").files) == MAX_FILES
+    many = [{"FileName": f"{number}.m3u8"} for number in range(10_005)]
+    assert len(to_snapshot({"Status": "Idle", "StorageFileList": many}, "rec").files) == 10_000
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from airflow_trtc.cloud.calls import Call, effect_of
 from airflow_trtc.cloud.codes import ADVICE
-from airflow_trtc.cloud.failures import BadStatus, classify, failure, translated, unwrap
+from airflow_trtc.cloud.failures import BadStatus, classify, failure, translated, unwrap, value_of
 from airflow_trtc.errors import (
     TrtcError,
     TrtcFailedError,
@@ -28,6 +28,7 @@ from airflow_trtc.errors import (
     TrtcThrottledError,
     TrtcTransientError,
 )
+from airflow_trtc.jobs.answers import OTHER_JOB, UnreadableAnswer
 
 
 def call(action, job_id=None):
@@ -163,6 +164,7 @@ NETWORK = [
     (http.client.BadStatusLine("x"), "Client.ConnectionLost", True),
     # our own look at answers
     (BadStatus(502), "Client.Http502", True),
+    (BadStatus(500), "Client.Http500", True),
     (BadStatus(408), "Client.Http408", True),
     (sdk("ClientNetworkError", BadStatus(504)), "Client.Http504", True),
 ]
@@ -201,6 +203,9 @@ def test_an_unknown_outcome_follows_from_internal_errors_of_the_service_too():
         (BadStatus(429), TrtcThrottledError, "Client.Http429"),
         (BadStatus(407), TrtcSetupError, "Client.Http407"),
         (BadStatus(403), TrtcSetupError, "Client.Http403"),
+        (BadStatus(409), TrtcSetupError, "Client.Http409"),
+        (BadStatus(430), TrtcSetupError, "Client.Http430"),
+        (BadStatus(499), TrtcSetupError, "Client.Http499"),
         (BadStatus(302), TrtcSetupError, "Client.Http302"),
         (sdk("InvalidCredential"), TrtcSetupError, "InvalidCredential"),
         (sdk("ClientError"), TrtcSetupError, "ClientError"),
@@ -291,3 +296,178 @@ def test_long_and_odd_messages_become_one_short_line():
     assert failure(DESCRIBE, "X", b"a\n\xff b").message == "a \ufffd b"
     assert failure(DESCRIBE, "X", {"a": 1}).message == '{"a": 1}'
     assert len(failure(DESCRIBE, "X", "x" * 9999).message) == 500
+    assert failure(DESCRIBE, "X", " \n ").message == "The service gives no reason."
+
+
+# What to do, as a word or two that no other advice has.
+ADVISED = {
+    "RequestLimitExceeded.IPLimitExceeded": "requests_per_second",
+    "AuthFailure.SecretIdNotFound": "misspelt",
+    "AuthFailure.InvalidSecretId": "not the id of an API key",
+    "AuthFailure.SignatureFailure": "SecretKey (password)",
+    "AuthFailure.SignatureExpire": "Set the clock",
+    "AuthFailure.TokenFailure": "temporary keys",
+    "AuthFailure.MFAFailure": "second factor",
+    "AuthFailure.UnauthorizedOperation": "access management",
+    "AuthFailure.UnRealNameAuthenticated": "identity verification",
+    "AuthFailure.InvalidAuthorization": "SecretId, SecretKey and their permissions",
+    "UnauthorizedOperation": "access management",
+    "UnauthorizedOperation.SdkAppId": "Check sdk_app_id",
+    "FailedOperation.SdkAppIdNotUnderAppId": "Check sdk_app_id",
+    "FailedOperation.SdkAppIdNotExist": "Check sdk_app_id",
+    "InvalidParameter.SdkAppId": "Check sdk_app_id",
+    "InvalidParameter.SdkAppid": "Check sdk_app_id",
+    "UnsupportedRegion": "region",
+    "IpNotInWhitelist": "list of allowed",
+    "IpInBlacklist": "list of denied",
+    "FailedOperation.NotAbility": "Enable this function",
+    "UnsupportedOperation": "package",
+    "FailedOperation.CRUnsupportMethod": "recording is enabled",
+    "InvalidAction": "name of the action",
+    "NoSuchProduct": "not the one of TRTC",
+    "MissingParameter.TaskId": "the message names",
+}
+
+
+@pytest.mark.parametrize("code", ADVISED)
+def test_each_code_that_can_be_mended_says_how(code):
+    assert ADVISED[code] in failure(DESCRIBE, code, "x").advice
+
+
+@pytest.mark.parametrize(
+    "error, advice",
+    [
+        (caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "x")), "SSL_CERT_FILE"),
+        (httpx.ProxyError("x"), "HTTPS_PROXY"),
+        (httpx.InvalidURL("x"), "odd characters"),
+        (BadStatus(407), "name and password"),
+        (httpx.ConnectError("x"), "firewall"),
+    ],
+)
+def test_trouble_on_the_way_that_can_be_mended_says_how(error, advice):
+    assert advice in classify(error, DESCRIBE).advice
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (httpx.ProxyError("x"), "The proxy on the way to {} fails."),
+        (
+            caused(httpx.ConnectError("x"), socket.gaierror(-2, "x")),
+            "The host name of {} cannot be resolved.",
+        ),
+        (httpx.ConnectError("x"), "{} cannot be reached."),
+        (httpx.ReadTimeout(""), "{} did not answer in time."),
+        (httpx.ReadError(""), "The connection to {} broke off."),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "x")),
+            "{} shows a certificate that cannot be trusted.",
+        ),
+        (BadStatus(503), "{} answered with HTTP status 503."),
+    ],
+)
+def test_what_happened_on_the_way_and_where(error, message):
+    assert classify(error, DESCRIBE, endpoint="https://host").message == message.format("https://host")
+    nowhere = classify(error, DESCRIBE).message
+    assert nowhere.lower() == message.format("the endpoint").lower()
+
+
+@pytest.mark.parametrize(
+    "code, request_id, message",
+    [
+        ("InvalidCredential", None, "native text"),  # the SDK's own words about keys
+        ("InternalError", "r", "native text"),
+        ("InternalError.CRInternalError", None, "native text"),
+        ("ResourceNotFound", None, "native text"),
+        ("KeyError", None, "The answer cannot be read or was cut short (KeyError)."),
+        ("ServerNetworkError", "r", "The endpoint answered with an HTTP error."),
+        (None, None, "native text"),
+    ],
+)
+def test_words_of_the_service_stay_and_those_of_python_do_not(code, request_id, message):
+    assert classify(TencentCloudSDKException(code, "native text", request_id), DESCRIBE).message == message
+
+
+def test_errors_that_came_from_one_another_are_read_once():
+    one, other = httpx.ReadError("x"), httpx.ReadTimeout("y")
+    one.__cause__, other.__cause__ = other, one
+    assert classify(one, DESCRIBE).code == "Client.Timeout"
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("x", OSError("y"))), "Client.Proxy"),
+        (urllib3.exceptions.NameResolutionError("h", LINE, socket.gaierror(-2, "x")), "Client.Unreachable"),
+        (urllib3.exceptions.NewConnectionError(LINE, "x"), "Client.Unreachable"),
+        (urllib3.exceptions.ConnectTimeoutError("x"), "Client.Unreachable"),
+        (requests.ConnectTimeout("x"), "Client.Unreachable"),
+        (socket.gaierror(-2, "x"), "Client.Unreachable"),
+        (requests.ReadTimeout("x"), "Client.Timeout"),
+        (urllib3.exceptions.ReadTimeoutError(POOL, "/", "x"), "Client.Timeout"),
+        (TimeoutError("x"), "Client.Timeout"),
+        (urllib3.exceptions.ProtocolError("x"), "Client.ConnectionLost"),
+        (EOFError(), "Client.ConnectionLost"),
+        (http.client.IncompleteRead(b""), "Client.ConnectionLost"),
+        (httpx.UnsupportedProtocol("x"), "Client.Unsendable"),
+        (requests.exceptions.InvalidURL("x"), "Client.Unsendable"),
+        (urllib3.exceptions.LocationParseError("x"), "Client.Unsendable"),
+        (IndexError("x"), "Client.BrokenAnswer"),
+        (AttributeError("x"), "Client.BrokenAnswer"),
+        (ValueError("x"), "Client.BrokenAnswer"),
+    ],
+)
+def test_each_library_has_names_of_its_own_for_the_same_trouble(error, code):
+    found = classify(error, CREATE)
+    assert found.code == code
+    if isinstance(found, TrtcTransientError):
+        assert found.outcome_unknown is (code not in ("Client.Proxy", "Client.Unreachable"))
+
+
+def test_a_proxy_that_fails_after_the_connection_may_have_sent_the_call_on():
+    found = classify(urllib3.exceptions.ProxyError("x", OSError("y")), CREATE)
+    assert isinstance(found, TrtcTransientError)
+    assert (found.code, found.outcome_unknown) == ("Client.Proxy", True)
+
+
+def test_our_own_error_leaves_a_call_as_it_is():
+    error = TrtcThrottledError("x")
+    with pytest.raises(TrtcThrottledError) as caught, translated(DESCRIBE, "https://host"):
+        raise error
+    assert caught.value is error
+
+
+def test_an_answer_is_read_as_its_call_wants_it():
+    assert value_of(Call("DescribeX", {}, len, "read", "rec"), {"Response": {"a": 1, "b": 2}}) == 2
+
+
+@pytest.mark.parametrize("effect, unknown", [("read", False), ("create", True)])
+def test_an_answer_of_no_use_is_transient_and_can_be_reported_to_the_vendor(effect, unknown):
+    def read(response):
+        raise UnreadableAnswer("The answer is about another job.", OTHER_JOB)
+
+    with pytest.raises(TrtcTransientError, match="about another job") as caught:
+        value_of(Call("DescribeX", {}, read, effect, "rec"), {"Response": {"RequestId": "r-1"}})
+    error = caught.value
+    assert (error.code, error.request_id, error.job_id) == (OTHER_JOB, "r-1", "rec")
+    assert error.outcome_unknown is unknown
+
+
+@pytest.mark.parametrize(
+    "answer, code, request_id, words",
+    [
+        ([], "Client.BrokenAnswer", None, "no Response"),
+        ({"Response": 5}, "Client.BrokenAnswer", None, "no Response"),
+        ({"Response": {"Error": "x", "RequestId": "r"}}, "Client.BrokenAnswer", "r", "Error cannot be read"),
+        (
+            {"Response": {"Error": {"Code": "ResourceNotFound", "Message": "m"}, "RequestId": "r"}},
+            "ResourceNotFound",
+            "r",
+            "m",
+        ),
+    ],
+)
+def test_an_answer_that_refuses_or_has_another_shape(answer, code, request_id, words):
+    with pytest.raises(TrtcError, match=words) as caught:
+        unwrap(DESCRIBE, answer)
+    assert (caught.value.code, caught.value.request_id) == (code, request_id)

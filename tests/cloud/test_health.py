@@ -80,3 +80,33 @@ def test_pauses_grow_to_a_limit_and_begin_anew_with_the_next_outage():
     assert set(pauses[4:]) == {MAX_PAUSE_SECONDS}
     tell(health, SEEN, *[BROKEN] * 3)
     assert health.pause_seconds(0.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    "answers, at, is_outage",
+    [
+        ([BROKEN] * 2, [0.0, 60.0], False),
+        ([BROKEN] * 3, [0.0, 1.0, 2.0], True),
+        ([BROKEN] * 3, [0.0, 1.0, 1.9], False),
+        ([REFUSED] * 19, range(19), False),
+        ([REFUSED] * 20, range(20), True),
+        ([INTERNAL] * 3, [0.0, 1.0, 59.9], False),  # all of one job
+        ([INTERNAL] * 3, [0.0, 1.0, 60.0], True),
+    ],
+)
+def test_how_many_answers_that_teach_nothing_are_an_outage(answers, at, is_outage):
+    """From the start as well as after a time in which all went well."""
+    health = Health()
+    for start in (0.0, 200.0):
+        said = [
+            health.note(answer, "a", at=start + each, waiting=2)
+            for answer, each in zip(answers, at, strict=True)
+        ]
+        assert [bool(line) for line in said] == [False] * (len(said) - 1) + [is_outage]
+        health.note(SEEN, "a", at=start + 100.0, waiting=2)
+
+
+def test_the_first_pause_is_short_and_the_longest_a_quarter_of_a_minute():
+    health = Health()
+    assert [health.pause_seconds(1.0) for _ in range(6)] == [1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    assert health.pause_seconds(0.0) == 7.5

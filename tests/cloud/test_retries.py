@@ -1,6 +1,7 @@
 """What may be sent twice, and how long it waits in between."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -69,6 +70,38 @@ def attempts_of(action, errors, attempts, *, is_async, sleeps=None):
 
 @pytest.mark.parametrize("is_async", [False, True])
 class TestBothWays:
+    @pytest.mark.parametrize(
+        "pick, error, expected",
+        [
+            (min, UNKNOWN, [0.5, 1, 2, 4, 4, 4, 4]),
+            (max, UNKNOWN, [1, 2, 4, 8]),
+            (max, THROTTLED, [2, 3, 5, 9]),
+        ],
+    )
+    def test_how_long_waits_are(self, is_async, monkeypatch, pick, error, expected):
+        """All together twenty seconds at most."""
+        monkeypatch.setattr(random, "uniform", pick)
+        sleeps: list[float] = []
+        with pytest.raises(type(error)):
+            attempts_of("DescribeX", [error] * 99, 99, is_async=is_async, sleeps=sleeps)
+        assert sleeps == pytest.approx(expected)
+
+    @pytest.mark.parametrize("error, seconds, count", [(UNKNOWN, 1.0, 20), (THROTTLED, 0.0, 600)])
+    def test_when_it_gives_up(self, is_async, monkeypatch, error, seconds, count):
+        """After twenty seconds, and only after ten minutes when the service asks for patience."""
+        monkeypatch.setattr(random, "uniform", lambda shortest, longest: seconds)
+        sleeps: list[float] = []
+        attempts = None if error is THROTTLED else 99
+        with pytest.raises(type(error)):
+            attempts_of("DescribeX", [error] * 999, attempts, is_async=is_async, sleeps=sleeps)
+        assert len(sleeps) == count
+
+    def test_there_are_four_attempts_unless_told(self, is_async):
+        sleeps: list[float] = []
+        with pytest.raises(TrtcTransientError):
+            attempts_of("DescribeX", [UNKNOWN] * 9, None, is_async=is_async, sleeps=sleeps)
+        assert len(sleeps) == 3
+
     def test_waits_grow_and_differ(self, is_async):
         sleeps, outcome = attempts_of("DescribeX", [UNKNOWN] * 3, 4, is_async=is_async)
         assert outcome == "done"

@@ -101,6 +101,7 @@ def test_an_event_of_a_room_tells_of_no_recording() -> None:
         ({}, None),
         ({"EventMsTs": True, "EventTs": None}, None),
         ({"EventMsTs": 10**50, "EventTs": -5}, None),
+        ({"EventTsMs": 1622186275757, "EventTs": 1622186275}, 1622186275757),
     ],
 )
 def test_the_time_is_found_in_every_spelling(info: dict[str, Any], expected: int | None) -> None:
@@ -120,6 +121,44 @@ def test_numbers_may_be_texts_and_the_other_way_round() -> None:
     loose = changed(LEFT, RoomId=3369810761, EventTs=1768960945, EventMsTs="1768960945351")
     loose |= {"EventGroupId": "3", "EventType": 302.0}
     assert parse(body(loose)).identity == parse(body(LEFT)).identity
+
+
+def test_the_identity_stays_what_it_is() -> None:
+    """Stored rows are found by it, also those that an older version stored."""
+    assert parse(body(LEFT)).identity == "581f1cc3c18c3621e5045d5f7c746be0"
+
+
+@pytest.mark.parametrize("name", ["TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"])
+def test_a_number_sent_as_text_makes_no_other_event(name: str) -> None:
+    event = {**LEFT, "EventInfo": {"Payload": {"a": 1, "b": 2}}}
+    number, text = changed(event, **{name: 1768960945}), changed(event, **{name: "1768960945"})
+    assert parse(body(number)).identity == parse(body(text)).identity
+
+
+def test_the_order_of_fields_makes_no_other_event() -> None:
+    one, other = changed(LEFT, Payload={"a": 1, "b": 2}), changed(LEFT, Payload={"b": 2, "a": 1})
+    assert parse(body(one)).identity == parse(body(other)).identity
+
+
+@pytest.mark.parametrize("number", [0, 999_999_999])
+def test_the_lowest_and_the_highest_type_are_events(number: int) -> None:
+    event = {"EventGroupId": number, "EventType": number}
+    assert (parse(body(event)).group, parse(body(event)).type) == (number, number)
+    with pytest.raises(CallbackError, match="not a number from 0 to 999999999"):
+        parse(body({**event, "EventType": 1_000_000_000}))
+
+
+def test_a_number_has_so_many_digits_at_most() -> None:
+    text = '{"EventGroupId":3,"EventType":301,"x":%s}'
+    assert parse((text % ("9" * 400)).encode()).event["x"] == "9" * 400
+    with pytest.raises(CallbackError, match="too large"):
+        parse((text % ("9" * 401)).encode())
+
+
+@pytest.mark.parametrize("escaped", [r"\u0000", r"\ud800", r"\uD800"])
+def test_each_spelling_of_what_databases_refuse_is_replaced(escaped: str) -> None:
+    text = '{"EventGroupId":3,"EventType":301,"x":"%s"}'
+    assert parse((text % escaped).encode()).event["x"] == "\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +239,8 @@ def test_an_event_without_usable_information_is_an_event(info: Any) -> None:
         b'{"EventGroupId":3,"EventType":301,"x":NaN}',
         b'{"EventGroupId":3,"EventType":301,"x":Infinity}',
         b'{"EventGroupId":3,"EventType":301,"x":1e999}',
+        b'{"EventGroupId":3,"EventType":301,"x":-1e999}',
+        b'{"EventGroupId":3,"EventType":301,"x":' + b'{"a":' * DEEPEST + b"1" + b"}" * (DEEPEST + 1),
         b'{"EventGroupId":3,"EventType":301,"x":' + b"9" * 5000 + b"}",
         b'{"EventGroupId":' + b"9" * 300 + b',"EventType":301}',
         b'{"CallbackCommand":"x"}',

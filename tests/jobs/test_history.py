@@ -26,6 +26,7 @@ from airflow_trtc.jobs.verdict import (
     describe_news,
 )
 from airflow_trtc.recording.judge import judge
+from airflow_trtc.recording.milestones import output
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 START_MS = round(START.timestamp() * 1000)
@@ -107,6 +108,10 @@ def test_a_poll_that_was_quicker_waits_for_the_callback_that_says_how_it_ended()
     soon = waiting(state, after=61.0)
     assert not soon.asks
     assert finished(state, after=60 + Rules().settle_seconds).outcome == "gone"
+    exiting = learn(hear(LIFE[0]), Snapshot(RID, "Exited"), START + timedelta(seconds=55))
+    exiting = learn(exiting, GONE, START + timedelta(seconds=60))
+    assert not waiting(exiting, after=61.0).asks
+    assert finished(exiting, after=60 + Rules().settle_seconds).outcome == "exited"
     state = learn(state, event(302, {"LeaveCode": 100}, at=60), START + timedelta(seconds=62))
     assert failed(state, after=62.0).failure is Failure.RECORDING
 
@@ -163,6 +168,24 @@ def test_a_poll_that_finds_nothing_makes_the_reported_end_certain_at_once() -> N
     state = learn(JobState(RID), Snapshot(RID, "InProgress"), START)
     state = learn(hear(event(302, {"LeaveCode": 0}), state=state), GONE, START)
     assert finished(state, after=0.0).outcome == "callback"
+
+
+def test_the_last_start_decides_and_an_end_at_the_same_moment_counts() -> None:
+    started, moved = event(301, {"Status": 0}), event(306, {"Status": 0}, at=10)
+    left = event(302, {"LeaveCode": 0}, at=5)
+    assert waiting(hear(started, left, moved)).asks
+    assert finished(hear(started, moved, event(302, {"LeaveCode": 0}, at=10))).outcome == "callback"
+
+
+def test_without_the_recorders_leaving_the_first_proof_says_when_it_ended() -> None:
+    uploaded, converted = event(305, {"Status": 0}, at=10), event(310, {"Status": 0}, at=12)
+    assert finished(hear(uploaded, converted, every=50.0)).finished_at == START
+    assert finished(hear(converted, uploaded, every=50.0)).finished_at == START + timedelta(seconds=50)
+
+
+def test_of_two_callbacks_of_one_moment_the_one_with_a_code_counts() -> None:
+    state = hear(LIFE[4], event(305, {"Status": 0}, at=10), event(305, {}, at=10))
+    assert finished(state, "upload").problems == ()
 
 
 @pytest.mark.parametrize("kind", [306, 301])
@@ -339,7 +362,43 @@ def test_after_a_conversion_there_may_be_another_one() -> None:
     state = hear(*LIFE)
     soon = waiting(state, "mp4", after=5.0)
     assert soon.until is not None
+    assert not soon.asks
     assert finished(state, "mp4", after=0.6 + Rules().settle_seconds)
+    late = learn(state, event(310, {"Status": 1}, at=13), START + timedelta(seconds=8))
+    fail_on = FAIL_ON - {"lingering"}
+    assert waiting(late, "mp4", after=17.9, fail_on=fail_on)
+    assert finished(late, "mp4", after=18.0, fail_on=fail_on)
+
+
+def test_the_end_of_the_upload_is_final_at_once() -> None:
+    uploaded = learn(hear(LIFE[4]), LIFE[5], START + timedelta(seconds=60))
+    assert finished(uploaded, "upload", after=60.0).finished_at == START + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    "listed, converted, is_complete",
+    [
+        ([("a.m3u8", "a")], [("a.aac", "a")], True),
+        ([("a.m3u8", "a")], [("a.ts", "a")], False),
+        ([("a.m3u8", "a"), ("b.m3u8", "b")], [("a.mp4", "a")], False),
+        ([("a.m3u8", "a"), ("b.m3u8", "b")], [("mix.mp4", None)], True),  # one of all users
+        ([("mix.m3u8", None)], [("a.mp4", "a")], True),  # an index of nobody in particular
+        ([("a.m3u8", "a"), ("b.ts", "b")], [("a.mp4", "a")], True),
+    ],
+)
+def test_whose_conversions_are_waited_for(
+    listed: list[tuple[str, str | None]], converted: list[tuple[str, str | None]], is_complete: bool
+) -> None:
+    snapshot = Snapshot(RID, "InProgress", tuple(RecordedFile(name, user) for name, user in listed))
+    state = learn(JobState(RID), snapshot, START)
+    files = [{"FileName": name, "UserId": user} for name, user in converted]
+    state = hear(LIFE[4], event(310, {"Status": 0, "FileMessage": files}, at=12), state=state)
+    assert isinstance(verdict(state, "mp4", after=60.0), Finished) is is_complete
+
+
+def test_there_is_no_other_output() -> None:
+    with pytest.raises(ValueError, match="no output is called 'gif'"):
+        output(JobState(RID), "gif", 10.0)
 
 
 def test_the_end_of_the_transfer_may_overtake_its_files() -> None:
@@ -348,6 +407,8 @@ def test_the_end_of_the_transfer_may_overtake_its_files() -> None:
     late = event(311, {"Status": 0, "TencentVod": IN_VOD}, at=19)
     state = learn(state, late, START + timedelta(seconds=6))
     assert [file.vod_file_id for file in finished(state, "vod").files] == ["5285890784"]
+    assert waiting(state, "vod", after=15.9)
+    assert finished(state, "vod", after=16.0)
 
 
 @pytest.mark.parametrize("wait_for,kind", [("upload", 305), ("mp4", 310), ("vod", 312)])
@@ -409,6 +470,8 @@ def test_a_recording_that_only_callbacks_know_is_not_over() -> None:
     for seconds in (0, 60, 120):
         state = learn(state, GONE, START + timedelta(seconds=seconds))
     assert waiting(state, after=120.0).asks
+    assert waiting(learn(state, GONE, START + timedelta(seconds=3599))).asks
+    assert failed(learn(state, GONE, START + timedelta(seconds=3600))).failure is Failure.NEVER_SEEN
     state = learn(state, GONE, START + timedelta(hours=2))
     assert failed(state).failure is Failure.NEVER_SEEN
 
@@ -421,6 +484,7 @@ def test_a_web_recording_ends_too() -> None:
 def test_each_callback_starts_the_time_out_anew() -> None:
     left, late = event(302, {"LeaveCode": 0}), event(304, {"FileList": "a.m3u8"}, at=1)
     state = learn(hear(left), late, START + timedelta(seconds=1000))
+    assert state.history.first_received_at == START
     assert state.history.last_received_at == START + timedelta(seconds=1000)
     assert waiting(state, "upload", after=1000 + 3599.0).until == START + timedelta(seconds=1000 + 3600)
     assert failed(state, "upload", after=1000 + 3600.0).failure is Failure.NO_CALLBACK

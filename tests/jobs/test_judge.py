@@ -11,6 +11,7 @@ import pytest
 from airflow_trtc.jobs.judge import judge, verdict_of
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn
 from airflow_trtc.jobs.verdict import Failed, Failure, Finished, Rules, Verdict, Waiting
 from airflow_trtc.kinds import KINDS, RECORDING
@@ -148,6 +149,26 @@ def test_a_status_means_one_thing(first: str, second: str) -> None:
         JobKind(name="x", describe_action="DescribeX", **rows)
 
 
+@pytest.mark.parametrize(
+    "region, words", [("r", "recording j (application 5, region r)"), (None, "recording j (application 5)")]
+)
+def test_a_job_is_named_with_all_that_finds_it(region: str | None, words: str) -> None:
+    assert str(JobRef("recording", 5, region, "j")) == words
+
+
+@pytest.mark.parametrize(
+    "name, file_format",
+    [("a.m3u8", "hls"), ("a.b.MP4", "mp4"), ("a.aac", "aac"), ("a.ts", None), ("mp4", "mp4"), ("a", None)],
+)
+def test_the_format_of_a_file_follows_from_its_name(name: str, file_format: str | None) -> None:
+    assert RecordedFile(name).format == file_format
+
+
+def test_a_kind_names_its_parameters_as_most_actions_do() -> None:
+    assert (KIND.id_param, KIND.app_param, KIND.status_param) == ("TaskId", "SdkAppId", "Status")
+
+
 def test_the_table_of_kinds_is_keyed_by_their_names() -> None:
     assert KINDS["recording"] is RECORDING
+    assert RECORDING.describe_action == "DescribeCloudRecording"
     assert all(kind.name == name for name, kind in KINDS.items())

@@ -16,7 +16,6 @@ from airflow_trtc.bounds import moment
 from airflow_trtc.jobs.callback import CallbackError, parse, parse_event
 from airflow_trtc.jobs.events import EVENTS
 from airflow_trtc.jobs.history import (
-    MAX_FILES,
     CallbackFact,
     CallbackHistory,
     history_from_json,
@@ -26,7 +25,6 @@ from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Sn
 from airflow_trtc.jobs.problem import PROBLEM_KINDS
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import (
-    MAX_DETAIL_BYTES,
     JobState,
     combine,
     files_from_json,
@@ -109,7 +107,9 @@ def test_the_detail_is_that_of_the_last_answer_and_has_a_size() -> None:
     assert state.detail == {"n": str(HUGE)}
     assert learn(state, GONE, at(1)).detail == {"n": str(HUGE)}
     assert learn(state, Snapshot("rid", "Idle"), at(1)).detail is None
-    large = {"n": "x" * MAX_DETAIL_BYTES}
+    just_small_enough = {"n": "x" * (16 * 1024 - len('{"n": ""}'))}
+    assert learn(state, Snapshot("rid", "Idle", detail=just_small_enough), at(1)).detail == just_small_enough
+    large = {"n": just_small_enough["n"] + "x"}
     assert learn(state, Snapshot("rid", "Idle", detail=large), at(1)).detail is None
     assert from_json({**to_json(state), "detail": large}, "rid").detail is None
 
@@ -138,6 +138,12 @@ def test_two_states_join_into_the_later_one() -> None:
     assert combine(one, other).refusals == 1
     assert combine(other, one).refusals == 0
     assert combine(one, JobState("rid")) == one
+    gone, seen = (
+        tell(Snapshot("rid", "Idle"), GONE, GONE),
+        tell(Snapshot("rid", "Idle"), Snapshot("rid", "Idle")),
+    )
+    assert combine(gone, seen).is_gone  # it was polled later, though it was seen earlier
+    assert combine(seen, gone).is_gone
 
 
 def test_times_counts_and_details_alone_are_no_news() -> None:
@@ -240,6 +246,13 @@ def test_a_fact_that_cannot_be_read_is_left_out(change: dict[str, Any]) -> None:
     assert history_from_json({"facts": [good]}) == CallbackHistory()
 
 
+def test_a_row_holds_so_many_facts_at_most_and_any_type() -> None:
+    (good,) = history_to_json(CallbackHistory((FACT,)))
+    last = {**good, "type": 0}
+    assert len(history_from_json([good] * 9_999 + [last]).facts) == 2
+    assert len(history_from_json([good] * 10_000 + [last]).facts) == 1
+
+
 def test_a_fact_keeps_what_can_be_read_of_it() -> None:
     (good,) = history_to_json(CallbackHistory((FACT,)))
     odd = {**good, "type": "302", "code": HUGE, "detail": ["x"], "message": "\ud800"}
@@ -249,12 +262,12 @@ def test_a_fact_keeps_what_can_be_read_of_it() -> None:
 
 
 def test_one_callback_names_so_many_files_at_most() -> None:
-    names = [f"{number}.m3u8" for number in range(MAX_FILES + 5)]
+    names = [f"{number}.m3u8" for number in range(1005)]
     info = {"TaskId": "rid", "Payload": {"FileList": names}}
     state = learn(
         JobState("rid"), parse_event({"EventGroupId": 3, "EventType": 304, "EventInfo": info}), START
     )
-    assert len(state.files) == MAX_FILES
+    assert len(state.files) == 1000
 
 
 # -- for all inputs -----------------------------------------------------------------------------------

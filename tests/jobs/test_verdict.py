@@ -122,6 +122,16 @@ def test_the_defaults_of_the_rules() -> None:
     assert Waiting("m").asks
 
 
+def test_failures_have_names_that_travel_from_triggers_to_workers() -> None:
+    assert [failure.value for failure in Failure] == [
+        "never_seen",
+        "setup",
+        "refused",
+        "recording",
+        "no_callback",
+    ]
+
+
 @pytest.mark.parametrize(
     "story, news",
     [

@@ -116,6 +116,29 @@ def test_a_cursor_of_a_time_begins_there() -> None:
             assert within([one.key for one in every], keys, str) == wanted
 
 
+@pytest.mark.parametrize("phase, digit", [(Phase.RUNNING, 0), (Phase.ENDED, 1), (Phase.FAILED, 2)])
+def test_rows_are_spelt_as_older_versions_spelt_them(phase: Phase, digit: int) -> None:
+    one = IndexEntry(JobRef("recording", 1400000001, "r", "a"), phase, NOW, "gone")
+    inverted = 9_999_999_999_999 - 1768960945123
+    assert one.key == f"job/{digit}/000000001400000001/{inverted}/081761708761506594856504382526609128446"
+    fields = {"v": 1, "kind": "recording", "sdk_app_id": 1400000001, "region": "r", "job_id": "a"}
+    assert one.value == {**fields, "outcome": "gone"}
+    assert index.note_value(one) == {**fields, "key": one.key}
+    assert index.noted_key(index.note_value(one)) == one.key
+    assert index.phase_of(one.key) is phase
+
+
+def test_a_cursor_that_is_none_begins_at_the_newest() -> None:
+    for cursor in ("", "junk", "0" * 53, f"{0:013d}/{0:039d}x"):
+        assert index.application_range(Phase.ENDED, 1, cursor) == index.application_range(Phase.ENDED, 1)
+
+
+@pytest.mark.parametrize("key", ["", "junk", "job/0/1", "at/recording/1/a"])
+def test_a_key_of_another_row_has_no_application(key: str) -> None:
+    assert index.application_of(key) is None
+    assert index.noted_key({"key": key}) is None
+
+
 def test_entries_are_read_back() -> None:
     for one in entries(50):
         assert index.entry_from(one.key, json.loads(json.dumps(one.value))) == one

@@ -11,7 +11,7 @@ import pytest
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.journal import keys
-from airflow_trtc.journal.index import note_key
+from airflow_trtc.journal.index import IndexEntry, Phase, note_key
 from airflow_trtc.journal.keys import Rows, head_value, job_fields, job_from, make_key, page_key
 from airflow_trtc.journal.store import JOURNAL
 
@@ -74,6 +74,90 @@ def test_every_store_takes_a_key_as_it_is(job: JobRef) -> None:
         assert len(key) <= keys.MAX_KEY or "/files/" in key
 
 
+AT_MS = 1768960945000
+
+
+@pytest.mark.parametrize(
+    "key, spelt",
+    [
+        (Rows(JobRef("recording", 1, "r", "a")).polls, "poll/recording/1/a/r"),
+        (Rows(JobRef("recording", 1, None, "a")).polls, "poll/recording/1/a"),
+        (Rows(JobRef("recording", 1, "r", "a")).callbacks, "cb/recording/1/a"),
+        (page_key("cb/recording/1/a", 7), "cb/recording/1/a/files/7"),
+        (keys.inbox_key(AT_MS, 1, "ab"), "in/1768960945000/1/ab"),
+        (keys.inbox_key(5, 1, "ab"), "in/0000000000005/1/ab"),
+        (keys.due_key(AT_MS, JobRef("recording", 1, "r", "a")), "due/1768960945000/recording/1/a/r"),
+        (keys.done_key(JobRef("recording", 1, "r", "a"), "mp4"), "done/recording/1/a/mp4"),
+        (keys.event_key(1, "room:r", "ab"), "ev/1/room:r/ab"),
+        (keys.bad_key("in/5"), "bad/in%2F5"),
+        (note_key(JobRef("recording", 1, "r", "a")), "at/recording/1/a"),
+        (keys.LOG_KEY, "log"),
+        (keys.log_page_key(3), "log/0000000003"),
+    ],
+)
+def test_a_key_is_spelt_as_older_versions_spelt_it(key: str, spelt: str) -> None:
+    """Rows outlive an update."""
+    assert key == spelt
+
+
+@pytest.mark.parametrize("seq, page", [(1, 0), (100, 0), (101, 1), (200, 1), (201, 2)])
+def test_a_page_of_the_log_holds_a_hundred_entries(seq: int, page: int) -> None:
+    assert keys.log_page(seq) == page
+    assert keys.ENTRIES_PER_PAGE == keys.FILES_PER_PAGE == 100
+
+
+def test_what_is_due_is_everything_up_to_now() -> None:
+    due = keys.due_range(AT_MS)
+    for at_ms, is_due in ((0, True), (AT_MS, True), (AT_MS + 1, False), (AT_MS + 2, False)):
+        key = keys.due_key(at_ms, JOB)
+        assert (key.startswith(due.prefix) and due.first <= key <= due.last) is is_due
+
+
+@pytest.mark.parametrize(
+    "within, key",
+    [
+        (keys.INBOX, keys.inbox_key(0, 1, "0")),
+        (keys.INBOX, keys.inbox_key(AT_MS, 10**18 - 1, "f" * 32)),
+        (keys.LOG_PAGES, keys.log_page_key(0)),
+        (keys.LOG_PAGES, keys.log_page_key(10**9)),
+    ],
+)
+def test_ranges_hold_their_keys(within: keys.KeyRange, key: str) -> None:
+    assert key.startswith(within.prefix)
+    assert within.first <= key <= within.last
+    assert not keys.LOG_KEY.startswith(within.prefix)
+
+
+def test_what_is_old_may_go_but_for_what_is_still_needed() -> None:
+    lasting = [*all_keys_without_region(JOB), Rows(JOB).polls, keys.event_key(1, "-", "a"), keys.bad_key("x")]
+    lasting.append(IndexEntry(JOB, Phase.ENDED, datetime(2026, 1, 1, tzinfo=timezone.utc)).key)
+    assert all(key.startswith(keys.LASTING_PREFIXES) for key in lasting)
+    needed = [keys.LOG_KEY, keys.log_page_key(1), keys.inbox_key(1, 1, "a"), keys.due_key(1, JOB)]
+    assert not any(key.startswith(keys.LASTING_PREFIXES) for key in needed)
+
+
+def test_what_a_request_to_judge_says() -> None:
+    end = Finished("gone", (), datetime(2026, 1, 1, tzinfo=timezone.utc))
+    fields = {
+        "v": 1,
+        "kind": "recording",
+        "sdk_app_id": 1400000001,
+        "region": "ap-guangzhou",
+        "job_id": JOB.job_id,
+    }
+    assert keys.due_value(JOB) == fields
+    assert keys.due_value(JOB, end) == {
+        **fields,
+        "outcome": "gone",
+        "finished_at": "2026-01-01T00:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize("number, is_one", [(0, False), (1, True), (10**18 - 1, True), (10**18, False)])
+def test_the_numbers_that_an_application_may_have(number: int, is_one: bool) -> None:
+    assert (job_from({**job_fields(JOB), "sdk_app_id": number}) is not None) is is_one
+
+
 def test_ids_of_the_service_can_be_read_in_keys() -> None:
     assert Rows(JOB).callbacks == "cb/recording/1400000001/-m2YEoSJsaxCQvkrjdKp+b%2Fc="
     assert Rows(JOB).polls.endswith("/ap-guangzhou")
@@ -89,7 +173,7 @@ def test_keys_with_a_time_sort_by_it_also_when_they_are_digests() -> None:
 def test_what_is_too_long_ends_in_a_digest_of_all_parts() -> None:
     assert make_key("cb", "x" * 1000).startswith("cb/")
     assert len({make_key("cb", "x" * 1000, end) for end in "abc"}) == 3
-    assert len(make_key("cb", "x" * (keys.MAX_KEY - 3))) == keys.MAX_KEY
+    assert len(make_key("cb", "x" * (keys.MAX_KEY - 3))) == keys.MAX_KEY == 480
     assert len(make_key("cb", "x" * (keys.MAX_KEY - 2))) == 67
 
 
@@ -132,3 +216,4 @@ def test_a_region_that_is_none_counts_as_none(region: Any) -> None:
 
 def test_the_journal_is_named_as_airflow_spells_it() -> None:
     assert (JOURNAL.name, JOURNAL.uri) == (keys.JOURNAL_NAME, keys.JOURNAL_URI)
+    assert (keys.JOURNAL_NAME, keys.JOURNAL_URI) == ("trtc_recordings", "trtc://recordings/")

@@ -12,12 +12,13 @@ import pytest
 
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot, Trouble
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.jobs.state import JobState, learn
+from airflow_trtc.jobs.state import JobState, learn, to_json
 from airflow_trtc.jobs.verdict import Finished
+from airflow_trtc.journal import plans
 from airflow_trtc.journal import store as journal_store
 from airflow_trtc.journal.journal import Journal
-from airflow_trtc.journal.keys import FILES_PER_PAGE, Rows
-from airflow_trtc.journal.plans import Get, drive
+from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key
+from airflow_trtc.journal.plans import Get, announce, drive, load_plan, read_log_end, save_plan
 from airflow_trtc.journal.store import acarry_out, worker_store
 
 JOB = JobRef("recording", 1400000001, "ap-guangzhou", "rid")
@@ -218,6 +219,89 @@ def test_the_writer_knows_better_than_a_row_from_a_host_whose_clock_is_ahead() -
     assert (joined.status, joined.exited_at) == ("Exited", NOW + timedelta(seconds=5))
     gone = learn(exiting, Absence("ResourceNotFound"), NOW + timedelta(seconds=9))
     assert save(store, gone)[0].is_gone
+
+
+@pytest.mark.parametrize(
+    "writer, is_gone",
+    [
+        (state_with("a", at=NOW + timedelta(seconds=5)), False),
+        (learn(JobState("rid"), Absence("ResourceNotFound"), NOW), True),
+        (learn(state_with("a"), Absence("ResourceNotFound"), NOW + timedelta(seconds=5)), True),
+        (JobState("rid"), None),  # it has not polled yet: what is stored stays
+    ],
+    ids=["shown", "never seen", "gone", "not polled"],
+)
+@pytest.mark.parametrize("was_gone", [False, True])
+def test_whether_a_job_is_gone_is_for_the_writer_to_say_if_it_has_polled(
+    writer: JobState, is_gone: bool | None, was_gone: bool
+) -> None:
+    """The stored row is from a host whose clock is an hour ahead."""
+    store = DictStore()
+    stored = state_with("a", at=NOW + timedelta(hours=1))
+    if was_gone:
+        stored = learn(stored, Absence("ResourceNotFound"), NOW + timedelta(hours=1, seconds=1))
+    save(store, stored)
+    joined, _ = save(store, writer, only_news=False)
+    assert joined.is_gone is (was_gone if is_gone is None else is_gone)
+
+
+class CountingStore(DictStore):
+    """Has rows for every page, and counts what is read."""
+
+    def __init__(self, page: Any = None) -> None:
+        super().__init__()
+        self.reads: list[str] = []
+        self.page = page
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.reads.append(key)
+        return self.page if "/files/" in key else super().get(key, default)
+
+
+def test_a_job_without_files_is_one_row() -> None:
+    store = CountingStore()
+    save(store, state_with())
+    store.reads.clear()
+    assert drive(load_plan(ROWS.polls, "rid"), store) == state_with()
+    assert store.reads == [ROWS.polls]
+
+
+def test_made_up_pages_keep_no_reader_busy_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CountingStore([])
+    store.set(ROWS.polls, {**to_json(JobState("rid")), "pages": 5000})
+    drive(load_plan(ROWS.polls, "rid"), store)
+    assert len(store.reads) == 1 + 1000
+
+    monkeypatch.setattr(plans, "MAX_PAGES", 5)  # full pages take their time
+    store = CountingStore([None] * FILES_PER_PAGE)
+    store.set(ROWS.polls, {**to_json(JobState("rid")), "pages": 1})
+    drive(load_plan(ROWS.polls, "rid"), store)
+    assert len(store.reads) == 1 + 5
+
+
+def test_nothing_is_written_only_if_that_was_asked_for() -> None:
+    store = DictStore()
+    drive(save_plan(ROWS.polls, JOB, state_with("a")), store)
+    store.writes.clear()
+    drive(save_plan(ROWS.polls, JOB, state_with("a")), store)
+    assert store.writes == [ROWS.polls]
+    drive(save_plan(ROWS.polls, JOB, state_with("a"), only_news=True), store)
+    assert store.writes == [ROWS.polls]
+
+
+def test_an_end_that_polls_found_is_announced_at_its_time() -> None:
+    store = DictStore()
+    assert drive(announce(JOB, Finished("gone", (), NOW), NOW + timedelta(seconds=2)), store) is True
+    key = due_key(round(NOW.timestamp()) * 1000 + 2000, JOB)
+    assert store.get(key)["outcome"] == "gone"
+
+
+@pytest.mark.parametrize("row, end", [({"seq": 7}, 7), ({}, 0), (None, 0), ({"seq": -1}, 0)])
+def test_the_end_of_the_change_log(row: Any, end: int) -> None:
+    store = DictStore()
+    if row is not None:
+        store.set(LOG_KEY, row)
+    assert drive(read_log_end(), store) == end
 
 
 def test_a_head_that_a_slower_writer_shortened_hides_no_page() -> None:

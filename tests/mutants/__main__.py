@@ -33,22 +33,31 @@ class Group:
     preload: tuple[str, ...] = ("hypothesis",)
 
 
-# Modules that decide; a folder stands for all in it.
+# Modules that decide; a folder stands for all in it that no group names.
 GROUPS = (
     Group(
         ("airflow_trtc/jobs", "airflow_trtc/recording", "airflow_trtc/kinds.py"),
         ("tests/jobs", "tests/recording"),
     ),
     Group(
+        ("airflow_trtc/jobs/answers.py",),
+        ("tests/cloud/test_calls.py",),
+        ("hypothesis", "httpx", "requests", "tenacity"),
+    ),
+    Group(
         tuple(
             f"airflow_trtc/cloud/{name}.py" for name in ("budget", "codes", "failures", "health", "retries")
         ),
-        tuple(f"tests/cloud/test_{name}.py" for name in ("budget", "codes", "failures", "health", "retries")),
+        tuple(f"tests/cloud/test_{name}.py" for name in ("budget", "failures", "health", "retries")),
         ("hypothesis", "httpx", "requests", "tenacity"),
     ),
     Group(
         ("airflow_trtc/waiting/engine.py", "airflow_trtc/waiting/pacing.py"),
         ("tests/waiting/test_engine.py", "tests/waiting/test_pacing.py"),
+    ),
+    Group(
+        tuple(f"airflow_trtc/journal/{name}.py" for name in ("index", "keys", "plans")),
+        tuple(f"tests/journal/test_{name}.py" for name in ("index", "keys", "plans")),
     ),
 )
 
@@ -121,9 +130,13 @@ def read_reasons(text: str) -> dict[str, str]:
 
 def files(group: Group, wanted: Sequence[str]) -> list[str]:
     """The modules of a group that there are, or those of them that are asked for."""
+    named = {module for each in GROUPS for module in each.modules}
     found: list[str] = []
     for module in map(Path, group.modules):
-        found += sorted(map(str, module.glob("*.py"))) if module.is_dir() else [str(module)] * module.exists()
+        if module.is_dir():
+            found += sorted({str(path) for path in module.glob("*.py")} - named)
+        elif module.exists():
+            found.append(str(module))
     return [path for path in found if not wanted or any(path.startswith(one) for one in wanted)]
 
 

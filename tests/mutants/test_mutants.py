@@ -130,3 +130,9 @@ def test_every_group_has_modules_and_tests() -> None:
     for group in GROUPS:
         assert files(group, [])
         assert any(Path(test).exists() for test in group.tests)
+
+
+def test_no_module_is_tried_twice() -> None:
+    every = [path for group in GROUPS for path in files(group, [])]
+    assert len(every) == len(set(every))
+    assert files(GROUPS[0], ["airflow_trtc/jobs/answers"]) == []

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_trtc.jobs.callback import parse_event
 from airflow_trtc.jobs.judge import verdict_of
@@ -45,6 +45,7 @@ JOB = JobRef("recording", 1400000001, "ap-guangzhou", "-gCT+x..")
 MAX_STEPS = 20_000
 
 Happening = Callable[[], object]
+Answer: TypeAlias = "Snapshot | Absence | Trouble | Callable[[], Snapshot | Absence | Trouble]"
 
 
 def shown(*names: str, status: str = "InProgress") -> Snapshot:
@@ -103,23 +104,28 @@ class Store:
 class Scene:
     """One job, one wait for it, and what happens meanwhile.
 
-    :param polls: what each poll answers; the last one stays.
+    :param polls: what each poll answers; the last one stays. One that is a function happens meanwhile, and
+        returns the answer.
     :param job: the job; a recording unless said otherwise.
+    :ivar is_outage: shared polls are not answered.
+    :ivar finals: of each state that was shown, whether it was shown as the last one.
+    :ivar urgent: whether the poll was urgent, each time the wait listened.
     """
 
-    def __init__(
-        self, *polls: Snapshot | Absence | Trouble, job: JobRef = JOB, kind: JobKind = RECORDING
-    ) -> None:
+    def __init__(self, *polls: Answer, job: JobRef = JOB, kind: JobKind = RECORDING) -> None:
         self.clock, self.store = Clock(), Store()
         self.job, self.kind = job, kind
         self.rows = Rows(job)
         self.polled_at: list[float] = []
         self.lines: list[str] = []
         self.shown: list[JobState] = []
+        self.finals: list[bool] = []
+        self.urgent: list[bool] = []
         self.progress: JobState | None = None
-        self.is_behind = self.is_unavailable = self.has_gap = False
+        self.is_behind = self.is_unavailable = self.has_gap = self.is_outage = False
         self._answers = list(polls)
         self._heard: list[Seen] = []
+        self._overheard: list[Seen] = []
         self._happenings: list[tuple[float, Happening]] = []
         self._steps = 0
         self.wait: Wait | None = None
@@ -151,6 +157,10 @@ class Scene:
         drive(save_plan(self.rows.callbacks, self.job, state), self.store)
         if fed:
             self._heard.append(Seen(callback, at))
+
+    def overheard(self, answer: Snapshot | Absence | Trouble) -> None:
+        """Let another wait of the same process poll the job."""
+        self._overheard.append(Seen(answer, self.clock.now()))
 
     def stored(self, key: str) -> JobState:
         return drive(load_plan(key, self.job.job_id), self.store)
@@ -249,7 +259,8 @@ class Scene:
                 return [self._poll()]
             case Drain():
                 return self._hear(())
-            case ShowProgress(state=state):
+            case ShowProgress(state=state, is_final=is_final):
+                self.finals.append(is_final)
                 return self._show(state)
             case Say(line=line):
                 return self.lines.append(line)
@@ -257,16 +268,19 @@ class Scene:
                 return self.progress
 
     def _listen(self, step: Listen) -> Heard:
-        until = min(self.clock.seconds + step.seconds, max(step.turn_at, self.clock.seconds))
-        if self._heard or self.has_gap:
+        self.urgent.append(step.is_urgent)
+        turn_at = math.inf if step.polls and self.is_outage else max(step.turn_at, self.clock.seconds)
+        until = min(self.clock.seconds + step.seconds, turn_at)
+        if self._heard or self._overheard or self.has_gap:
             until = self.clock.seconds
         elif self._happenings and self._happenings[0][0] < until:
             until = max(self._happenings[0][0], self.clock.seconds)
         assert until < math.inf, "the wait rests for ever"
         is_over = until >= self.clock.seconds + step.seconds
         self._move(until)
-        is_turn = step.polls and self.clock.seconds >= step.turn_at and not is_over
-        return self._hear([self._poll()] if is_turn and not self._heard else ())
+        polls, self._overheard = self._overheard, []
+        is_turn = step.polls and self.clock.seconds >= step.turn_at and not (is_over or self.is_outage)
+        return self._hear([*polls, self._poll()] if is_turn and not (self._heard or polls) else polls)
 
     def _hear(self, polls: Sequence[Seen]) -> Heard:
         callbacks, self._heard = self._heard, []
@@ -277,12 +291,13 @@ class Scene:
             has_gap=has_gap,
             is_behind=self.is_behind or self.is_unavailable,
             is_unavailable=self.is_unavailable,
+            is_outage=self.is_outage,
         )
 
     def _poll(self) -> Seen:
         self.polled_at.append(self.clock.seconds)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return Seen(answer, self.clock.now())
+        return Seen(answer() if callable(answer) else answer, self.clock.now())
 
     def _show(self, state: JobState) -> bool:
         self.shown.append(state)

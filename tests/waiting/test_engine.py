@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,8 @@ from airflow_trtc.jobs.observation import Snapshot
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn
 from airflow_trtc.jobs.verdict import Failed, Failure, Finished
+from airflow_trtc.journal.keys import LOG_KEY
+from airflow_trtc.steps import drive
 from airflow_trtc.waiting.engine import TimedOut
 from airflow_trtc.waiting.pacing import Pace
 from tests.waiting.simulation import GONE, JOB, REFUSED, START, THROTTLED, Scene, shown
@@ -38,6 +42,16 @@ def names(ending: Any) -> list[str]:
 
 def seen(*files: str) -> JobState:
     return learn(JobState(JOB.job_id), shown(*files), START)
+
+
+def later(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def pauses(scene: Scene) -> list[int]:
+    return [
+        round(after - before) for before, after in zip(scene.polled_at, scene.polled_at[1:], strict=False)
+    ]
 
 
 # -- both ways ----------------------------------------------------------------------------------------------
@@ -77,8 +91,10 @@ def test_a_job_never_seen_fails_after_the_grace_and_not_before(wait: Any) -> Non
 
 @modes
 def test_a_job_never_seen_may_count_as_finished(wait: Any) -> None:
-    ending = wait(Scene(GONE), finish_if_never_seen=True)
+    scene = Scene(GONE)
+    ending = wait(scene, finish_if_never_seen=True)
     assert (outcome(ending), names(ending)) == ("never_seen", [])
+    assert scene.store.due() == []  # other DAGs did not ask for that
 
 
 @modes
@@ -191,6 +207,7 @@ def test_a_journal_that_cannot_be_read_lacks_no_callback(wait: Any, finishes: bo
     ending = wait(scene, wait_for="upload", callback_timeout_seconds=300.0, finish_if_no_callback=finishes)
     assert isinstance(ending, Finished)
     assert ending.problems == ()
+    assert max(scene.polled_at) < 200.0  # polls could show nothing more
 
 
 @modes
@@ -209,6 +226,44 @@ def test_a_store_that_fails_leaves_the_wait_to_polls(wait: Any) -> None:
     scene = Scene(shown("a"), GONE)
     scene.store.is_broken = scene.is_unavailable = True
     assert outcome(wait(scene)) == "gone"
+
+
+@modes
+def test_a_job_that_was_seen_ends_though_the_journal_cannot_be_read(wait: Any) -> None:
+    """Also in a later try: only "never seen" needs the journal."""
+    scene = Scene(shown("a"), GONE)
+    scene.store.is_broken = True
+    assert outcome(wait(scene, has_past=True)) == "gone"
+    scene = Scene(REFUSED)
+    scene.store.is_broken = True
+    assert failure(wait(scene, has_past=True)) is Failure.REFUSED
+
+
+@modes
+def test_the_end_is_saved_with_the_time_of_the_poll_that_made_it_certain(wait: Any) -> None:
+    """The API server judges what is saved; a poll that only repeats another counts there, too."""
+    scene = Scene(shown("a"), GONE)
+    assert outcome(wait(scene, interval=10.0)) == "gone"
+    stored = scene.stored(scene.rows.polls)
+    assert stored.absent_at == later(scene.polled_at[-1])
+    assert stored.absent_since == later(scene.polled_at[-2])
+
+
+@modes
+def test_a_stored_never_seen_counts_only_after_a_poll(wait: Any) -> None:
+    """The task was cleared because its connection was wrong: the region is another one now."""
+    never = learn(learn(JobState(JOB.job_id), GONE, later(-100)), GONE, later(-50))
+    scene = Scene(shown("a"), GONE)
+    scene.save(never)
+    assert names(wait(scene, never, has_past=True)) == ["a"]
+
+
+@modes
+def test_a_stored_failure_of_the_job_needs_no_poll(wait: Any) -> None:
+    scene = Scene(shown())
+    scene.reported(301, {"Status": 1}, ago=100.0)
+    assert failure(wait(scene, scene.stored(scene.rows.callbacks))) is Failure.RECORDING
+    assert scene.polled_at == []
 
 
 @modes
@@ -252,13 +307,14 @@ def test_a_stored_never_seen_is_not_believed_before_a_poll() -> None:
     assert names(scene.on_worker(has_past=True)) == ["a"]
 
 
-def test_a_later_try_that_cannot_read_the_journal_does_not_call_a_job_never_seen() -> None:
+@pytest.mark.parametrize("finishes", [False, True])
+def test_a_later_try_that_cannot_read_the_journal_does_not_call_a_job_never_seen(finishes: bool) -> None:
     scene = Scene(GONE)
     scene.save(seen("a"))
     scene.store.is_broken = True
-    assert scene.on_worker(has_past=True, turns=20) is None
+    assert scene.on_worker(has_past=True, turns=20, finish_if_never_seen=finishes) is None
     scene.store.is_broken = False
-    assert names(scene.on_worker(has_past=True)) == ["a"]
+    assert names(scene.on_worker(has_past=True, finish_if_never_seen=finishes)) == ["a"]
 
 
 def test_a_first_try_that_cannot_read_the_journal_may() -> None:
@@ -290,23 +346,92 @@ def test_a_wait_that_failed_may_go_on_and_polls_again() -> None:
     assert names(scene.go_on()) == ["a", "b"]
 
 
-def test_what_the_trigger_found_is_saved_shown_and_not_announced_again() -> None:
+@pytest.mark.parametrize("found", [seen("a"), seen(), replace(JobState(JOB.job_id), files=seen("a").files)])
+def test_what_the_trigger_found_is_saved_shown_and_not_announced_again(found: JobState) -> None:
     scene = Scene(GONE)
-    state = learn(seen("a"), GONE, START)
+    state = learn(found, GONE, later(60))
     scene.on_worker(state, turns=0)
     assert scene.wait is not None
-    from airflow_trtc.steps import drive
-
     drive(scene.wait.take_over(), scene._carry_out)
-    assert [file.file_name for file in scene.stored(scene.rows.polls).files] == ["a"]
-    assert scene.shown
+    assert scene.stored(scene.rows.polls) == replace(state, trouble=None)
+    assert scene.finals == [True]
     assert scene.store.due() == []
+
+
+def test_a_worker_polls_whenever_airflow_calls_also_in_trouble() -> None:
+    scene = Scene(*[THROTTLED] * 5, shown())
+    scene.on_worker(turns=6)
+    assert scene.polled_at == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0]
+
+
+def test_a_worker_stays_for_callbacks_that_were_overtaken() -> None:
+    scene = Scene(shown())
+    scene.reported(302, {"LeaveCode": 0}, fed=False)
+    scene.at(1.0, lambda: scene.reported(307, {"FileName": "late.m3u8"}, fed=False))
+    assert names(scene.on_worker(turns=1, wait_for="recording")) == ["late.m3u8"]
+
+
+def test_a_worker_reads_callbacks_in_each_turn_and_all_only_once() -> None:
+    scene = Scene(shown("a"))
+    scene.on_worker(turns=10)
+    reads = [scene.store.reads.count(key) for key in (scene.rows.callbacks, scene.rows.polls)]
+    assert reads == [10, 2]  # polls at the beginning, and when the file was saved
+
+
+def test_a_callback_that_came_while_the_worker_polled_is_read_before_the_end() -> None:
+    scene = Scene(shown("a"))
+
+    def end() -> Any:
+        scene.reported(301, {"Status": 1}, fed=False)
+        return GONE
+
+    scene._answers.append(end)
+    assert failure(scene.on_worker()) is Failure.RECORDING
+
+
+def test_a_worker_notes_where_the_feed_ended_for_its_trigger() -> None:
+    """What is stored in between is in the feed, or in the rows that are read afterwards."""
+    scene = Scene(shown())
+    scene.store.set(LOG_KEY, {"seq": 7})
+    scene.on_worker(turns=1)
+    assert scene.wait is not None
+    assert scene.wait.feed_position == 7
+    assert scene.wait.is_recalled
+    assert scene.store.reads.index(LOG_KEY) < scene.store.reads.index(scene.rows.callbacks)
+
+
+@pytest.mark.parametrize(
+    "has_store, broken_after, is_kept",
+    [(True, None, True), (False, None, False), (True, 0.0, False), (True, 1.0, False)],
+    ids=["all is well", "no store", "never read", "not written"],
+)
+def test_a_wait_is_kept_once_its_journal_knows_all(
+    has_store: bool, broken_after: float | None, is_kept: bool
+) -> None:
+    """Else a sensor defers instead of rescheduling, since another process would know nothing."""
+    scene = Scene(shown("a"), shown("a", "b"))
+    if broken_after is not None:
+        scene.at(broken_after, lambda: setattr(scene.store, "is_broken", True))
+        scene._move(0.0)
+    scene.on_worker(turns=2, has_store=has_store)
+    assert scene.wait is not None
+    assert scene.wait.is_kept is is_kept
+
+
+def test_a_sensor_that_goes_on_after_an_error_counts_refusals_anew() -> None:
+    scene = Scene(shown(), REFUSED)
+    scene.on_worker(turns=3)
+    assert scene.wait is not None
+    assert scene.wait.state.refusals == 2
+    scene.wait.reset_refusals()
+    assert scene.wait.state.refusals == 0
 
 
 # -- the triggerer ------------------------------------------------------------------------------------------
 
 
-def test_a_wait_that_callbacks_end_reads_and_writes_nothing_for_itself() -> None:
+@pytest.mark.parametrize("state", [None, seen("a"), seen()])
+def test_a_wait_that_callbacks_end_reads_and_writes_nothing_for_itself(state: JobState | None) -> None:
     """The supervisor answers one question at a time; with a thousand waits each of them counts."""
     scene = Scene(shown())
 
@@ -315,8 +440,88 @@ def test_a_wait_that_callbacks_end_reads_and_writes_nothing_for_itself() -> None
         scene.store.reads.clear()
 
     scene.at(10.0, end)
-    assert outcome(scene.deferred()) == "callback"
+    assert outcome(scene.deferred(state)) == "callback"
     assert scene.store.reads == []
+    assert scene.polled_at == []
+
+
+def test_a_restarted_trigger_reads_nothing_before_the_end() -> None:
+    scene = Scene(shown())
+    reads: list[int] = []
+    scene.at(9.0, lambda: reads.append(len(scene.store.reads)))
+    scene.at(10.0, lambda: scene.reported(302, {"LeaveCode": 0}))
+    assert outcome(scene.deferred(is_recalled=False)) == "callback"
+    assert reads == [0]
+
+
+@pytest.mark.parametrize("is_reported, is_unavailable", [(True, False), (False, True)])
+def test_the_first_turn_stays_unless_reported_jobs_lose_their_callbacks(
+    is_reported: bool, is_unavailable: bool
+) -> None:
+    scene = Scene(shown())
+    if is_reported:
+        scene.reported(301, {"Status": 0}, fed=False)
+    scene.is_unavailable = is_unavailable
+    state = scene.stored(scene.rows.callbacks)
+    scene.deferred(state, interval=60.0, first_turn_in=700.0, limits={"timeout": 701.0})
+    assert scene.polled_at[0] == 700.0
+
+
+def test_during_an_outage_it_waits_for_the_shared_answer_and_is_not_late_afterwards() -> None:
+    scene = Scene(*[THROTTLED] * 4, shown("a"))
+    scene.at(160.0, lambda: setattr(scene, "is_outage", True))
+    for seconds in (200.0, 950.0):
+        scene.at(seconds, partial(scene.overheard, THROTTLED))
+    scene.at(1000.0, lambda: setattr(scene, "is_outage", False))
+    scene.deferred(interval=10.0, limits={"timeout": 1021.0})
+    assert scene.polled_at[4:] == [1000.0, 1010.0, 1020.0, 1021.0]
+
+
+def test_the_last_that_is_shown_is_marked_as_such() -> None:
+    scene = Scene(shown("a"), shown("a", "b"), GONE)
+    scene.deferred(interval=100.0)
+    assert scene.finals == [False, False, True]
+    scene = Scene(shown("a"))
+    scene.deferred(interval=100.0, limits={"timeout": 50.0})
+    assert scene.finals == [True]
+
+
+@pytest.mark.parametrize(
+    "happens, is_urgent",
+    [
+        (lambda scene: None, False),
+        (lambda scene: scene.overheard(shown(status="Exited")), True),
+        (lambda scene: scene.reported(302, {"LeaveCode": 0}), True),
+        (lambda scene: scene.reported(301, {"Status": 0}), False),
+    ],
+    ids=["nothing", "exited", "left", "started"],
+)
+def test_polls_are_urgent_once_an_end_is_near(happens: Callable[[Scene], None], is_urgent: bool) -> None:
+    scene = Scene(shown())
+    scene.at(10.0, lambda: happens(scene))
+    scene.deferred(limits={"timeout": 11.0})
+    assert scene.urgent[0] is False
+    assert scene.urgent[-1] is is_urgent
+
+
+def test_a_trigger_that_only_reads_begins_with_its_first_turn() -> None:
+    scene = Scene(GONE)
+    scene.at(10.0, lambda: scene.reported(305, {"Status": 0}, fed=False))
+    scene.deferred(learn(seen("a"), GONE, later(-60)), wait_for="upload")
+    assert scene.clock.seconds < 70.0
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_callback_that_was_due_before_the_trigger_started_may_still_come(comes: bool) -> None:
+    """No triggerer ran for hours; what was kept for it comes first of all."""
+    scene = Scene(shown())
+    scene.reported(302, {"LeaveCode": 0}, ago=7200, fed=False)
+    state = scene.stored(scene.rows.callbacks)
+    if comes:
+        scene.at(10.0, lambda: scene.reported(305, {"Status": 0}))
+    ending = scene.deferred(state, wait_for="upload")
+    assert isinstance(ending, Finished if comes else Failed)
+    assert scene.clock.seconds <= 70.0
     assert scene.polled_at == []
 
 
@@ -357,7 +562,16 @@ def test_time_is_over_after_a_last_poll_and_the_earlier_limit_is_named() -> None
     assert scene.polled_at == [50.0]
     assert scene.stored(scene.rows.polls).files
     limits = {"timeout": 50.0, "execution_timeout": 40.0}
-    assert Scene(shown()).deferred(interval=600.0, limits=limits) == TimedOut("execution_timeout")
+    scene = Scene(shown())
+    assert scene.deferred(interval=600.0, limits=limits) == TimedOut("execution_timeout")
+    assert scene.polled_at == [40.0]
+
+
+def test_limits_that_were_over_before_the_trigger_started_leave_one_poll() -> None:
+    scene = Scene(shown())
+    limits = {"timeout": -5.0, "execution_timeout": -10.0}
+    assert scene.deferred(limits=limits) == TimedOut("execution_timeout")
+    assert scene.polled_at == [0.0]
 
 
 def test_the_last_poll_may_still_end_the_wait_well() -> None:
@@ -418,11 +632,21 @@ def test_an_exponential_pace_counts_the_polls_of_this_wait_only() -> None:
     assert [round(at) for at in scene.polled_at[:5]] == [10, 20, 30, 50, 90]
 
 
+def test_polls_of_other_waits_do_not_slow_this_one_down() -> None:
+    scene = Scene(*[shown()] * 4, GONE)
+    for seconds in range(1, 10):
+        scene.at(seconds, partial(scene.overheard, shown()))
+    scene.deferred(pace=Pace(10.0, is_exponential=True), first_turn_in=10.0)
+    assert pauses(scene)[0] == 10
+
+
 def test_trouble_makes_pauses_longer_and_an_answer_ends_that() -> None:
     scene = Scene(*[THROTTLED] * 4, shown(), shown(), GONE)
     scene.deferred(interval=10.0)
-    pauses = [round(b - a) for a, b in zip(scene.polled_at, scene.polled_at[1:], strict=False)]
-    assert pauses[:6] == [10, 20, 40, 80, 10, 10]
+    assert pauses(scene)[:6] == [10, 20, 40, 80, 10, 10]
+    scene = Scene(shown(), THROTTLED, THROTTLED, shown(), GONE)
+    scene.deferred(interval=10.0)
+    assert pauses(scene)[:4] == [10, 10, 20, 10]
 
 
 def test_progress_is_asked_for_when_something_is_new_only() -> None:
