@@ -49,7 +49,6 @@ CODES: dict[str, type[TrtcError]] = {
     "ClientParamsError": TrtcSetupError,
     "ClientSideError": TrtcSetupError,
     # Trouble on the way. The SDK puts names of Python classes into its code, too.
-    "ClientNetworkError": TrtcTransientError,
     "ServerNetworkError": TrtcTransientError,
     "ConnectionError": TrtcTransientError,
     "ChunkedEncodingError": TrtcTransientError,
@@ -112,9 +111,7 @@ NEVER_SENT = {
     "httpx.ProxyError",
     "requests.ConnectTimeout",
     "requests.ProxyError",
-    "urllib3.NewConnectionError",
-    "urllib3.NameResolutionError",
-    "urllib3.ConnectTimeoutError",
+    "urllib3.ConnectTimeoutError",  # also whatever else keeps a connection from being made
     "socket.gaierror",
 }
 TROUBLE: tuple[tuple[set[str], str, str], ...] = (
@@ -137,7 +134,7 @@ TROUBLE: tuple[tuple[set[str], str, str], ...] = (
     ),
 )
 BROKE_OFF = ("Client.ConnectionLost", "The connection to {} broke off.")
-NETWORK = {"httpx.TransportError", "requests.RequestException", "urllib3.HTTPError"}
+NETWORK = {"httpx.TransportError", "urllib3.HTTPError"}  # all of requests' are OSErrors
 NETWORK |= {"builtins.OSError", "builtins.EOFError", "asyncio.TimeoutError", "http.HTTPException"}
 UNSENDABLE = {
     "builtins.UnicodeEncodeError",

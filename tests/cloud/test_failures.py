@@ -144,6 +144,10 @@ NETWORK = [
     (sdk("JSONDecodeError"), "JSONDecodeError", True),
     (sdk("KeyError"), "KeyError", True),
     (sdk("AttributeError"), "AttributeError", True),
+    (sdk("ContentDecodingError"), "ContentDecodingError", True),
+    (sdk("UnicodeDecodeError"), "UnicodeDecodeError", True),
+    (sdk("TypeError"), "TypeError", True),
+    (sdk("ValueError"), "ValueError", True),
     # the asynchronous client wraps nothing
     (httpx.ConnectError("x"), "Client.Unreachable", False),
     (caused(httpx.ConnectError("x"), socket.gaierror(-2, "no name")), "Client.Unreachable", False),
@@ -209,6 +213,8 @@ def test_an_unknown_outcome_follows_from_internal_errors_of_the_service_too():
         (BadStatus(302), TrtcSetupError, "Client.Http302"),
         (sdk("InvalidCredential"), TrtcSetupError, "InvalidCredential"),
         (sdk("ClientError"), TrtcSetupError, "ClientError"),
+        (sdk("ClientParamsError"), TrtcSetupError, "ClientParamsError"),
+        (sdk("ClientSideError"), TrtcSetupError, "ClientSideError"),
         (sdk("ClientError.MetadataError"), TrtcSetupError, "ClientError.MetadataError"),
         (UnicodeEncodeError("ascii", "secret text\u200b", 0, 1, "x"), TrtcSetupError, "Client.Unsendable"),
         (requests.exceptions.InvalidHeader("secret text"), TrtcSetupError, "Client.Unsendable"),
@@ -229,11 +235,11 @@ def test_our_own_error_stays_itself():
 
 
 def test_an_error_that_the_caller_was_handling_says_nothing_about_the_call():
-    """Else a read timeout inside ``except ConnectionRefusedError`` would look as if nothing had been sent."""
+    """Else a read timeout inside ``except httpx.ConnectError`` would look as if nothing had been sent."""
     caught = None
     try:
-        raise ConnectionRefusedError("of somebody else")
-    except ConnectionRefusedError:
+        raise httpx.ConnectError("of somebody else")
+    except httpx.ConnectError:
         try:
             with translated(CREATE, "https://host"):
                 raise httpx.ReadTimeout("")
@@ -245,6 +251,8 @@ def test_an_error_that_the_caller_was_handling_says_nothing_about_the_call():
 def test_a_region_that_is_refused_as_a_value_has_the_advice_for_regions():
     found = failure(DESCRIBE, "InvalidParameterValue", "The value of X-TC-Region is wrong.")
     assert found.advice == ADVICE["UnsupportedRegion"]
+    assert failure(DESCRIBE, "InvalidParameterValue", "The value of TaskId is wrong.").advice == ""
+    assert failure(DESCRIBE, "FailedOperation", "X-TC-Region").advice == ""
 
 
 def test_what_went_wrong_is_not_shown_with_what_caused_it():
@@ -354,6 +362,10 @@ def test_trouble_on_the_way_that_can_be_mended_says_how(error, advice):
         (httpx.ProxyError("x"), "The proxy on the way to {} fails."),
         (
             caused(httpx.ConnectError("x"), socket.gaierror(-2, "x")),
+            "The host name of {} cannot be resolved.",
+        ),
+        (
+            urllib3.exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "x")),
             "The host name of {} cannot be resolved.",
         ),
         (httpx.ConnectError("x"), "{} cannot be reached."),

@@ -278,8 +278,14 @@ def test_characters_that_databases_refuse_are_replaced() -> None:
 def test_a_stored_event_is_read_as_it_was() -> None:
     callback = parse(body(LEFT))
     assert parse_event(json.loads(json.dumps(callback.event))) == callback
-    with pytest.raises(CallbackError):
-        parse_event([])  # type: ignore[arg-type]
+    wrapper = {"CallId": "c"}
+    assert parse_event(callback.event, wrapper).wrapper == wrapper
+    odd: Any
+    for odd in (5, "x", []):
+        assert parse_event(callback.event, odd).wrapper is None
+    for odd in ([], ["EventGroupId", "EventType"], "EventGroupId EventType", None):
+        with pytest.raises(CallbackError, match="not a JSON object"):
+            parse_event(odd)
 
 
 def check(data: bytes) -> Callback | None:

@@ -189,6 +189,7 @@ def test_the_default_of_a_row_is_an_undocumented_type() -> None:
     [
         (308, {"Code": "InvalidParameter", "Message": "bad key"}, "InvalidParameter", "bad key"),
         (308, {"Code": 403}, "403", ""),
+        (308, {"Code": "a?b#c"}, "a?b#c", ""),  # only addresses lose such parts
         (308, {"Message": "m", "Status": 1, "Errmsg": "e"}, "", "m"),
         (309, {"Url": "http://h/logo.png?sign=secret#x", "Message": "m"}, "http://h/logo.png", ""),
         (309, {"Url": "//h/logo.png?sign=secret"}, "//h/logo.png", ""),

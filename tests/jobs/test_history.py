@@ -470,8 +470,11 @@ def test_a_recording_that_only_callbacks_know_is_not_over() -> None:
     for seconds in (0, 60, 120):
         state = learn(state, GONE, START + timedelta(seconds=seconds))
     assert waiting(state, after=120.0).asks
-    assert waiting(learn(state, GONE, START + timedelta(seconds=3599))).asks
-    assert failed(learn(state, GONE, START + timedelta(seconds=3600))).failure is Failure.NEVER_SEEN
+    last = learn(state, event(304, {"FileList": "a.m3u8"}, at=200), START + timedelta(seconds=200))
+    soon = waiting(learn(last, GONE, START + timedelta(seconds=200 + 3599)))
+    assert soon.asks
+    assert "callbacks report the recording" in soon.reason
+    assert failed(learn(last, GONE, START + timedelta(seconds=200 + 3600))).failure is Failure.NEVER_SEEN
     state = learn(state, GONE, START + timedelta(hours=2))
     assert failed(state).failure is Failure.NEVER_SEEN
 

@@ -144,6 +144,9 @@ def test_two_states_join_into_the_later_one() -> None:
     )
     assert combine(gone, seen).is_gone  # it was polled later, though it was seen earlier
     assert combine(seen, gone).is_gone
+    late = learn(JobState("rid"), Snapshot("rid", "Idle"), at(50))
+    for joined in (combine(seen, late), combine(late, seen)):
+        assert (joined.first_seen_at, joined.last_seen_at) == (START, at(50))
 
 
 def test_times_counts_and_details_alone_are_no_news() -> None:

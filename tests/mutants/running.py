@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -82,7 +82,8 @@ def run(
         raise RuntimeError(f"tests fail without any mutant: {', '.join(baseline.failed[:5])}")
     cold = [mutant for mutant in mutants if codes.get(mutant, REIMPORT) == REIMPORT]
     tasks = {mutant: baseline.tests_of(mutant) for mutant in cold}
-    codes |= _pool(tasks, lambda mutant: _cold_session(mutant, tasks[mutant]), baseline, jobs)
+    others = baseline.seconds.keys()
+    codes |= _pool(tasks, lambda mutant: _cold_session(mutant, tasks[mutant], others), baseline, jobs)
     if NOT_TRIED in codes.values():
         raise RuntimeError("a mutant was not imported in place of its module")
     return {mutant: codes[mutant] != SURVIVED for mutant in mutants}
@@ -99,11 +100,12 @@ def _warm_session(mutants: Sequence[Mutant], folders: Sequence[str], jobs: int, 
     return 0
 
 
-def _cold_session(mutant: Mutant, tests: Sequence[str]) -> int:
+def _cold_session(mutant: Mutant, tests: Sequence[str], known: Collection[str]) -> int:
     """Import the mutant in place of its module, then run the tests."""
     assert not any(name.startswith("airflow_trtc.") for name in sys.modules)
     files = sorted({test.partition("::")[0] for test in tests})
-    code = pytest.main([*ARGUMENTS, *files], plugins=[_Chosen(tests, _Finder(mutant)), _Settled()])
+    plugins = [_Chosen(tests, known, _Finder(mutant)), _Settled()]
+    code = pytest.main([*ARGUMENTS, "-m", FAST, *files], plugins=plugins)
     return SURVIVED if code == pytest.ExitCode.OK else KILLED
 
 
@@ -125,10 +127,14 @@ class _Settled:
 
 
 class _Chosen:
-    """Runs chosen tests in the given order, on what a finder finds."""
+    """Runs chosen tests in the given order, on what a finder finds.
 
-    def __init__(self, tests: Sequence[str], finder: _Finder) -> None:
+    Before them those that are not known: a mutant may show in a test's parameters, and so in its id.
+    """
+
+    def __init__(self, tests: Sequence[str], known: Collection[str], finder: _Finder) -> None:
         self._order = {test: number for number, test in enumerate(tests)}
+        self._left_out = set(known) - self._order.keys()
         self._finder = finder
 
     @pytest.hookimpl(tryfirst=True)
@@ -142,9 +148,8 @@ class _Chosen:
             os._exit(NOT_TRIED)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted(
-            (item for item in items if item.nodeid in self._order), key=lambda item: self._order[item.nodeid]
-        )
+        chosen = [item for item in items if item.nodeid not in self._left_out]
+        items[:] = sorted(chosen, key=lambda item: self._order.get(item.nodeid, -1))
 
 
 class _Warm:

@@ -67,7 +67,7 @@ def test_exited_is_asked_again_in_haste_until_it_has_settled() -> None:
     assert first.hurry_seconds == Rules().hurry_seconds
     settled = verdict(seen(A, status="Exited"), seen(A, B, status="Exited"), every=10.0)
     assert isinstance(settled, Finished)
-    assert settled.files == (A, B)
+    assert (settled.outcome, settled.files) == ("exited", (A, B))
 
 
 def test_exited_does_not_settle_while_nothing_can_be_learnt() -> None:
@@ -114,6 +114,10 @@ def test_a_recording_created_during_the_grace_period_is_waited_for() -> None:
 def test_an_outage_does_not_use_up_the_grace_period() -> None:
     """Only the service's own answers, not the passing of time, may end a wait."""
     assert isinstance(verdict(THROTTLED, THROTTLED, GONE, every=60.0), Waiting)
+
+
+def test_while_it_runs_the_wait_says_how_it_stands() -> None:
+    assert verdict(seen(A)) == Waiting("the recording is InProgress")
 
 
 @pytest.mark.parametrize("status", ["Idle", "InProgress", "Finished", "Stopped", "exited", "EXITED", ""])
