@@ -365,7 +365,7 @@ def test_trouble_on_the_way_that_can_be_mended_says_how(error, advice):
             "The host name of {} cannot be resolved.",
         ),
         (
-            urllib3.exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "x")),
+            urllib3.exceptions.NameResolutionError("h", LINE, socket.gaierror(-2, "x")),
             "The host name of {} cannot be resolved.",
         ),
         (httpx.ConnectError("x"), "{} cannot be reached."),

@@ -46,7 +46,7 @@ def test_a_recording_without_files_skips_what_maps_over_them(stage: Stage, mode:
 def test_more_files_than_airflow_maps_over_fail_with_the_setting_to_change(stage: Stage, mode: str) -> None:
     wait = stage.wait(f"plain_{mode}", stage.record(files=1500, ends_after_reads=1))
     assert wait.end() == "failed"
-    assert "1500 files, but Airflow maps over at most 1024. Set [core] max_map_length" in wait.log()
+    assert "1500 files are more than Airflow maps over (1024). Set [core] max_map_length" in wait.log()
     wait.assert_summary("gone", file_count=1500)
 
 
