@@ -244,3 +244,15 @@ def test_pictures_are_small_and_all_are_shown() -> None:
 
 def test_changes_begin_with_this_version() -> None:
     assert re.findall(r"^### (.+)$", section("Changes"), re.MULTILINE)[0] == __version__
+
+
+PAGES = sorted((ROOT / "airflow_trtc" / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_python_block_of_a_page_runs_and_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        exec(compile(block, page.name, "exec"), {})
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert "://" in link or (page.parent / link).exists(), link

@@ -1,11 +1,10 @@
-"""The store in which the state of jobs outlives tries, runs and killed processes.
+"""How tasks and triggers reach the journal: the state of jobs outlives tries, runs and killed processes.
 
-On Airflow 3.3 and later the journal is the asset state store of one constant asset, which every sensor
-has as inlet; this is the only module that knows the store and the names of its rows. What polls showed of a
-job and what callbacks reported are two rows, since each row has one kind of writer: tasks and triggers write
-the first, the API server writes the second. Readers join them. Each has a head and one more row for each
-hundred files, so that rows stay small and old pages are never written again. Older Airflow has no such
-store; then there is no journal, and the state travels in the trigger's arguments and XComs.
+On Airflow 3.3 and later the journal is the asset state store of one constant asset, which every sensor has as
+inlet. What polls showed of a job and what callbacks reported of it are two rows, since each row has one kind
+of writers: tasks and triggers the one, the API server the other. Readers join them. Each has a head and one
+row more for each hundred files, so that rows stay small and old pages are never written again. Older Airflow
+has no such store; then there is no journal, and the state travels in the trigger's arguments and XComs.
 
 The rows are readable by every author of a DAG: they hold no secrets and no signed addresses. They are
 working state: Airflow deletes them all when the last DAG with a sensor is deleted.
