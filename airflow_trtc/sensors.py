@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -575,10 +576,8 @@ class TrtcRecordingSensor(_JobSensor):
 
     def rules(self) -> Rules:
         """What the user decided, for the judge."""
-        return Rules(
-            finish_if_never_seen=self.if_never_seen == "finish",
-            grace_seconds=self.grace_seconds,
-            settle_seconds=self.settle_seconds,
+        return replace(
+            super().rules(),
             wait_for=self.wait_for,
             fail_on=frozenset(self.fail_on),
             callback_timeout_seconds=self.callback_timeout,
