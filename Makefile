@@ -44,11 +44,14 @@ cluster: env  ## the same on an Airflow as on several machines, which stays up u
 test: test-unit test-dags test-e2e test-postgres test-cluster  ## all of the next five
 
 FAST := not dags and not e2e and not postgres and not cluster
+# How many processes share them: one for each core, and more for what mostly waits.
+SPREAD := -n logical --dist worksteal
+SPREAD_WAITS := -n 4 --dist worksteal
 test-unit: env  ## fast tests
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "$(FAST)" $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "$(FAST)" $(SPREAD) $(PYTEST_ARGS)
 
-test-dags: env  ## tests that run whole DAGs in one process
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(PYTEST_ARGS)
+test-dags: env  ## tests that run whole DAGs, each in one process
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD_WAITS) $(PYTEST_ARGS)
 
 test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
@@ -65,7 +68,9 @@ test-matrix:  ## all tests on every supported Airflow and on the oldest and newe
 .PHONY: coverage
 coverage: env  ## fast tests, and how much of the package they run, branches included; fails below its floor
 	mkdir -p build
-	$(IN_TEMPORARY_HOME) $(BIN)/coverage run -m pytest -m "$(FAST)" $(PYTEST_ARGS)
+	$(BIN)/coverage erase
+	$(IN_TEMPORARY_HOME) $(BIN)/coverage run -m pytest -m "$(FAST)" $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 .PHONY: mutants

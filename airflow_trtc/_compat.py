@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
+from packaging.version import Version
 
 try:
     from airflow.sdk import conf
@@ -29,24 +30,33 @@ except ImportError:  # Airflow 3.1
     )
 
 
+def has_state_store() -> bool:
+    """Whether this Airflow keeps state with assets: from 3.3 on.
+
+    It asks for the version: a failing import would take an Airflow that moved the module for one without it.
+    """
+    from airflow import __version__
+
+    return Version(__version__).release >= (3, 3)
+
+
 def state_store_model() -> Any:
     """The model of Airflow's asset state store; None below 3.3, which has none. For the API server's side."""
-    try:
-        from airflow.models.asset_state_store import AssetStateStoreModel
-    except ImportError:
+    if not has_state_store():
         return None
+    from airflow.models.asset_state_store import AssetStateStoreModel
+
     return AssetStateStoreModel
 
 
 def trigger_state_store(asset_name: str) -> Any:
     """Airflow's accessor of an asset's state store in a triggerer; None below 3.3 and outside Airflow."""
-    try:
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.context import AssetStateStoreAccessor
-    except ImportError:
+    from airflow.sdk.execution_time import task_runner
+
+    if not has_state_store() or getattr(task_runner, "SUPERVISOR_COMMS", None) is None:
         return None
-    if getattr(task_runner, "SUPERVISOR_COMMS", None) is None:
-        return None
+    from airflow.sdk.execution_time.context import AssetStateStoreAccessor
+
     return AssetStateStoreAccessor(name=asset_name)
 
 

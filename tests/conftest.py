@@ -18,11 +18,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
     from airflow_trtc.emulator import Emulator
+
+# How long an example takes says something of the machine only.
+settings.register_profile("no-stopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no-stopwatch")
 
 RunDag = Callable[..., "DagRun"]
 

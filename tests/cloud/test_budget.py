@@ -7,7 +7,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_trtc.cloud.budget import (
@@ -23,7 +23,6 @@ from airflow_trtc.cloud.budget import (
 CEILING = 19.0
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=50), st.floats(0.1, 100))
 def test_no_two_requests_come_closer_than_the_ceiling_allows(pauses, ceiling):
     now = [100.0]

@@ -47,7 +47,7 @@ ANSWERS = st.dictionaries(st.text(), JSON) | st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ANSWERS)
 def test_every_answer_is_a_snapshot_or_a_broken_answer(answer):
     answer.pop("Error", None)

@@ -14,7 +14,7 @@ import pytest
 import requests
 import urllib3.connection
 import urllib3.exceptions
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
@@ -273,7 +273,6 @@ def test_network_messages_name_the_endpoint_and_no_proxy_password():
     assert "hidden" not in str(found)
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_answer_is_unwrapped_or_refused(answer):
     found: dict[str, Any] | TrtcError

@@ -124,8 +124,7 @@ def test_the_same_id_of_another_application_is_another_recording():
         for each in (one.subscription, two.subscription, other):
             each.request(0.0)
         await one.answers()
-        await asyncio.sleep(0.05)
-        assert client.polls == ["a", "a"]
+        await client.until(lambda: client.polls == ["a", "a"])
 
     play(story)
 
@@ -135,7 +134,7 @@ def test_a_waiter_that_comes_while_a_poll_is_under_way_gets_its_answer():
         client.let_go.clear()
         one = Waiter(polling, "a")
         one.request()
-        await asyncio.sleep(0.05)
+        await client.until(lambda: client.polls)
         two = Waiter(polling, "a")
         two.request()
         client.let_go.set()
@@ -186,11 +185,12 @@ def test_a_later_request_replaces_an_earlier_one_and_none_at_all_is_possible():
     async def story(polling, client):
         one, two = Waiter(polling, "a"), Waiter(polling, "b")
         one.request(0.01)
-        one.request(0.1)
+        one.request(600.0)
         two.request(0.01)
         two.subscription.cancel()
         await asyncio.sleep(0.05)
         assert client.polls == []
+        one.request()
         await one.answers()
         assert client.polls == ["a"]
 
@@ -367,17 +367,16 @@ def test_a_poll_that_no_waiter_needs_any_more_is_given_up():
         one, two, three = Waiter(polling, "a"), Waiter(polling, "a"), Waiter(polling, "b")
         for waiter in (one, two, three):
             waiter.request()
-        await asyncio.sleep(0.05)
+        await client.until(lambda: sorted(client.polls) == ["a", "b"])
         one.subscription.close()
         three.subscription.close()
-        await asyncio.sleep(0.05)
+        await client.until(lambda: client.cancelled)
         assert client.cancelled == ["b"]
         client.let_go.set()
         assert len(await two.answers()) == 1
         two.subscription.close()
-        await asyncio.sleep(0.05)
+        await client.until(lambda: lane(polling)._task is None)
         assert lane(polling)._jobs == {}
-        assert lane(polling)._task is None
 
     play(story)
 
