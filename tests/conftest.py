@@ -45,10 +45,13 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs Airflow's database takes its time."""
+    """What needs Airflow's database takes its time; tests that share a real Airflow stay in one process."""
     for item in items:
-        if "airflow_db" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "airflow_db" in fixtures:
             item.add_marker(pytest.mark.dags)
+        for shared in {"stage", "listening"}.intersection(fixtures):
+            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.hookimpl(wrapper=True)

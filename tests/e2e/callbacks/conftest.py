@@ -65,4 +65,4 @@ def burst_size() -> int:
 @pytest.fixture(scope="session")
 def sensor_count() -> int:
     """For how many of them a task waits. A task takes some seconds of a processor, so all of them minutes."""
-    return int(os.environ.get("TRTC_TEST_SENSORS", "40"))
+    return int(os.environ.get("TRTC_TEST_SENSORS", "16"))
