@@ -1,4 +1,4 @@
-"""Runs DAGs in a test: an Airflow of the test's own in this process, the emulator, callbacks, results by task.
+"""Runs DAGs in a test: an Airflow of its own in this process, the emulator, callbacks, results by task.
 
 The pytest plugin of this package brings the fixtures, see :mod:`airflow_trtc.testing.plugin`::
 

@@ -29,6 +29,7 @@ class TaskLogs:
         self._parts: dict[Key, list[str]] = defaultdict(list)
         self._running: Key | None = None
         self._thread = threading.get_ident()
+        self._rendered: str | None = None
 
     def of(self, task_id: str, map_index: int) -> str:
         """What one task instance has logged and printed."""
@@ -38,6 +39,11 @@ class TaskLogs:
         """Add to the log of the task that runs."""
         if self._running is not None and threading.get_ident() == self._thread:
             self._parts[self._running].append(text)
+
+    def write_printed(self, text: str) -> None:
+        """Add what goes to standard output; where that is a rendered event, it is there already."""
+        if text.rstrip("\n") != self._rendered:
+            self.write(text)
 
     @contextmanager
     def collected(self) -> Iterator[None]:
@@ -69,7 +75,8 @@ class TaskLogs:
             rendered = render(*event)
             if isinstance(rendered, str | bytes):
                 text = rendered if isinstance(rendered, str) else rendered.decode("utf-8", "replace")
-                self.write(text.rstrip("\n") + "\n")
+                self._rendered = text.rstrip("\n")
+                self.write(f"{self._rendered}\n")
             return rendered
 
         processors[-1] = render_and_collect
@@ -104,7 +111,7 @@ class _Tee(io.TextIOBase):
         self._logs = logs
 
     def write(self, text: str) -> int:
-        self._logs.write(text)
+        self._logs.write_printed(text)
         return len(text) if self._stream is None else int(self._stream.write(text) or 0)
 
     def flush(self) -> None:

@@ -46,7 +46,7 @@ def trtc_airflow(
 
 @pytest.fixture
 def trtc_callbacks(trtc_airflow: TrtcAirflow) -> Iterator[Emulator]:
-    """The emulator, which calls back: the receiver of callbacks runs in this process. Airflow 3.3 or later."""
+    """The emulator, which calls back to a receiver in this process. Needs Airflow 3.3 or later."""
     from airflow_trtc.testing.receiving import receiver
 
     with receiver() as url:

@@ -27,9 +27,7 @@ def shortened(parameters: Mapping[str, Any]) -> dict[str, float]:
     caps = dict(CAPS)
     if parameters.get("mode") == "reschedule" and not parameters.get("deferrable"):
         caps["poke_interval"] = RESCHEDULED_POKE_INTERVAL
-    return {
-        name: cap for name, cap in caps.items() if name in parameters and _plain(parameters[name]) > cap
-    }
+    return {name: cap for name, cap in caps.items() if name in parameters and _plain(parameters[name]) > cap}
 
 
 def _plain(value: Any) -> Any:
