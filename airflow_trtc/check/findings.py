@@ -221,7 +221,7 @@ def callback_key(problem: str, advice: str, *, is_unsigned: bool) -> Finding:
     return Finding("callbacks", "ok", "the connection has a key for them")
 
 
-_SIGNED = {
+_SIGNED: dict[int, tuple[Level, str, str]] = {
     400: ("ok", "the API server accepts callbacks that are signed with the connection's key", ""),
     401: (
         "problem",
@@ -239,10 +239,8 @@ def signed(status: int | None) -> Finding | None:
     """
     if status is None:
         return None
-    level, text, todo = _SIGNED.get(
-        status, ("warning", f"answered a signed trial with HTTP status {status}", "")
-    )
-    return Finding("callbacks", level, text, todo)  # type: ignore[arg-type] - a level
+    other: tuple[Level, str, str] = ("warning", f"answered a signed trial with HTTP status {status}", "")
+    return Finding("callbacks", *_SIGNED.get(status, other))
 
 
 def broken(subject: str, error: BaseException) -> Finding:
