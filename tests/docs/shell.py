@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE))
+BENCHMARKS = re.findall(r"^BENCHMARKS := (.*)$", MAKEFILE, re.MULTILINE)[0].split()
 EMULATOR = "http://127.0.0.1:8765"  # where pages have it
 
 
@@ -64,7 +65,7 @@ def check_make(arguments: list[str]) -> None:
         if is_setting:
             assert re.search(rf"\$\(\s*{variable}\)|,\s*\$\({variable}\)|{variable} ?[?:]?=", MAKEFILE), word
         elif word.startswith("bench/"):
-            assert (ROOT / "tests" / "benchmarks" / f"{word[6:]}.py").is_file(), word
+            assert word[6:] in BENCHMARKS, word
         else:
             assert word in TARGETS, word
 
