@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import io
+import itertools
 import json
 import re
 import shlex
@@ -104,6 +107,23 @@ def check_airflow(arguments: list[str]) -> None:
         fields = json.loads(parsed.conn_json)
         assert fields.pop("conn_type") == "trtc"
         assert not from_connection(**fields).warnings
+
+
+def airflow_has(arguments: list[str]) -> bool:
+    """Whether Airflow has a command and its options; what they need besides may be missing."""
+    from airflow.cli import cli_parser
+
+    names = list(
+        itertools.takewhile(lambda word: re.fullmatch("[a-z-]+", word) and word[0] != "-", arguments)
+    )
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+            cli_parser.get_parser().parse_args([*names, "--help"])
+    except SystemExit as end:
+        options = [word for word in arguments if word.startswith("--")]
+        return end.code == 0 and all(option in text.getvalue() for option in options)
+    return False
 
 
 def check_pip(arguments: list[str]) -> None:

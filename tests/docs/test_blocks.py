@@ -144,7 +144,8 @@ def test_the_dag_of_the_readme_runs(
     (source,) = (text for text in README.of("python") if "TrtcRecordingSensor" in text)
     assert len(source.splitlines()) <= 15
     path = tmp_path / "lessons.py"
-    path.write_text(source.replace("poke_interval=10", "poke_interval=0.2"))
+    source = source.replace("poke_interval=10", "poke_interval=0.2")
+    path.write_text(re.sub(r"^(with DAG\(.*\)):$", r"\1 as dag:", source, flags=re.MULTILINE))
     recording_id = trtc_connection.add_recording(files=2, file_every_reads=1, ends_after_reads=3)
     run = run_dag(path, "lessons", {"recording_id": recording_id})
     assert run.state == "success"

@@ -99,7 +99,7 @@ def test_every_message_of_troubleshooting_is_in_the_code() -> None:
     texts = [text for path in (ROOT / "airflow_trtc").rglob("*.py") for text in literals(path)]
     messages = [
         message
-        for row in table(PAGES["troubleshooting"].text, "Message")
+        for row in table(PAGES["troubleshooting"].section("Messages"), "Message")
         for message in row.replace("`, `", "\n").split("\n")
     ]
     assert len(messages) > 25
@@ -180,7 +180,7 @@ def test_parameters_of_the_sensor_of_jobs_are_named() -> None:
 
     own = set(inspect.signature(TrtcJobSensor.__init__).parameters) - {"self", "kwargs"}
     text = PAGES["sensor"].section("TrtcJobSensor")
-    others = text.partition("Its other parameters")[2].partition(".\n")[0]
+    others = text.partition("Its other parameters")[2].partition("It returns")[0]
     named = set(re.findall(r"`([a-z_]+)`", others)) | set(table(text, "Parameter"))
     assert named == own
 

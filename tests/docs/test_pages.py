@@ -136,6 +136,8 @@ def test_commands_named_in_running_text_exist(page: Page) -> None:
         if re.match(r"(make [a-z]|python -m )", span):
             (words,) = shell.commands(span)
             shell.check(words, "")
+        elif re.match(r"airflow [a-z]", span):
+            assert shell.airflow_has(span.split()[1:]), span
 
 
 # -- one place for each fact ----------------------------------------------------------------------------
