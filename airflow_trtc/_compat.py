@@ -29,6 +29,24 @@ except ImportError:  # Airflow 3.1
     )
 
 
+def dag_bag_type() -> Any:
+    """Airflow's class that reads DAG files. For tests of DAGs, where Airflow's server side is at hand."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined, no-redef]
+    return DagBag
+
+
+def sync_bag_to_db(bag: Any, bundle_name: str, bundle_version: str | None) -> None:
+    """Store DAGs as the DAG processor does; see `dag_bag_type`."""
+    try:
+        from airflow.dag_processing.dagbag import sync_bag_to_db as sync
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import sync_bag_to_db as sync  # type: ignore[attr-defined, no-redef]
+    sync(bag, bundle_name, bundle_version)
+
+
 def state_store_model() -> Any:
     """The model of Airflow's asset state store; None below 3.3, which has none. For the API server's side."""
     try:

@@ -250,19 +250,25 @@ class TrtcHook(BaseHook):
             settings = self.settings
         except TrtcError as error:
             return False, str(error)
-        quick = checkup.quick(settings)
+        return checkup.verdict(self.probe(), settings)
+
+    def probe(self) -> TrtcError | None:
+        """What asking for a recording that cannot exist raises; see :mod:`airflow_trtc.cloud.checkup`.
+
+        :raises TrtcError: as :attr:`settings`.
+        """
+        quick = checkup.quick(self.settings)
         job = JobRef(
             RECORDING.name,
             quick.sdk_app_id or checkup.IMPOSSIBLE_APP,
             quick.region,
             checkup.IMPOSSIBLE_RECORDING,
         )
-        failure: TrtcError | None = None
         try:
             TrtcClient(quick, attempts=1).run(calls.describe(RECORDING, job))
         except TrtcError as error:
-            failure = error
-        return checkup.verdict(failure, settings)
+            return error
+        return None
 
     def _resolve(self, connection: Connection) -> TrtcSettings:
         try:

@@ -5,14 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from airflow.models.dagrun import DagRun
-
     from airflow_trtc.emulator import Emulator
+    from airflow_trtc.testing import DagResult, TrtcAirflow
 
-RunDag = Callable[..., "DagRun"]
+RunDag = Callable[..., "DagResult"]
 
 # What failing tests leave behind.
 LOGS = Path(__file__).parents[1] / "build" / "test-logs"
@@ -42,7 +36,7 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs Airflow's database takes its time."""
     for item in items:
-        if "airflow_db" in getattr(item, "fixturenames", ()):
+        if "trtc_airflow_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dags)
 
 
@@ -64,12 +58,10 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> Path:
+def airflow_db(trtc_airflow_home: Path) -> Path:
     """A migrated SQLite database of this test session; returns Airflow's home."""
-    command = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    (_HOME / "dags").mkdir(exist_ok=True)
-    return _HOME
+    (trtc_airflow_home / "dags").mkdir(exist_ok=True)
+    return trtc_airflow_home
 
 
 @pytest.fixture
@@ -80,56 +72,9 @@ def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def receiving_emulator(
-    airflow_db: Path, trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Emulator]:
+def receiving_emulator(trtc_callbacks: Emulator) -> Emulator:
     """An emulator that calls back to a receiver in this process, which writes to the tests' database."""
-    from airflow_trtc.emulator import Emulator
-    from airflow_trtc.web.app import create_app
-
-    _activate_journal()
-    with Emulator(callback_key="k" * 32) as emulator, served(create_app()) as url:
-        emulator.set_callback(f"{url}/callbacks/trtc_default", "k" * 32)
-        monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", emulator.connection_json)
-        yield emulator
-
-
-def _activate_journal() -> None:
-    """What the DAG processor does when it parses the first DAG with a sensor."""
-    from airflow.models.asset import AssetActive, AssetModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    from airflow_trtc.journal.store import JOURNAL
-
-    with create_session() as session:
-        model = session.scalar(select(AssetModel).where(AssetModel.name == JOURNAL.name))
-        if model is None:
-            model = AssetModel(name=JOURNAL.name, uri=JOURNAL.uri)
-            session.add(model)
-            session.flush()
-        if model.active is None:
-            session.add(AssetActive.for_asset(model))
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The app on a free port."""
-    import uvicorn
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    give_up_at = time.monotonic() + 60
-    while not server.started and time.monotonic() < give_up_at:
-        time.sleep(0.05)
-    assert server.started
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    return trtc_callbacks
 
 
 @pytest.fixture(scope="session")
@@ -153,14 +98,13 @@ def load_dags(airflow_db: Path) -> Callable[[Path], ModuleType]:
 
 
 @pytest.fixture
-def run_dag(load_dags: Callable[[Path], ModuleType]) -> RunDag:
-    """Run a DAG of a file with `dag.test()`: ``run_dag(path, dag_id, conf)``."""
+def run_dag(load_dags: Callable[[Path], ModuleType], trtc_airflow: TrtcAirflow) -> RunDag:
+    """Run a DAG of a file that is imported once: ``run_dag(path, dag_id, conf)``."""
 
-    def run(path: Path, dag_id: str, conf: dict[str, Any] | None = None) -> DagRun:
+    def run(path: Path, dag_id: str, conf: dict[str, Any] | None = None) -> DagResult:
         from airflow.sdk import DAG
 
         dags = {dag.dag_id: dag for dag in vars(load_dags(path)).values() if isinstance(dag, DAG)}
-        run: DagRun = dags[dag_id].test(run_conf=conf or {})
-        return run
+        return trtc_airflow.run(dags[dag_id], conf)
 
     return run

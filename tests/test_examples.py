@@ -18,9 +18,8 @@ from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.results import file_results
 
 if TYPE_CHECKING:
-    from airflow.models.dagrun import DagRun
-
     from airflow_trtc.emulator import Emulator
+    from airflow_trtc.testing import DagResult
 
 EXAMPLES = Path(__file__).parent.parent / "dags_examples"
 
@@ -36,9 +35,7 @@ DAGS = {
     "wait_for_many.py": {"trtc_wait_for_many"},
 }
 
-QUICK = {"poke_interval": 0.5, "timeout": 120, "grace_seconds": 2.0, "settle_seconds": 1.0}
-
-RunExample = Callable[..., "DagRun"]
+RunExample = Callable[..., "DagResult"]
 
 
 def dags_of(module: ModuleType) -> dict[str, Any]:
@@ -47,44 +44,22 @@ def dags_of(module: ModuleType) -> dict[str, Any]:
     return {dag.dag_id: dag for dag in vars(module).values() if isinstance(dag, DAG)}
 
 
-def hurry(dag: Any) -> None:
-    """Look every half second instead of every ten."""
-    if not dag.has_task("wait"):
-        return
-    wait = dag.get_task("wait")
-    for name, value in QUICK.items():
-        if wait.is_mapped:
-            wait.partial_kwargs[name] = value
-        else:
-            setattr(wait, name, value)
-
-
 @pytest.fixture
-def run_example(
-    trtc_connection: Emulator, load_dags: Callable[[Path], ModuleType], run_dag: Callable[..., DagRun]
-) -> RunExample:
-    def run(name: str, dag_id: str, **conf: Any) -> DagRun:
-        dag = dags_of(load_dags(EXAMPLES / name))[dag_id]
-        hurry(dag)
+def run_example(run_dag: Callable[..., DagResult]) -> RunExample:
+    def run(name: str, dag_id: str, **conf: Any) -> DagResult:
         return run_dag(EXAMPLES / name, dag_id, conf)
 
     return run
 
 
-def result(run: DagRun, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
-    from airflow.models.xcom import XComModel
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        query = XComModel.get_many(
-            run_id=run.run_id, dag_ids=run.dag_id, task_ids=task_id, map_indexes=map_index, key=key
-        )
-        row = session.execute(query).first()
-        return None if row is None else XComModel.deserialize_value(row[0])
+def result(run: DagResult, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
+    task = run[task_id]
+    return (task if map_index < 0 else task.mapped[map_index]).xcoms.get(key)
 
 
-def states(run: DagRun) -> dict[tuple[str, int], str | None]:
-    return {(one.task_id, one.map_index): one.state for one in run.get_task_instances()}
+def states(run: DagResult) -> dict[tuple[str, int], str | None]:
+    tasks = run.tasks.values()
+    return {(one.task_id, one.map_index): one.state for task in tasks for one in task.mapped or (task,)}
 
 
 def keys_in_truth(emulator: Emulator, recording_id: str) -> list[str]:

@@ -16,6 +16,7 @@ from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.journal.store import JOURNAL, with_journal
 from airflow_trtc.sensors import TrtcRecordingSensor
+from airflow_trtc.testing import DagResult
 
 HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 DAGS = Path(__file__).parent / "dags" / "waits.py"
@@ -25,34 +26,23 @@ MODES = ["poke", "reschedule", "deferrable"]
 class Outcome:
     """What a run left behind."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: DagResult) -> None:
         self.run = run
-        self.states: dict[tuple[str, int], str | None] = {
-            (ti.task_id, ti.map_index): ti.state for ti in run.get_task_instances()
+        self.states = {
+            (one.task_id, one.map_index): one.state
+            for task in run.tasks.values()
+            for one in task.mapped or (task,)
         }
 
     def state(self, task_id: str = "wait") -> str | None:
         return self.states[(task_id, -1)]
 
-    def xcom(self, key: str = "return_value", task_id: str = "wait", map_index: int = -1) -> Any:
-        from airflow.models.xcom import XComModel
-        from airflow.utils.session import create_session
-
-        with create_session() as session:
-            query = XComModel.get_many(
-                run_id=self.run.run_id,
-                key=key,
-                task_ids=task_id,
-                dag_ids=self.run.dag_id,
-                map_indexes=map_index,
-            )
-            row = session.execute(query).first()
-            return None if row is None else XComModel.deserialize_value(row[0])
+    def xcom(self, key: str = "return_value", task_id: str = "wait") -> Any:
+        return self.run[task_id].xcoms.get(key)
 
     def processed(self) -> list[Any]:
         """What the mapped tasks received, in order."""
-        indexes = sorted(index for task_id, index in self.states if task_id == "process" and index >= 0)
-        return [self.xcom(task_id="process", map_index=index) for index in indexes]
+        return [one.value for one in self.run["process"].mapped]
 
 
 class BrokenStore:

@@ -33,6 +33,14 @@ MEANING = {
     "Client.Timeout": "The service did not answer in time.",
     "Client.ConnectionLost": "The connection broke off.",
 }
+# What has to be looked at; the first row whose codes fit. What is none of them is about the way there.
+_SUBJECTS = (
+    ("clock", (WRONG_CLOCK,)),
+    ("region", ("UnsupportedRegion",)),
+    ("application", ("UnauthorizedOperation.SdkAppId", "FailedOperation", "InvalidParameter")),
+    ("permission", ("UnauthorizedOperation", "AuthFailure.UnauthorizedOperation")),
+    ("keys", ("AuthFailure",)),
+)
 # The service got as far as looking for the recording, or at its id.
 _REACHED = ("ResourceNotFound", "InvalidParameter.OutOfRange", "InvalidParameter.TaskId")
 # About the application; means nothing when the test call used a made-up one.
@@ -71,6 +79,13 @@ def verdict(error: TrtcError | None, settings: TrtcSettings) -> tuple[bool, str]
     if error is not None and not reached:
         return False, _diagnosis(error)
     return True, f"Connected to {where}: keys, permission and application {settings.sdk_app_id} are good."
+
+
+def subject(error: TrtcError) -> str:
+    """What is wrong, in one word: clock, region, application, permission, keys or service."""
+    if error.action != DESCRIBE_RECORDING:
+        return "keys"
+    return next((name for name, codes in _SUBJECTS if _begins(error.code or "", codes)), "service")
 
 
 def _diagnosis(error: TrtcError) -> str:

@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -68,12 +69,17 @@ class Application:
         if answer.wire in ("reset", "hang"):
             await _break_connection(receive, send, at_once=True)
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
+        await send({"type": "http.response.start", "status": answer.status, "headers": self._headers(answer)})
         is_cut = answer.wire == "truncated"
         body = answer.body[: len(answer.body) // 2] if is_cut else answer.body
         await send({"type": "http.response.body", "body": body, "more_body": is_cut})
         if is_cut:
             await _break_connection(receive, send, at_once=False)
+
+    def _headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
+        date = formatdate(self.state.wall() + self.state.clock_skew_seconds, usegmt=True)
+        headers = [(b"date", date.encode()), (b"content-length", str(len(answer.body)).encode())]
+        return headers if answer.content_type is None else [(b"content-type", answer.content_type), *headers]
 
     async def _is_closing_before_client(self, receive: Receive) -> bool:
         """Wait until the client gives up or the server stops; return whether it was the server."""
@@ -92,11 +98,6 @@ class Application:
         except (TimeoutError, asyncio.TimeoutError):
             return False
         return True
-
-
-def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
-    headers = [(b"content-length", str(len(answer.body)).encode())]
-    return headers if answer.content_type is None else [(b"content-type", answer.content_type), *headers]
 
 
 async def _read(receive: Receive) -> bytes:

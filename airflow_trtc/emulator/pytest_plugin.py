@@ -1,4 +1,4 @@
-"""The pytest fixture ``trtc_emulator``. Importing this module imports nothing that costs time."""
+"""The pytest fixture ``trtc_emulator``, and where those that run DAGs are. Loads nothing that costs time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
+
+# The fixtures that run DAGs. Only named, since the emulator shares no code with the rest of the package.
+pytest_plugins = ["airflow_trtc.testing.plugin"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,162 @@
+"""Finds out the facts; all I/O of the check is here. What may be wrong on a machine raises nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_trtc import __version__
+from airflow_trtc.check import findings
+from airflow_trtc.check.findings import Finding
+from airflow_trtc.errors import TrtcError, TrtcSetupError
+
+if TYPE_CHECKING:
+    from airflow_trtc.hooks import TrtcHook
+
+PROVIDER = "airflow-trtc"
+TIMEOUT_SECONDS = 5.0
+DOCUMENTED_BASE_URL = "http://localhost:8080"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def installation() -> list[Finding]:
+    """Versions, what they make possible, and where else the package is needed."""
+    airflow = _version("apache-airflow") or _version("apache-airflow-core")
+    found = {
+        "Python": platform.python_version(),
+        PROVIDER: __version__,
+        "apache-airflow": airflow,
+        "tencentcloud-sdk-python": _version("tencentcloud-sdk-python"),
+    }
+    here = findings.package(__version__, socket.gethostname())
+    return [*findings.versions(found), findings.abilities(airflow), here]
+
+
+def registration() -> list[Finding]:
+    """Whether Airflow finds the package in this environment."""
+    from airflow.providers_manager import ProvidersManager
+
+    plugins = importlib.metadata.entry_points(group="airflow.plugins")
+    has_plugin = any(one.value.startswith("airflow_trtc.") for one in plugins)
+    return findings.provider(PROVIDER in ProvidersManager().providers, has_plugin)
+
+
+def account(hook: TrtcHook) -> list[Finding]:
+    """Connection, keys, permission, region and clock."""
+    from airflow_trtc.cloud import checkup
+    from airflow_trtc.hooks import NO_CONNECTION
+
+    try:
+        settings = hook.settings
+    except TrtcSetupError as error:
+        is_missing = error.code == NO_CONNECTION
+        return [findings.no_connection(hook.trtc_conn_id, error.message, is_missing=is_missing)]
+    except TrtcError as error:
+        return [findings.no_connection(hook.trtc_conn_id, str(error), is_missing=False)]
+    except Exception as error:  # a value that cannot be decrypted, a database that is away, a secrets backend
+        message = f"Airflow cannot read {hook.trtc_conn_id!r} ({type(error).__name__})"
+        return [findings.no_connection(hook.trtc_conn_id, message, is_missing=False)]
+    failure = hook.probe()
+    works, message = checkup.verdict(failure, settings)
+    told = findings.service(
+        None if works or failure is None else checkup.subject(failure),
+        message,
+        endpoint=settings.endpoint,
+        region=settings.region,
+        sdk_app_id=settings.sdk_app_id,
+    )
+    ahead = _ahead_of(settings.endpoint, settings.proxy)
+    read = findings.connection(hook.trtc_conn_id, settings.sdk_app_id, settings.warnings)
+    return [*read, *told, findings.clock(ahead)]
+
+
+def _ahead_of(endpoint: str, proxy: str | None) -> float | None:
+    from airflow_trtc.cloud.plain_http import fetch
+
+    began_at = time.time()
+    try:
+        date = fetch(f"{endpoint}/", timeout_seconds=TIMEOUT_SECONDS, proxy=proxy).date
+    except (OSError, ValueError, TrtcError):
+        return None
+    # A date of whole seconds is half a second too early on average.
+    return None if date is None else (began_at + time.time()) / 2 - (date + 0.5)
+
+
+def journal() -> list[Finding]:
+    """Whether what is seen of recordings is kept."""
+    from airflow_trtc.web.processing import database
+
+    if (why := database.why_no_store()) is not None:
+        return [findings.journal(why, None)]
+    try:
+        with database.transaction() as session:
+            is_active = database.journal_asset_id(session) is not None
+    except Exception as error:  # no database, another one, or not migrated: the text may quote an address
+        return [findings.journal(None, None, type(error).__name__)]
+    return [findings.journal(None, is_active)]
+
+
+def base_url(given: str | None) -> str:
+    """Where Airflow's API server is, without a slash at the end, and without a user."""
+    from airflow_trtc._compat import conf
+
+    configured = conf.get("api", "base_url", fallback="") or ""
+    execution = conf.get("core", "execution_api_server_url", fallback="") or ""
+    url = given or configured or execution.rstrip("/").removesuffix("/execution") or DOCUMENTED_BASE_URL
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def triggerers(airflow_url: str) -> list[Finding]:
+    """Whether deferred tasks go on."""
+    return [findings.triggerer(_json(f"{airflow_url}/api/v2/monitor/health"), airflow_url)]
+
+
+def _json(url: str) -> Any:
+    from airflow_trtc.cloud.plain_http import fetch
+
+    try:
+        return json.loads(fetch(url, timeout_seconds=TIMEOUT_SECONDS).body)
+    except (OSError, ValueError, TrtcError):
+        return None
+
+
+def callbacks(conn_id: str, airflow_url: str) -> list[Finding]:
+    """Whether callbacks can be received: the connection's key, and the receiver in the API server."""
+    from airflow_trtc.jobs.callback import sign
+    from airflow_trtc.web.receiving import connections
+
+    config = connections.look_up(conn_id)
+    url = f"{airflow_url}/trtc/callbacks/{conn_id}"
+    status = _status(url)
+    is_wanted = bool(config.keys) or config.accepts_unsigned
+    told = [
+        findings.callback_key(config.problem, config.advice, is_unsigned=config.accepts_unsigned),
+        findings.receiver(status, url, is_wanted=is_wanted),
+    ]
+    if status == 405 and config.keys:
+        no_event = b"{}"
+        trial = findings.signed(_status(url, no_event, {"Sign": sign(config.keys[0], no_event)}))
+        told += [] if trial is None else [trial]
+    return told
+
+
+def _status(url: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> int | None:
+    from airflow_trtc.cloud.plain_http import fetch
+
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    try:
+        return fetch(url, data=data, headers=sent, timeout_seconds=TIMEOUT_SECONDS).status
+    except (OSError, ValueError, TrtcError):
+        return None
