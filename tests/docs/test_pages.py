@@ -105,7 +105,7 @@ def exists(name: str) -> bool:
 def test_modules_and_classes_exist(page: Page) -> None:
     names = {name for span in page.spans for name in re.findall(r"^(airflow_trtc(?:\.\w+)+)", span)}
     assert {name for name in names if not exists(name)} == set()
-    public = ("sensors", "operators", "hooks", "errors", "links", "triggers", "plugin", "emulator")
+    public = ("sensors", "operators", "hooks", "errors", "links", "triggers", "plugin", "emulator", "testing")
     classes = {name for span in page.spans for name in re.findall(r"\bTrtc\w+", span)}
     assert {
         name for name in classes if not any(exists(f"airflow_trtc.{one}.{name}") for one in public)
