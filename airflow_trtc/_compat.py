@@ -38,6 +38,13 @@ def state_store_model() -> Any:
     return AssetStateStoreModel
 
 
+def has_state_store() -> bool:
+    """Whether this Airflow has asset state stores, as from 3.3 on."""
+    from airflow.sdk.execution_time import context
+
+    return hasattr(context, "AssetStateStoreAccessor")
+
+
 def trigger_state_store(asset_name: str) -> Any:
     """Airflow's accessor of an asset's state store in a triggerer; None below 3.3 and outside Airflow."""
     try:

@@ -14,7 +14,6 @@ import pytest
 from airflow_trtc.arguments import checked_id
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.journal.store import JOURNAL, with_journal
 from airflow_trtc.sensors import TrtcRecordingSensor
 
 HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
@@ -251,6 +250,16 @@ def test_a_wait_that_takes_too_long(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_wait_that_takes_too_long_says_what_the_last_poll_met(
+    mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1)
+    trtc_connection.script(recording_id, [{"files": 1}, {"fault": "html"}])
+    assert wait(mode, recording_id, "short").state() == "failed"
+    assert "The last poll failed: " in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_trouble_of_every_kind_only_makes_a_wait_longer(
     mode: str, trtc_connection: Emulator, wait: Wait
 ) -> None:
@@ -416,17 +425,6 @@ def test_an_id_loses_its_surrounding_blanks() -> None:
 def test_codes_that_are_one_text_are_refused() -> None:
     with pytest.raises(ValueError, match="absent_codes"):
         TrtcRecordingSensor(task_id="t", recording_id="r", absent_codes="ResourceNotFound")
-
-
-@pytest.mark.parametrize("inlets", [None, [], [JOURNAL], [JOURNAL, JOURNAL]])
-def test_the_journal_is_an_inlet_exactly_once(inlets: Any) -> None:
-    assert with_journal(inlets) == [JOURNAL]
-    assert TrtcRecordingSensor(task_id="t", recording_id="r", inlets=inlets).inlets == [JOURNAL]
-
-
-def test_the_journal_is_an_inlet_of_a_mapped_sensor_too() -> None:
-    mapped = TrtcRecordingSensor.partial(task_id="t").expand(recording_id=["a"])
-    assert mapped.inlets == [JOURNAL]
 
 
 def test_deferrable_follows_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
