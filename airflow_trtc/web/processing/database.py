@@ -142,10 +142,10 @@ def asset_conflicts(session: Session) -> list[str]:
         if rival is not None and dags:
             shared = "name" if rival.name == asset.name else "URI"
             sentences.append(
-                f"The asset {asset.name!r} ({asset.uri}) of DAG {', '.join(dags[:10])} is inactive, because the"
-                f" asset {rival.name!r} ({rival.uri}) has the same {shared}: DAGs scheduled on the former get no"
-                " runs, and tasks with it as inlet fail. Give the one that is your own another name and URI; in"
-                " schedules use what finished_recordings() and events() return."
+                f"The asset {asset.name!r} ({asset.uri}) of DAG {', '.join(dags[:10])} is inactive, because"
+                f" the asset {rival.name!r} ({rival.uri}) has the same {shared}: DAGs scheduled on the former"
+                " get no runs, and tasks with it as inlet fail. Give the one that is your own another name"
+                " and URI; in schedules use what finished_recordings() and events() return."
             )
     return sentences
 
