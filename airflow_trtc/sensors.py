@@ -21,6 +21,7 @@ from airflow_trtc._compat import (
     has_callbacks,
 )
 from airflow_trtc.arguments import (
+    LONGEST_SECONDS,
     Check,
     ChecksArguments,
     checked_id,
@@ -427,7 +428,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             trigger=TrtcJobTrigger(**arguments.to_json()),
             method_name="execute_complete",
             kwargs={"started_at": started_at},
-            timeout=timedelta(seconds=max(last - time.time(), 0.0) + DEFERRAL_MARGIN_SECONDS),
+            timeout=_deferral_timeout(last - time.time()),
         )
 
     def _limits(self, started_at: float) -> tuple[float, float | None]:
@@ -654,6 +655,11 @@ def _with_files(ending: Ending, state: JobState) -> Ending:
     if isinstance(ending, Finished):
         return Finished(ending.outcome, state.files, ending.finished_at, ending.problems)
     return ending
+
+
+def _deferral_timeout(remaining_seconds: float) -> timedelta:
+    """Airflow's own limit on the deferral; ``timedelta.max`` is beyond every calendar."""
+    return timedelta(seconds=min(max(remaining_seconds, 0.0), LONGEST_SECONDS) + DEFERRAL_MARGIN_SECONDS)
 
 
 def _default_deferrable() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -14,7 +14,12 @@ from airflow_trtc.arguments import is_template, key_prefix, name_of, seconds
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.journal.store import JOURNAL
 from airflow_trtc.operators import TrtcTriggeringRecordingOperator
-from airflow_trtc.sensors import TrtcJobSensor, TrtcRecordingSensor
+from airflow_trtc.sensors import (
+    DEFERRAL_MARGIN_SECONDS,
+    TrtcJobSensor,
+    TrtcRecordingSensor,
+    _deferral_timeout,
+)
 
 OPERATORS: list[tuple[type[BaseOperator], dict[str, Any], dict[str, Any]]] = [
     (TrtcRecordingSensor, {"recording_id": "r"}, {"recording_id": ["a", "b"]}),
@@ -226,3 +231,12 @@ def test_an_airflow_without_state_stores_gets_no_journal_as_inlet(monkeypatch: p
         assert operator(task_id="plain", inlets=["own"], **plain).inlets == ["own"]
         many = operator.partial(task_id="mapped", **_same(plain, mapped)).expand(**mapped)
         assert many.inlets == []
+
+
+def test_a_timeout_beyond_every_calendar_can_be_deferred() -> None:
+    sensor = TrtcRecordingSensor(task_id="t", recording_id="r", timeout=timedelta.max)
+    assert datetime.now(timezone.utc) + _deferral_timeout(sensor.timeout) > datetime(
+        2100, 1, 1, tzinfo=timezone.utc
+    )
+    assert _deferral_timeout(-5.0) == timedelta(seconds=DEFERRAL_MARGIN_SECONDS)
+    assert _deferral_timeout(60.0) == timedelta(seconds=60 + DEFERRAL_MARGIN_SECONDS)

@@ -360,6 +360,35 @@ def test_the_prefix_is_a_template_and_the_front_of_the_key(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_what_native_rendering_and_other_tasks_make_of_arguments_is_taken(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
+    [file] = wait(mode, recording_id, "native", year="2026").xcom()
+    assert file["object_key"] == f"lessons/2026/{recording_id}/{file['file_name']}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"year": "3.10"}, "file_name_prefix is the number 3.1"),
+        ({"year": None}, "file_name_prefix has a part that is None"),
+        ({"year": "2026", "grace": "soon"}, "grace_seconds must be a number of seconds"),
+        ({"year": "2026", "settle": -1}, "settle_seconds must be a number of seconds"),
+    ],
+)
+def test_what_templates_render_to_is_refused_before_anything_is_polled(
+    mode: str, wrong: dict[str, Any], message: str, trtc_connection: Emulator, wait: Wait,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    assert wait(mode, recording_id, "native", **wrong).state() == "failed"
+    assert message in "".join(capfd.readouterr())
+    assert trtc_connection.truth(recording_id)["status"] == "InProgress"
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_other_inlets_and_backoff_change_nothing(mode: str, trtc_connection: Emulator, wait: Wait) -> None:
     for variant in ("other_inlets", "backoff"):
         recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)

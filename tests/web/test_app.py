@@ -220,6 +220,7 @@ def test_an_asset_that_another_one_keeps_inactive_is_named_with_what_to_do(
     with create_session() as session:
         if session.get(DagBundleModel, "b") is None:
             session.add(DagBundleModel(name="b"))
+            session.flush()
         session.add(DagModel(dag_id="lessons", bundle_name="b"))
         session.flush()
         copy = AssetModel(name="my_recordings", uri="trtc://recordings/finished")
