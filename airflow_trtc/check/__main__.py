@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
+from typing import TextIO
 
 from airflow_trtc.check import findings, probes
 from airflow_trtc.check.findings import Finding
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, report: TextIO | None = None) -> int:
+    """Run the command; return its exit code.
+
+    :param report: where the report goes; None is standard output.
+    """
     options = _parser().parse_args(arguments)
-    with redirect_stdout(sys.stderr):  # Airflow logs to standard output, which is for the report
-        found = list(collect(options.conn_id, options.airflow_url))
+    found = list(collect(options.conn_id, options.airflow_url))
     code = findings.exit_code(found)
     if options.json:
-        report = {"ok": code == 0, "host": socket.gethostname(), "findings": [one.as_dict() for one in found]}
-        print(json.dumps(report, indent=2))
+        told = {"ok": code == 0, "host": socket.gethostname(), "findings": [one.as_dict() for one in found]}
+        print(json.dumps(told, indent=2), file=report, flush=True)
     else:
-        print("\n".join(one.line() for one in found))
+        print("\n".join(one.line() for one in found), file=report, flush=True)
     return code
 
 
@@ -80,5 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     # As the commands of Airflow itself: otherwise connections in Airflow's database are not looked at.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    logging.disable(logging.WARNING)
-    sys.exit(main())
+    # What Airflow logs would be told twice. It logs to standard output, which is for the report.
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "CRITICAL"
+    with os.fdopen(os.dup(1), "w") as standard_output:
+        os.dup2(2, 1)
+        sys.exit(main(report=standard_output))

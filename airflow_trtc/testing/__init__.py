@@ -11,7 +11,22 @@ The pytest plugin of this package brings the fixtures, see :mod:`airflow_trtc.te
 Importing this package imports neither Airflow nor anything else that costs time.
 """
 
-from airflow_trtc.testing.airflow import TrtcAirflow
-from airflow_trtc.testing.results import DagResult, TaskResult
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_trtc.testing.airflow import TrtcAirflow
+    from airflow_trtc.testing.results import DagResult, TaskResult
 
 __all__ = ["DagResult", "TaskResult", "TrtcAirflow"]
+
+_PLACES = {"DagResult": "results", "TaskResult": "results", "TrtcAirflow": "airflow"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 # Who sets one of these while pytest runs, as a conftest.py does, has an Airflow of their own for the tests.
 PLACES = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
@@ -55,6 +54,8 @@ def home(launched_with: Mapping[str, str | None]) -> Iterator[Path]:
         _make_database()
         yield Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
         return
+    from unittest.mock import patch
+
     folder = Path(tempfile.mkdtemp(prefix="airflow-trtc-tests-"))
     try:
         (folder / "dags").mkdir()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,3 +201,18 @@ def test_every_answer_of_the_emulator_has_its_date(emulator: Emulator) -> None:
     assert early is not None
     assert now is not None
     assert 4990 < now - early < 5060
+
+
+def test_standard_output_is_the_report_and_nothing_else(connect: Callable[..., None], tmp_path: Path) -> None:
+    connect(host=NOWHERE, extra={"regoin": "x"})
+    command_line = [sys.executable, "-m", "airflow_trtc.check", "--airflow-url", NOWHERE, "--json"]
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    done = subprocess.run(
+        command_line, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert not report["ok"]
+    texts = [one["text"] for one in report["findings"]]
+    assert any("regoin" in text for text in texts)
+    assert "airflow-trtc" in texts[0]

@@ -35,7 +35,8 @@ def test_it_shares_no_code_with_the_rest(path):
 
 def test_the_plugin_loads_nothing_heavy():
     code = (
-        "import pytest, sys; before = set(sys.modules); import airflow_trtc.emulator.pytest_plugin;"
+        "import pytest, sys; before = set(sys.modules);"
+        "import airflow_trtc.emulator.pytest_plugin, airflow_trtc.testing.plugin;"
         "print([m for m in set(sys.modules) - before if m.split('.')[0] in"
         " ('uvicorn', 'starlette', 'h11', 'tencentcloud', 'airflow', 'asyncio', 'urllib', 'ssl')])"
     )

@@ -43,7 +43,8 @@ def test_one_mapped_instance_is_still_mapped() -> None:
 def test_a_run_shows_its_states_and_the_logs_of_what_failed() -> None:
     run = DagResult("lessons", "r", "failed", by_task([instance(0), instance(1, "failed")]))
     assert str(run) == (
-        "DAG lessons: failed\n  process[0]: success\n  process[1]: failed\n-- log of process[1] --\nlog of 1\n"
+        "DAG lessons: failed\n  process[0]: success\n  process[1]: failed\n"
+        "-- log of process[1] --\nlog of 1\n"
     )
 
 
