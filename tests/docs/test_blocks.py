@@ -30,6 +30,13 @@ def is_test_file(block: Block) -> bool:
     return block.language == "python" and "\ndef test_" in block.text
 
 
+def is_newcomers(block: Block) -> bool:
+    return is_test_file(block) and "save it as" in block.text
+
+
+TEST_FILES = [block for block in BLOCKS if is_test_file(block) and not is_newcomers(block)]
+
+
 def check_python(block: Block) -> None:
     """It runs; a DAG in it has tasks."""
     from airflow.sdk.definitions._internal.contextmanager import DagContext
@@ -128,11 +135,14 @@ def test_commands_exist(block: Block, trtc_emulator: Emulator) -> None:
     check_sh(block, trtc_emulator)
 
 
-@pytest.mark.dags
-@pytest.mark.parametrize("block", list(filter(is_test_file, BLOCKS)), ids=lambda one: one.where)
+def test_the_files_to_copy_are_those_that_are_run() -> None:
+    """``tests/testing/test_newcomer.py`` runs them in an empty folder."""
+    files = sorted(path.read_text() for path in (ROOT / "tests" / "testing" / "newcomer").glob("*.py"))
+    assert sorted(block.text for block in BLOCKS if is_newcomers(block)) == files
+
+
+@pytest.mark.parametrize("block", TEST_FILES, ids=lambda one: one.where)
 def test_a_test_file_passes_as_it_stands(block: Block, tmp_path: Path) -> None:
-    if "PartitionedAssetTimetable" in block.text and not HAS_PARTITIONS:
-        pytest.skip("callbacks need Airflow 3.3")
     (tmp_path / "test_page.py").write_text(block.text)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     environment |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
