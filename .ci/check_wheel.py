@@ -84,8 +84,8 @@ def check_names(names: list[str]) -> None:
     require(not strangers, f"files outside {PACKAGE}/: {strangers}")
     clutter = [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
     require(not clutter, f"compiled files: {clutter}")
-    docs = [f"docs/{page.name}" for page in DOCS.glob("*.md")]
-    require(bool(docs), f"there are no pages in {DOCS}")
+    docs = [f"docs/{path.relative_to(DOCS)}" for path in DOCS.rglob("*") if path.is_file()]
+    require(any(name.endswith(".md") for name in docs), f"there are no pages in {DOCS}")
     for name in ("py.typed", "provider.py", *docs):
         require(f"{PACKAGE}/{name}" in names, f"{PACKAGE}/{name} is missing")
     require(any(name.endswith("licenses/LICENSE") for name in names), "the licence is missing")

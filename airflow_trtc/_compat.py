@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 from packaging.version import Version
@@ -30,14 +31,9 @@ except ImportError:  # Airflow 3.1
     )
 
 
-def has_state_store() -> bool:
-    """Whether this Airflow keeps state with assets: from 3.3 on.
+BACKEND_TIMEOUT_SECONDS = 30.0
 
-    It asks for the version: a failing import would take an Airflow that moved the module for one without it.
-    """
-    from airflow import __version__
-
-    return Version(__version__).release >= (3, 3)
+_Value = TypeVar("_Value")
 
 
 def dag_bag_type() -> Any:
@@ -56,6 +52,16 @@ def sync_bag_to_db(bag: Any, bundle_name: str, bundle_version: str | None) -> No
     except ImportError:  # Airflow 3.1
         from airflow.models.dagbag import sync_bag_to_db as sync  # type: ignore[attr-defined, no-redef]
     sync(bag, bundle_name, bundle_version)
+
+
+def has_state_store() -> bool:
+    """Whether this Airflow keeps state with assets: from 3.3 on, whose Task SDK is 1.3.
+
+    It asks for the version: a failing import would take an Airflow that moved the module for one without it.
+    """
+    from airflow.sdk import __version__
+
+    return Version(__version__).release >= (1, 3)
 
 
 def state_store_model() -> Any:
@@ -98,37 +104,48 @@ def gc_tuning_enabled() -> bool:
         return True
 
 
-async def axcom_write(key: str, value: Any, ids: Mapping[str, Any]) -> None:
-    """Set an XCom from a trigger.
-
-    Airflow 3.3 has a method for that. Below, the trigger sends the same message itself: the synchronous
-    methods must not be used there, since they read the supervisor's answers from a second event loop.
-    """
+def has_xcom_backend() -> bool:
+    """Whether ``[core] xcom_backend`` names another one than Airflow's own, such as an object store."""
     from airflow.sdk.bases.xcom import BaseXCom
 
-    if hasattr(BaseXCom, "aset"):
-        await BaseXCom.aset(key=key, value=value, **ids)
-        return
+    return _xcom_backend() is not BaseXCom
+
+
+def _xcom_backend() -> Any:
+    from airflow.sdk.execution_time.xcom import XCom
+
+    return XCom
+
+
+async def axcom_write(key: str, value: Any, ids: Mapping[str, Any]) -> None:
+    """Set an XCom from a trigger, by the backend that the user configured.
+
+    Airflow's own methods call the backend in the event loop, where an object store would hold up all
+    triggers; and below 3.3 the synchronous ones read the supervisor's answers from a second event loop.
+    """
     from airflow.sdk.execution_time.comms import SetXCom
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    serialized = BaseXCom.serialize_value(value, key=key, **ids)
+    serialized = await _by_backend(lambda backend: backend.serialize_value(value, key=key, **ids))
     await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=serialized, **ids))
 
 
 async def axcom_read(key: str, ids: Mapping[str, Any]) -> Any:
     """Return an XCom from a trigger, None when there is none; see `axcom_write`."""
-    from airflow.sdk.bases.xcom import BaseXCom
-
-    if hasattr(BaseXCom, "aget_one"):
-        return await BaseXCom.aget_one(key=key, **ids)
     from airflow.sdk.execution_time.comms import GetXCom, XComResult
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
     answer = await SUPERVISOR_COMMS.asend(GetXCom(key=key, **ids))
     if not isinstance(answer, XComResult) or answer.value is None:
         return None
-    return BaseXCom.deserialize_value(answer)
+    return await _by_backend(lambda backend: backend.deserialize_value(answer))
+
+
+async def _by_backend(work: Callable[[Any], _Value]) -> _Value:
+    """Have the backend work; in a thread if it is not Airflow's own, and not for ever."""
+    if not has_xcom_backend():
+        return work(_xcom_backend())
+    return await asyncio.wait_for(asyncio.to_thread(work, _xcom_backend()), BACKEND_TIMEOUT_SECONDS)
 
 
 # What looking up a connection raises; PermissionError when the API server denies it.
@@ -160,4 +177,5 @@ __all__ = [
     "axcom_read",
     "axcom_write",
     "conf",
+    "has_xcom_backend",
 ]

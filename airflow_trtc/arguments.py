@@ -3,12 +3,90 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.problem import PROBLEM_KINDS
+
+LONGEST_SECONDS = 100 * 365 * 86_400.0  # a hundred years still fit every clock
+
+Check: TypeAlias = Callable[[str, Any], Any]
+
+
+class ChecksArguments:
+    """For operators: each argument that `checks` names is checked when the DAG is parsed, mapped or not.
+
+    To stand before Airflow's base class. Templates, and what other tasks return, are checked once rendered.
+
+    :cvar checks: name of an argument to what reads it: it returns the value to use, or raises ValueError.
+    """
+
+    checks: ClassVar[Mapping[str, Check]] = {}
+    template_fields: Collection[str] = ()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map over arguments; those that stay the same are checked now."""
+        for name in cls.checks.keys() & kwargs.keys():
+            if not cls._is_rendered_later(name, kwargs[name]):
+                kwargs[name] = cls.checks[name](name, kwargs[name])
+        return super().partial(**kwargs)  # type: ignore[misc]
+
+    @classmethod
+    def _is_rendered_later(cls, name: str, value: Any) -> bool:
+        return name in cls.template_fields and is_template(value)
+
+    def check_arguments(self) -> None:
+        """Check all that can be checked when the DAG is parsed.
+
+        :raises ValueError: one is wrong.
+        """
+        for name, check in self.checks.items():
+            value = getattr(self, name)
+            if not self._is_rendered_later(name, value):
+                setattr(self, name, check(name, value))
+
+    def check_rendered(self) -> None:
+        """Check all again, now that templates are rendered.
+
+        :raises TrtcSetupError: one is wrong.
+        """
+        try:
+            for name, check in self.checks.items():
+                setattr(self, name, check(name, getattr(self, name)))
+        except ValueError as error:
+            raise TrtcSetupError(f"{error}. Check the template or the task that delivers it.") from None
+
+
+def is_template(value: Any) -> bool:
+    """Whether Airflow renders the value later: a template, or what another task returns."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, list | tuple):
+        return any(map(is_template, value))
+    return hasattr(value, "iter_references")
+
+
+def switch(name: str, value: Any) -> bool | None:
+    """True, False, or None for the default.
+
+    :raises ValueError: it is something else; "False" as text would count as true.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    raise ValueError(f"{name} must be True or False, not {value!r:.100}")
+
+
+def one_of(choices: Collection[str]) -> Check:
+    """A check that refuses what is none of the choices."""
+
+    def check(name: str, value: Any) -> Any:
+        check_choice(name, value, choices)
+        return value
+
+    return check
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
@@ -43,16 +121,78 @@ def problem_kinds(name: str, values: Any) -> tuple[str, ...]:
 
 
 def seconds(name: str, value: Any) -> float:
-    """A duration in seconds, given as such or as a timedelta.
+    """A duration in seconds, given as such, as text (templates render to it) or as a timedelta.
 
-    :raises ValueError: it is neither, negative, or not finite.
+    :raises ValueError: it is none of them, negative, or longer than a hundred years.
     """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be a number of seconds from 0 on or a timedelta, not {value!r}")
-    return float(value)
+    number = value.total_seconds() if isinstance(value, timedelta) else _number(value)
+    if not 0 <= number <= LONGEST_SECONDS:
+        raise ValueError(f"{name} must be a number of seconds from 0 on or a timedelta, not {value!r:.100}")
+    return number
+
+
+def _number(value: Any) -> float:
+    """The number; NaN for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def name_of(name: str, value: Any) -> str | None:
+    """A name without surrounding blanks; a number becomes its digits, None and "" are absent.
+
+    :raises ValueError: it is something else, or the "None" that a template makes of nothing.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, not {value!r:.100}")
+    found = (value or "").strip()
+    if found == "None":
+        raise ValueError(f"{name} is None, written as text: a template rendered to nothing")
+    return found or None
+
+
+def required_name(name: str, value: Any) -> str:
+    """As `name_of`, of what may not be absent.
+
+    :raises ValueError: it is absent as well.
+    """
+    if (found := name_of(name, value)) is None:
+        raise ValueError(f"{name} is empty")
+    return found
+
+
+def key_prefix(name: str, value: Any) -> tuple[str, ...] | None:
+    """The parts of a ``FileNamePrefix``, given as text with ``/`` or as list; None for none.
+
+    Native rendering makes numbers of texts: whole ones become text again.
+
+    :raises ValueError: a part is something else; a fraction too, since it may have lost digits.
+    """
+    if value is None:
+        return None
+    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    parts = [each for part in (value if is_list else [value]) for each in _split(part)]
+    return tuple(found for part in parts if (found := _part(name, part))) or None
+
+
+def _split(part: Any) -> list[Any]:
+    return part.split("/") if isinstance(part, str) else [part]
+
+
+def _part(name: str, value: Any) -> str | None:
+    if value is None:
+        raise ValueError(f"{name} has a part that is None: a template rendered to nothing")
+    if isinstance(value, float):
+        raise ValueError(
+            f"{name} is the number {value}, whose digits need not be those that were meant; write a / in"
+            " front of the text, then native rendering leaves it alone"
+        )
+    return name_of(name, value)
 
 
 def checked_id(name: str, value: Any, mapped: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.arguments import problem_kinds
+from airflow_trtc.arguments import Check, ChecksArguments, key_prefix, problem_kinds
+from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
-from airflow_trtc.journal.store import KeepsJournal, load_now, with_journal
+from airflow_trtc.journal.store import KeepsJournal, load_now
 from airflow_trtc.recording.files import object_key
 from airflow_trtc.results import file_results
 from airflow_trtc.waiting.xcoms import push_results
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _FINISHED_URI = "trtc://recordings/finished"
 
 
-class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
+class TrtcTriggeringRecordingOperator(ChecksArguments, KeepsJournal, BaseOperator):
     """Return the files of the recording whose end started this run, as the sensor would.
 
     For DAGs that are scheduled on :func:`airflow_trtc.assets.finished_recordings`. XComs are those of
@@ -43,21 +44,26 @@ class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
 
     template_fields: Sequence[str] = ("file_name_prefix",)
     ui_color = "#d7e8ff"
+    checks: ClassVar[Mapping[str, Check]] = {"file_name_prefix": key_prefix, "fail_on": problem_kinds}
 
     def __init__(
         self,
         *,
         file_name_prefix: str | Sequence[str] | None = None,
         fail_on: Collection[str] = FAIL_ON,
-        inlets: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(inlets=with_journal(inlets), **kwargs)
+        super().__init__(**kwargs)
         self.file_name_prefix = file_name_prefix
-        self.fail_on = problem_kinds("fail_on", fail_on)
+        self.fail_on = fail_on
+        self.check_arguments()
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Find the recording; see the class."""
+        try:
+            self.check_rendered()
+        except TrtcSetupError as error:
+            raise AirflowFailException(str(error)) from None
         found = _of_event(context) or _of_configuration(context)
         if found is None or not _is_named(found["recording"]):
             raise AirflowFailException(
@@ -84,7 +90,7 @@ class TrtcTriggeringRecordingOperator(KeepsJournal, BaseOperator):
     def _files(
         self, context: Context, found: Mapping[str, Any], summary: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        prefix = self.file_name_prefix or None
+        prefix = self.file_name_prefix
         if isinstance(found.get("files"), list):
             return [_with_prefix(file, prefix) for file in found["files"]]
         # An event holds no long lists: each task of the run would carry them along.

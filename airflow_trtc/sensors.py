@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -20,7 +20,20 @@ from airflow_trtc._compat import (
     conf,
     has_callbacks,
 )
-from airflow_trtc.arguments import check_choice, checked_id, problem_kinds, seconds, texts
+from airflow_trtc.arguments import (
+    LONGEST_SECONDS,
+    Check,
+    ChecksArguments,
+    checked_id,
+    key_prefix,
+    name_of,
+    one_of,
+    problem_kinds,
+    required_name,
+    seconds,
+    switch,
+    texts,
+)
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
@@ -38,8 +51,8 @@ from airflow_trtc.jobs.verdict import (
 )
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.store import KeepsJournal, with_journal, worker_store
-from airflow_trtc.kinds import KINDS
+from airflow_trtc.journal.store import KeepsJournal, worker_store
+from airflow_trtc.kinds import KINDS, RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.results import file_results, job_result, recording_result
 from airflow_trtc.triggers import TrtcJobTrigger
@@ -59,6 +72,11 @@ DEFERRAL_MARGIN_SECONDS = 180.0
 MAX_STAY_SECONDS = 60.0
 # Not the hook's ten minutes: a throttled poll is one that taught nothing, and others follow.
 POLL_ATTEMPTS = 4
+
+_NO_TRIGGERER = (
+    "The wait takes too long, and its trigger never said how it stands. Check that a triggerer runs, and that"
+    " this package is installed there."
+)
 
 IfNeverSeen = Literal["fail", "finish", "skip"]
 
@@ -152,8 +170,19 @@ class _Leg:
         )
 
 
-class _JobSensor(KeepsJournal, BaseSensorOperator):
+class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     """What all sensors share; see `TrtcJobSensor` and `TrtcRecordingSensor`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {
+        "kind": one_of(KINDS),
+        "trtc_conn_id": required_name,
+        "region": name_of,
+        "if_never_seen": one_of(get_args(IfNeverSeen)),
+        "deferrable": switch,
+        "grace_seconds": seconds,
+        "settle_seconds": seconds,
+        "absent_codes": texts,
+    }
 
     operator_extra_links = (TrtcConsoleLink(),)
     ui_color = "#d7e8ff"
@@ -170,23 +199,20 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
         deferrable: bool | None,
         grace_seconds: float | timedelta,
         settle_seconds: float | timedelta,
-        absent_codes: Sequence[str] | None,
-        inlets: Any,
+        absent_codes: Sequence[str],
         **kwargs: Any,
     ) -> None:
-        super().__init__(inlets=with_journal(inlets), **kwargs)
-        check_choice("kind", kind, KINDS)
-        check_choice("if_never_seen", if_never_seen, get_args(IfNeverSeen))
+        super().__init__(**kwargs)
         self.kind = kind
         self.sdk_app_id = sdk_app_id
         self.trtc_conn_id = trtc_conn_id
         self.region = region
         self.if_never_seen = if_never_seen
         self.deferrable = _default_deferrable() if deferrable is None else deferrable
-        self.grace_seconds = seconds("grace_seconds", grace_seconds)
-        self.settle_seconds = seconds("settle_seconds", settle_seconds)
-        codes = KINDS[kind].absent_codes if absent_codes is None else absent_codes
-        self.absent_codes = texts("absent_codes", codes)
+        # Seconds, once checked.
+        self.grace_seconds: Any = grace_seconds
+        self.settle_seconds: Any = settle_seconds
+        self.absent_codes = absent_codes
         self.console_url: str | None = None
         self._leg: _Leg | None = None
         self._executing_since = 0.0
@@ -223,6 +249,10 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
         setattr(self, self.id_field, result.job.job_id)
         # What the trigger needed a connection for is in its event; nothing may go wrong here any more.
         self.console_url = result.console_url
+        try:
+            self.check_rendered()
+        except TrtcSetupError as error:
+            raise self._failure(Failure.SETUP, str(error)) from None
         leg = self._leg = _Leg(self, context, result.job, state=result.state)
         leg.worker.take_over()
         try:
@@ -242,6 +272,8 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
             limit = self.execution_timeout
             if self._leg is None and limit is not None and limit.total_seconds() < self.timeout:
                 raise self._execution_timed_out() from None
+            if self._leg is None:
+                raise self._timed_out(_NO_TRIGGERER) from None
             raise
 
     # -- what kinds of sensors differ in ----------------------------------------------------------------
@@ -286,12 +318,13 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
 
     def _begin(self, context: Context) -> _Leg:
         try:
+            self.check_rendered()
             mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
             job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped)
             setattr(self, self.id_field, job_id)
             # An argument rendered from a template is a text; the hook reads both.
-            app_id: Any = self.sdk_app_id or None
-            hook = TrtcHook(self.trtc_conn_id, region=self.region or None, sdk_app_id=app_id)
+            app_id: Any = self.sdk_app_id
+            hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
             job = hook.job(self.kind, job_id)
             settings = hook.settings
             self.console_url = console_url(
@@ -358,7 +391,7 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
 
     def _stay_until(self) -> float:
         """Until when to sleep through short pauses, which occupy a worker's slot; by the monotonic clock."""
-        longest = min(self.grace_seconds + self.settle_seconds, MAX_STAY_SECONDS)
+        longest: float = min(self.grace_seconds + self.settle_seconds, MAX_STAY_SECONDS)
         return min(time.monotonic() + longest, self._executing_since + self.timeout)
 
     def _defer(self, context: Context, leg: _Leg, started_at: float | None = None) -> None:
@@ -395,7 +428,7 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
             trigger=TrtcJobTrigger(**arguments.to_json()),
             method_name="execute_complete",
             kwargs={"started_at": started_at},
-            timeout=timedelta(seconds=max(last - time.time(), 0.0) + DEFERRAL_MARGIN_SECONDS),
+            timeout=_deferral_timeout(last - time.time()),
         )
 
     def _limits(self, started_at: float) -> tuple[float, float | None]:
@@ -437,15 +470,23 @@ class TrtcJobSensor(_JobSensor):
         ever showed it: ``fail`` (default; a wrong id looks the same), ``finish``, or ``skip``.
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a job never seen; seconds or a
-        timedelta. Default 30.
+        timedelta. Default 30. (templated)
     :param settle_seconds: how long to wait, after an end, for callbacks that may come later. Default 10.
+        (templated)
     :param absent_codes: the service's error codes that mean "not there"; default: those of the kind.
     :raises AirflowFailException: the set-up is wrong, the job was never seen or did not end well.
     :raises AirflowSensorTimeout: `timeout` is over.
     :raises TrtcFailedError: the service refused three polls in a row with an undocumented code.
     """
 
-    template_fields: Sequence[str] = ("job_id", "sdk_app_id", "trtc_conn_id", "region")
+    template_fields: Sequence[str] = (
+        "job_id",
+        "sdk_app_id",
+        "trtc_conn_id",
+        "region",
+        "grace_seconds",
+        "settle_seconds",
+    )
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -460,7 +501,6 @@ class TrtcJobSensor(_JobSensor):
         grace_seconds: float | timedelta = 30.0,
         settle_seconds: float | timedelta = 10.0,
         absent_codes: Sequence[str] | None = None,
-        inlets: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -472,11 +512,11 @@ class TrtcJobSensor(_JobSensor):
             deferrable=deferrable,
             grace_seconds=grace_seconds,
             settle_seconds=settle_seconds,
-            absent_codes=absent_codes,
-            inlets=inlets,
+            absent_codes=KINDS.get(kind, RECORDING).absent_codes if absent_codes is None else absent_codes,
             **kwargs,
         )
         self.job_id = job_id
+        self.check_arguments()
 
 
 class TrtcRecordingSensor(_JobSensor):
@@ -505,7 +545,7 @@ class TrtcRecordingSensor(_JobSensor):
         ``mp4``, its conversions to mp4 or aac are; ``vod``, its files are in VOD. All but the first need
         callbacks.
     :param callback_timeout: how long, after the end and after each callback, to wait for the callback that
-        completes what is waited for; seconds or a timedelta. Default an hour.
+        completes what is waited for; seconds or a timedelta. Default an hour. (templated)
     :param if_no_callback: what to do when it does not come: ``fail`` (default), ``finish`` with the files
         found so far, or ``skip``.
     :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
@@ -514,8 +554,9 @@ class TrtcRecordingSensor(_JobSensor):
         list; it becomes the front of each file's ``object_key``. (templated)
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a recording never seen; seconds or a
-        timedelta. Default 30.
+        timedelta. Default 30. (templated)
     :param settle_seconds: how long to go on polling after ``Exited`` for the last files. Default 10.
+        (templated)
     :param absent_codes: the service's error codes that mean "not there".
     :raises AirflowFailException: the set-up is wrong, the recording was never seen or did not end well, a
         callback is missing, or there are more files than Airflow may map over; no retry would help.
@@ -529,8 +570,19 @@ class TrtcRecordingSensor(_JobSensor):
         "trtc_conn_id",
         "region",
         "file_name_prefix",
+        "callback_timeout",
+        "grace_seconds",
+        "settle_seconds",
     )
     id_field = "recording_id"
+    checks: ClassVar[Mapping[str, Check]] = {
+        **_JobSensor.checks,
+        "wait_for": one_of(get_args(WaitFor)),
+        "callback_timeout": seconds,
+        "if_no_callback": one_of(get_args(IfNeverSeen)),
+        "fail_on": problem_kinds,
+        "file_name_prefix": key_prefix,
+    }
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -549,7 +601,6 @@ class TrtcRecordingSensor(_JobSensor):
         grace_seconds: float | timedelta = 30.0,
         settle_seconds: float | timedelta = 10.0,
         absent_codes: Sequence[str] = ABSENT_CODES,
-        inlets: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -562,17 +613,15 @@ class TrtcRecordingSensor(_JobSensor):
             grace_seconds=grace_seconds,
             settle_seconds=settle_seconds,
             absent_codes=absent_codes,
-            inlets=inlets,
             **kwargs,
         )
-        check_choice("if_no_callback", if_no_callback, get_args(IfNeverSeen))
-        check_choice("wait_for", wait_for, get_args(WaitFor))
         self.recording_id = recording_id
         self.wait_for = wait_for
-        self.callback_timeout = seconds("callback_timeout", callback_timeout)
+        self.callback_timeout: Any = callback_timeout
         self.if_no_callback = if_no_callback
-        self.fail_on = problem_kinds("fail_on", fail_on)
+        self.fail_on = fail_on
         self.file_name_prefix = file_name_prefix
+        self.check_arguments()
 
     def rules(self) -> Rules:
         """What the user decided, for the judge."""
@@ -595,7 +644,7 @@ class TrtcRecordingSensor(_JobSensor):
             )
 
     def _push(self, context: Context, job: JobRef, state: JobState, finished: Finished, polls: int) -> Any:
-        files = file_results(finished.files, job.job_id, self.file_name_prefix or None)
+        files = file_results(finished.files, job.job_id, self.file_name_prefix)
         summary = recording_result(state, finished, job, wait_for=self.wait_for, polls=polls)
         self.log.info("Files: %d", len(files))
         return push_results(self, context, files, "recording", summary)
@@ -606,6 +655,11 @@ def _with_files(ending: Ending, state: JobState) -> Ending:
     if isinstance(ending, Finished):
         return Finished(ending.outcome, state.files, ending.finished_at, ending.problems)
     return ending
+
+
+def _deferral_timeout(remaining_seconds: float) -> timedelta:
+    """Airflow's own limit on the deferral; ``timedelta.max`` is beyond every calendar."""
+    return timedelta(seconds=min(max(remaining_seconds, 0.0), LONGEST_SECONDS) + DEFERRAL_MARGIN_SECONDS)
 
 
 def _default_deferrable() -> bool:

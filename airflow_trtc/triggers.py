@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_trtc.aio import WakeUp
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
-from airflow_trtc.jobs.state import from_json, to_json
+from airflow_trtc.jobs.state import from_json
 from airflow_trtc.journal.feed import subscribed
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
@@ -115,7 +115,7 @@ class TrtcJobTrigger(BaseTrigger):
         if self.task_instance is not None:  # in dag.test() there is no scheduler to wait for
             early_seconds = self.arguments.deferred_at + MIN_DEFERRED_SECONDS - time.time()
             await asyncio.sleep(max(0.0, min(early_seconds, MIN_DEFERRED_SECONDS)))
-        return self.arguments.event(ending, to_json(wait.state, self.arguments.job))
+        return self.arguments.event(ending, wait.state)
 
     def _xcom_ids(self) -> dict[str, Any] | None:
         ti = self.task_instance

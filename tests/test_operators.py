@@ -160,13 +160,3 @@ def test_unknown_kinds_are_refused_at_once() -> None:
         operator(fail_on=["mp5"])
     with pytest.raises(ValueError, match="fail_on"):
         operator(fail_on="mp4")
-
-
-def test_it_keeps_the_journal_alive() -> None:
-    assert operator().inlets == [JOURNAL]
-
-
-def test_the_journal_is_an_inlet_of_a_mapped_operator_too() -> None:
-    mapped = TrtcTriggeringRecordingOperator.partial(task_id="t").expand(file_name_prefix=["a", "b"])
-    assert mapped.inlets == [JOURNAL]
-    assert TrtcTriggeringRecordingOperator(task_id="t", inlets=[]).inlets == [JOURNAL]

@@ -14,7 +14,6 @@ import pytest
 from airflow_trtc.arguments import checked_id
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.journal.store import JOURNAL, with_journal
 from airflow_trtc.sensors import TrtcRecordingSensor
 from airflow_trtc.testing import DagResult
 
@@ -241,6 +240,16 @@ def test_a_wait_that_takes_too_long(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_wait_that_takes_too_long_says_what_the_last_poll_met(
+    mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1)
+    trtc_connection.script(recording_id, [{"files": 1}, {"fault": "html"}])
+    assert wait(mode, recording_id, "short").state() == "failed"
+    assert "The last poll failed: " in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_trouble_of_every_kind_only_makes_a_wait_longer(
     mode: str, trtc_connection: Emulator, wait: Wait
 ) -> None:
@@ -341,6 +350,35 @@ def test_the_prefix_is_a_template_and_the_front_of_the_key(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_what_native_rendering_and_other_tasks_make_of_arguments_is_taken(
+    mode: str, trtc_connection: Emulator, wait: Wait
+) -> None:
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
+    [file] = wait(mode, recording_id, "native", year="2026").xcom()
+    assert file["object_key"] == f"lessons/2026/{recording_id}/{file['file_name']}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"year": "3.10"}, "file_name_prefix is the number 3.1"),
+        ({"year": None}, "file_name_prefix has a part that is None"),
+        ({"year": "2026", "grace": "soon"}, "grace_seconds must be a number of seconds"),
+        ({"year": "2026", "settle": -1}, "settle_seconds must be a number of seconds"),
+    ],
+)
+def test_what_templates_render_to_is_refused_before_anything_is_polled(
+    mode: str, wrong: dict[str, Any], message: str, trtc_connection: Emulator, wait: Wait,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    recording_id = trtc_connection.add_recording(files=1, ends_after_reads=1)
+    assert wait(mode, recording_id, "native", **wrong).state() == "failed"
+    assert message in "".join(capfd.readouterr())
+    assert trtc_connection.truth(recording_id)["status"] == "InProgress"
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_other_inlets_and_backoff_change_nothing(mode: str, trtc_connection: Emulator, wait: Wait) -> None:
     for variant in ("other_inlets", "backoff"):
         recording_id = trtc_connection.add_recording(files=1, ends_after_reads=2)
@@ -406,17 +444,6 @@ def test_an_id_loses_its_surrounding_blanks() -> None:
 def test_codes_that_are_one_text_are_refused() -> None:
     with pytest.raises(ValueError, match="absent_codes"):
         TrtcRecordingSensor(task_id="t", recording_id="r", absent_codes="ResourceNotFound")
-
-
-@pytest.mark.parametrize("inlets", [None, [], [JOURNAL], [JOURNAL, JOURNAL]])
-def test_the_journal_is_an_inlet_exactly_once(inlets: Any) -> None:
-    assert with_journal(inlets) == [JOURNAL]
-    assert TrtcRecordingSensor(task_id="t", recording_id="r", inlets=inlets).inlets == [JOURNAL]
-
-
-def test_the_journal_is_an_inlet_of_a_mapped_sensor_too() -> None:
-    mapped = TrtcRecordingSensor.partial(task_id="t").expand(recording_id=["a"])
-    assert mapped.inlets == [JOURNAL]
 
 
 def test_deferrable_follows_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,9 @@ class Absence:
     request_id: str | None = None
 
 
+TroubleKind: TypeAlias = Literal["passing", "refused", "setup"]
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """The poll showed nothing of the job.
@@ -81,7 +84,7 @@ class Trouble:
     :param message: what happened, for a person to read.
     """
 
-    kind: Literal["passing", "refused", "setup"]
+    kind: TroubleKind
     code: str
     message: str
     request_id: str | None = None

@@ -137,6 +137,11 @@ def done_key(job: JobRef, milestone: str) -> str:
     return make_key("done", *_anywhere(job), milestone)
 
 
+def connections_key(sdk_app_id: int) -> str:
+    """Key of the names of the connections through which an application's callbacks come."""
+    return make_key("conns", sdk_app_id)
+
+
 def bad_key(key: str) -> str:
     """Key of a row that cannot be processed and was set aside."""
     return make_key("bad", key)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from airflow.sdk import Asset
 
-from airflow_trtc._compat import has_async_supervisor, trigger_state_store
+from airflow_trtc._compat import has_async_supervisor, has_state_store, trigger_state_store
 from airflow_trtc.aio import within
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
@@ -30,22 +30,33 @@ STORE_TIMEOUT_SECONDS = 30.0  # a triggerer's first request after its start took
 
 
 def with_journal(inlets: Any) -> list[Any]:
-    """The inlets and, once, the journal: being an inlet keeps Airflow from deleting its rows."""
+    """The inlets and, once, the journal: being an inlet keeps Airflow from deleting its rows.
+
+    Below Airflow 3.3 there are no rows, and early 3.1 fails tasks whose inlets are nothing else's outlets.
+    """
     given = inlets if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]
-    return [*(inlet for inlet in given if inlet != JOURNAL), JOURNAL]
+    return [*(inlet for inlet in given if inlet != JOURNAL), *([JOURNAL] if has_state_store() else [])]
 
 
 class KeepsJournal:
-    """For operators that take `inlets` and pass it through `with_journal`: the same when they are mapped.
+    """For operators: the journal is among their inlets, also when they are mapped.
 
-    To stand before Airflow's base class.
+    To stand before Airflow's base class. Inlets of the user's, wherever they are given, stay.
     """
+
+    inlets: list[Any]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inlets = with_journal(self.inlets)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; the journal becomes an inlet of the mapped task as well."""
-        inlets = kwargs.get("inlets", (kwargs.get("default_args") or {}).get("inlets"))
-        return super().partial(**{**kwargs, "inlets": with_journal(inlets)})  # type: ignore[misc]
+        """Map over arguments."""
+        partial = super().partial(**kwargs)  # type: ignore[misc]
+        # Only now these are also what the default_args of DAG and task groups say.
+        partial.kwargs["inlets"] = with_journal(partial.kwargs["inlets"])
+        return partial
 
 
 class AsyncStore(Protocol):

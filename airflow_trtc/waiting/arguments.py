@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast, get_args
 
 from airflow_trtc import bounds
+from airflow_trtc.jobs.observation import Trouble, TroubleKind
 from airflow_trtc.jobs.problem import Problem
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.jobs.state import JobState, from_json
+from airflow_trtc.jobs.state import JobState, from_json, to_json
 from airflow_trtc.jobs.verdict import ABSENT_CODES, Failed, Failure, Finished, Rules
 from airflow_trtc.waiting.engine import Ending, TimedOut
 from airflow_trtc.waiting.pacing import Pace
@@ -96,19 +97,22 @@ class WaitArguments:
         limits = zip(LIMITS, (self.timeout_at, self.execution_timeout_at), strict=True)
         return {name: at for name, at in limits if at is not None}
 
-    def event(self, ending: Ending, state: Mapping[str, Any]) -> dict[str, Any]:
+    def event(self, ending: Ending, state: JobState) -> dict[str, Any]:
         """The payload of the trigger's event, plain JSON.
 
         ``v`` (1), ``status`` (``finished``, ``failed`` or ``timed_out``), ``state`` (the whole state of
         the job) and, by status, ``outcome``, ``finished_at`` and ``problems`` (``kind`` and ``message`` of
         each), ``failure`` and ``reason``, or ``limit``; the job's ``kind``, ``job_id``, ``sdk_app_id`` and
-        ``region``; ``console_url`` and ``started_at`` as the worker gave them.
+        ``region``; ``console_url`` and ``started_at`` as the worker gave them; ``trouble``, what went wrong
+        with the last poll (see `Trouble`), None when it was answered.
         """
         own = {
             name: getattr(self, name)
             for name in ("kind", "job_id", "sdk_app_id", "region", "console_url", "started_at")
         }
-        return {"v": EVENT_VERSION, **_ending_to_json(ending), **own, "state": state}
+        trouble = None if state.trouble is None else asdict(state.trouble)
+        written = {"state": to_json(state, self.job), "trouble": trouble}
+        return {"v": EVENT_VERSION, **_ending_to_json(ending), **own, **written}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def read_event(event: object) -> TriggerResult:
     if row.get("v") != EVENT_VERSION or None in (kind, job_id, app, region):
         raise ValueError(f"it has no version {EVENT_VERSION}, or names no job")
     job = JobRef(str(kind), int(app or 0), region, str(job_id))
-    state = from_json(row.get("state"), job.job_id)
+    state = replace(from_json(row.get("state"), job.job_id), trouble=_trouble(row.get("trouble")))
     started_at = row.get("started_at")
     return TriggerResult(
         job,
@@ -145,6 +149,14 @@ def read_event(event: object) -> TriggerResult:
         bounds.text(row.get("console_url")),
         float(started_at) if isinstance(started_at, int | float) else None,
     )
+
+
+def _trouble(stored: object) -> Trouble | None:
+    read = {name: bounds.text(value) for name, value in bounds.mapping(stored).items()}
+    kind, code, message = (read.get(name) for name in ("kind", "code", "message"))
+    if kind not in get_args(TroubleKind) or code is None or message is None:
+        return None
+    return Trouble(cast("TroubleKind", kind), code, message, read.get("request_id"))
 
 
 def _ending_to_json(ending: Ending) -> dict[str, Any]:

@@ -63,13 +63,14 @@ class SharedProgress:
         self._try_number = try_number
         self._log = log
         self._state: JobState | None = None
+        self._not_before = -math.inf
 
     def request(self, state: JobState) -> bool:
         """Write this state when it is this wait's turn; of several, the last."""
         if self._ids is not None:
             self._state = state
             if self.due_at == math.inf:
-                self.due_at = loop_time() + xcoms.turn_seconds()
+                self.due_at = max(loop_time() + xcoms.turn_seconds(), self._not_before)
         return True
 
     async def write_if_due(self) -> None:
@@ -80,6 +81,7 @@ class SharedProgress:
         value = progress(state, self._job, console_url=self._console_url, try_number=self._try_number)
         try:
             await xcoms.write(PROGRESS_XCOM, value, **self._ids)
+            self._not_before = loop_time() + xcoms.pause_seconds()
         except Exception as error:
             self._log.warning("Cannot show the progress (%s: %s)", type(error).__name__, error)
             if self.due_at == math.inf:  # otherwise a newer state waits for its turn already

@@ -7,10 +7,17 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from airflow_trtc._compat import AirflowFailException, axcom_read, axcom_write, conf
+from airflow_trtc._compat import (
+    AirflowFailException,
+    axcom_read,
+    axcom_write,
+    conf,
+    has_xcom_backend,
+)
 
 # The supervisor takes 25 ms for each, one after the other, and has other work for its triggers too.
 WRITES_PER_SECOND = 20.0
+OBJECT_STORE_PAUSE_SECONDS = 600.0
 
 _Value = TypeVar("_Value")
 
@@ -24,6 +31,14 @@ def turn_seconds() -> float:
     turn_at = max(_free_at.get(loop, now), now)
     _free_at[loop] = turn_at + 1.0 / WRITES_PER_SECOND
     return turn_at - now
+
+
+def pause_seconds() -> float:
+    """How long to leave between two values of one XCom.
+
+    An object store keeps each one that is written over, and nothing of Airflow's deletes it then.
+    """
+    return OBJECT_STORE_PAUSE_SECONDS if has_xcom_backend() else 0.0
 
 
 async def write(key: str, value: Any, **ids: Any) -> None:

@@ -96,10 +96,10 @@ class Inbox:
             if asset_id is not None:
                 database.insert_new(session, asset_id, {row.key: row.value for row in rows})
                 return None
-        self._warn()
+            self._warn(database.asset_conflicts(session))
         return answers.NO_JOURNAL
 
-    def _warn(self) -> None:
+    def _warn(self, conflicts: Sequence[str]) -> None:
         now = time.monotonic()
         if now - self._warned_at >= WARNING_SECONDS:
             self._warned_at = now
@@ -109,3 +109,5 @@ class Inbox:
                 " finished_recordings() or events(), with a TrtcTriggeringRecordingOperator, and have the"
                 " DAG processor parse it (logged at most once a minute)"
             )
+            for conflict in conflicts:
+                log.warning("%s", conflict)

@@ -78,6 +78,28 @@ for mode, mode_options in MODES.items():
         )
     globals()[dag.dag_id] = dag
 
+    with DAG(f"wait_{mode}_native", schedule=None, catchup=False, render_template_as_native_obj=True) as dag:
+
+        @task
+        def settling(dag_run: Any = None) -> float:
+            """Return for how long to wait after the end."""
+            seconds: float = dag_run.conf.get("settle", GRACE)
+            return seconds
+
+        wait = TrtcRecordingSensor(
+            task_id="wait",
+            recording_id="{{ dag_run.conf['recording_id'] }}",
+            poke_interval=INTERVAL,
+            timeout=timedelta.max,
+            grace_seconds="{{ dag_run.conf.get('grace', 1) }}",
+            settle_seconds=settling(),
+            file_name_prefix=["lessons", "{{ dag_run.conf['year'] }}"],
+            region="{{ dag_run.conf.get('region') }}",
+            **mode_options,
+        )
+        process.expand(file=wait.output)
+    globals()[dag.dag_id] = dag
+
     with DAG(f"wait_{mode}_mapped", schedule=None, catchup=False, render_template_as_native_obj=True) as dag:
 
         @task

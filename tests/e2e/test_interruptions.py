@@ -81,8 +81,10 @@ def test_a_finished_wait_that_is_cleared_hands_on_the_same_again(stage: Stage, m
 @outlives_a_try
 @pytest.mark.parametrize("mode", MODES)
 def test_a_wait_that_took_too_long_goes_on_from_there_when_cleared(stage: Stage, mode: str) -> None:
-    wait = waiting(stage, f"short_{mode}")
+    # The first poll, which comes before any limit, shows both files: a second one might come too late.
+    wait = stage.wait(f"short_{mode}", stage.record(EARLY[-1], files=0))
     assert wait.end() == "failed"
+    assert wait.xcom("progress")["file_count"] == 2
     wait.script(*LAST)
     wait.clear()
     wait.assert_handed_on("gone", file_count=3)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.sdk import Asset
 
 from airflow_trtc.assets import finished_recordings
 from airflow_trtc.jobs.callback import sign
@@ -201,3 +202,39 @@ def test_a_start_that_fails_is_tried_again(
     statuses = asyncio.run(deliver([*story("a"), *story("b")]))  # all at once; one of them begins
     assert sorted(statuses) == [200] * 9 + [503]
     assert "Cannot start the receiver" in caplog.text
+
+
+def test_an_asset_that_another_one_keeps_inactive_is_named_with_what_to_do(
+    store: Store, connection: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    from airflow.models.asset import AssetModel, DagScheduleAssetReference, TaskInletAssetReference
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    connection(callback_secret="key")
+    journal = store.asset_id
+    store.deactivate()
+    store.activate(Asset("trtc_recordings", "s3://mine/recordings"), finished_recordings())
+    with create_session() as session:
+        if session.get(DagBundleModel, "b") is None:
+            session.add(DagBundleModel(name="b"))
+            session.flush()
+        session.add(DagModel(dag_id="lessons", bundle_name="b"))
+        session.flush()
+        copy = AssetModel(name="my_recordings", uri="trtc://recordings/finished")
+        session.add(copy)
+        session.flush()
+        session.add(DagScheduleAssetReference(asset_id=copy.id, dag_id="lessons"))
+        session.add(TaskInletAssetReference(asset_id=journal, dag_id="lessons", task_id="wait"))
+    try:
+        assert set(asyncio.run(deliver(story("a")))) == {503}
+        assert "The asset 'trtc_recordings' (trtc://recordings/) of DAG lessons is inactive" in caplog.text
+        assert "'trtc_recordings' (s3://mine/recordings) has the same name" in caplog.text
+        assert "The asset 'my_recordings' (trtc://recordings/finished) of DAG lessons is" in caplog.text
+        assert "'trtc_recordings_finished' (trtc://recordings/finished) has the same URI" in caplog.text
+    finally:
+        with create_session() as session:
+            for table in (DagScheduleAssetReference, TaskInletAssetReference, DagModel):
+                session.execute(delete(table))

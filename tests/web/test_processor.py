@@ -292,8 +292,8 @@ def test_a_recording_that_breaks_the_code_stops_no_other(
 def test_an_emission_that_fails_stops_no_other(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     register = emitting._register
 
-    def broken(session: Any, asset: Any, partition_key: str, extra: Any) -> None:
-        register(session, asset, partition_key, extra)
+    def broken(session: Any, asset: Any, partition_key: str, extra: Any, teams: Any) -> None:
+        register(session, asset, partition_key, extra, teams)
         if partition_key == "bad":
             raise ZeroDivisionError
 

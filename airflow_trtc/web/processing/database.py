@@ -125,6 +125,31 @@ def active_assets(session: Session) -> list[AssetModel]:
     )
 
 
+def asset_conflicts(session: Session) -> list[str]:
+    """Assets of our scheme that Airflow keeps inactive for the sake of another one, a sentence each.
+
+    Of two assets with one name, or with one URI, Airflow activates the first it comes across.
+    """
+    from airflow.models.asset import AssetActive, AssetModel
+    from sqlalchemy import or_, select
+
+    inactive = select(AssetModel).where(AssetModel.uri.like("trtc://%"), ~AssetModel.active.has())
+    sentences = []
+    for asset in session.scalars(inactive):
+        rivals = or_(AssetActive.name == asset.name, AssetActive.uri == asset.uri)
+        rival = session.scalars(select(AssetActive).where(rivals)).first()
+        dags = sorted({each.dag_id for each in (*asset.scheduled_dags, *asset.consuming_tasks)})
+        if rival is not None and dags:
+            shared = "name" if rival.name == asset.name else "URI"
+            sentences.append(
+                f"The asset {asset.name!r} ({asset.uri}) of DAG {', '.join(dags[:10])} is inactive, because"
+                f" the asset {rival.name!r} ({rival.uri}) has the same {shared}: DAGs scheduled on the former"
+                " get no runs, and tasks with it as inlet fail. Give the one that is your own another name"
+                " and URI; in schedules use what finished_recordings() and events() return."
+            )
+    return sentences
+
+
 def claim(session: Session, asset_id: int) -> str | None:
     """Lock the journal against other API workers, until the end of the transaction.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +72,18 @@ def scheduled_assets(assets: Iterable[AssetModel]) -> ScheduledAssets:
 
 
 def emit_finished(
-    session: Session, assets: Iterable[AssetModel], partition_key: str, extra: dict[str, Any]
+    session: Session,
+    assets: Iterable[AssetModel],
+    partition_key: str,
+    extra: dict[str, Any],
+    teams: Collection[str] = (),
 ) -> None:
-    """Emit one event an asset for a recording that reached its milestone."""
+    """Emit one event an asset for a recording that reached its milestone.
+
+    :param teams: whose DAGs may be started, see `teams_to_start`.
+    """
     for asset in assets:
-        _register(session, asset, partition_key, extra)
+        _register(session, asset, partition_key, extra, teams)
 
 
 def finished_extra(state: JobState, verdict: Finished, job: JobRef, wait_for: str) -> dict[str, Any]:
@@ -91,8 +98,10 @@ def finished_extra(state: JobState, verdict: Finished, job: JobRef, wait_for: st
     }
 
 
-def emit_single(session: Session, assets: Iterable[AssetModel], received: Received) -> None:
-    """Emit one event an asset for one callback."""
+def emit_single(
+    session: Session, assets: Iterable[AssetModel], received: Received, teams: Collection[str] = ()
+) -> None:
+    """Emit one event an asset for one callback; for `teams` see `emit_finished`."""
     extra = {
         "v": 1,
         "event": dict(received.callback.event),
@@ -100,7 +109,7 @@ def emit_single(session: Session, assets: Iterable[AssetModel], received: Receiv
         "received_at": iso(received.received_at),
     }
     for asset in assets:
-        _register(session, asset, single_key(received), extra)
+        _register(session, asset, single_key(received), extra, teams)
 
 
 def finished_key(recording_id: str) -> str:
@@ -120,7 +129,9 @@ def single_key(received: Received) -> str:
     return head + about[: MAX_PARTITION_KEY - len(head) - len(tail)] + tail
 
 
-def _register(session: Session, asset: AssetModel, partition_key: str, extra: dict[str, Any]) -> None:
+def _register(
+    session: Session, asset: AssetModel, partition_key: str, extra: dict[str, Any], teams: Collection[str]
+) -> None:
     from airflow.assets.manager import asset_manager
 
     asset_manager.register_asset_change(
@@ -128,7 +139,7 @@ def _register(session: Session, asset: AssetModel, partition_key: str, extra: di
         partition_key=partition_key,
         extra=extra,
         source_is_api=True,
-        api_user_teams=set(),
+        api_user_teams=set(teams),
         session=session,
     )
     log.info("Emitted an event of %s for %s", asset.uri, partition_key)

@@ -23,6 +23,7 @@ from airflow_trtc.journal.keys import (
     MAX_APP,
     Rows,
     bad_key,
+    connections_key,
     due_key,
     due_value,
     event_key,
@@ -36,6 +37,7 @@ from airflow_trtc.kinds import RECORDING
 
 MAX_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
 MAX_SEQ = 10**12  # more pages than their keys have digits for
+MAX_CONNECTIONS = 100  # of one application
 LATE_MS = 5_000  # what waited longer counts from when it is processed
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Received:
     :param text: the row's value as it is stored.
     :param counts_from_ms: from when on further callbacks of the job are waited for: when this one was
         received, unless it had to wait since (then so did those that follow), or a receiver's clock is ahead.
+    :param conn_id: the connection it came through.
     """
 
     key: str
@@ -59,6 +62,7 @@ class Received:
     received_at_ms: int
     counts_from_ms: int
     callback: Callback
+    conn_id: str | None = None
 
     @property
     def event_key(self) -> str:
@@ -129,7 +133,8 @@ def read_row(key: str, text: str, now_ms: int) -> Received:
     callback = parse_event(bounds.plain(value.get("event")), bounds.plain(value.get("wrapper")))
     counts_from_ms = received_at_ms if 0 <= now_ms - received_at_ms < LATE_MS else now_ms
     region = bounds.job_id(value.get("region"))
-    return Received(key, text, sdk_app_id, region, received_at_ms, counts_from_ms, callback)
+    conn_id = bounds.job_id(value.get("conn_id"))
+    return Received(key, text, sdk_app_id, region, received_at_ms, counts_from_ms, callback, conn_id)
 
 
 def bad_value(key: str, text: str, why: str) -> str:
@@ -232,6 +237,21 @@ def _add(overlay: Overlay, head: str, events: list[Received]) -> None:
     for event in events:
         state = learn(state, event.callback, event.counts_from)
     drive(save_plan(head, job, state), overlay)
+
+
+def note_connections(overlay: Overlay, new: Iterable[Received]) -> None:
+    """Keep the names of the connections through which an application's callbacks come."""
+    for received in new:
+        key, known = connections_key(received.sdk_app_id), connections_of(overlay, received.sdk_app_id)
+        if received.conn_id is not None and received.conn_id not in known and len(known) < MAX_CONNECTIONS:
+            overlay.set(key, {"v": 1, "conn_ids": [*known, received.conn_id]})
+
+
+def connections_of(overlay: Overlay, sdk_app_id: int) -> list[str]:
+    """The names that `note_connections` kept."""
+    stored = bounds.mapping(overlay.get(connections_key(sdk_app_id)))
+    names = (bounds.job_id(name) for name in bounds.items(stored.get("conn_ids"), MAX_CONNECTIONS))
+    return [name for name in names if name is not None]
 
 
 def append_log(overlay: Overlay, counter: str, added: list[Received]) -> None:

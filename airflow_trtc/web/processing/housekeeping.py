@@ -1,4 +1,4 @@
-"""Prunes the journal once an hour, so that nothing else has to."""
+"""Prunes the journal once an hour, so that nothing else has to, and says which assets get no events."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ class Housekeeping:
             return
         with database.transaction() as session:
             asset_id = database.journal_asset_id(session)
+            if not self._count:  # not with each batch
+                for conflict in database.asset_conflicts(session):
+                    log.warning("%s", conflict)
             # Of several API workers one deletes.
             if asset_id is None or database.claim(session, asset_id) is None:
                 count = 0

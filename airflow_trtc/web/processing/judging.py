@@ -29,6 +29,7 @@ from airflow_trtc.web.processing import database, emitting, folding
 from airflow_trtc.web.processing.emitting import ScheduledAssets
 from airflow_trtc.web.processing.folding import Overlay, StoredRows
 from airflow_trtc.web.receiving.writer import describe
+from airflow_trtc.web.teams import teams_to_start
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -186,7 +187,8 @@ def _judge(work: _Round, due: Due) -> _Changes:
             value = json.dumps({"v": 1, "at_ms": unix_ms(work.now)})
             database.write(work.session, work.asset_id, {note: value})
             extra = emitting.finished_extra(state, verdict, job, milestone)
-            emitting.emit_finished(work.session, assets, emitting.finished_key(job.job_id), extra)
+            teams = teams_to_start(folding.connections_of(work.overlay, job.sdk_app_id))
+            emitting.emit_finished(work.session, assets, emitting.finished_key(job.job_id), extra, teams)
             changes.notes.add(note)
     return changes
 

@@ -24,6 +24,7 @@ from airflow_trtc.web.processing import database, emitting, folding, judging
 from airflow_trtc.web.processing.folding import Received
 from airflow_trtc.web.processing.judging import unix_ms
 from airflow_trtc.web.receiving.writer import describe
+from airflow_trtc.web.teams import has_teams, teams_to_start
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -177,6 +178,8 @@ def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
         overlay.prefetch([log_page_key(log_page(folding.read_counter(counter) + 1))])
         added = folding.add_all(overlay, batch, new)
         folding.append_log(overlay, counter, added)
+        if has_teams():
+            folding.note_connections(overlay, new)
         _log_bad(batch.bad)
         kept = {one.event_key: one.text for one in new if one.key not in batch.bad}
         kept |= overlay.changed | folding.due_rows(added, unix_ms(now)) | folding.bad_rows(batch)
@@ -214,7 +217,8 @@ def _emit_single(session: Session, asset_id: int, new: Sequence[Received]) -> No
             continue
         try:
             with session.begin_nested():
-                emitting.emit_single(session, wanted, received)
+                via = [] if received.conn_id is None else [received.conn_id]
+                emitting.emit_single(session, wanted, received, teams_to_start(via))
         except Exception as error:
             if database.is_passing(error):
                 raise

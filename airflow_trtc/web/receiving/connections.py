@@ -11,6 +11,7 @@ from airflow_trtc.cloud.endpoint import default_region
 from airflow_trtc.cloud.settings import app_id
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.journal.keys import MAX_APP
+from airflow_trtc.web import teams
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.receiving.connection_cache import LookupUnavailable, ReceiverConfig
 
@@ -80,15 +81,19 @@ def look_up(conn_id: str) -> ReceiverConfig:
 
     :raises LookupUnavailable: the database does not answer.
     """
-    from airflow.models.connection import Connection
-
     try:
-        connection = Connection.get_connection_from_secrets(conn_id)
+        found = teams.find_connection(conn_id)
     except Exception as error:
         _check_database()
-        if type(error).__name__ != "AirflowNotFoundException":
-            log.warning("Cannot look up connection %r: %s", conn_id, type(error).__name__)
+        log.warning("Cannot look up connection %r: %s", conn_id, type(error).__name__)
+        found = {}
+    if not found:
+        _check_database()
         return ReceiverConfig(problem="there is no such connection, or Airflow cannot read it")
+    if len(found) > 1:
+        owners = ", ".join(sorted(map(str, found)))
+        return ReceiverConfig(problem=f"several teams have a connection of this name: {owners}; rename them")
+    (connection,) = found.values()
     try:
         return receiver_config(connection.conn_type, connection.host, connection.extra)
     except Exception as error:  # a value that cannot be decrypted

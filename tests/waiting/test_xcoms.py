@@ -1,0 +1,115 @@
+"""What a trigger writes as XCom: by the user's backend, beside the event loop, and not too often."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.execution_time.comms import GetXCom, SetXCom, XComResult
+
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.waiting import xcoms
+from airflow_trtc.waiting.progress import PROGRESS_XCOM, SharedProgress
+
+JOB = JobRef("recording", 1400000001, "ap-guangzhou", "rid")
+IDS = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1}
+
+
+class ObjectStore(BaseXCom):
+    """A backend that keeps values elsewhere and hands on where."""
+
+    kept: list[Any] = []  # noqa: RUF012 - one for all, as a bucket is
+    threads: set[str] = set()  # noqa: RUF012
+
+    @staticmethod
+    def serialize_value(value: Any, **_: Any) -> str:
+        ObjectStore.threads.add(threading.current_thread().name)
+        ObjectStore.kept.append(value)
+        return f"store://{len(ObjectStore.kept) - 1}"
+
+    @staticmethod
+    def deserialize_value(result: Any) -> Any:
+        return ObjectStore.kept[int(result.value.removeprefix("store://"))]
+
+
+class Supervisor:
+    """Answers what triggers ask for."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    async def asend(self, message: Any) -> Any:
+        if isinstance(message, SetXCom):
+            self.rows.append(message.value)
+        if isinstance(message, GetXCom):
+            return XComResult(key=message.key, value=self.rows[-1] if self.rows else None)
+        return None
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    fake = Supervisor()
+    monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", fake, raising=False)
+    return fake
+
+
+@pytest.fixture
+def object_store(monkeypatch: pytest.MonkeyPatch) -> type[ObjectStore]:
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", ObjectStore)
+    ObjectStore.kept, ObjectStore.threads = [], set()
+    return ObjectStore
+
+
+async def write_and_read() -> Any:
+    await xcoms.write("key", {"a": 1}, **IDS)
+    return await xcoms.read("key", **IDS)
+
+
+def test_airflows_own_backend_keeps_values_in_the_database(supervisor: Supervisor) -> None:
+    assert asyncio.run(write_and_read()) == {"a": 1}
+    assert json.loads(json.dumps(supervisor.rows)) == [{"a": 1}]
+
+
+def test_another_backend_is_used_and_never_in_the_event_loop(
+    supervisor: Supervisor, object_store: type[ObjectStore]
+) -> None:
+    assert asyncio.run(write_and_read()) == {"a": 1}
+    assert supervisor.rows == ["store://0"]
+    assert threading.current_thread().name not in object_store.threads
+
+
+def test_there_may_be_no_value(supervisor: Supervisor) -> None:
+    assert asyncio.run(xcoms.read("key", **IDS)) is None
+
+
+def written(states: int) -> int:
+    """How many values a progress writes that is asked for each of so many states at once."""
+
+    async def scene() -> int:
+        progress = SharedProgress(
+            JOB, IDS, console_url=None, try_number=1, log=logging.getLogger(PROGRESS_XCOM)
+        )
+        count = 0
+        for number in range(states):
+            progress.request(JobState("rid", polls=number))
+            await asyncio.sleep(0.12)  # its turn is due after at most a twentieth of a second
+            before = progress.due_at
+            await progress.write_if_due()
+            count += progress.due_at != before
+        return count
+
+    return asyncio.run(scene())
+
+
+def test_an_object_store_gets_progress_rarely(
+    supervisor: Supervisor, object_store: type[ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert written(3) == len(object_store.kept) == 1
+    monkeypatch.setattr(xcoms, "OBJECT_STORE_PAUSE_SECONDS", 0.0)
+    assert written(3) == 3
