@@ -212,6 +212,7 @@ def _seed_options(values: Values) -> dict[str, Any]:
         "media_id": params.get("MediaId", 0),
         "av_merge": params.get("AvMerge", 0),
         "max_idle_seconds": params.get("MaxIdleTime", 30),
+        "max_media_seconds": params.get("MaxMediaFileDuration", 1440) * 60,
         "vod_media_type": vod.get("MediaType", 0),
         "user_define_record_id": vod.get("UserDefineRecordId", ""),
         "expires_after_hours": values.get("ResourceExpiredHour", 72),

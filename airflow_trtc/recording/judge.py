@@ -71,7 +71,7 @@ def _judge_proven_end(state: JobState, rules: Rules, reported_at: datetime, at: 
 
 
 def _judge_output(state: JobState, rules: Rules, end: Finished, at: datetime) -> Verdict:
-    made = output(state, rules.wait_for, rules.settle_seconds)
+    made = output(state, rules)
     lingering = [problem for problem in end.problems if problem.kind == LINGERING]
     if made.complete_at is not None and (not lingering or LINGERING not in rules.fail_on):
         if at >= made.complete_at:

@@ -398,7 +398,7 @@ def test_whose_conversions_are_waited_for(
 
 def test_there_is_no_other_output() -> None:
     with pytest.raises(ValueError, match="no output is called 'gif'"):
-        output(JobState(RID), "gif", 10.0)
+        output(JobState(RID), Rules(wait_for="gif"))  # type: ignore[arg-type]
 
 
 def test_the_end_of_the_transfer_may_overtake_its_files() -> None:
