@@ -94,7 +94,7 @@ def plan_index_files(
 
 
 def media_files(recipe: Recipe, index_files: Sequence[File], extension: str) -> list[File]:
-    """Return the mp4, aac or VOD files made of these index files: one per user and medium, or one when mixed."""
+    """Return the mp4, aac or VOD files made of these: one per user and medium, or one when mixed."""
     made = _media_files(recipe, index_files, extension)
     return [{name: each[name] for name in _FILE_KEYS} for each in made]
 

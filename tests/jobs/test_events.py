@@ -19,6 +19,7 @@ from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
 from airflow_trtc.jobs.verdict import Finished, Rules, describe_news
 from airflow_trtc.recording.judge import judge
 from airflow_trtc.recording.problems import problems_of
+from airflow_trtc.results import file_results
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 START_MS = round(START.timestamp() * 1000)
@@ -433,6 +434,26 @@ def test_the_older_form_of_a_file_in_vod_has_no_status_and_counts_seconds() -> N
     end = judge(state, Rules(wait_for="vod"), START + timedelta(hours=1))
     assert isinstance(end, Finished)
     assert end.problems == ()
+
+
+@pytest.mark.parametrize(
+    "place, file_format",
+    [
+        ({"FileId": 5285890784}, None),
+        ({"FileId": 5285890784, "VideoUrl": "http://v.example/x/f0.mp4?t=1"}, "mp4"),
+        ({"FileId": "5", "VideoUrl": "http://v.example/x/f0.M3U8"}, "hls"),
+        ({"FileId": "5", "VideoUrl": "http://v.example/x"}, None),
+        ({"CacheFile": "a.aac", "VideoUrl": "http://v.example/x/f0.mp4"}, "aac"),
+    ],
+)
+def test_a_file_in_vod_has_no_key_in_a_bucket_and_its_format_is_found(
+    place: dict[str, Any], file_format: str | None
+) -> None:
+    """Two generations of the documentation name no CacheFile."""
+    (file,) = file_results(learnt(event(311, {"Status": 0, "TencentVod": place})).files, "rid")
+    assert (file["object_key"], file["format"]) == (None, file_format)
+    assert file["vod_file_id"] == (str(place["FileId"]) if "FileId" in place else None)
+    assert file["file_name"] == place.get("CacheFile", file["vod_file_id"])
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,16 @@ def test_the_last_start_decides_and_an_end_at_the_same_moment_counts() -> None:
     assert finished(hear(started, moved, event(302, {"LeaveCode": 0}, at=10))).outcome == "callback"
 
 
+def test_an_end_that_tells_whole_seconds_follows_the_start_of_the_same_second() -> None:
+    started, left = event(301, {"Status": 0}, at=5.757), event(302, {"LeaveCode": 0}, at=5)
+    assert finished(hear(started, left)).outcome == "callback"
+    assert finished(hear(left, started)).outcome == "callback"
+    assert waiting(hear(event(301, {"Status": 0}, at=6), left)).asks
+    assert waiting(hear(started, event(302, {"LeaveCode": 0}, at=5.2))).asks  # it tells milliseconds
+    moved = event(306, {"Status": 0}, at=5.9)  # perhaps because of this leaving
+    assert waiting(hear(started, moved, left)).asks
+
+
 def test_without_the_recorders_leaving_the_first_proof_says_when_it_ended() -> None:
     uploaded, converted = event(305, {"Status": 0}, at=10), event(310, {"Status": 0}, at=12)
     assert finished(hear(uploaded, converted, every=50.0)).finished_at == START
