@@ -14,6 +14,7 @@ import pytest
 from airflow_trtc.arguments import checked_id
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.jobs.verdict import Failure
 from airflow_trtc.journal.store import JOURNAL, with_journal
 from airflow_trtc.sensors import TrtcRecordingSensor
 
@@ -216,6 +217,25 @@ def test_choices_are_checked_when_the_dag_is_parsed() -> None:
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             TrtcRecordingSensor(task_id="wait", recording_id="r", **wrong)
+
+
+@pytest.mark.parametrize(
+    "choice, finishes, skipped",
+    [
+        ("fail", (False, False), []),
+        ("finish", (True, False), []),
+        ("skip", (False, False), [Failure.NO_CALLBACK, Failure.EMPTY]),
+        ("finish_if_empty", (False, True), []),
+        ("skip_if_empty", (False, False), [Failure.EMPTY]),
+    ],
+)
+def test_what_a_missing_callback_does_is_the_users_choice(
+    choice: Any, finishes: tuple[bool, bool], skipped: list[Failure]
+) -> None:
+    sensor = TrtcRecordingSensor(task_id="wait", recording_id="r", if_no_callback=choice)
+    rules = sensor.rules()
+    assert (rules.finish_if_no_callback, rules.finish_if_empty) == finishes
+    assert [each for each in Failure if sensor._skips(each)] == skipped
 
 
 @pytest.mark.parametrize("mode", MODES)

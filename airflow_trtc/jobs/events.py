@@ -247,6 +247,9 @@ _ROWS = (
 
 EVENTS: dict[int, Event] = {row.type: row for row in _ROWS}
 
+# Those that come only of a recording with files: their index, their upload, what is made of them.
+ABOUT_FILES = frozenset({304, UPLOADED, 307, 308, CONVERTED, IN_VOD, VOD_ENDED})
+
 
 def row(event_type: int) -> Event:
     """The row of a type; one with the defaults for a type that is not documented."""

@@ -39,7 +39,7 @@ class RecordedFile:
 
     @property
     def format(self) -> str | None:
-        """``hls``, ``mp4`` or ``aac``, by the ending of the name, or of the address in VOD; None for others."""
+        """``hls``, ``mp4`` or ``aac``, by the ending of the name or the address in VOD; else None."""
         endings = (text.rpartition(".")[2].lower() for text in (self.file_name, self.vod_url or ""))
         return next((_FORMATS[ending] for ending in endings if ending in _FORMATS), None)
 
