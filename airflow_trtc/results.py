@@ -17,6 +17,20 @@ from airflow_trtc.jobs.state import JobState
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.recording.files import object_key
 
+SUMMARY_FIELDS = (
+    "recording_id",
+    "sdk_app_id",
+    "region",
+    "outcome",
+    "wait_for",
+    "file_count",
+    "first_seen_at",
+    "ended_at",
+    "finished_at",
+    "problems",
+    "polls",
+)
+
 
 def file_results(
     files: Sequence[RecordedFile], recording_id: str, prefix: str | Sequence[str] | None = None

@@ -288,7 +288,8 @@ class _JobSensor(KeepsJournal, BaseSensorOperator):
     def _begin(self, context: Context) -> _Leg:
         try:
             mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
-            job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped)
+            source = KINDS[self.kind].id_source
+            job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped, source)
             setattr(self, self.id_field, job_id)
             # An argument rendered from a template is a text; the hook reads both.
             app_id: Any = self.sdk_app_id or None

@@ -29,6 +29,8 @@ from airflow_trtc.jobs.verdict import Failed, Failure, Finished, Rules, Verdict,
 from airflow_trtc.recording.milestones import Output, output
 from airflow_trtc.recording.problems import problems_of
 
+FORGOTTEN_AFTER = "its ResourceExpiredHour (72 hours unless set at the start)"
+
 
 def judge(state: JobState, rules: Rules, at: datetime) -> Verdict:
     """Say where the recording stands after the last poll and the last callback.
@@ -54,7 +56,7 @@ def judge(state: JobState, rules: Rules, at: datetime) -> Verdict:
 def _judge_end(state: JobState, rules: Rules, at: datetime) -> Verdict:
     if (proof := state.history.end or state.history.failed_start) is not None:
         return _judge_proven_end(state, rules, proof.received_at, at)
-    if (verdict := judge_polls("recording", state, rules)) is not None:
+    if (verdict := judge_polls("recording", state, rules, FORGOTTEN_AFTER)) is not None:
         return verdict
     if state.exited_at is not None and state.last_seen_at is not None:
         return _judge_exit(state, state.exited_at, state.last_seen_at, rules)
