@@ -54,7 +54,7 @@ def triggering(events: Mapping[Any, Iterable[Any]], configuration: object) -> Tr
         says what to do.
     """
     extras = [
-        bounds.mapping(event.extra)
+        bounds.mapping(bounds.plain(event.extra))
         for asset in events
         if str(getattr(asset, "uri", "")).startswith(FINISHED_URI)
         for event in events[asset]
@@ -78,7 +78,7 @@ def _telling(found: Triggering) -> tuple[int, int, str]:
 
 
 def _of_configuration(value: object) -> Triggering:
-    configuration = bounds.mapping(value)
+    configuration = bounds.mapping(bounds.plain(value))
     if not {"recording", "recording_id"} & set(configuration):
         raise TrtcSetupError(f"No recording started this run. {_HOW}")
     if "recording" not in configuration:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import airflow.sdk
+import msgspec
 import pytest
 from airflow.sdk import Context
 from hypothesis import given
@@ -369,7 +370,9 @@ def test_any_configuration_and_any_event_is_read_or_refused(configuration: Any, 
     for events_of_run in ({}, {finished_recordings(): [event_of_run]}):
         with contextlib.suppress(TrtcSetupError):
             found = triggering(events_of_run, configuration)
-            assert all(with_prefix(file, "p") for file in found.files or [])
+            files = [with_prefix(file, "p") for file in found.files or []]
+            sent = [found.summary, files]
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(sent)) == sent
 
 
 def test_events_of_other_assets_are_no_recordings() -> None:

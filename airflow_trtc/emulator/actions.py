@@ -20,6 +20,11 @@ from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 VERSION = "2019-07-22"
 REGIONS = frozenset({"ap-beijing", "ap-guangzhou", "ap-mumbai", "ap-shanghai", "ap-singapore"})
 CREATE_REGIONS = REGIONS - {"ap-mumbai"}
+REGION_NAME = re.compile(
+    r"ap-(bangkok|beijing|chengdu|chongqing|guangzhou|hongkong|jakarta|mumbai|nanjing|seoul|shanghai|singapore"
+    r"|tokyo)|eu-frankfurt|na-(ashburn|siliconvalley|toronto)|sa-saopaulo"
+)
+"""The vendor's regions; any other text is no region at all, which is another error."""
 DESCRIBE = "DescribeCloudRecording"
 _SDK_APP_ID_SPELLINGS = ("SdkAppId", "SdkAppid", "Sdkappid")
 """As the SDK's models of different calls have it; some send it as text."""

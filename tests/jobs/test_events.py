@@ -16,7 +16,7 @@ from airflow_trtc.jobs.history import CallbackFact, files_of
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.problem import PROBLEM_KINDS, Problem
 from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
-from airflow_trtc.jobs.verdict import Finished, Rules, describe_news
+from airflow_trtc.jobs.verdict import Failed, Finished, Rules, Verdict, WaitFor, Waiting, describe_news
 from airflow_trtc.recording.judge import judge
 from airflow_trtc.recording.problems import problems_of
 from airflow_trtc.results import file_results
@@ -517,3 +517,39 @@ def test_a_new_event_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_is_of_a_kind_that_users_can_choose() -> None:
     with pytest.raises(ValueError, match="thumbnail"):
         Fault("thumbnail", "no thumbnail")
+
+
+def ended_web_recording(*callbacks: Callback, wait_for: WaitFor = "recording") -> Verdict:
+    return judge(learnt(*callbacks), Rules(wait_for=wait_for), START + timedelta(hours=2))
+
+
+def test_each_end_of_a_web_recording_ends_the_wait() -> None:
+    started = event(801, {"Status": 1, "EventMessage": "Success"})
+    for end in (
+        event(801, {"Status": 5}, at=9),
+        event(802, {"Status": 1}, at=9),
+        event(804, {"Status": 1}, at=9),
+    ):
+        assert isinstance(ended_web_recording(started, end), Finished)
+        moved = event(801, {"Status": 4}, at=10)
+        assert isinstance(ended_web_recording(started, end, moved), Waiting)
+    failed = ended_web_recording(event(801, {"Status": 2}))
+    assert isinstance(failed, Failed)
+    assert "the recording of the web page did not start" in failed.reason
+    for code in (3, 4):  # these mend themselves
+        assert isinstance(ended_web_recording(started, event(801, {"Status": code}, at=9)), Waiting)
+
+
+@pytest.mark.parametrize("group", [3, 8])
+def test_the_files_of_a_web_recording_come_in_either_group(group: int) -> None:
+    arrived = [
+        event(311, {"Status": 0, "TencentVod": {"FileId": each, "CacheFile": f"{each}.mp4"}}, group=group)
+        for each in ("1", "2")
+    ]
+    lost = event(311, {"Status": 2, "TencentVod": {"CacheFile": "3.mp4"}}, group=group)
+    ended = event(312, {"Status": 0}, at=20, group=group)
+    limit = event(804, {"Status": 1}, at=9)
+    end = ended_web_recording(limit, *arrived, ended, wait_for="vod")
+    assert isinstance(end, Finished)
+    assert [file.vod_file_id for file in end.files] == ["1", "2"]
+    assert isinstance(ended_web_recording(limit, *arrived, lost, ended, wait_for="vod"), Failed)
