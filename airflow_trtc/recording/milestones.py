@@ -79,8 +79,8 @@ def _mp4(state: JobState, rules: Rules) -> Output:
             # Perhaps theirs; it does not say whose.
             return _complete(words, last, rules.callback_timeout_seconds)
         return Output(words)
-    if (words := _sign_of_more(state, made)) is not None:
-        return _complete(words, last, rules.callback_timeout_seconds)
+    if (sign := _sign_of_more(state, made)) is not None:
+        return _complete(sign, last, rules.callback_timeout_seconds)
     return _complete("every user's files are converted", last, rules.settle_seconds)
 
 
