@@ -138,7 +138,7 @@ def read_event(event: object) -> TriggerResult:
         raise ValueError(f"it has no version {EVENT_VERSION}, or names no job")
     job = JobRef(str(kind), int(app or 0), region, str(job_id))
     state = from_json(row.get("state"), job.job_id)
-    started_at = row.get("started_at")
+    started_at: Any = row.get("started_at")
     is_time = isinstance(started_at, int | float) and 0 <= started_at < LATEST_SECONDS
     return TriggerResult(
         job,
