@@ -178,7 +178,7 @@ def test_of_several_events_the_one_that_tells_most_counts(
 ) -> None:
     for each in (events_of_run, events_of_run[::-1]):
         given = context()
-        given["triggering_asset_events"] = {asset: [SimpleNamespace(extra=extra)] for asset, extra in each}  # type: ignore[misc]
+        given["triggering_asset_events"] = {asset: [SimpleNamespace(extra=extra)] for asset, extra in each}
         files = operator().execute(given)
         assert cast("Pushed", given["ti"]).xcoms["recording"]["wait_for"] == chosen
         assert len(files) == max(len(extra["files"]) for _, extra in events_of_run)
@@ -189,7 +189,7 @@ def test_of_two_events_of_one_milestone_the_later_one_counts() -> None:
     late = of_milestone("upload", *FILES, finished_at="2026-01-01T08:00:04+08:00", polls=2)[1]
     given = context()
     for extras in ([early, late], [late, early]):
-        given["triggering_asset_events"] = {asset: [SimpleNamespace(extra=extra) for extra in extras]}  # type: ignore[misc]
+        given["triggering_asset_events"] = {asset: [SimpleNamespace(extra=extra) for extra in extras]}
         operator().execute(given)
         assert cast("Pushed", given["ti"]).xcoms["recording"]["polls"] == 1
 
@@ -198,7 +198,7 @@ def test_no_recording_of_a_run_is_left_out_in_silence() -> None:
     asset, one = of_milestone("upload", *FILES)
     other = of_milestone("upload", recording_id="other")[1]
     given = context()
-    given["triggering_asset_events"] = {asset: [SimpleNamespace(extra=extra) for extra in (one, other)]}  # type: ignore[misc]
+    given["triggering_asset_events"] = {asset: [SimpleNamespace(extra=extra) for extra in (one, other)]}
     with pytest.raises(AirflowFailException, match=r"Several recordings started this run \(other, rid\)"):
         operator().execute(given)
 
