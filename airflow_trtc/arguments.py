@@ -195,20 +195,25 @@ def _part(name: str, value: Any) -> str | None:
     return name_of(name, value)
 
 
-def checked_id(name: str, value: Any, mapped: str) -> str:
+def checked_id(name: str, value: Any, mapped: str, source: str) -> str:
     """Return an id without surrounding blanks.
 
     :param mapped: how to map over several, for the message.
+    :param source: where such an id comes from, for the message.
     :raises TrtcSetupError: it is empty or not a text.
     """
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         raise TrtcSetupError(
-            f"{name} is empty. Check the template or the task that should deliver it (the TaskId that "
-            "CreateCloudRecording returned)."
+            f"{name} is empty. Check the template or the task that should deliver it ({source})."
         )
-    if not isinstance(value, str):
-        raise TrtcSetupError(
-            f"{name} must be a text, not {type(value).__name__}. To wait for several, map the sensor: "
-            + mapped
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, Collection):
+        advice = f"To wait for several, map the sensor: {mapped}"
+    else:
+        advice = (
+            f"Check the template or the task that should deliver it ({source}). With"
+            " render_template_as_native_obj, a text that looks like a number becomes one, and an id may lose"
+            " digits that way: render this argument without it."
         )
-    return value.strip()
+    raise TrtcSetupError(f"{name} must be a text, not {type(value).__name__}. {advice}")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from airflow_trtc.jobs.answers import read_recording
 from airflow_trtc.jobs.kind import JobKind
-from airflow_trtc.recording.judge import judge
+from airflow_trtc.recording.judge import FORGOTTEN_AFTER, judge
 
 RECORDING = JobKind(
-    name="recording", describe_action="DescribeCloudRecording", read=read_recording, judge=judge
+    name="recording",
+    describe_action="DescribeCloudRecording",
+    id_source="the TaskId that CreateCloudRecording returned",
+    forgotten_after=FORGOTTEN_AFTER,
+    read=read_recording,
+    judge=judge,
 )
 
 KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RECORDING,)}

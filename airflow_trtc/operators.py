@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.arguments import Check, ChecksArguments, key_prefix, problem_kinds
-from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.arguments import Check, ChecksArguments, key_prefix, problem_kinds, required_name
+from airflow_trtc.errors import TrtcError, TrtcSetupError
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.jobs.state import JobState
+from airflow_trtc.jobs.state import JobState, combine, learn
+from airflow_trtc.jobs.verdict import Failed, Failure, Finished, Rules, Verdict, Waiting
 from airflow_trtc.journal.store import KeepsJournal, load_now
-from airflow_trtc.recording.files import object_key
-from airflow_trtc.results import file_results
+from airflow_trtc.kinds import RECORDING
+from airflow_trtc.results import file_results, recording_result
+from airflow_trtc.triggering import Triggering, triggering, with_prefix
+from airflow_trtc.waiting.polls import observe
 from airflow_trtc.waiting.xcoms import push_results
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-_FINISHED_URI = "trtc://recordings/finished"
 
 
 class TrtcTriggeringRecordingOperator(ChecksArguments, KeepsJournal, BaseOperator):
@@ -31,55 +36,65 @@ class TrtcTriggeringRecordingOperator(ChecksArguments, KeepsJournal, BaseOperato
     :class:`airflow_trtc.sensors.TrtcRecordingSensor`: ``return_value`` is the list of files to map over,
     ``recording`` the summary. A cleared run gives the same again.
 
-    A run that was started by hand has no such event. Give it the recording as its configuration:
-    ``{"recording_id": ..., "sdk_app_id": ..., "region": ...}``, and the journal is asked; or what an event
-    carries, ``{"recording": {...}, "files": [...]}``.
+    A run that was started by hand has no such event. Give it the recording as its configuration,
+    ``{"recording_id": ..., "sdk_app_id": ..., "region": ...}``: it is judged from the journal, and the
+    service is asked when the journal does not know the end. Or give it what an event carries,
+    ``{"recording": {...}, "files": [...]}``; what that does not say is None in the summary.
 
+    If several events started the run, as with ``upload & mp4``, the one that tells most counts.
+
+    :param trtc_conn_id: the connection, for a recording that only the configuration names. (templated)
     :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
         list; it becomes the front of each file's ``object_key``. (templated)
     :param fail_on: the kinds of problems that fail the task, see the sensor. Default: all but ``image``.
-    :raises AirflowFailException: the recording did not end well, nothing says which one is meant, or it
-        has more files than Airflow may map over.
+    :raises AirflowFailException: the recording did not end well, nothing says which one is meant, nobody
+        knows it, or it has more files than Airflow may map over.
+    :raises RuntimeError: a retry may help: the journal cannot be read, or the recording has not ended yet.
     """
 
-    template_fields: Sequence[str] = ("file_name_prefix",)
+    template_fields: Sequence[str] = ("trtc_conn_id", "file_name_prefix")
     ui_color = "#d7e8ff"
-    checks: ClassVar[Mapping[str, Check]] = {"file_name_prefix": key_prefix, "fail_on": problem_kinds}
+    checks: ClassVar[Mapping[str, Check]] = {
+        "trtc_conn_id": required_name,
+        "file_name_prefix": key_prefix,
+        "fail_on": problem_kinds,
+    }
 
     def __init__(
         self,
         *,
+        trtc_conn_id: str = TrtcHook.default_conn_name,
         file_name_prefix: str | Sequence[str] | None = None,
         fail_on: Collection[str] = FAIL_ON,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.trtc_conn_id = trtc_conn_id
         self.file_name_prefix = file_name_prefix
         self.fail_on = fail_on
         self.check_arguments()
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Find the recording; see the class."""
+        events, run = context.get("triggering_asset_events") or {}, context.get("dag_run")
         try:
             self.check_rendered()
+            found = triggering(events, getattr(run, "conf", None))
         except TrtcSetupError as error:
-            raise AirflowFailException(str(error)) from None
-        found = _of_event(context) or _of_configuration(context)
-        if found is None or not _is_named(found["recording"]):
-            raise AirflowFailException(
-                "no recording started this run: schedule the DAG on "
-                "PartitionedAssetTimetable(assets=finished_recordings()), or start it with the configuration "
-                '{"recording_id": "...", "sdk_app_id": ...}'
-            )
-        summary = {"outcome": "named by hand", **found["recording"]}
-        self._check_problems(summary)
-        files = self._files(context, found, summary)
+            raise AirflowFailException(error.message) from None
+        if found.summary is None:
+            state, summary = self._judge(context, found.job)
+            files = file_results(state.files, found.job.job_id, self.file_name_prefix)
+        else:
+            summary = dict(found.summary)
+            self._check_problems(summary)
+            files = self._files(context, found)
         summary["file_count"] = len(files)
         self.log.info("Recording %s (%s); files: %d", summary["recording_id"], summary["outcome"], len(files))
         return push_results(self, context, files, "recording", summary)
 
     def _check_problems(self, summary: Mapping[str, Any]) -> None:
-        bad = [each for each in summary.get("problems") or () if each["kind"] in self.fail_on]
+        bad = [each for each in summary["problems"] if each["kind"] in self.fail_on]
         if bad:
             problems = "; ".join(f"{each['kind']}: {each['message']}" for each in bad)
             raise AirflowFailException(
@@ -87,59 +102,78 @@ class TrtcTriggeringRecordingOperator(ChecksArguments, KeepsJournal, BaseOperato
                 f"leave these kinds out of fail_on and clear the task.\nRecording: {summary['recording_id']}"
             )
 
-    def _files(
-        self, context: Context, found: Mapping[str, Any], summary: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def _files(self, context: Context, found: Triggering) -> list[dict[str, Any]]:
         prefix = self.file_name_prefix
-        if isinstance(found.get("files"), list):
-            return [_with_prefix(file, prefix) for file in found["files"]]
+        if found.files is not None:
+            return [with_prefix(file, prefix) for file in found.files]
         # An event holds no long lists: each task of the run would carry them along.
-        state = self._read_journal(context, summary)
-        expected = found.get("file_count") or 0
-        if len(state.files) < expected or state == JobState(state.job_id):
+        state = self._read_journal(context, found.job)
+        if len(state.files) < found.file_count or state == JobState(state.job_id):
             raise AirflowFailException(
-                f"The journal holds {len(state.files)} files of the recording, not {expected}. Its rows were "
-                f"pruned or deleted, or the application or the region is wrong.\nId: {state.job_id}"
+                f"The journal holds {len(state.files)} files of the recording, not {found.file_count}. Its "
+                "rows were pruned or deleted, or the application or the region is wrong.\n"
+                f"Id: {state.job_id}"
             )
         return file_results(state.files, state.job_id, prefix)
 
-    def _read_journal(self, context: Context, summary: Mapping[str, Any]) -> JobState:
-        app_id, region = int(summary["sdk_app_id"]), summary.get("region")
-        state = load_now(context, JobRef("recording", app_id, region or None, summary["recording_id"]))
+    def _read_journal(self, context: Context, job: JobRef) -> JobState:
+        state = load_now(context, job)
         if state is None:
             raise RuntimeError("Cannot read the journal; retry the task.")
         return state
 
+    # -- a recording that is only named -------------------------------------------------------------------
 
-def _of_event(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    events = context.get("triggering_asset_events") or {}
-    for asset in events:
-        if not str(getattr(asset, "uri", "")).startswith(_FINISHED_URI):
-            continue
-        for event in events[asset]:
-            if isinstance(event.extra.get("recording"), Mapping):
-                extra: Mapping[str, Any] = event.extra
-                return extra
-    return None
+    def _judge(self, context: Context, job: JobRef) -> tuple[JobState, dict[str, Any]]:
+        """By the journal; what it leaves open the service is asked."""
+        state = self._read_journal(context, job)
+        verdict = self._verdict(state)
+        if not isinstance(verdict, Finished) and not _is_bad_end(verdict):
+            job, state = self._ask(context, job, state)
+            verdict = self._verdict(state)
+        if isinstance(verdict, Failed) and verdict.failure is Failure.NEVER_SEEN and state.history.facts:
+            # No callback for an hour, and the service does not know it: it is over.
+            verdict = self._verdict(state, finish_if_never_seen=True)
+        match verdict:
+            case Finished():
+                return state, recording_result(state, verdict, job)
+            case Failed(failure=Failure.NEVER_SEEN):
+                raise AirflowFailException(
+                    f"Neither the journal nor the service knows {job}. Compare id, application and region "
+                    "with the call that started it; the journal's rows are deleted after a time."
+                )
+            case Failed(reason=reason):
+                raise AirflowFailException(reason)
+            case Waiting(reason=reason):
+                raise RuntimeError(
+                    f"{job} has not ended yet, as far as is known: {reason}. Retry or clear this task later, "
+                    "or wait with TrtcRecordingSensor."
+                )
+
+    def _verdict(self, state: JobState, *, finish_if_never_seen: bool = False) -> Verdict:
+        # Nothing comes in while this task runs, so there is nothing to wait for.
+        rules = Rules(
+            finish_if_never_seen=finish_if_never_seen,
+            grace_seconds=0.0,
+            settle_seconds=0.0,
+            order_seconds=0.0,
+            fail_on=frozenset(self.fail_on),
+        )
+        return verdict_of(RECORDING, state, rules, datetime.now(timezone.utc))
+
+    def _ask(self, context: Context, job: JobRef, state: JobState) -> tuple[JobRef, JobState]:
+        hook = TrtcHook(self.trtc_conn_id, region=job.region, sdk_app_id=job.sdk_app_id)
+        value: Any
+        try:
+            if job.region is None:  # what polls showed is kept by region
+                job = replace(job, region=hook.settings.region)
+                state = combine(state, self._read_journal(context, job))
+            value = hook.describe(job.kind, job.job_id)
+        except TrtcError as error:
+            value = error
+        state = replace(state, refusals=0)
+        return job, learn(state, observe(value, RECORDING.absent_codes), datetime.now(timezone.utc))
 
 
-def _of_configuration(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    configuration = getattr(context.get("dag_run"), "conf", None) or {}
-    if isinstance(configuration.get("recording"), Mapping):
-        given: Mapping[str, Any] = configuration
-        return given
-    if not configuration.get("recording_id") or not configuration.get("sdk_app_id"):
-        return None
-    named = {name: configuration.get(name) for name in ("recording_id", "sdk_app_id", "region")}
-    return {"recording": {**named, "problems": []}}
-
-
-def _is_named(recording: Mapping[str, Any]) -> bool:
-    app_id = str(recording.get("sdk_app_id"))
-    return isinstance(recording.get("recording_id"), str) and app_id.isascii() and app_id.isdigit()
-
-
-def _with_prefix(file: Mapping[str, Any], prefix: str | Sequence[str] | None) -> dict[str, Any]:
-    if file.get("object_key") is None:
-        return dict(file)
-    return {**file, "object_key": object_key(file["recording_id"], file["file_name"], prefix)}
+def _is_bad_end(verdict: Verdict) -> bool:
+    return isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING

@@ -17,6 +17,20 @@ from airflow_trtc.jobs.state import JobState
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.recording.files import object_key
 
+SUMMARY_FIELDS = (
+    "recording_id",
+    "sdk_app_id",
+    "region",
+    "outcome",
+    "wait_for",
+    "file_count",
+    "first_seen_at",
+    "ended_at",
+    "finished_at",
+    "problems",
+    "polls",
+)
+
 
 def file_results(
     files: Sequence[RecordedFile], recording_id: str, prefix: str | Sequence[str] | None = None
@@ -34,7 +48,6 @@ def file_results(
 
 
 def _file_result(file: RecordedFile, recording_id: str, prefix: str | Sequence[str] | None) -> dict[str, Any]:
-    is_in_vod = file.vod_file_id is not None
     return {
         "file_name": file.file_name,
         "format": file.format,
@@ -44,7 +57,7 @@ def _file_result(file: RecordedFile, recording_id: str, prefix: str | Sequence[s
         "begin_at": _time(file.begin_timestamp_ms),
         "end_at": _time(file.end_timestamp_ms),
         "begin_timestamp_ms": file.begin_timestamp_ms,
-        "object_key": None if is_in_vod else object_key(recording_id, file.file_name, prefix),
+        "object_key": None if file.is_in_vod else object_key(recording_id, file.file_name, prefix),
         "vod_file_id": file.vod_file_id,
         "vod_url": file.vod_url,
         "recording_id": recording_id,

@@ -79,6 +79,7 @@ _NO_TRIGGERER = (
 )
 
 IfNeverSeen = Literal["fail", "finish", "skip"]
+IfNoCallback = Literal["fail", "finish", "skip", "finish_if_empty", "skip_if_empty"]
 
 
 class _Leg:
@@ -320,7 +321,8 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         try:
             self.check_rendered()
             mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
-            job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped)
+            source = KINDS[self.kind].id_source
+            job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped, source)
             setattr(self, self.id_field, job_id)
             # An argument rendered from a template is a text; the hook reads both.
             app_id: Any = self.sdk_app_id
@@ -547,7 +549,8 @@ class TrtcRecordingSensor(_JobSensor):
     :param callback_timeout: how long, after the end and after each callback, to wait for the callback that
         completes what is waited for; seconds or a timedelta. Default an hour. (templated)
     :param if_no_callback: what to do when it does not come: ``fail`` (default), ``finish`` with the files
-        found so far, or ``skip``.
+        found so far, or ``skip``. ``finish_if_empty`` and ``skip_if_empty`` do so only if nothing was
+        recorded, as far as polls and callbacks show: the recorder left, and nobody named a file or an upload.
     :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
         Default: all but ``image``. Those left out are listed in the summary.
     :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
@@ -579,7 +582,7 @@ class TrtcRecordingSensor(_JobSensor):
         **_JobSensor.checks,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,
-        "if_no_callback": one_of(get_args(IfNeverSeen)),
+        "if_no_callback": one_of(get_args(IfNoCallback)),
         "fail_on": problem_kinds,
         "file_name_prefix": key_prefix,
     }
@@ -594,7 +597,7 @@ class TrtcRecordingSensor(_JobSensor):
         if_never_seen: IfNeverSeen = "fail",
         wait_for: WaitFor = "recording",
         callback_timeout: float | timedelta = CALLBACK_TIMEOUT_SECONDS,
-        if_no_callback: IfNeverSeen = "fail",
+        if_no_callback: IfNoCallback = "fail",
         fail_on: Collection[str] = FAIL_ON,
         file_name_prefix: str | Sequence[str] | None = None,
         deferrable: bool | None = None,
@@ -631,10 +634,12 @@ class TrtcRecordingSensor(_JobSensor):
             fail_on=frozenset(self.fail_on),
             callback_timeout_seconds=self.callback_timeout,
             finish_if_no_callback=self.if_no_callback == "finish",
+            finish_if_empty=self.if_no_callback == "finish_if_empty",
         )
 
     def _skips(self, failure: Failure) -> bool:
-        return super()._skips(failure) or (failure is Failure.NO_CALLBACK and self.if_no_callback == "skip")
+        skipped_by = {Failure.NO_CALLBACK: ["skip"], Failure.EMPTY: ["skip", "skip_if_empty"]}
+        return super()._skips(failure) or self.if_no_callback in skipped_by.get(failure, [])
 
     def _check(self, context: Context) -> None:
         if self.wait_for != "recording" and not has_callbacks(context):

@@ -60,12 +60,9 @@ with DAG(
     @task
     def tell_the_host(recording: dict[str, Any]) -> str:
         """Stand in for a mail or a message."""
-        why = {
-            "never_seen": "the service does not know it",
-            "gone": "it ended without files",
-            "exited": "it ended without files",
-        }
-        text = f"Nothing was recorded in {recording['recording_id']}: {why[recording['outcome']]}."
+        is_unknown = recording["outcome"] == "never_seen"
+        why = "the service does not know it" if is_unknown else "it ended without files"
+        text = f"Nothing was recorded in {recording['recording_id']}: {why}."
         print(text)
         return text
 

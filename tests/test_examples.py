@@ -172,6 +172,17 @@ def test_nothing_recorded_tells_the_host_and_goes_on(
     assert result(run, "close_the_books") == 0
 
 
+def test_an_empty_room_whose_end_a_callback_reports_tells_the_host(
+    receiving_emulator: Emulator, run_example: RunExample
+) -> None:
+    recording_id = receiving_emulator.add_recording(participants=0, max_idle_seconds=5)
+    run = run_example("nothing_recorded.py", "trtc_nothing_recorded", recording_id=recording_id)
+    assert run.state == "success"
+    assert result(run, "wait", key="recording")["outcome"] == "callback"
+    assert "it ended without files" in result(run, "tell_the_host")
+    assert result(run, "close_the_books") == 0
+
+
 def test_a_run_for_each_recording_processes_the_files_of_its_event(
     trtc_connection: Emulator, run_example: RunExample
 ) -> None:

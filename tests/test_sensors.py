@@ -14,7 +14,8 @@ import pytest
 from airflow_trtc.arguments import checked_id
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.sensors import TrtcRecordingSensor
+from airflow_trtc.jobs.verdict import Failure
+from airflow_trtc.sensors import TrtcJobSensor, TrtcRecordingSensor
 from airflow_trtc.testing import DagResult
 
 HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
@@ -205,6 +206,25 @@ def test_choices_are_checked_when_the_dag_is_parsed() -> None:
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             TrtcRecordingSensor(task_id="wait", recording_id="r", **wrong)
+
+
+@pytest.mark.parametrize(
+    "choice, finishes, skipped",
+    [
+        ("fail", (False, False), []),
+        ("finish", (True, False), []),
+        ("skip", (False, False), [Failure.NO_CALLBACK, Failure.EMPTY]),
+        ("finish_if_empty", (False, True), []),
+        ("skip_if_empty", (False, False), [Failure.EMPTY]),
+    ],
+)
+def test_what_a_missing_callback_does_is_the_users_choice(
+    choice: Any, finishes: tuple[bool, bool], skipped: list[Failure]
+) -> None:
+    sensor = TrtcRecordingSensor(task_id="wait", recording_id="r", if_no_callback=choice)
+    rules = sensor.rules()
+    assert (rules.finish_if_no_callback, rules.finish_if_empty) == finishes
+    assert [each for each in Failure if sensor._skips(each)] == skipped
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -431,14 +451,42 @@ def test_a_wrong_choice_is_refused_when_the_dag_is_parsed() -> None:
         TrtcRecordingSensor(task_id="t", recording_id="r", if_never_seen="ignore")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", "None", 7, ["a", "b"]])
-def test_an_id_that_is_none_is_refused(value: Any) -> None:
-    with pytest.raises(TrtcSetupError, match="recording_id"):
-        checked_id("recording_id", value, "")
+@pytest.mark.parametrize(
+    "value, words, others",
+    [
+        (None, ["is empty", "the call"], ["map the sensor", "NoneType"]),
+        ("", ["is empty", "the call"], ["map the sensor"]),
+        (" None ", ["is empty"], ["map the sensor"]),
+        (["a", "b"], ["not list", "map the sensor: S.partial()"], ["is empty", "native"]),
+        ({"a"}, ["not set", "map the sensor"], ["native"]),
+        (7, ["not int", "render_template_as_native_obj", "the call"], ["map the sensor"]),
+        (7.0, ["not float", "render_template_as_native_obj"], ["map the sensor"]),
+    ],
+)
+def test_an_id_that_is_none_is_refused(value: Any, words: list[str], others: list[str]) -> None:
+    with pytest.raises(TrtcSetupError, match="recording_id") as error:
+        checked_id("recording_id", value, "S.partial()", "the call")
+    assert [word in str(error.value) for word in words] == [True] * len(words)
+    assert [word in str(error.value) for word in others] == [False] * len(others)
+
+
+def test_an_error_about_an_id_names_the_call_of_its_kind_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_trtc import kinds
+    from airflow_trtc._compat import AirflowFailException
+    from airflow_trtc.jobs.kind import JobKind
+
+    monkeypatch.setitem(kinds.KINDS, "made_up", JobKind(name="made_up", describe_action="DescribeMadeUp"))
+    for sensor, is_recording in (
+        (TrtcRecordingSensor(task_id="t", recording_id=""), True),
+        (TrtcJobSensor(task_id="t", kind="made_up", job_id=""), False),
+    ):
+        with pytest.raises(AirflowFailException, match="is empty") as error:
+            sensor._begin({})
+        assert ("CreateCloudRecording" in str(error.value)) == is_recording
 
 
 def test_an_id_loses_its_surrounding_blanks() -> None:
-    assert checked_id("recording_id", " -gCT+x..\n", "") == "-gCT+x.."
+    assert checked_id("recording_id", " -gCT+x..\n", "", "") == "-gCT+x.."
 
 
 def test_codes_that_are_one_text_are_refused() -> None:

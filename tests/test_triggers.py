@@ -20,7 +20,7 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.verdict import Rules
 from airflow_trtc.triggers import TrtcJobTrigger
 from airflow_trtc.waiting import xcoms
-from airflow_trtc.waiting.arguments import WaitArguments
+from airflow_trtc.waiting.arguments import WaitArguments, read_event
 from airflow_trtc.waiting.polls import SharedPolls
 
 ARGUMENTS: dict[str, Any] = {
@@ -321,3 +321,19 @@ def test_a_clock_that_is_set_back_delays_no_look(
 def pollers_in_use() -> Iterator[Any]:
     for held in sharing.pollers._by_loop.values():
         yield from held.values()
+
+
+@pytest.mark.parametrize("started_at", [10**400, -1, float("nan"), float("inf"), "5", None, 10**12])
+def test_a_start_that_is_no_time_is_none(started_at: Any) -> None:
+    event = {
+        "v": 1,
+        "status": "timed_out",
+        "limit": "timeout",
+        "kind": "recording",
+        "job_id": "rid",
+        "sdk_app_id": 1400000001,
+        "region": "ap-guangzhou",
+        "started_at": started_at,
+    }
+    assert read_event(event).started_at is None
+    assert read_event({**event, "started_at": 1622186275.5}).started_at == 1622186275.5

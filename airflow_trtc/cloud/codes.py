@@ -97,7 +97,8 @@ ADVICE: dict[str, str] = {
     "NoSuchProduct": "Check the endpoint: it is not the one of TRTC.",
     "MissingParameter": "Add the parameter that the message names.",
     "Client.Certificate": "Check the endpoint; if a proxy opens TLS, set SSL_CERT_FILE to its certificate.",
-    "Client.Proxy": "Check the proxy: extra field proxy, or HTTPS_PROXY and NO_PROXY in the environment.",
+    "Client.Proxy": "Check the proxy: extra field proxy, or HTTPS_PROXY, ALL_PROXY and NO_PROXY in the"
+    " environment.",
     "Client.Unsendable": "Check the connection's host, keys, token and region for odd characters.",
     "Client.Http407": "The proxy wants a name and password: http://name:password@host:port.",
     "Client.Unreachable": "Check the endpoint, the network, the firewall and the proxy.",

@@ -64,6 +64,10 @@ by reads may be combined, then both must be met)::
     room_id, is_string_room, robot_id, sdk_app_id, recording_id, recorder_key
     stream_type, output_format, media_id, av_merge, vod_media_type, user_define_record_id
                            the vendor's numbers, as in RecordParams and TencentVod
+    screens                true: each user shares the screen too, a stream of its own (aux), unless media_id
+                           leaves it out (false)
+    max_media_seconds      longer mp4 and aac files are cut into parts, each with a 310 of its own; 0: never
+                           (86400, or MaxMediaFileDuration)
     empty_file_list        how an empty StorageFileList looks: "list", "null" or "absent"
     list_without_hls       listed with output_format 3 and 4: "nothing", "index" or "media"
     destination            shown in truth and page, e.g. {"Bucket": ..., "FileNamePrefix": [...]}

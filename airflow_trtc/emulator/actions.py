@@ -20,6 +20,11 @@ from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 VERSION = "2019-07-22"
 REGIONS = frozenset({"ap-beijing", "ap-guangzhou", "ap-mumbai", "ap-shanghai", "ap-singapore"})
 CREATE_REGIONS = REGIONS - {"ap-mumbai"}
+REGION_NAME = re.compile(
+    r"ap-(bangkok|beijing|chengdu|chongqing|guangzhou|hongkong|jakarta|mumbai|nanjing|seoul|shanghai|singapore"
+    r"|tokyo)|eu-frankfurt|na-(ashburn|siliconvalley|toronto)|sa-saopaulo"
+)
+"""The vendor's regions; any other text is no region at all, which is another error."""
 DESCRIBE = "DescribeCloudRecording"
 _SDK_APP_ID_SPELLINGS = ("SdkAppId", "SdkAppid", "Sdkappid")
 """As the SDK's models of different calls have it; some send it as text."""
@@ -212,6 +217,7 @@ def _seed_options(values: Values) -> dict[str, Any]:
         "media_id": params.get("MediaId", 0),
         "av_merge": params.get("AvMerge", 0),
         "max_idle_seconds": params.get("MaxIdleTime", 30),
+        "max_media_seconds": params.get("MaxMediaFileDuration", 1440) * 60,
         "vod_media_type": vod.get("MediaType", 0),
         "user_define_record_id": vod.get("UserDefineRecordId", ""),
         "expires_after_hours": values.get("ResourceExpiredHour", 72),

@@ -40,6 +40,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "InvalidParameter": ("Invalid parameter: {detail}.", "参数错误：{detail}。"),
     "InvalidParameter.OutOfRange": ("Parameter out of range: {detail}.", "参数超出范围：{detail}。"),
     "InvalidParameter.SdkAppId": ("SdkAppId `{detail}` is invalid.", "SdkAppId `{detail}` 错误。"),
+    "InvalidParameterValue": (
+        "The value of the parameter {detail} is not valid.",
+        "参数 {detail} 的值无效。",
+    ),
     "MissingParameter": (
         "The request is missing a required parameter `{detail}`.",
         "缺少必要参数 `{detail}`。",

@@ -158,7 +158,7 @@ def _beginning(recording: Recording) -> Iterator[Event]:
         return
     at, callback_plan = recording.created_at, recording.callback_plan
     yield _event(recording, 301, at, {"Status": 0})
-    if recording.recipe.storage == "cos":
+    if recording.recipe.storage == "cos" and recording.planned_files:
         yield _event(recording, 303, at + _STEP_SECONDS, {"Status": 0})
     for seconds in _listed(callback_plan.failovers, lambda number: number):
         yield _event(recording, 306, at + seconds, {"Status": 0})
@@ -198,7 +198,9 @@ def _ending(recording: Recording, at: float) -> Iterator[Event]:
     if code is None:
         code = _LEAVE_CODES.get(recording.end_reason or "", 0)
     yield _event(recording, 302, at, {"LeaveCode": code})
-    yield from _vod_ending(recording, at) if recording.recipe.storage == "vod" else _cos_ending(recording, at)
+    if recording.files:  # of an empty room there is nothing to upload or to convert
+        is_vod = recording.recipe.storage == "vod"
+        yield from _vod_ending(recording, at) if is_vod else _cos_ending(recording, at)
 
 
 def _cos_ending(recording: Recording, at: float) -> Iterator[Event]:

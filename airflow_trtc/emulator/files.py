@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ File = dict[str, Any]
 """A file as the service lists it: UserId, FileName, TrackType, BeginTimeStamp (Unix milliseconds)."""
 
 MAX_RECOVERIES = 3
+MAX_PARTS = 100
 MAX_MILLISECONDS = 10**13
 """A begin in the year 2286, the last that may be given."""
 _FILE_KEYS = ("UserId", "FileName", "TrackType", "BeginTimeStamp")
@@ -35,6 +38,10 @@ class MediaOptions:
     av_merge: int = 0
     vod_media_type: int = 0
     user_define_record_id: str = ""
+    screens: bool = False
+    """Whether each user shares the screen as well, which is a stream of its own (aux)."""
+    max_media_seconds: float = 86_400.0
+    """A longer mp4 or aac file is cut into parts; 0: none is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,7 @@ def plan_index_files(
     if not users:
         return []
     if how_many is not None and not recipe.mixed:
-        each = len(recipe.tracks) * (recoveries + 1)
+        each = sum(len(_tracks(recipe, media)) for media in _medias(recipe)) * (recoveries + 1)
         users = _enough_users(users, -(-how_many // each))
     planned = list(_index_files(recipe, users, recoveries))
     if how_many is None:
@@ -87,16 +94,30 @@ def plan_index_files(
 
 
 def media_files(recipe: Recipe, index_files: Sequence[File], extension: str) -> list[File]:
-    """Return the mp4, aac or VOD files made of these index files: one per user, or one when mixed."""
-    begins: dict[str, int] = {}
+    """Return the mp4, aac or VOD files made of these: one per user and medium, or one when mixed."""
+    made = _media_files(recipe, index_files, extension)
+    return [{name: each[name] for name in _FILE_KEYS} for each in made]
+
+
+def _media_files(recipe: Recipe, index_files: Sequence[File], extension: str) -> list[File]:
+    begins: dict[tuple[str, str], int] = {}
     for each in index_files:
-        user = each.get("UserId") or ""
+        stream = each.get("UserId") or "", _media_of(recipe, each["FileName"])
         begin = each.get("BeginTimeStamp") or 0
-        begins[user] = min(begin, begins.get(user, begin))
+        begins[stream] = min(begin, begins.get(stream, begin))
     track = _TRACKS[recipe.stream_type][0] if recipe.stream_type else "audio_video"
     return [
-        _file(user, _media_name(recipe, user, extension), "audio" if extension == "aac" else track, begin)
-        for user, begin in begins.items()
+        {
+            **_file(
+                user,
+                _media_name(recipe, user, media, extension),
+                "audio" if extension == "aac" else track,
+                begin,
+            ),
+            "MediaId": media,
+        }
+        for (user, media), begin in begins.items()
+        if extension != "aac" or media != "aux"  # a screen has no sound
     ]
 
 
@@ -111,17 +132,30 @@ def conversions(
     is_vod = recipe.storage == "vod"
     made: dict[str, list[File]] = {"mp4_files": [], "aac_files": [], "vod_files": []}
     for extension in recipe.media_extensions:
-        for each in media_files(recipe, index_files, extension):
-            file = {**each, "MediaId": media_id(recipe), "EndTimeStamp": round(ended_at * 1000)}
-            if is_vod:
-                file.update(_vod_place(recipe, recording_id, file))
-            made["vod_files" if is_vod else f"{extension}_files"].append(file)
+        for each in _media_files(recipe, index_files, extension):
+            for file in _parts(recipe, each, round(ended_at * 1000)):
+                if is_vod:
+                    file.update(_vod_place(recipe, recording_id, file))
+                made["vod_files" if is_vod else f"{extension}_files"].append(file)
     return made
 
 
-def media_id(recipe: Recipe) -> str:
-    """Return which of a user's streams is recorded, as events call it: main, aux, or mix for all."""
-    return "mix" if recipe.mixed else _media(recipe)
+def _parts(recipe: Recipe, file: File, end: int) -> Iterator[File]:
+    """Cut a file that is too long; the parts' names count from 1."""
+    begin, longest = file["BeginTimeStamp"], round(recipe.max_media_seconds * 1000)
+    is_cut = begin and longest and recipe.storage != "vod"
+    count = min(math.ceil((end - begin) / longest), MAX_PARTS) if is_cut else 1
+    if count <= 1:
+        yield {**file, "EndTimeStamp": end}
+        return
+    stem, _, extension = file["FileName"].rpartition(".")
+    for part in range(1, count + 1):
+        yield {
+            **file,
+            "FileName": names.media_name(stem, extension, part=part),
+            "BeginTimeStamp": begin + (part - 1) * longest,
+            "EndTimeStamp": end if part == count else begin + part * longest,
+        }
 
 
 def _vod_place(recipe: Recipe, recording_id: str, file: File) -> File:
@@ -155,17 +189,17 @@ def _index_files(recipe: Recipe, users: Sequence[str], recoveries: int) -> Itera
             name = names.index_name(names.mixed_stem(recipe.sdk_app_id, room), recovery=recovery)
             yield _file("", name, recipe.tracks[0], None)
             continue
-        for user in users:
-            stem = names.single_stem(recipe.sdk_app_id, room, user, _media(recipe))
-            for track in recipe.tracks:
+        for user, media in ((user, media) for user in users for media in _medias(recipe)):
+            stem = names.single_stem(recipe.sdk_app_id, room, user, media)
+            for track in _tracks(recipe, media):
                 yield _file(user, names.index_name(stem, track=track, recovery=recovery), track, None)
 
 
-def _media_name(recipe: Recipe, user: str, extension: str) -> str:
+def _media_name(recipe: Recipe, user: str, media: str, extension: str) -> str:
     room = names.room_part(recipe.room_id, is_string_room=recipe.is_string_room)
     is_single = not recipe.mixed and user
     stem = (
-        names.single_stem(recipe.sdk_app_id, room, user, _media(recipe))
+        names.single_stem(recipe.sdk_app_id, room, user, media)
         if is_single
         else names.mixed_stem(recipe.sdk_app_id, room)
     )
@@ -175,8 +209,22 @@ def _media_name(recipe: Recipe, user: str, extension: str) -> str:
     return name
 
 
-def _media(recipe: Recipe) -> str:
-    return "aux" if recipe.media_id == 2 else "main"
+def _medias(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.media_id:
+        return ("aux" if recipe.media_id == 2 else "main",)
+    return ("main", "aux") if recipe.screens and recipe.stream_type != 1 else ("main",)
+
+
+def _tracks(recipe: Recipe, media: str) -> tuple[str, ...]:
+    is_silent = media == "aux" and recipe.media_id == 0
+    return ("video",) if is_silent else recipe.tracks
+
+
+def _media_of(recipe: Recipe, index_name: str) -> str:
+    if recipe.mixed:
+        return "mix"
+    told = re.search(r"__UserId_e_(main|aux)[_.]", index_name)
+    return told[1] if told else _medias(recipe)[0]
 
 
 def _enough_users(users: Sequence[str], needed: int) -> list[str]:

@@ -146,6 +146,8 @@ def _find_action(state: State, request: Request, name: str) -> Action:
     if action is None:
         raise ApiError("InvalidAction", name)
     region = _header(request, "x-tc-region", "Region")
+    if not actions.REGION_NAME.fullmatch(region):
+        raise ApiError("InvalidParameterValue", "X-TC-Region")
     if action.regions is not None and region not in action.regions:
         raise ApiError("UnsupportedRegion", region)
     return action

@@ -37,6 +37,7 @@ _CHOICES: Mapping[str, Sequence[object]] = {
     "media_id": range(3),
     "av_merge": range(2),
     "vod_media_type": range(5),
+    "screens": (False, True),
 }
 _TEXTS = ("recording_id", "room_id", "robot_id", "user_define_record_id", "recorder_key")
 

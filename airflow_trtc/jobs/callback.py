@@ -5,7 +5,8 @@ may overtake each other; an event carries no id, so :attr:`Callback.identity` ma
 numbers come as texts and the other way round, fields are added, and other products of the vendor wrap the
 event into a message of their own. All of that is read; what is no event is a :class:`CallbackError`.
 
-Vendor facts: Cloud Recording and Web Page Recording Webhooks, trtc.io/document/54914, as of 2026.
+Vendor facts: Cloud Recording and Web Page Recording Webhooks, trtc.io/document/54914, and for wrapped events
+cloud.tencent.com/document/product/647/118333 and trtc.io/document/64412, as of 2026.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from airflow_trtc.jobs.events import RECORDING_GROUPS
 
 LONGEST_NUMBER = 400  # digits; PostgreSQL and Python read longer ones only with an effort
 HIGHEST_TYPE = 999_999_999
+ADDRESS_SECONDS = 60
 
 # What `Callback` has as attributes of its own; the rest of EventInfo distinguishes events as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
@@ -89,6 +91,28 @@ def is_signed(body: bytes, signature: str | None, keys: Collection[str]) -> bool
     is_right = False
     for key in keys:  # all of them: the time taken must not reveal which one fits
         is_right |= bool(key) and hmac.compare_digest(sign(key, body).encode(), given)
+    return is_right
+
+
+def is_address_signed(query: Mapping[str, str], keys: Collection[str], now_ms: int) -> bool:
+    """Whether the address was signed with one of the keys, as products that wrap events do it.
+
+    ``Sign`` is the SHA-256 of the key and ``RequestTime``, Unix seconds, and is valid for a minute. It does
+    not cover the body, so it proves only that the sender knows the key.
+
+    :param query: the address's parameters, their names in lower case.
+    :param now_ms: the present time, Unix milliseconds.
+    """
+    time, given = query.get("requesttime", ""), query.get("sign", "").lower()
+    if not (time.isascii() and time.isdigit()):  # whoever knows one signature can append, but no digits
+        return False
+    seconds = bounds.number(time)
+    if seconds is None or abs(now_ms - seconds * 1000) > ADDRESS_SECONDS * 1000:
+        return False
+    is_right = False
+    for key in keys:  # all of them, as above
+        expected = hashlib.sha256(f"{key}{time}".encode()).hexdigest()
+        is_right |= bool(key) and hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
     return is_right
 
 

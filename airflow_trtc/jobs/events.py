@@ -22,6 +22,7 @@ RECORDING_GROUPS = frozenset({CLOUD_GROUP, WEB_GROUP})
 # The types that rules are written about; all others stand in the table only.
 LEFT = 302
 UPLOADED = 305
+MOVED = 306
 CONVERTED = 310
 IN_VOD = 311
 VOD_ENDED = 312
@@ -148,7 +149,7 @@ _ROWS = (
             1: Fault(LINGERING, "some index files are still on the service's machines or backup storage")
         },
     ),
-    Event(type=306, name="move to another machine", codes={0: "done"}, starts=True),
+    Event(type=MOVED, name="move to another machine", codes={0: "done"}, starts=True),
     Event(type=307, name="index file begun", code_fields=(), file_objects=(ITSELF,)),
     Event(
         type=308,
@@ -245,6 +246,9 @@ _ROWS = (
 )
 
 EVENTS: dict[int, Event] = {row.type: row for row in _ROWS}
+
+# Those that come only of a recording with files: their index, their upload, what is made of them.
+ABOUT_FILES = frozenset({304, UPLOADED, 307, 308, CONVERTED, IN_VOD, VOD_ENDED})
 
 
 def row(event_type: int) -> Event:

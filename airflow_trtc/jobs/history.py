@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import HIGHEST_TYPE, Callback, without_signature
-from airflow_trtc.jobs.events import EVENTS, IN_VOD, ITSELF, LEFT, RECORDING_GROUPS, Event, row
+from airflow_trtc.jobs.events import EVENTS, IN_VOD, ITSELF, LEFT, MOVED, RECORDING_GROUPS, Event, row
 from airflow_trtc.jobs.observation import RecordedFile
 
 LONGEST_DETAIL = 300
@@ -81,11 +81,17 @@ class CallbackHistory:
     def end(self) -> CallbackFact | None:
         """What proves that the job has ended: that the recorder left, else what only follows an end.
 
-        A later start, or a later move to another machine, takes an earlier proof back.
+        A later start, or a later move to another machine, takes an earlier proof back. Some events tell
+        whole seconds only: what ended in the second of a start came after it, which of a move is not said.
         """
         restart = max((fact.happened_at_ms for fact in self._starts), default=0)
+        moved = max((fact.happened_at_ms for fact in self.of(MOVED)), default=0)
         proofs = [
-            fact for fact in self.facts if fact.code in row(fact.type).ends and fact.happened_at_ms >= restart
+            fact
+            for fact in self.facts
+            if fact.code in row(fact.type).ends
+            and fact.happened_at_ms >= moved
+            and (fact.happened_at_ms >= restart or fact.happened_at_ms == _second_of(restart))
         ]
         # Only the recorder's leaving says when and how the job ended; the others come after it.
         left = [fact for fact in proofs if fact.type == LEFT]
@@ -130,6 +136,11 @@ def merge_histories(*histories: CallbackHistory) -> CallbackHistory:
 def _is_common(fact: CallbackFact) -> bool:
     """Whether it is one of the few facts that the table knows in advance."""
     return not fact.detail and (fact.is_documented or (fact.code is None and fact.type in EVENTS))
+
+
+def _second_of(at_ms: int) -> int:
+    """The beginning of its second, as an event that tells whole seconds has it."""
+    return at_ms // 1000 * 1000
 
 
 def _later(fact: CallbackFact) -> tuple[int, float]:
@@ -221,7 +232,7 @@ def _instant_ms(value: object) -> int | None:
 
 def missing_in_vod(history: CallbackHistory, files: Iterable[RecordedFile]) -> list[CallbackFact]:
     """The facts of transfers into VOD whose file is not there, as far as callbacks reported."""
-    arrived = {file.file_name[:LONGEST_DETAIL] for file in files if file.vod_file_id is not None}
+    arrived = {file.file_name[:LONGEST_DETAIL] for file in files if file.is_in_vod}
     return [fact for fact in history.of(IN_VOD) if fact.detail not in arrived]
 
 

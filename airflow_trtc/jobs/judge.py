@@ -34,7 +34,7 @@ def judge(kind: JobKind, state: JobState, rules: Rules, at: datetime) -> Verdict
     if state.status in kind.ends_badly:
         reason = f"the {kind.name} failed: its status is {state.status}"
         return Failed(Failure.RECORDING, f"{reason}.\nId: {state.job_id}")
-    return judge_polls(kind.name, state, rules) or running(kind.name, state)
+    return judge_polls(kind.name, state, rules, kind.forgotten_after) or running(kind.name, state)
 
 
 def running(name: str, state: JobState) -> Waiting:
@@ -45,12 +45,17 @@ def running(name: str, state: JobState) -> Waiting:
     return Waiting(f"the {name} is {state.status}" if state.status else "not polled yet")
 
 
-def judge_polls(name: str, state: JobState, rules: Rules) -> Verdict | None:
-    """What follows from trouble and absence alike for every kind; None if the last poll showed the job."""
+def judge_polls(name: str, state: JobState, rules: Rules, forgotten_after: str = "") -> Verdict | None:
+    """What follows from trouble and absence alike for every kind; None if the last poll showed the job.
+
+    :param name: what to call the job.
+    :param forgotten_after: see `JobKind`.
+    """
     if state.trouble is not None:
         return _judge_trouble(state, state.trouble, rules)
     if state.absent_since is not None and state.absent_at is not None:
-        return _judge_absence(name, state, state.absent_since, state.absent_at, rules)
+        verdict = _judge_absence(name, state, state.absent_since, state.absent_at, rules)
+        return verdict or Failed(Failure.NEVER_SEEN, _never_seen(name, state, rules, forgotten_after))
     return None
 
 
@@ -66,7 +71,8 @@ def _judge_trouble(state: JobState, trouble: Trouble, rules: Rules) -> Verdict:
     return Waiting(f"the last poll failed: {trouble.message}")
 
 
-def _judge_absence(name: str, state: JobState, since: datetime, at: datetime, rules: Rules) -> Verdict:
+def _judge_absence(name: str, state: JobState, since: datetime, at: datetime, rules: Rules) -> Verdict | None:
+    """None: it was never seen, and is given up."""
     hurry = min(rules.hurry_seconds, rules.grace_seconds)
     if state.first_seen_at is not None:
         is_fresh = (since - state.first_seen_at).total_seconds() < rules.grace_seconds
@@ -82,17 +88,16 @@ def _judge_absence(name: str, state: JobState, since: datetime, at: datetime, ru
         received_at = state.history.last_received_at or since
         if at < received_at + timedelta(seconds=rules.callback_timeout_seconds):
             return Waiting(f"callbacks report the {name}, but the service does not know it")
-    return Failed(Failure.NEVER_SEEN, _never_seen(name, state, rules))
+    return None
 
 
-def _never_seen(name: str, state: JobState, rules: Rules) -> str:
+def _never_seen(name: str, state: JobState, rules: Rules, forgotten_after: str) -> str:
+    third = f";\n(3) more than {forgotten_after} has passed since it was created" if forgotten_after else ""
     return (
         f"the service has not known this {name} for {rules.grace_seconds:g} s, and no poll ever "
         "showed it. It gives the same answer in each of these cases:\n"
         f"(1) the {name} id, the SdkAppId or the region is wrong: compare each with the call that started it "
         "and its answer;\n"
-        f"(2) the {name} ended before the first poll: start waiting while it runs;\n"
-        "(3) more than its ResourceExpiredHour (72 hours unless set at the start) has passed since it was "
-        "created.\n"
+        f"(2) the {name} ended before the first poll: start waiting while it runs{third}.\n"
         f'If it may be over before the wait begins, set if_never_seen="finish" or "skip".\nId: {state.job_id}'
     )

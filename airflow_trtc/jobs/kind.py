@@ -30,6 +30,8 @@ class JobKind:
     :param absent_statuses: statuses that mean "not there", where the service says so without an error; what
         reads the answer makes an absence of them.
     :param absent_codes: error codes that mean "not there", each also with anything after a further dot.
+    :param id_source: where its id comes from, for messages.
+    :param forgotten_after: when the service forgets it though it may go on, for messages; empty: not known.
     :param read: reads an answer about the job with the given id; None reads status and id only.
     :param judge: decides; None is the judge that the simple kinds share.
     :raises ValueError: one status means two things.
@@ -44,6 +46,8 @@ class JobKind:
     ends_badly: frozenset[str] = frozenset()
     absent_statuses: frozenset[str] = frozenset()
     absent_codes: tuple[str, ...] = ABSENT_CODES
+    id_source: str = "the id that the call which started the job answered"
+    forgotten_after: str = ""
     read: Reader | None = None
     judge: Judge | None = None
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_trtc.jobs.callback import Callback
 
+_FORMATS = {"m3u8": "hls", "mp4": "mp4", "aac": "aac"}
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:
@@ -37,9 +39,14 @@ class RecordedFile:
 
     @property
     def format(self) -> str | None:
-        """``hls``, ``mp4`` or ``aac``, by the name's ending; None for any other."""
-        ending = self.file_name.rpartition(".")[2].lower()
-        return {"m3u8": "hls", "mp4": "mp4", "aac": "aac"}.get(ending)
+        """``hls``, ``mp4`` or ``aac``, by the ending of the name or the address in VOD; else None."""
+        endings = (text.rpartition(".")[2].lower() for text in (self.file_name, self.vod_url or ""))
+        return next((_FORMATS[ending] for ending in endings if ending in _FORMATS), None)
+
+    @property
+    def is_in_vod(self) -> bool:
+        """Whether it lies in VOD, and so in no bucket of the user's."""
+        return self.vod_file_id is not None or self.vod_url is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Rules:
     :param callback_timeout_seconds: how long, after the end and after each callback, to wait for the one
         that completes what is waited for.
     :param finish_if_no_callback: when it does not come, finish with what there is.
+    :param finish_if_empty: the same, but only if nothing was recorded, as far as polls and callbacks show.
     """
 
     finish_if_never_seen: bool = False
@@ -53,16 +54,27 @@ class Rules:
     order_seconds: float = 2.0
     callback_timeout_seconds: float = CALLBACK_TIMEOUT_SECONDS
     finish_if_no_callback: bool = False
+    finish_if_empty: bool = False
 
 
 class Failure(Enum):
-    """Why a wait failed; `RECORDING` stands for any job that did not end well."""
+    """Why a wait failed.
+
+    `RECORDING` stands for any job that did not end well, `EMPTY` for a missing callback about the files of a
+    recording that seems to have none.
+    """
 
     NEVER_SEEN = "never_seen"
     SETUP = "setup"
     REFUSED = "refused"
     RECORDING = "recording"
     NO_CALLBACK = "no_callback"
+    EMPTY = "empty"
+
+    @property
+    def is_missing_callback(self) -> bool:
+        """Whether the wait ends because a callback did not come."""
+        return self in (Failure.NO_CALLBACK, Failure.EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +122,8 @@ Verdict: TypeAlias = Waiting | Finished | Failed
 def misses_callback(verdict: Verdict) -> bool:
     """Whether the wait ends because a callback did not come."""
     match verdict:
-        case Failed(failure=Failure.NO_CALLBACK):
-            return True
+        case Failed(failure=failure):
+            return failure.is_missing_callback
         case Finished(problems=problems):
             return any(problem.kind == NO_CALLBACK for problem in problems)
     return False

@@ -1,9 +1,52 @@
-"""Where the files of a recording lie in the bucket."""
+"""Where the files of a recording lie in the bucket, and what their names say."""
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
+
+_NAME = re.compile(
+    r"(?:ha\d_)?\d+_[^_]+(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
+    r"(?:_(?P<track>audio|video|audio_video))?(?:_(?P<part>\d{1,3}))?\.\w+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NameParts:
+    """What the name of a file says; all None for a name of another form.
+
+    :param user_id: whose stream it is; None also when the file mixes several users.
+    :param media_id: ``main`` or ``aux``; None also when the file mixes several users.
+    :param track: ``audio``, ``video`` or ``audio_video``; only names of index files say so.
+    :param part: number of the part, from 1, of a file that was cut.
+    """
+
+    user_id: str | None = None
+    media_id: str | None = None
+    track: str | None = None
+    part: int | None = None
+
+
+def read_name(file_name: str) -> NameParts:
+    """Read ``<application>_<room>[__UserId_s_<user>__UserId_e_<media>][_<track>][_<part>].<format>``.
+
+    Source: On-Cloud Recording, trtc.io/document/45169.
+    """
+    found = _NAME.fullmatch(file_name)
+    if found is None:
+        return NameParts()
+    user, part = found["user"], found["part"]
+    return NameParts(user and _decoded(user), found["media"], found["track"], int(part) if part else None)
+
+
+def _decoded(user: str) -> str | None:
+    try:
+        return base64.b64decode(user.replace("-", "/").replace(".", "="), validate=True).decode()
+    except ValueError:  # also of UTF-8
+        return None
 
 
 def object_key(recording_id: str, file_name: str, prefix: str | Sequence[str] | None = None) -> str:

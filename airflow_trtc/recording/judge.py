@@ -21,12 +21,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from airflow_trtc.jobs.events import ABOUT_FILES, LEFT
 from airflow_trtc.jobs.judge import judge_polls, running
 from airflow_trtc.jobs.problem import LINGERING, NO_CALLBACK, Problem
 from airflow_trtc.jobs.state import EXITED, JobState
 from airflow_trtc.jobs.verdict import Failed, Failure, Finished, Rules, Verdict, Waiting
 from airflow_trtc.recording.milestones import Output, output
 from airflow_trtc.recording.problems import problems_of
+
+FORGOTTEN_AFTER = "its ResourceExpiredHour (72 hours unless set at the start)"
 
 
 def judge(state: JobState, rules: Rules, at: datetime) -> Verdict:
@@ -53,7 +56,7 @@ def judge(state: JobState, rules: Rules, at: datetime) -> Verdict:
 def _judge_end(state: JobState, rules: Rules, at: datetime) -> Verdict:
     if (proof := state.history.end or state.history.failed_start) is not None:
         return _judge_proven_end(state, rules, proof.received_at, at)
-    if (verdict := judge_polls("recording", state, rules)) is not None:
+    if (verdict := judge_polls("recording", state, rules, FORGOTTEN_AFTER)) is not None:
         return verdict
     if state.exited_at is not None and state.last_seen_at is not None:
         return _judge_exit(state, state.exited_at, state.last_seen_at, rules)
@@ -71,7 +74,7 @@ def _judge_proven_end(state: JobState, rules: Rules, reported_at: datetime, at: 
 
 
 def _judge_output(state: JobState, rules: Rules, end: Finished, at: datetime) -> Verdict:
-    made = output(state, rules.wait_for, rules.settle_seconds)
+    made = output(state, rules)
     lingering = [problem for problem in end.problems if problem.kind == LINGERING]
     if made.complete_at is not None and (not lingering or LINGERING not in rules.fail_on):
         if at >= made.complete_at:
@@ -84,10 +87,11 @@ def _judge_output(state: JobState, rules: Rules, end: Finished, at: datetime) ->
         return Waiting(f"the recording has ended; {progress}", until=until, asks=False)
     if lingering and LINGERING in rules.fail_on:
         return Failed(Failure.RECORDING, _ended_badly(state, lingering))
-    missing = _no_callback(state, rules, made)
-    if rules.finish_if_no_callback:
+    is_empty = seems_empty(state)
+    missing = _empty(state, rules) if is_empty else _no_callback(state, rules, made)
+    if rules.finish_if_no_callback or (is_empty and rules.finish_if_empty):
         return replace(end, finished_at=until, problems=(*end.problems, Problem(NO_CALLBACK, missing)))
-    return Failed(Failure.NO_CALLBACK, missing)
+    return Failed(Failure.EMPTY if is_empty else Failure.NO_CALLBACK, missing)
 
 
 def _ended_badly(state: JobState, problems: Collection[Problem]) -> str:
@@ -100,18 +104,41 @@ def _ended_badly(state: JobState, problems: Collection[Problem]) -> str:
     )
 
 
+def seems_empty(state: JobState) -> bool:
+    """Whether callbacks report the recorder's leaving, and nothing at all speaks of a file."""
+    end, types = state.history.end, {fact.type for fact in state.history.facts}
+    return end is not None and end.type == LEFT and not state.files and not types & ABOUT_FILES
+
+
+def _empty(state: JobState, rules: Rules) -> str:
+    return (
+        f'waited for "{rules.wait_for}", but nothing seems to have been recorded: the recorder left, and '
+        "neither a poll nor a callback named a file or an upload within "
+        f"{rules.callback_timeout_seconds:g} s. {_received(state)}\n"
+        "(1) Nobody published in the room, or nobody to whom the recording subscribes "
+        "(SubscribeStreamUserIds): such a recording has no files. To continue without them, set "
+        'if_no_callback="finish_if_empty" or "skip_if_empty";\n'
+        "(2) people did publish: then callbacks were lost. The service tries each for a minute; the API "
+        f"server's log names refused ones.\nId: {state.job_id}"
+    )
+
+
+def _received(state: JobState) -> str:
+    types = ", ".join(str(fact.type) for fact in state.history.facts) or "none"
+    return f"Callbacks received for this recording: {types}."
+
+
 def _no_callback(state: JobState, rules: Rules, made: Output) -> str:
-    received = ", ".join(str(fact.type) for fact in state.history.facts) or "none"
     return (
         f'waited for "{rules.wait_for}", and no callback completed it within '
         f"{rules.callback_timeout_seconds:g} s of the end or of the last callback: {made.state}. "
-        f"Callbacks received for this recording: {received}.\n"
+        f"{_received(state)}\n"
         "(1) None at all: check the callback address in the console (recording callback of the "
         "application), that the service reaches it, and that the keys are equal; the API server's log "
         "names refused ones. Try it with: python -m airflow_trtc.emulator send-callback --help\n"
         "(2) Some: Airflow may have been away for more than a minute, which is how long the service tries; "
-        "or the recording makes no such files: no user published in the room, or wait_for does not fit "
-        "its StorageParams and OutputFormat;\n"
+        "or the recording makes no such files: wait_for does not fit its StorageParams and OutputFormat, or "
+        "no user published in the room;\n"
         "(3) the service takes longer: raise callback_timeout, and clear the task.\n"
         'To continue with the files found, set if_no_callback="finish" or "skip".\n'
         f"Id: {state.job_id}"

@@ -452,7 +452,7 @@ def may_show_more(verdict: Verdict) -> bool:
         case Waiting(asks=asks):
             return asks
         case Failed(failure=failure):
-            return failure not in (Failure.RECORDING, Failure.NO_CALLBACK)
+            return failure is not Failure.RECORDING and not failure.is_missing_callback
     return False
 
 

@@ -53,8 +53,10 @@ def payloads(events, event_type):
         ({"files": 4, "output_format": 3, "files_per_310": 0}, [301, 303, 302, 305, 310]),
         ({"files": 4, "storage": "vod"}, [301, 302, 311, 311, 312]),
         ({"files": 2, "storage": "vod", "vod_media_type": 3}, [301, 302, 311, 311, 312]),
-        ({"participants": 0}, [301, 303, 302, 305]),
-        ({"participants": 0, "storage": "vod"}, [301, 302, 312]),
+        ({"participants": 0}, [301, 302]),
+        ({"participants": 0, "storage": "vod"}, [301, 302]),
+        ({"output_format": 3, "screens": True}, [301, 303, 302, 305, 310, 310]),
+        ({"output_format": 3, "max_media_seconds": 25}, [301, 303, 302, 305, 310, 310, 310]),
         ({"files": 1, "failovers": 1, "upload_errors": 1, "image_errors": 1},
          [301, 303, 307, 304, 306, 308, 309, 302, 305]),
         ({"start_fails": True}, [301]),
@@ -94,6 +96,34 @@ def test_the_envelopes_inside_is_as_loose_as_the_services():
         assert isinstance(info["EventTs"], str if event.type in TYPES_WITH_TIME_AS_TEXT else int)
         assert info["EventMsTs"] == round(event.at * 1000)
         assert int(info["EventTs"]) == info["EventMsTs"] // 1000
+
+
+def test_each_part_of_a_long_file_is_reported_with_its_own_times():
+    recording = new(mixed=True, output_format=1, ends_after_seconds=60, max_media_seconds=25, room_id="55")
+    files = [each["FileMessage"][0] for each in payloads(life(recording), 310)]
+    begin = round(START * 1000)
+    assert [(each["FileName"].partition("_")[2], each["MediaId"]) for each in files] == [
+        ("55_1.mp4", "mix"),
+        ("55_2.mp4", "mix"),
+        ("55_3.mp4", "mix"),
+    ]
+    assert [(each["StartTimeStamp"] - begin, each["EndTimeStamp"] - begin) for each in files] == [
+        (0, 25_000),
+        (25_000, 50_000),
+        (50_000, 60_000),
+    ]
+    assert [each["FileName"] for each in produced_files(recording)["mp4_files"]] == [
+        each["FileName"] for each in files
+    ]
+
+
+def test_a_shared_screen_is_a_stream_of_its_own():
+    recording = new(output_format=1, ends_after_seconds=60, screens=True)
+    files = [each["FileMessage"][0] for each in payloads(life(recording), 310)]
+    assert [(each["UserId"], each["MediaId"]) for each in files] == [
+        ("anchor_1", "main"),
+        ("anchor_1", "aux"),
+    ]
 
 
 @pytest.mark.parametrize("skew", [-240.0, 90.0])

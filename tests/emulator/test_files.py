@@ -21,6 +21,14 @@ def listed(files):
         ({}, ["u1"], {}, [f"{U1}_main_audio.m3u8", f"{U1}_main_video.m3u8"]),
         ({"stream_type": 1}, ["u1"], {}, [f"{U1}_main_audio.m3u8"]),
         ({"stream_type": 2, "media_id": 2}, ["u1"], {}, [f"{U1}_aux_video.m3u8"]),
+        (
+            {"screens": True},
+            ["u1"],
+            {},
+            [f"{U1}_main_audio.m3u8", f"{U1}_main_video.m3u8", f"{U1}_aux_video.m3u8"],
+        ),
+        ({"screens": True, "media_id": 1, "stream_type": 2}, ["u1"], {}, [f"{U1}_main_video.m3u8"]),
+        ({"screens": True, "stream_type": 1}, ["u1"], {}, [f"{U1}_main_audio.m3u8"]),
         ({"av_merge": 1}, ["u1"], {}, [f"{U1}_main_audio_video.m3u8"]),
         ({"mixed": True}, ["u1", "u2"], {}, ["1_55.m3u8"]),
         ({"mixed": True, "is_string_room": True}, ["u1"], {}, ["1_NTU..m3u8"]),
@@ -59,6 +67,13 @@ def test_one_mp4_per_user_begins_with_its_first_track():
     assert [each["BeginTimeStamp"] for each in made] == [99, 5]
     assert {each["TrackType"] for each in made} == {"audio_video"}
     assert {each["TrackType"] for each in media_files(recipe(), index, "aac")} == {"audio"}
+
+
+def test_a_screen_has_an_mp4_and_no_aac_of_its_own():
+    both = recipe(screens=True)
+    index = plan_index_files(both, ["u1"])
+    assert listed(media_files(both, index, "mp4")) == [f"{U1}_main.mp4", f"{U1}_aux.mp4"]
+    assert listed(media_files(both, index, "aac")) == [f"{U1}_main.aac"]
 
 
 def test_vod_names_carry_the_users_prefix():

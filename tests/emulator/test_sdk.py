@@ -65,6 +65,7 @@ def test_other_ways_to_sign(call, emulator, options):
         ),
         ({"region": ""}, "MissingParameter"),
         ({"region": "eu-frankfurt"}, "UnsupportedRegion"),
+        ({"region": "ap-guangzou"}, "InvalidParameterValue"),
     ],
 )
 def test_who_may_not_ask(call, emulator, options, code):

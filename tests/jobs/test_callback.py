@@ -14,6 +14,7 @@ from airflow_trtc.bounds import DEEPEST
 from airflow_trtc.jobs.callback import (
     Callback,
     CallbackError,
+    is_address_signed,
     is_signed,
     parse,
     parse_event,
@@ -69,6 +70,40 @@ def test_no_other_signature_is_accepted(signature: str | None) -> None:
 
 def test_one_changed_byte_makes_the_signature_wrong() -> None:
     assert not is_signed(ROOM.replace(b"204", b"203"), sign("123654", ROOM), ["123654"])
+
+
+ADDRESS = {
+    "requesttime": "1669872112",
+    "sign": "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061",
+}
+AT_MS = 1669872112_000
+
+
+@pytest.mark.parametrize(
+    "change, keys, now_ms, is_right",
+    [
+        ({}, ["xxxxyyyy"], AT_MS, True),
+        ({}, ["new", "xxxxyyyy"], AT_MS + 60_000, True),
+        ({"sign": ADDRESS["sign"].upper()}, ["xxxxyyyy"], AT_MS - 60_000, True),
+        ({}, ["xxxxyyyy"], AT_MS + 60_001, False),
+        ({}, ["xxxxyyyy"], AT_MS - 60_001, False),
+        ({}, ["xxxxyyyz"], AT_MS, False),
+        ({}, [""], AT_MS, False),
+        ({}, [], AT_MS, False),
+        ({"sign": ""}, ["xxxxyyyy"], AT_MS, False),
+        ({"sign": "\udcff"}, ["xxxxyyyy"], AT_MS, False),
+        ({"requesttime": "1669872113"}, ["xxxxyyyy"], AT_MS, False),
+        ({"requesttime": "1" * 30}, ["xxxxyyyy"], AT_MS, False),
+        ({"requesttime": "\u0661669872112"}, ["xxxxyyyy"], AT_MS, False),
+        ({"requesttime": ""}, ["xxxxyyyy"], AT_MS, False),
+        ({"requesttime": "yyyy1669872112"}, ["xxxx"], AT_MS, False),  # the same bytes, split elsewhere
+    ],
+)
+def test_a_signed_address_is_right_for_a_minute(
+    change: dict[str, str], keys: list[str], now_ms: int, is_right: bool
+) -> None:
+    assert is_address_signed({**ADDRESS, **change}, keys, now_ms) is is_right
+    assert not is_address_signed({}, keys, now_ms)
 
 
 def test_an_event_of_a_recording_is_read() -> None:

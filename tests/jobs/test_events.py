@@ -16,9 +16,10 @@ from airflow_trtc.jobs.history import CallbackFact, files_of
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.problem import PROBLEM_KINDS, Problem
 from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
-from airflow_trtc.jobs.verdict import Finished, Rules, describe_news
+from airflow_trtc.jobs.verdict import Failed, Finished, Rules, Verdict, WaitFor, Waiting, describe_news
 from airflow_trtc.recording.judge import judge
 from airflow_trtc.recording.problems import problems_of
+from airflow_trtc.results import file_results
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 START_MS = round(START.timestamp() * 1000)
@@ -436,6 +437,26 @@ def test_the_older_form_of_a_file_in_vod_has_no_status_and_counts_seconds() -> N
 
 
 @pytest.mark.parametrize(
+    "place, file_format",
+    [
+        ({"FileId": 5285890784}, None),
+        ({"FileId": 5285890784, "VideoUrl": "http://v.example/x/f0.mp4?t=1"}, "mp4"),
+        ({"FileId": "5", "VideoUrl": "http://v.example/x/f0.M3U8"}, "hls"),
+        ({"FileId": "5", "VideoUrl": "http://v.example/x"}, None),
+        ({"CacheFile": "a.aac", "VideoUrl": "http://v.example/x/f0.mp4"}, "aac"),
+    ],
+)
+def test_a_file_in_vod_has_no_key_in_a_bucket_and_its_format_is_found(
+    place: dict[str, Any], file_format: str | None
+) -> None:
+    """Two generations of the documentation name no CacheFile."""
+    (file,) = file_results(learnt(event(311, {"Status": 0, "TencentVod": place})).files, "rid")
+    assert (file["object_key"], file["format"]) == (None, file_format)
+    assert file["vod_file_id"] == (str(place["FileId"]) if "FileId" in place else None)
+    assert file["file_name"] == place.get("CacheFile", file["vod_file_id"])
+
+
+@pytest.mark.parametrize(
     "payload", [{"CacheFile": "a"}, {"Status": None, "FileId": "1"}, {"Status": "x", "FileId": "1"}]
 )
 def test_a_transfer_that_does_not_say_so_has_not_arrived(payload: dict[str, Any]) -> None:
@@ -496,3 +517,39 @@ def test_a_new_event_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_is_of_a_kind_that_users_can_choose() -> None:
     with pytest.raises(ValueError, match="thumbnail"):
         Fault("thumbnail", "no thumbnail")
+
+
+def ended_web_recording(*callbacks: Callback, wait_for: WaitFor = "recording") -> Verdict:
+    return judge(learnt(*callbacks), Rules(wait_for=wait_for), START + timedelta(hours=2))
+
+
+def test_each_end_of_a_web_recording_ends_the_wait() -> None:
+    started = event(801, {"Status": 1, "EventMessage": "Success"})
+    for end in (
+        event(801, {"Status": 5}, at=9),
+        event(802, {"Status": 1}, at=9),
+        event(804, {"Status": 1}, at=9),
+    ):
+        assert isinstance(ended_web_recording(started, end), Finished)
+        moved = event(801, {"Status": 4}, at=10)
+        assert isinstance(ended_web_recording(started, end, moved), Waiting)
+    failed = ended_web_recording(event(801, {"Status": 2}))
+    assert isinstance(failed, Failed)
+    assert "the recording of the web page did not start" in failed.reason
+    for code in (3, 4):  # these mend themselves
+        assert isinstance(ended_web_recording(started, event(801, {"Status": code}, at=9)), Waiting)
+
+
+@pytest.mark.parametrize("group", [3, 8])
+def test_the_files_of_a_web_recording_come_in_either_group(group: int) -> None:
+    arrived = [
+        event(311, {"Status": 0, "TencentVod": {"FileId": each, "CacheFile": f"{each}.mp4"}}, group=group)
+        for each in ("1", "2")
+    ]
+    lost = event(311, {"Status": 2, "TencentVod": {"CacheFile": "3.mp4"}}, group=group)
+    ended = event(312, {"Status": 0}, at=20, group=group)
+    limit = event(804, {"Status": 1}, at=9)
+    end = ended_web_recording(limit, *arrived, ended, wait_for="vod")
+    assert isinstance(end, Finished)
+    assert [file.vod_file_id for file in end.files] == ["1", "2"]
+    assert isinstance(ended_web_recording(limit, *arrived, lost, ended, wait_for="vod"), Failed)

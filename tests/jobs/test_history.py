@@ -177,6 +177,16 @@ def test_the_last_start_decides_and_an_end_at_the_same_moment_counts() -> None:
     assert finished(hear(started, moved, event(302, {"LeaveCode": 0}, at=10))).outcome == "callback"
 
 
+def test_an_end_that_tells_whole_seconds_follows_the_start_of_the_same_second() -> None:
+    started, left = event(301, {"Status": 0}, at=5.757), event(302, {"LeaveCode": 0}, at=5)
+    assert finished(hear(started, left)).outcome == "callback"
+    assert finished(hear(left, started)).outcome == "callback"
+    assert waiting(hear(event(301, {"Status": 0}, at=6), left)).asks
+    assert waiting(hear(started, event(302, {"LeaveCode": 0}, at=5.2))).asks  # it tells milliseconds
+    moved = event(306, {"Status": 0}, at=5.9)  # perhaps because of this leaving
+    assert waiting(hear(started, moved, left)).asks
+
+
 def test_without_the_recorders_leaving_the_first_proof_says_when_it_ended() -> None:
     uploaded, converted = event(305, {"Status": 0}, at=10), event(310, {"Status": 0}, at=12)
     assert finished(hear(uploaded, converted, every=50.0)).finished_at == START
@@ -329,7 +339,7 @@ def test_lingering_files_are_left_behind_when_asked_to() -> None:
 
 
 def test_a_missing_callback_fails_and_says_how_to_check_the_set_up() -> None:
-    error = failed(hear(LIFE[4]), "upload")
+    error = failed(hear(*LIFE[2:5]), "upload")
     assert error.failure is Failure.NO_CALLBACK
     for word in (RID, "305", "console", "send-callback", "callback_timeout", "if_no_callback", "302"):
         assert word in error.reason
@@ -339,6 +349,35 @@ def test_a_missing_callback_is_done_without_when_asked_to() -> None:
     end = finished(hear(*LIFE[:5]), "mp4", finish_if_no_callback=True)
     assert [problem.kind for problem in end.problems] == ["no_callback"]
     assert [file.file_name for file in end.files] == ["a.m3u8"]
+
+
+@pytest.mark.parametrize("wait_for", ["upload", "mp4", "vod"])
+def test_a_recording_of_an_empty_room_says_so(wait_for: WaitFor) -> None:
+    state = learn(hear(LIFE[0], LIFE[4]), Snapshot(RID, "Idle"), START)
+    error = failed(state, wait_for)
+    assert error.failure is Failure.EMPTY
+    for word in (RID, wait_for, "Nobody published", "301, 302", "finish_if_empty", "skip_if_empty"):
+        assert word in error.reason
+    end = finished(state, wait_for, finish_if_empty=True)
+    assert (end.files, [problem.kind for problem in end.problems]) == ((), ["no_callback"])
+    assert finished(state, wait_for, finish_if_no_callback=True).problems == end.problems
+    assert waiting(state, wait_for, after=3600.0).until is not None
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [LIFE[2], LIFE[3], event(305, {"Status": 1}), event(308, {"Code": "c"}), event(311, {"Status": 1})],
+)
+def test_a_recording_of_which_anything_speaks_of_files_is_not_empty(spoken: Callback) -> None:
+    state = hear(LIFE[0], LIFE[4], spoken)
+    error = failed(state, "mp4", fail_on=frozenset(), finish_if_empty=True)
+    assert error.failure is Failure.NO_CALLBACK
+    assert failed(gone(), "mp4").failure is Failure.NO_CALLBACK
+
+
+def gone() -> JobState:
+    """Seen, and no callback says that the recorder left."""
+    return learn(learn(JobState(RID), Snapshot(RID, "Idle"), START), GONE, START + timedelta(seconds=60))
 
 
 def test_without_any_callback_the_polled_end_is_where_the_time_out_begins() -> None:
@@ -398,7 +437,7 @@ def test_whose_conversions_are_waited_for(
 
 def test_there_is_no_other_output() -> None:
     with pytest.raises(ValueError, match="no output is called 'gif'"):
-        output(JobState(RID), "gif", 10.0)
+        output(JobState(RID), Rules(wait_for="gif"))  # type: ignore[arg-type]
 
 
 def test_the_end_of_the_transfer_may_overtake_its_files() -> None:

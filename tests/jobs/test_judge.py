@@ -98,6 +98,11 @@ def test_a_job_that_was_never_seen_is_given_up_after_the_grace_period() -> None:
         "jid",
     ):
         assert words in failed.reason
+    assert "ResourceExpiredHour" not in failed.reason  # of recordings only
+    state = learn(learn(JobState("jid"), GONE, START), GONE, START + timedelta(seconds=30))
+    forgetful = judge(replace(KIND, forgotten_after="3 days"), state, Rules(), START)
+    assert isinstance(forgetful, Failed)
+    assert "(3) more than 3 days has passed since it was created.\n" in forgetful.reason
     end = verdict(GONE, GONE, every=30.0, finish_if_never_seen=True)
     assert end == Finished("never_seen", (), START + timedelta(seconds=30))
 

@@ -194,6 +194,22 @@ def test_a_callback_that_never_comes(wait: Any, finishes: bool) -> None:
 
 
 @modes
+def test_an_empty_room_is_told_apart_from_lost_callbacks(wait: Any) -> None:
+    def scene(*callbacks: tuple[int, dict[str, Any]]) -> Scene:
+        found = Scene(shown(status="Idle"), GONE)
+        for kind, payload in ((301, {"Status": 0}), (302, {"LeaveCode": 99}), *callbacks):
+            found.at(100.0, partial(found.reported, kind, payload))
+        return found
+
+    rules = {"wait_for": "mp4", "callback_timeout_seconds": 300.0}
+    assert failure(wait(scene(), **rules)) is Failure.EMPTY
+    ending = wait(scene(), finish_if_empty=True, **rules)
+    assert (outcome(ending), names(ending)) == ("callback", [])
+    uploaded = scene((305, {"Status": 0}))
+    assert failure(wait(uploaded, finish_if_empty=True, **rules)) is Failure.NO_CALLBACK
+
+
+@modes
 @pytest.mark.parametrize("finishes", [False, True])
 def test_a_journal_that_cannot_be_read_lacks_no_callback(wait: Any, finishes: bool) -> None:
     scene = Scene(shown(), GONE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -213,6 +214,43 @@ def test_the_application_has_to_be_known_and_right(
     headers = {} if header is None else {"SdkAppId": header}
     assert desk.post(conn_id=conn_id, **headers).status_code == status
     assert [json.loads(row.value)["sdk_app_id"] for row in desk.stored] == ([APP] if status == 200 else [])
+
+
+def signed_address(key: str = "key", seconds_ago: int = 0) -> str:
+    time = START_MS // 1000 - seconds_ago
+    return f"?SdkAppId={APP}&RequestTime={time}&Sign={hashlib.sha256(f'{key}{time}'.encode()).hexdigest()}"
+
+
+WRAPPED = json.dumps({"CallbackCommand": "Call.X", "Callback": event(302, LeaveCode=0)}).encode()
+
+
+@pytest.mark.parametrize("conn_id", ["signed", "anyones"])
+def test_a_wrapped_event_may_be_signed_in_its_address(desk: Desk, conn_id: str) -> None:
+    assert desk.post(WRAPPED, key=None, conn_id=conn_id, query=signed_address()).status_code == 200
+    (row,) = desk.stored
+    assert json.loads(row.value)["sdk_app_id"] == APP
+    assert "Sign" not in row.value
+
+
+@pytest.mark.parametrize(
+    "query, conn_id",
+    [
+        (signed_address("other"), "anyones"),
+        (signed_address(seconds_ago=75), "anyones"),
+        (signed_address(seconds_ago=-75), "anyones"),
+        (signed_address(""), "keyless"),
+        (signed_address(), "nobody"),
+    ],
+)
+def test_no_other_address_is_accepted(desk: Desk, query: str, conn_id: str) -> None:
+    assert desk.post(WRAPPED, key=None, conn_id=conn_id, query=query).status_code == 401
+    assert not desk.stored
+
+
+def test_a_signed_address_speaks_for_wrapped_events_only(desk: Desk) -> None:
+    """It does not cover the body, and plain events are signed."""
+    assert desk.post(key=None, conn_id="signed", query=signed_address()).status_code == 401
+    assert not desk.stored
 
 
 def test_a_wrapped_event_is_answered_as_its_sender_expects(desk: Desk) -> None:

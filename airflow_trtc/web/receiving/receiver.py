@@ -13,14 +13,21 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
 from airflow_trtc import bounds
-from airflow_trtc.jobs.callback import Callback, CallbackError, is_signed, parse, without_signatures
+from airflow_trtc.jobs.callback import (
+    Callback,
+    CallbackError,
+    is_address_signed,
+    is_signed,
+    parse,
+    without_signatures,
+)
 from airflow_trtc.journal.keys import MAX_APP, inbox_key
 from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
@@ -52,6 +59,31 @@ class Row:
 
 
 Store = Callable[[Row], Awaitable[Answer | None]]  # None means: stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What shows that a request is the service's.
+
+    :param signature: of the body, from the header.
+    :param query: parameters of the address, which may be signed instead if the event is wrapped.
+    :param now_ms: Unix milliseconds.
+    """
+
+    body: bytes
+    signature: str | None
+    query: Mapping[str, str]
+    now_ms: int
+
+    def covers_body(self, found: ReceiverConfig) -> bool:
+        """Whether it is enough for any event."""
+        if found.keys:
+            return is_signed(self.body, self.signature, found.keys)
+        return found.accepts_unsigned and not found.problem
+
+    def satisfies(self, found: ReceiverConfig) -> bool:
+        """Whether it is enough at least for a wrapped event."""
+        return self.covers_body(found) or is_address_signed(self.query, found.keys, self.now_ms)
 
 
 class _TooLarge(Exception):
@@ -110,8 +142,9 @@ class Receiver:
             return answers.TOO_LARGE
         except (TimeoutError, asyncio.TimeoutError):
             return answers.TOO_SLOW
+        proof = _Proof(body, _header(headers, b"sign"), _query(scope), self._clock())
         try:
-            found = await self._verify(scope["path_params"]["conn_id"], body, _header(headers, b"sign"))
+            found = await self._verify(scope["path_params"]["conn_id"], proof)
         except LookupUnavailable:
             return answers.RETRY_LATER
         if found is None:
@@ -120,6 +153,8 @@ class Receiver:
             callback = parse(body)
         except CallbackError as error:
             return answers.not_an_event(str(error))
+        if callback.wrapper is None and not proof.covers_body(found):
+            return answers.REFUSED
         sdk_app_id = _application(scope, callback, found)
         if isinstance(sdk_app_id, Answer):
             return sdk_app_id
@@ -128,15 +163,15 @@ class Receiver:
             return failure
         return answers.STORED if callback.wrapper is None else answers.STORED_WRAPPED
 
-    async def _verify(self, conn_id: str, body: bytes, signature: str | None) -> ReceiverConfig | None:
+    async def _verify(self, conn_id: str, proof: _Proof) -> ReceiverConfig | None:
         if not _CONNECTION_ID.fullmatch(conn_id):
             return None
         found = await self._connections.find(conn_id)
-        if not _accepts(found, body, signature):
+        if not proof.satisfies(found):
             found = await self._connections.find(conn_id, RETRY_SECONDS)
-        if _accepts(found, body, signature):
+        if proof.satisfies(found):
             return found
-        self._connections.warn_refused(conn_id, found, signature)
+        self._connections.warn_refused(conn_id, found, proof.signature or proof.query.get("sign"))
         return None
 
     def _row(self, callback: Callback, sdk_app_id: int, conn_id: str, found: ReceiverConfig) -> Row:
@@ -155,18 +190,11 @@ class Receiver:
         return Row(key, json.dumps(value, separators=(",", ":")))
 
 
-def _accepts(found: ReceiverConfig, body: bytes, signature: str | None) -> bool:
-    if found.keys:
-        return is_signed(body, signature, found.keys)
-    return found.accepts_unsigned and not found.problem
-
-
 def _application(scope: Scope, callback: Callback, found: ReceiverConfig) -> int | Answer:
     """Whose callback it is. Header and query are not signed, so the connection has the last word."""
     named = _header(scope["headers"], b"sdkappid")
     if named is None and callback.wrapper is not None:
-        query = parse_qsl(scope.get("query_string", b"")[:MAX_QUERY].decode("latin-1"))
-        named = next((value for name, value in query if name.lower() == "sdkappid"), None)
+        named = _query(scope).get("sdkappid")
     if named is None:
         return found.sdk_app_id or answers.NO_APPLICATION
     sdk_app_id = bounds.number(named, 1, MAX_APP) if named.isdigit() else None
@@ -175,6 +203,12 @@ def _application(scope: Scope, callback: Callback, found: ReceiverConfig) -> int
     if found.sdk_app_id not in (None, sdk_app_id):
         return answers.OTHER_APPLICATION
     return sdk_app_id
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    """The parameters of the address, names in lower case; of two with one name the first counts."""
+    pairs = parse_qsl(scope.get("query_string", b"")[:MAX_QUERY].decode("latin-1"))
+    return {name.lower(): value for name, value in reversed(pairs)}
 
 
 def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
