@@ -47,7 +47,12 @@ def test_a_rescheduled_wait_is_due_at_once(more: dict[str, Any], seconds: float)
 
 @pytest.fixture
 def dag(monkeypatch: pytest.MonkeyPatch) -> DAG:
-    kind = JobKind("made_up", "DescribeMadeUp", frozenset({"Done"}), frozenset({"Broken"}))
+    kind = JobKind(
+        name="made_up",
+        describe_action="DescribeMadeUp",
+        ends_well=frozenset({"Done"}),
+        ends_badly=frozenset({"Broken"}),
+    )
     monkeypatch.setitem(KINDS, "made_up", kind)
     with DAG("lessons", schedule=None) as dag:
         TrtcRecordingSensor(task_id="wait", recording_id="r", timeout=900)
