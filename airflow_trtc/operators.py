@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.arguments import Check, ChecksArguments, key_prefix, problem_kinds
+from airflow_trtc.arguments import Check, ChecksArguments, key_prefix, list_only, problem_kinds
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.ref import JobRef
@@ -44,7 +44,11 @@ class TrtcTriggeringRecordingOperator(ChecksArguments, KeepsJournal, BaseOperato
 
     template_fields: Sequence[str] = ("file_name_prefix",)
     ui_color = "#d7e8ff"
-    checks: ClassVar[Mapping[str, Check]] = {"file_name_prefix": key_prefix, "fail_on": problem_kinds}
+    argument_checks: ClassVar[Mapping[str, Check]] = {
+        "file_name_prefix": key_prefix,
+        "fail_on": problem_kinds,
+        "multiple_outputs": list_only,
+    }
 
     def __init__(
         self,

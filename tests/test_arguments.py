@@ -52,6 +52,7 @@ WRONG: list[dict[str, Any]] = [
     {"trtc_conn_id": None},
     {"region": ["ap-guangzhou"]},
     {"region": "None"},
+    {"multiple_outputs": True},
 ]
 
 
@@ -74,6 +75,13 @@ def test_an_operator_checks_as_the_sensor_does() -> None:
             TrtcTriggeringRecordingOperator(task_id="t", **wrong)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=name):
             TrtcTriggeringRecordingOperator.partial(task_id="t", **wrong)
+
+
+def test_a_kind_may_be_anything_and_is_refused_by_name() -> None:
+    for kind in (["recording"], None, "{{ params.kind }}"):
+        given: Any = kind
+        with pytest.raises(ValueError, match="kind must be one of recording"):
+            TrtcJobSensor(task_id="t", kind=given, job_id="j")
 
 
 def test_a_generator_keeps_what_it_yields() -> None:
@@ -159,8 +167,9 @@ def test_what_another_task_returns_may_be_any_argument_that_is_a_template() -> N
             file_name_prefix=value,
         )
         mapped: Any = TrtcRecordingSensor.partial(task_id="m", grace_seconds=value).expand(recording_id=["a"])
-        with pytest.raises(ValueError, match="wait_for"):
-            TrtcRecordingSensor(task_id="never", recording_id="r", wait_for=value)
+        for name in ("wait_for", "fail_on", "absent_codes", "deferrable"):
+            with pytest.raises(ValueError, match=name):
+                TrtcRecordingSensor(task_id=f"never_{name}", recording_id="r", **{name: value})
     assert sensor.upstream_task_ids == mapped.upstream_task_ids == {"given"}
 
 
