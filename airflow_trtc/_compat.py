@@ -169,6 +169,7 @@ async def amask_extra(connection: Any) -> None:
 __all__ = [
     "CONNECTION_ERRORS",
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",

@@ -16,22 +16,22 @@ Check: TypeAlias = Callable[[str, Any], Any]
 
 
 class ChecksArguments:
-    """For operators: each argument that `checks` names is checked when the DAG is parsed, mapped or not.
+    """For operators: what `argument_checks` names is checked when the DAG is parsed, mapped or not.
 
     To stand before Airflow's base class. Templates, and what other tasks return, are checked once rendered.
 
-    :cvar checks: name of an argument to what reads it: it returns the value to use, or raises ValueError.
+    :cvar argument_checks: name of an argument to what reads it, which returns the value or raises ValueError.
     """
 
-    checks: ClassVar[Mapping[str, Check]] = {}
+    argument_checks: ClassVar[Mapping[str, Check]] = {}
     template_fields: Collection[str] = ()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
-        for name in cls.checks.keys() & kwargs.keys():
+        for name in cls.argument_checks.keys() & kwargs.keys():
             if not cls._is_rendered_later(name, kwargs[name]):
-                kwargs[name] = cls.checks[name](name, kwargs[name])
+                kwargs[name] = cls.argument_checks[name](name, kwargs[name])
         return super().partial(**kwargs)  # type: ignore[misc]
 
     @classmethod
@@ -43,7 +43,7 @@ class ChecksArguments:
 
         :raises ValueError: one is wrong.
         """
-        for name, check in self.checks.items():
+        for name, check in self.argument_checks.items():
             value = getattr(self, name)
             if not self._is_rendered_later(name, value):
                 setattr(self, name, check(name, value))
@@ -54,7 +54,7 @@ class ChecksArguments:
         :raises TrtcSetupError: one is wrong.
         """
         try:
-            for name, check in self.checks.items():
+            for name, check in self.argument_checks.items():
                 setattr(self, name, check(name, getattr(self, name)))
         except ValueError as error:
             raise TrtcSetupError(f"{error}. Check the template or the task that delivers it.") from None
@@ -79,6 +79,16 @@ def switch(name: str, value: Any) -> bool | None:
     raise ValueError(f"{name} must be True or False, not {value!r:.100}")
 
 
+def list_only(name: str, value: Any) -> bool:
+    """Refuse ``multiple_outputs``: with it Airflow fails, after the wait, a task that returns a list.
+
+    :raises ValueError: it is set.
+    """
+    if value:
+        raise ValueError(f"{name} is for tasks that return a dict, and this one returns a list; leave it out")
+    return False
+
+
 def one_of(choices: Collection[str]) -> Check:
     """A check that refuses what is none of the choices."""
 
@@ -94,7 +104,7 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
 
     :raises ValueError: it is not.
     """
-    if value not in choices:
+    if value not in tuple(choices):
         raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
@@ -103,7 +113,8 @@ def texts(name: str, values: Any) -> tuple[str, ...]:
 
     :raises ValueError: it is one text, or holds something else.
     """
-    found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else None
+    is_list = isinstance(values, Iterable) and not (isinstance(values, str | bytes) or is_template(values))
+    found = tuple(values) if is_list else None
     if found is None or not all(isinstance(each, str) for each in found):
         raise ValueError(f"{name} must be a list of texts, not {values!r}")
     return found

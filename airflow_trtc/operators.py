@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.arguments import Check, ChecksArguments, key_prefix, problem_kinds, required_name
+from airflow_trtc.arguments import (
+    Check,
+    ChecksArguments,
+    key_prefix,
+    list_only,
+    problem_kinds,
+    required_name,
+)
 from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
@@ -54,10 +61,11 @@ class TrtcTriggeringRecordingOperator(ChecksArguments, KeepsJournal, BaseOperato
 
     template_fields: Sequence[str] = ("trtc_conn_id", "file_name_prefix")
     ui_color = "#d7e8ff"
-    checks: ClassVar[Mapping[str, Check]] = {
+    argument_checks: ClassVar[Mapping[str, Check]] = {
         "trtc_conn_id": required_name,
         "file_name_prefix": key_prefix,
         "fail_on": problem_kinds,
+        "multiple_outputs": list_only,
     }
 
     def __init__(

@@ -26,6 +26,7 @@ from airflow_trtc.arguments import (
     ChecksArguments,
     checked_id,
     key_prefix,
+    list_only,
     name_of,
     one_of,
     problem_kinds,
@@ -52,7 +53,7 @@ from airflow_trtc.jobs.verdict import (
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
 from airflow_trtc.journal.store import KeepsJournal, worker_store
-from airflow_trtc.kinds import KINDS, RECORDING
+from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.results import file_results, job_result, recording_result
 from airflow_trtc.triggers import TrtcJobTrigger
@@ -174,7 +175,7 @@ class _Leg:
 class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     """What all sensors share; see `TrtcJobSensor` and `TrtcRecordingSensor`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {
+    argument_checks: ClassVar[Mapping[str, Check]] = {
         "kind": one_of(KINDS),
         "trtc_conn_id": required_name,
         "region": name_of,
@@ -514,7 +515,7 @@ class TrtcJobSensor(_JobSensor):
             deferrable=deferrable,
             grace_seconds=grace_seconds,
             settle_seconds=settle_seconds,
-            absent_codes=KINDS.get(kind, RECORDING).absent_codes if absent_codes is None else absent_codes,
+            absent_codes=_absent_codes(kind) if absent_codes is None else absent_codes,
             **kwargs,
         )
         self.job_id = job_id
@@ -578,13 +579,14 @@ class TrtcRecordingSensor(_JobSensor):
         "settle_seconds",
     )
     id_field = "recording_id"
-    checks: ClassVar[Mapping[str, Check]] = {
-        **_JobSensor.checks,
+    argument_checks: ClassVar[Mapping[str, Check]] = {
+        **_JobSensor.argument_checks,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,
         "if_no_callback": one_of(get_args(IfNoCallback)),
         "fail_on": problem_kinds,
         "file_name_prefix": key_prefix,
+        "multiple_outputs": list_only,
     }
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
@@ -660,6 +662,10 @@ def _with_files(ending: Ending, state: JobState) -> Ending:
     if isinstance(ending, Finished):
         return Finished(ending.outcome, state.files, ending.finished_at, ending.problems)
     return ending
+
+
+def _absent_codes(kind: Any) -> tuple[str, ...]:
+    return next((row.absent_codes for row in KINDS.values() if row.name == kind), ())
 
 
 def _deferral_timeout(remaining_seconds: float) -> timedelta:

@@ -52,6 +52,7 @@ WRONG: list[dict[str, Any]] = [
     {"trtc_conn_id": None},
     {"region": ["ap-guangzhou"]},
     {"region": "None"},
+    {"multiple_outputs": True},
 ]
 
 
@@ -71,9 +72,16 @@ def test_an_operator_checks_as_the_sensor_does() -> None:
     for wrong in ({"file_name_prefix": 3.1}, {"fail_on": "mp4"}):
         (name,) = wrong
         with pytest.raises(ValueError, match=name):
-            TrtcTriggeringRecordingOperator(task_id="t", **wrong)  # type: ignore[arg-type]
+            TrtcTriggeringRecordingOperator(task_id="t", **wrong)
         with pytest.raises(ValueError, match=name):
             TrtcTriggeringRecordingOperator.partial(task_id="t", **wrong)
+
+
+def test_a_kind_may_be_anything_and_is_refused_by_name() -> None:
+    for kind in (["recording"], None, "{{ params.kind }}"):
+        given: Any = kind
+        with pytest.raises(ValueError, match="kind must be one of recording"):
+            TrtcJobSensor(task_id="t", kind=given, job_id="j")
 
 
 def test_a_generator_keeps_what_it_yields() -> None:
@@ -130,9 +138,9 @@ def test_names_lose_their_blanks() -> None:
 
 def test_templates_are_left_for_later_and_refused_then() -> None:
     given: dict[str, Any] = {"grace_seconds": "{{ params.grace }}", "file_name_prefix": ["a", "{% if x %}"]}
-    sensor = TrtcRecordingSensor(task_id="t", recording_id="r", **given)
+    sensor: Any = TrtcRecordingSensor(task_id="t", recording_id="r", **given)
     assert {name: getattr(sensor, name) for name in given} == given
-    sensor.grace_seconds, sensor.file_name_prefix = "12", ["a", 5]  # type: ignore[list-item]
+    sensor.grace_seconds, sensor.file_name_prefix = "12", ["a", 5]
     sensor.check_rendered()
     assert (sensor.grace_seconds, sensor.file_name_prefix) == (12.0, ("a", "5"))
     sensor.grace_seconds = "None"
@@ -159,8 +167,9 @@ def test_what_another_task_returns_may_be_any_argument_that_is_a_template() -> N
             file_name_prefix=value,
         )
         mapped: Any = TrtcRecordingSensor.partial(task_id="m", grace_seconds=value).expand(recording_id=["a"])
-        with pytest.raises(ValueError, match="wait_for"):
-            TrtcRecordingSensor(task_id="never", recording_id="r", wait_for=value)
+        for name in ("wait_for", "fail_on", "absent_codes", "deferrable"):
+            with pytest.raises(ValueError, match=name):
+                TrtcRecordingSensor(task_id=f"never_{name}", recording_id="r", **{name: value})
     assert sensor.upstream_task_ids == mapped.upstream_task_ids == {"given"}
 
 
@@ -171,6 +180,7 @@ def test_what_another_task_returns_may_be_any_argument_that_is_a_template() -> N
 def test_the_journal_joins_the_inlets_of_dag_group_and_task_plain_and_mapped(
     operator: Any, plain: dict[str, Any], mapped: dict[str, Any]
 ) -> None:
+    of_group: Any = {"inlets": ["group"]}
     for own, expected in (
         ({}, ["group"]),
         ({"inlets": ["own"]}, ["own"]),
@@ -180,7 +190,7 @@ def test_the_journal_joins_the_inlets_of_dag_group_and_task_plain_and_mapped(
     ):
         with (
             DAG("d", schedule=None, default_args={"inlets": ["dag"]}),
-            TaskGroup("g", default_args={"inlets": ["group"]}),
+            TaskGroup("g", default_args=of_group),
         ):
             one = operator(task_id="plain", **plain, **own)
             many = operator.partial(task_id="mapped", **_same(plain, mapped), **own).expand(**mapped)
@@ -217,7 +227,7 @@ def test_a_subclass_with_defaults_and_mixins_of_its_own_keeps_the_journal() -> N
             self.lesson = lesson
 
     with DAG("d", schedule=None, default_args={"lesson": "maths", "grace_seconds": timedelta(minutes=1)}):
-        one = Lesson(task_id="one", recording_id="r")
+        one = Lesson(task_id="one", recording_id="r")  # type: ignore[call-arg]
         many: Any = Lesson.partial(task_id="many").expand(recording_id=["a"])
     assert one.inlets == many.inlets == JOURNAL_INLETS
     assert (one.lesson, one.grace_seconds) == ("maths", 60.0)

@@ -264,7 +264,7 @@ def test_a_wait_that_takes_too_long_says_what_the_last_poll_met(
     mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
 ) -> None:
     recording_id = trtc_connection.add_recording(files=1)
-    trtc_connection.script(recording_id, [{"files": 1}, {"fault": "html"}])
+    trtc_connection.script(recording_id, [{"fault": "html"}])
     assert wait(mode, recording_id, "short").state() == "failed"
     assert "The last poll failed: " in "".join(capfd.readouterr())
 
