@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from airflow_trtc import bounds
+from airflow_trtc.aio import within
 from airflow_trtc.jobs.callback import Callback, CallbackError, is_signed, parse, without_signatures
 from airflow_trtc.journal.keys import MAX_APP, inbox_key
 from airflow_trtc.web.receiving import answers
@@ -188,7 +189,7 @@ async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, seconds: f
     length = _header(headers, b"content-length")
     if length is not None and length.isdecimal() and (len(length) > 9 or int(length) > MAX_BODY):
         raise _TooLarge
-    return await asyncio.wait_for(_read(receive), seconds)
+    return await within(seconds, _read(receive))
 
 
 async def _read(receive: Receive) -> bytes:

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app = server.create_app(environment)
-    except (server.SetupError, sqlite3.Error) as error:
+    except (server.SetupError, sqlite3.Error, OSError) as error:
         print(f"Cannot start the receiver: {error}", file=sys.stderr)
         return 2
     import uvicorn
