@@ -128,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     days = least if options.days is None else options.days
     if not days >= least:
         parser.error(
-            f"--days must be {least} or more: the journal remembers callbacks for that long, so that one that is"
-            " sent again changes nothing. For less, lower [trtc] journal_days"
+            f"--days must be {least} or more: the journal remembers callbacks for that long, so that one"
+            " that is sent again changes nothing. For less, lower [trtc] journal_days"
         )
     if state_store_model() is None:
         print("This Airflow is older than 3.3 and keeps no journal: nothing to prune.", file=sys.stderr)

@@ -38,9 +38,9 @@ BUSY_SECONDS = 0.05  # another API worker processes; it may leave something
 MAX_BACK_OFF_SECONDS = 5.0
 STALLED_SECONDS = 60.0
 _STALLED = (
-    "No callback has been processed for %d s, and some wait: another session of the database seems to hold the"
-    " journal's lock. Look for one that is idle in a transaction (PostgreSQL: pg_stat_activity) and end it"
-    " (logged at most once a minute)"
+    "No callback has been processed for %d s, and some wait: another session of the database seems to hold"
+    " the journal's lock. Look for one that is idle in a transaction (PostgreSQL: pg_stat_activity) and end"
+    " it (logged at most once a minute)"
 )
 
 log = logging.getLogger(__name__)
@@ -232,8 +232,8 @@ def _log_bad(bad: dict[str, str]) -> None:
 def _log_out_of_time(received: Sequence[Received]) -> None:
     for one in received[:1]:
         message = (
-            "Kept %d callbacks without effect, such as %r: they happened before [trtc] journal_days or more than"
-            " a day from now, by the service's clock"
+            "Kept %d callbacks without effect, such as %r: they happened before [trtc] journal_days or more"
+            " than a day from now, by the service's clock"
         )
         log.warning(message, len(received), one.event_key)
 

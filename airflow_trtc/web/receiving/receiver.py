@@ -35,6 +35,7 @@ from airflow_trtc.web.receiving.connection_cache import (
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 MAX_QUERY = 2000
+REFUSE_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Receiver:
 
     :param clock: Unix milliseconds.
     :param body_seconds: how long a body may take to arrive.
+    :param refuse_seconds: after a multiple of this time it is said that a signature is wrong: the time taken
+        must not tell whether there is a connection, where it is kept, and how many keys it has.
     """
 
     def __init__(
@@ -82,11 +85,13 @@ class Receiver:
         *,
         clock: Callable[[], int] = system_ms,
         body_seconds: float = BODY_SECONDS,
+        refuse_seconds: float = REFUSE_SECONDS,
     ) -> None:
         self._connections = connections
         self._store = store
         self._clock = clock
         self._body_seconds = body_seconds
+        self._refuse_seconds = refuse_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -111,11 +116,13 @@ class Receiver:
             return answers.TOO_LARGE
         except (TimeoutError, asyncio.TimeoutError):
             return answers.TOO_SLOW
+        began_at = time.monotonic()
         try:
             found = await self._verify(scope["path_params"]["conn_id"], body, _header(headers, b"sign"))
         except LookupUnavailable:
             return answers.RETRY_LATER
         if found is None:
+            await self._hide_time(time.monotonic() - began_at)
             return answers.REFUSED
         try:
             callback = parse(body)
@@ -138,7 +145,13 @@ class Receiver:
         if _accepts(found, body, signature):
             return found
         self._connections.warn_refused(conn_id, found, signature)
+        if self._connections.is_flooded:  # else those that are told "later" would be the unknown ones
+            raise LookupUnavailable
         return None
+
+    async def _hide_time(self, seconds: float) -> None:
+        if self._refuse_seconds:
+            await asyncio.sleep(-seconds % self._refuse_seconds)
 
     def _row(self, callback: Callback, sdk_app_id: int, conn_id: str, found: ReceiverConfig) -> Row:
         received_at_ms = self._clock()

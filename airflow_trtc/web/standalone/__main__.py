@@ -36,8 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     import uvicorn
 
+    from airflow_trtc.web.standalone import limits
+
     # No access log: an address is part of every line, and each callback would be one.
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False, log_config=None)
+    uvicorn.run(
+        app, host=options.host, port=options.port, access_log=False, log_config=None, **limits.OPTIONS
+    )
     return 0
 
 
