@@ -611,7 +611,7 @@ def test_a_lock_that_another_session_keeps_is_said_once_a_minute(
 ) -> None:
     monkeypatch.setattr(database, "claim", lambda session, asset_id: None)
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(processor.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("airflow_trtc.web.processing.processor.time.monotonic", lambda: next(clock))
     store.put(event(302, "rec", LeaveCode=0))
     one = CallbackProcessor()
     for _ in range(13):

@@ -522,6 +522,8 @@ def test_the_time_of_a_refusal_tells_nothing() -> None:
         time.sleep({"fast": 0, "slow": 0.1}[conn_id])
         return ReceiverConfig(keys=("key",) * 50)
 
+    desk = Desk()
+
     async def main() -> None:
         cache = ConnectionCache(look_up)
         receiver = Receiver(cache, desk._store, refuse_seconds=0.4)
@@ -533,5 +535,4 @@ def test_the_time_of_a_refusal_tells_nothing() -> None:
             assert time.monotonic() - began_at >= 0.39
         cache.close()
 
-    desk = Desk()
     asyncio.run(main())

@@ -195,14 +195,10 @@ def test_a_page_that_breaks_while_it_runs(
     path: str, airflow: PickyAirflow, caplog: pytest.LogCaptureFixture
 ) -> None:
     damaged(path, 200, 12)
-    real, spool_module.salvage.is_damage = spool_module.salvage.is_damage, lambda *_, **__: False
-    try:
-        spool = Spool.__new__(Spool)
-        spool._path, spool._lock = Path(path), threading.Lock()
-        spool._users = spool_module._open_private(Path(f"{path}.lock"))
-        spool._file = spool._open()
-    finally:
-        spool_module.salvage.is_damage = real
+    spool = Spool.__new__(Spool)  # it was sound when it was opened
+    spool._path, spool._lock = Path(path), threading.Lock()
+    spool._users = spool_module._open_private(Path(f"{path}.lock"))
+    spool._file = spool._open()
     spool.insert([Row("in/new", '{"v": 1}')])
     one = forwarder(spool, airflow)
     run_until(one, lambda: "in/new" in airflow.rows and not spool.counts().waiting)

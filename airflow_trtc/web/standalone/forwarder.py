@@ -319,7 +319,8 @@ def _words(error: Exception) -> str:
 
 def _value(row: Spooled) -> dict[str, Any] | None:
     """What the row holds; None when the disk did not keep it as it was written."""
-    if not (isinstance(row.key, str) and isinstance(row.value, str) and (row.key + row.value).isascii()):
+    parts: tuple[Any, ...] = (row.key, row.value)  # SQLite gives back whatever type the bytes say
+    if not all(isinstance(part, str) and part.isascii() for part in parts):
         return None
     try:
         value = bounds.plain(json.loads(row.value))
