@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -18,6 +19,7 @@ from airflow_trtc.emulator.samples import sample
 from airflow_trtc.emulator.sending import Connection, Reply, SendingError
 
 COMMAND = "send-callback"
+KEY = "AIRFLOW_TRTC_CALLBACK_KEY"
 DEFAULT_URL = "http://127.0.0.1:8080/trtc/callbacks/trtc_default"
 EXIT_NOT_TAKEN = 1
 EXIT_WRONG_OPTION = 2
@@ -26,7 +28,7 @@ _SHOWN_CHARACTERS = 500
 _WRONG_KEY = "aWrongKEY"
 _REFUSED = ("refused", "Connect call failed")
 _KEYS_DIFFER = (
-    "The receiver refuses the signature. Compare --key with callback_secret in the extra of the "
+    "The receiver refuses the signature. Compare the key with callback_secret in the extra of the "
     "Airflow connection whose id ends the address; both must be the key of the console."
 )
 _ADVICE = {
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _send(options: argparse.Namespace, body_at: Callable[[float], bytes]) -> bool:
     connection = Connection()
-    key = None if options.unsigned else _WRONG_KEY if options.wrong_key else options.key
+    key = None if options.unsigned else _WRONG_KEY if options.wrong_key else _key(options)
     failed_status: int | None = None
     for number in range(1, options.repeat + 1):
         body = body_at(time.time())
@@ -94,6 +96,11 @@ def _body(options: argparse.Namespace) -> Callable[[float], bytes]:
     )
     print(f"event {event.type} of {_subject(event.info)} to {options.url}")
     return lambda now: body_of(envelope(event, now), is_indented=options.indented)
+
+
+def _key(options: argparse.Namespace) -> str:
+    from_environment = os.environ.get(KEY, "").strip()
+    return str(options.key or from_environment or settings.DEFAULT_CALLBACK_KEY)
 
 
 def _subject(info: Mapping[str, Any]) -> str:
@@ -142,7 +149,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--url", default=DEFAULT_URL, help="address of the receiver")
-    add("--key", default=settings.DEFAULT_CALLBACK_KEY, help="key of the console, signs the callback")
+    # A command line is in the shell's history, and every user of the machine may read it.
+    add(
+        "--key",
+        default=None,
+        help=f"key of the console, signs the callback; put a real one into the environment as {KEY},"
+        " where other users cannot read it",
+    )
     add("--app-id", type=int, default=settings.DEFAULT_SDK_APP_ID, help="application that sends")
     add("--type", type=int, default=302, help="event type: 302 recorder left, 305, 310, 311, 102 ...")
     add("--recording-id", default=None, help="recording that the event is about; without it a new one")

@@ -31,7 +31,16 @@ ADDRESS_SECONDS = 60
 
 # What `Callback` has as attributes of its own; the rest of EventInfo distinguishes events as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
-_ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*\s*")  # of a file, an image, a stream
+_IDS = frozenset({"TaskId", "RoomId", "UserId"})  # no addresses, and exact: rows are found by them
+_END = r"[^\s\"'<>\\]"  # what an address may consist of, also within a sentence or JSON text
+_ADDRESS = re.compile(rf"\b[A-Za-z][A-Za-z0-9+.-]{{0,20}}://{_END}+")
+_USER = re.compile(r"(:\\/\\/)[^\s/\"'<>\\@]{1,300}@")  # of an address within JSON text
+# Of an address without a scheme, or with blanks in it.
+_QUERY = re.compile(rf"[?#][\w.~%\[\]-]{{1,100}}(?:=|%3[Dd]){_END}*")
+_SECRET = re.compile(
+    r"(?i)(?<![\w.~-])[\w.~-]{0,100}?(?:sign|secret|token|credential|passw|auth|accesskey|[_-]ak\b|[_-]key\b)[\w.~-]{0,50}"
+    r"(?:=|%3d)[^\s\"'<>\\&]*"
+)
 
 
 class CallbackError(ValueError):
@@ -157,14 +166,24 @@ def without_signature(address: str) -> str | None:
 
 
 def without_signatures(value: Any) -> Any:
-    """Plain JSON whose texts are the same, but for addresses, which lose what may be a signature."""
+    """Plain JSON whose texts are the same, but for addresses, which lose what may be a signature.
+
+    Wherever in a text they stand: alone, in a sentence, in JSON text, without a scheme.
+    """
     if isinstance(value, str):
-        return (without_signature(value) or "") if _ADDRESS.fullmatch(value) else value
+        return _without_signatures(value)
     if isinstance(value, dict):
-        return {name: without_signatures(inner) for name, inner in value.items()}
+        return {name: inner if name in _IDS else without_signatures(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [without_signatures(inner) for inner in value]
     return value
+
+
+def _without_signatures(text: str) -> str:
+    if "/" not in text and "=" not in text and "%3" not in text:
+        return text
+    text = _ADDRESS.sub(lambda found: without_signature(found[0]) or "", text)
+    return _SECRET.sub("", _QUERY.sub("", _USER.sub(r"\1", text)))
 
 
 def _read(event: Mapping[str, Any], wrapper: Mapping[str, Any] | None) -> Callback:

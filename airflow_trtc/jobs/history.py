@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_trtc import bounds
-from airflow_trtc.jobs.callback import HIGHEST_TYPE, Callback, without_signature
+from airflow_trtc.jobs.callback import HIGHEST_TYPE, Callback, without_signature, without_signatures
 from airflow_trtc.jobs.events import EVENTS, IN_VOD, ITSELF, LEFT, MOVED, RECORDING_GROUPS, Event, row
 from airflow_trtc.jobs.observation import RecordedFile
 
@@ -160,7 +160,7 @@ def _fact(callback: Callback, received_at: datetime) -> CallbackFact | None:
     # Files that arrived speak for themselves; there may be hundreds.
     has_files = event.file_codes is not None and code in event.file_codes
     detail = "" if has_files else _detail(event, payload)
-    message = _words(payload, event.message)
+    message = without_signatures(_words(payload, event.message))
     happened_at_ms = callback.happened_at_ms or round(received_at.timestamp() * 1000)
     return CallbackFact(callback.type, code, detail, happened_at_ms, received_at, message)
 

@@ -9,6 +9,7 @@ written that long ago, and none that the callback processor still needs.
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -37,9 +38,14 @@ def journal_days() -> int:
     try:
         days = conf.getint("trtc", "journal_days", fallback=DEFAULT_DAYS)
     except (AirflowConfigException, ValueError):
-        log.warning("[trtc] journal_days is not a whole number; using %d", DEFAULT_DAYS)
+        _warn()
         return DEFAULT_DAYS
     return max(days, MIN_DAYS)
+
+
+@functools.cache
+def _warn() -> None:
+    log.warning("[trtc] journal_days is not a whole number; using %d", DEFAULT_DAYS)
 
 
 def prune(older_than: datetime, *, dry_run: bool = False) -> int:
@@ -115,17 +121,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_trtc.journal.prune", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument(
-        "--days", type=float, default=DEFAULT_DAYS, help="age of rows to delete (default: %(default)s)"
-    )
+    parser.add_argument("--days", type=float, help="age of rows to delete (default: [trtc] journal_days)")
     parser.add_argument("--dry-run", action="store_true", help="only count them")
     options = parser.parse_args(arguments)
-    if options.days < MIN_DAYS:
-        parser.error(f"--days must be {MIN_DAYS} or more: waits may need rows for 30 days")
+    least = journal_days()
+    days = least if options.days is None else options.days
+    if not days >= least:
+        parser.error(
+            f"--days must be {least} or more: the journal remembers callbacks for that long, so that one"
+            " that is sent again changes nothing. For less, lower [trtc] journal_days"
+        )
     if state_store_model() is None:
         print("This Airflow is older than 3.3 and keeps no journal: nothing to prune.", file=sys.stderr)
         return 1
-    count = prune(datetime.now(timezone.utc) - timedelta(days=options.days), dry_run=options.dry_run)
+    count = prune(datetime.now(timezone.utc) - timedelta(days=days), dry_run=options.dry_run)
     print(f"{count} rows {'would be' if options.dry_run else 'were'} deleted")
     return 0
 

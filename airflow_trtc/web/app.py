@@ -55,7 +55,7 @@ class Inbox:
     """Stores callbacks in Airflow's database and processes them; one in each process."""
 
     def __init__(self) -> None:
-        self.connections = ConnectionCache(connections.look_up)
+        self.connections = ConnectionCache(connections.look_up, known_names=connections.known_names)
         self.processor = CallbackProcessor(Housekeeping())
         self.writer = Writer(self._insert, self.processor.wake)
         self._is_started = False

@@ -64,6 +64,15 @@ def test_the_bytes_of_a_file(receiver, tmp_path):
     assert receiver.received[0].headers["Sign"] == sign("k", body)
 
 
+def test_the_key_comes_from_the_environment(receiver, monkeypatch):
+    """Every user of the machine may read a command line."""
+    monkeypatch.setenv("AIRFLOW_TRTC_CALLBACK_KEY", "hunter2\n")
+    assert send("--url", receiver.url) == 0
+    assert send("--url", receiver.url, "--key", "another") == 0
+    for key, received in zip(("hunter2", "another"), receiver.received, strict=True):
+        assert received.headers["Sign"] == sign(key, received.body)
+
+
 def test_unsigned_and_with_a_wrong_key(receiver):
     send("--url", receiver.url, "--unsigned")
     send("--url", receiver.url, "--wrong-key")
@@ -75,8 +84,8 @@ def test_unsigned_and_with_a_wrong_key(receiver):
 @pytest.mark.parametrize(
     "status, advice",
     [
-        (401, "Compare --key with callback_secret"),
-        (403, "Compare --key with callback_secret"),
+        (401, "Compare the key with callback_secret"),
+        (403, "Compare the key with callback_secret"),
         (404, "/trtc/callbacks/<connection id>"),
         (307, "redirects"),
         (503, "sends again for a minute"),

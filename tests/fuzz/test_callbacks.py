@@ -21,7 +21,8 @@ from starlette.routing import Route
 from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
-from airflow_trtc.jobs.verdict import MILESTONES, Rules
+from airflow_trtc.jobs.verdict import MILESTONES, Finished, Rules
+from airflow_trtc.journal.plans import drive, load_plan
 from airflow_trtc.recording.judge import judge
 from airflow_trtc.web.processing import emitting, folding, judging
 from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
@@ -31,6 +32,7 @@ from airflow_trtc.web.receiving.receiver import Receiver, Row
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 APP = 1400000001
+NOW_MS = 1_800_000_000_000
 
 CONNECTIONS = {
     "signed": receiver_config("trtc", None, json.dumps({"callback_secret": "key", "sdk_app_id": APP})),
@@ -179,6 +181,8 @@ class Witness:
         """As the callback processor does, with nothing else in the database."""
         batch = folding.read_inbox({row.key: row.value}, 0)
         overlay = folding.Overlay(lambda keys: {})
+        in_time, out_of_time = folding.by_time(batch.received, NOW_MS, 20_000)
+        assert len(in_time) + len(out_of_time) == len(batch.received)
         added = folding.add_all(overlay, batch, batch.received)
         folding.append_log(overlay, "{}", added)
         assert not batch.bad
@@ -187,8 +191,24 @@ class Witness:
         for key, text in overlay.changed.items():
             value = json.loads(text)
             assert len(key) <= 512
-            if key.startswith("log"):  # what triggers read
-                assert msgspec.msgpack.decode(msgspec.msgpack.encode(value)) == value
+            # What the database gives back goes to workers and triggerers as msgpack.
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(value)) == value
+        for one in due:
+            self._judge_stored(one, overlay)
+
+    def _judge_stored(self, due: judging.Due, stored: folding.Overlay) -> None:
+        """Read back what was stored, as the callback processor does, judge it, and make the event of it."""
+        now = datetime.now(timezone.utc)
+        for head in due.heads:
+            state = drive(load_plan(head, due.job.job_id), stored)
+            for milestone in MILESTONES:
+                verdict = judge(state, Rules(wait_for=milestone, fail_on=frozenset()), now)
+                if isinstance(verdict, Finished):
+                    extra = emitting.finished_extra(state, verdict, due.job, milestone)
+                    assert msgspec.msgpack.decode(msgspec.msgpack.encode(extra)) == json.loads(
+                        json.dumps(extra)
+                    )
+        assert emitting.finished_key(due.job.job_id).isprintable()
 
     def _learn(self, received: folding.Received) -> None:
         assert received.job is not None
@@ -233,7 +253,9 @@ async def request(
 async def fuzz(chance: random.Random, examples: int) -> Counter[int]:
     witness = Witness()
     connections = ConnectionCache(look_up)
-    app = Starlette(routes=[Route("/callbacks/{conn_id}", Receiver(connections, witness.store))])
+    app = Starlette(
+        routes=[Route("/callbacks/{conn_id}", Receiver(connections, witness.store, refuse_seconds=0))]
+    )
     statuses: Counter[int] = Counter()
     for number in range(examples):
         body = a_body(chance)

@@ -119,9 +119,10 @@ def _clear() -> None:
 
 @pytest.fixture
 def store(airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An empty, active journal; callbacks may come from `START_MS`, without being late."""
+    """An empty, active journal; callbacks may come from `START_MS`, without being late or too old."""
     pytest.importorskip("airflow.models.asset_state_store", reason="Airflow below 3.3 keeps no journal")
     monkeypatch.setattr("airflow_trtc.web.processing.folding.LATE_MS", 10**13)
+    monkeypatch.setenv("AIRFLOW__TRTC__JOURNAL_DAYS", "20000")
     _clear()
     one = Store()
     one.activate(JOURNAL)

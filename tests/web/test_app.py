@@ -148,7 +148,7 @@ def test_an_unreachable_database_is_no_missing_connection(
     assert asyncio.run(deliver(story("a"), path="nobody")) == [503] * 5
 
 
-def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store) -> None:
+def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
     from airflow.utils.session import create_session
     from sqlalchemy import update
@@ -163,6 +163,7 @@ def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store) -> None:
             at = datetime.now(timezone.utc) - timedelta(days=days)
             session.execute(update(Row).where(Row.key == key).values(updated_at=at))
     store.write({"cb/1/fresh": "{}", "log/0000000001": "{}"})
+    monkeypatch.setenv("AIRFLOW__TRTC__JOURNAL_DAYS", "60")
     now = 0.0
     housekeeping = Housekeeping(lambda: now)
     housekeeping()

@@ -550,3 +550,84 @@ def test_a_log_whose_counter_was_lost_begins_anew(store: Store) -> None:
     work()
     entries = store.rows("log/")[log_page_key(0)]["entries"]
     assert [(entry["seq"], entry["job_id"]) for entry in entries] == [(seq, "b") for seq in range(1, 6)]
+
+
+def at(days: float) -> int:
+    """Unix milliseconds so many days from now."""
+    return round((datetime.now(timezone.utc) + timedelta(days=days)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    "days, counts", [(-61, False), (-59.1, False), (-58.9, True), (0.9, True), (1.1, False), (2000, False)]
+)
+def test_what_is_older_than_the_journal_or_ahead_of_the_clock_decides_nothing(
+    listening: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    days: float,
+    counts: bool,
+) -> None:
+    """A signed callback can be sent again for ever; the journal knows for 60 days that it has seen it."""
+    monkeypatch.setenv("AIRFLOW__TRTC__JOURNAL_DAYS", "60")
+    listening.put(event(302, "rec", at(days), LeaveCode=0), received_at_ms=at(0))
+    CallbackProcessor().work()
+    assert len(listening.rows("ev/")) == 1
+    assert bool(listening.rows("cb/")) == counts
+    assert bool(listening.rows("log/")) == counts
+    assert ("without effect" in caplog.text) != counts
+    assert not listening.rows("in/")
+
+
+def test_an_event_from_the_future_does_not_keep_a_recording_from_ending(
+    listening: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__TRTC__JOURNAL_DAYS", "60")
+    listening.put(
+        event(301, "rec", at(0) - 2000, Status=0),
+        event(302, "rec", at(0) - 1000, LeaveCode=0),
+        event(301, "rec", at(3650), Status=0),
+        event(301, "rec", 9_999_999_999_000, Status=0),
+        received_at_ms=at(0),
+    )
+    CallbackProcessor().work()
+    assert len(listening.rows("ev/")) == 4
+    head = next(iter(listening.rows("cb/").values()))
+    assert {fact["happened_at_ms"] < at(1) for fact in head["history"]} == {True}
+
+
+def test_it_is_said_that_nobody_works_callbacks_through() -> None:
+    stall = processor.Stall()
+    assert [stall.seconds("in/1", now) for now in (1000, 1030, 1059)] == [None] * 3
+    assert not stall.was_told
+    assert [stall.seconds("in/1", now) for now in (1060, 1061, 1119, 1121)] == [60, None, None, 121]
+    assert stall.was_told
+    assert [stall.seconds(key, 1130) for key in ("in/2", None)] == [None, None]
+    assert [stall.seconds("in/2", now) for now in (1140, 1199)] == [None, None]
+    assert not stall.was_told
+
+
+def test_a_lock_that_another_session_keeps_is_said_once_a_minute(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "claim", lambda session, asset_id: None)
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("airflow_trtc.web.processing.processor.time.monotonic", lambda: next(clock))
+    store.put(event(302, "rec", LeaveCode=0))
+    one = CallbackProcessor()
+    for _ in range(13):
+        assert not one.work()
+    assert caplog.text.count("idle in a transaction") == 2
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "a\x1b[31mb", "a\u2028b", "a\tb"])
+def test_ids_write_no_lines_of_their_own(
+    listening: Store, caplog: pytest.LogCaptureFixture, odd: str
+) -> None:
+    listening.put(event(302, odd, LeaveCode=0), event(308, odd, START_MS + 1))
+    with caplog.at_level(logging.DEBUG):
+        CallbackProcessor().work()
+    assert listening.emitted()
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_trtc")]
+    assert messages
+    assert all(message.isprintable() for message in messages)
+    assert all((key or "").isprintable() for _, key, _ in listening.emitted())

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 import logging
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -36,7 +38,9 @@ class Desk:
         self.now = 0.0
         self.now_ms = START_MS
         self.cache = ConnectionCache(self._look_up, lambda: self.now)
-        receiver = Receiver(self.cache, self._store, clock=lambda: self.now_ms, body_seconds=0.05)
+        receiver = Receiver(
+            self.cache, self._store, clock=lambda: self.now_ms, body_seconds=0.05, refuse_seconds=0
+        )
         self.app = Starlette(routes=[Route("/callbacks/{conn_id}", receiver)])
 
     def _look_up(self, conn_id: str) -> ReceiverConfig:
@@ -143,8 +147,23 @@ def test_a_changed_key_is_right_at_once(desk: Desk) -> None:
 def test_a_removed_key_is_wrong_within_seconds(desk: Desk) -> None:
     desk.post()
     del desk.connections["signed"]
-    desk.now += 5
+    desk.now += 60
     assert desk.post().status_code == 401
+
+
+def test_a_removed_key_is_wrong_at_the_second_callback_after_some_seconds(desk: Desk) -> None:
+    async def main() -> list[int]:
+        statuses = []
+        for _ in range(3):
+            headers = {"Sign": sign("key", BODY)}
+            answer = await desk.send("POST", "/callbacks/signed", content=BODY, headers=headers)
+            statuses.append(answer.status_code)
+            await asyncio.sleep(0.1)
+            desk.connections.pop("signed", None)
+            desk.now += 5 if len(statuses) == 1 else 0
+        return statuses
+
+    assert asyncio.run(main()) == [200, 200, 401]
 
 
 def test_wrong_signatures_cost_one_lookup_a_second(desk: Desk) -> None:
@@ -460,3 +479,98 @@ def test_the_flag_may_be_a_text(flag: Any) -> None:
 
 def test_keys_are_not_in_representations() -> None:
     assert "hunter2" not in repr(receiver_config("trtc", None, '{"callback_secret": "hunter2"}'))
+
+
+def test_a_flood_of_unknown_names_does_not_keep_a_new_worker_from_the_real_one() -> None:
+    def look_up(conn_id: str) -> ReceiverConfig:
+        if conn_id == "real":
+            return ReceiverConfig(keys=("key",), sdk_app_id=APP)
+        time.sleep(0.05)
+        return ReceiverConfig(problem="there is no such connection")
+
+    async def main() -> ReceiverConfig:
+        cache = ConnectionCache(look_up, known_names=lambda: {"REAL"})
+        flood = [asyncio.ensure_future(cache.find(f"stranger{number}")) for number in range(200)]
+        await asyncio.sleep(0.01)
+        found = await asyncio.wait_for(cache.find("real"), 2)
+        cache.close()
+        for one in flood:
+            one.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+        return found
+
+    assert asyncio.run(main()).keys == ("key",)
+
+
+def test_names_that_cannot_be_listed_only_share_the_queue(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> list[str]:
+        raise RuntimeError("hunter2")
+
+    async def main() -> ReceiverConfig:
+        cache = ConnectionCache(lambda conn_id: ReceiverConfig(keys=("key",)), known_names=fail)
+        return await cache.find("real")
+
+    assert asyncio.run(main()).keys == ("key",)
+    assert "Cannot list connections: RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_what_is_remembered_answers_while_it_is_looked_up_anew() -> None:
+    now, keys, may_answer = 0.0, ("old",), threading.Event()
+    may_answer.set()
+
+    def look_up(conn_id: str) -> ReceiverConfig:
+        may_answer.wait(30)
+        return ReceiverConfig(keys=keys)
+
+    async def main() -> None:
+        nonlocal now, keys
+        cache = ConnectionCache(look_up, lambda: now)
+        assert (await cache.find("real")).keys == ("old",)
+        now, keys = 30.0, ("new",)
+        may_answer.clear()
+        assert (await cache.find("real")).keys == ("old",)  # at once, though the key store does not answer
+        may_answer.set()
+        while (await cache.find("real")).keys == ("old",):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        now, keys = 100.0, ("newest",)
+        assert (await cache.find("real")).keys == ("newest",)  # that long ago counts no more
+        cache.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_spellings_of_one_connection_write_no_more_lines(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    one = ReceiverConfig(keys=("key",), advice="its key is short")
+    for number in range(200):
+        spelling = "".join(c.upper() if number >> at & 1 else c for at, c in enumerate("trtc_default"))
+        desk.cache.warn_refused(spelling, one, "x")
+        desk.cache._remember(spelling, one)
+        desk.cache.warn_refused(f"other{number}", one, "x")
+    assert caplog.text.count("trtc_default") + caplog.text.count("TRTC") <= 3
+    assert len(caplog.records) <= 21
+    desk.now = 61
+    desk.cache.warn_refused("trtc_default", one, "x")
+    assert "trtc_default" in caplog.records[-1].getMessage()
+
+
+def test_the_time_of_a_refusal_tells_nothing() -> None:
+    def look_up(conn_id: str) -> ReceiverConfig:
+        time.sleep({"fast": 0, "slow": 0.1}[conn_id])
+        return ReceiverConfig(keys=("key",) * 50)
+
+    desk = Desk()
+
+    async def main() -> None:
+        cache = ConnectionCache(look_up)
+        receiver = Receiver(cache, desk._store, refuse_seconds=0.4)
+        desk.app = Starlette(routes=[Route("/callbacks/{conn_id}", receiver)])
+        for conn_id in ("fast", "slow", "fast"):
+            began_at = time.monotonic()
+            answer = await desk.send("POST", f"/callbacks/{conn_id}", content=BODY, headers={"Sign": "x"})
+            assert answer.status_code == 401
+            assert time.monotonic() - began_at >= 0.39
+        cache.close()
+
+    asyncio.run(main())

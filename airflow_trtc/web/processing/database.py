@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 KEYS_PER_STATEMENT = 500  # some databases take 999 variables
 
+LOCK_SECONDS = 60
+
 log = logging.getLogger(__name__)
 
 NO_STORE = "this Airflow is older than 3.3 and has no store for callbacks"
@@ -61,10 +63,16 @@ def load_models() -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """A session of its own, committed at the end; for threads, never for the event loop."""
+    """A session of its own, committed at the end; for threads, never for the event loop.
+
+    It waits for a lock for a minute at most: a session that died on another machine may hold it for hours.
+    """
     from airflow.utils.session import create_session
+    from sqlalchemy import text
 
     with create_session(scoped=False) as session:
+        if _dialect(session) == "postgresql":  # MySQL and SQLite give up by themselves
+            session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         yield session
 
 
@@ -82,23 +90,23 @@ class Work:
     """What there is to process.
 
     :param asset_id: the journal's asset; None when no DAG refers to it.
+    :param oldest_callback: the key of the callback that has waited longest; None when none waits.
     """
 
     asset_id: int | None
-    has_callbacks: bool = False
+    oldest_callback: str | None = None
     has_due: bool = False
 
 
 def find_work(session: Session, now_ms: int) -> Work:
     """What there is to process at that time. Locks nothing."""
     from airflow.models.asset import AssetModel
-    from sqlalchemy import exists
+    from sqlalchemy import exists, func, select
 
-    inbox, due = (
-        exists().where(_table().c.asset_id == AssetModel.id, *_within(keys))
-        for keys in (INBOX, due_range(now_ms))
-    )
-    row = session.execute(_active_journal().add_columns(inbox, due)).first()
+    table = _table()
+    oldest = select(func.min(table.c.key)).where(table.c.asset_id == AssetModel.id, *_within(INBOX))
+    due = exists().where(table.c.asset_id == AssetModel.id, *_within(due_range(now_ms)))
+    row = session.execute(_active_journal().add_columns(oldest.scalar_subquery(), due)).first()
     return Work(None) if row is None else Work(*row)
 
 

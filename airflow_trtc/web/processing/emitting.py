@@ -113,20 +113,28 @@ def emit_single(
 
 
 def finished_key(recording_id: str) -> str:
-    """Partition key of a finished recording: its id; of one that is too long a digest is the end."""
-    if len(recording_id) <= MAX_PARTITION_KEY:
+    """Partition key of a finished recording: its id.
+
+    A digest is the end of one that is too long, or that would write lines of its own into Airflow's logs.
+    """
+    shown = _printable(recording_id)
+    if shown == recording_id and len(recording_id) <= MAX_PARTITION_KEY:
         return recording_id
     digest = hashlib.sha256(recording_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{recording_id[: MAX_PARTITION_KEY - len(digest) - 1]}-{digest}"
+    return f"{shown[: MAX_PARTITION_KEY - len(digest) - 1]}-{digest}"
 
 
 def single_key(received: Received) -> str:
     """Partition key of one callback; readable, and different for different events."""
     callback = received.callback
-    about = callback.room_id or callback.task_id or "-"
+    about = _printable(callback.room_id or callback.task_id or "-")
     tail = f"-{callback.happened_at_ms or received.received_at_ms}-{callback.identity[:8]}"
     head = f"{callback.type}-"
     return head + about[: MAX_PARTITION_KEY - len(head) - len(tail)] + tail
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _register(
@@ -142,4 +150,4 @@ def _register(
         api_user_teams=set(teams),
         session=session,
     )
-    log.info("Emitted an event of %s for %s", asset.uri, partition_key)
+    log.info("Emitted an event of %r for %r", asset.uri, partition_key)

@@ -38,6 +38,7 @@ from airflow_trtc.kinds import RECORDING
 MAX_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
 MAX_SEQ = 10**12  # more pages than their keys have digits for
 MAX_CONNECTIONS = 100  # of one application
+DAY_MS = 86_400_000
 LATE_MS = 5_000  # what waited longer counts from when it is processed
 
 log = logging.getLogger(__name__)
@@ -137,6 +138,22 @@ def read_row(key: str, text: str, now_ms: int) -> Received:
     return Received(key, text, sdk_app_id, region, received_at_ms, counts_from_ms, callback, conn_id)
 
 
+def by_time(new: Iterable[Received], now_ms: int, journal_days: int) -> tuple[list[Received], list[Received]]:
+    """Those that may decide something, and those that are only kept.
+
+    A signature has no end: whoever once saw a callback can send it again. As long as the journal remembers
+    the event that changes nothing, so what is older than its memory decides nothing. The limit is a day
+    below what is remembered, since an event may be a day ahead of the clock when it comes first.
+    """
+    earliest_ms = now_ms - (journal_days - 1) * DAY_MS
+    in_time: list[Received] = []
+    out_of_time: list[Received] = []
+    for received in new:
+        at_ms = received.callback.happened_at_ms or received.callback.sent_at_ms or now_ms
+        (in_time if earliest_ms <= at_ms <= now_ms + DAY_MS else out_of_time).append(received)
+    return in_time, out_of_time
+
+
 def bad_value(key: str, text: str, why: str) -> str:
     """What is kept of a row that is set aside."""
     return json.dumps({"v": 1, "key": key, "why": why[:500], "value": text})
@@ -170,7 +187,7 @@ class Overlay:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            log.warning("Row %s of the journal is not JSON; replacing it", key)
+            log.warning("Row %r of the journal is not JSON; replacing it", key)
             return default
 
     def set(self, key: str, value: Any) -> None:

@@ -72,7 +72,7 @@ def read_due(rows: StoredRows) -> tuple[list[Due], dict[str, str]]:
         try:
             one = _read_one(key, text)
         except Exception as error:  # whatever it is, it is in this row
-            log.error("Set row %r aside: %s", key, error)
+            log.error("Set row %r aside: %r", key, error)
             bad[bad_key(key)] = folding.bad_value(key, text, str(error))
         else:
             if one.end is not None or one.job not in due:

@@ -15,11 +15,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_trtc.journal.keys import INBOX, bad_key, log_page, log_page_key
+from airflow_trtc.journal.prune import journal_days
 from airflow_trtc.web.processing import database, emitting, folding, judging
 from airflow_trtc.web.processing.folding import Received
 from airflow_trtc.web.processing.judging import unix_ms
@@ -34,6 +37,12 @@ TICK_SECONDS = 0.5
 PAUSE_SECONDS = 0.1  # ten small transactions cost ten times as much as one for all their callbacks
 BUSY_SECONDS = 0.05  # another API worker processes; it may leave something
 MAX_BACK_OFF_SECONDS = 5.0
+STALLED_SECONDS = 60.0
+_STALLED = (
+    "No callback has been processed for %d s, and some wait: another session of the database seems to hold"
+    " the journal's lock. Look for one that is idle in a transaction (PostgreSQL: pg_stat_activity) and end"
+    " it (logged at most once a minute)"
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +52,29 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The system's clock."""
     return datetime.now(timezone.utc)
+
+
+@dataclass(slots=True)
+class Stall:
+    """Notices that the callback that has waited longest stays the same. Times are seconds of any clock."""
+
+    oldest: str | None = None
+    since: float = 0.0
+    told_at: float = 0.0
+
+    def seconds(self, oldest: str | None, now: float) -> float | None:
+        """For how long it has been the same, when that is to be said; None otherwise."""
+        if oldest is None or oldest != self.oldest:
+            self.oldest, self.since, self.told_at = oldest, now, now
+        if now - self.told_at < STALLED_SECONDS:
+            return None
+        self.told_at = now
+        return now - self.since
+
+    @property
+    def was_told(self) -> bool:
+        """Whether it has been said of the one that waits."""
+        return self.told_at > self.since
 
 
 class CallbackProcessor:
@@ -67,6 +99,7 @@ class CallbackProcessor:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failures = 0
+        self._stall = Stall()
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
@@ -110,7 +143,7 @@ class CallbackProcessor:
         if self._failures:
             log.info("Processing callbacks again after %d failures", self._failures)
         self._failures = 0
-        return self._tick_seconds if is_alone else BUSY_SECONDS
+        return self._tick_seconds if is_alone or self._stall.was_told else BUSY_SECONDS
 
     def work(self, pause: Callable[[], bool] = lambda: False) -> bool:
         """Process all there is now; False when another API worker is at it.
@@ -121,9 +154,11 @@ class CallbackProcessor:
             now = self._clock()
             with database.transaction() as session:
                 todo = database.find_work(session, unix_ms(now))
-            if todo.asset_id is None or not (todo.has_callbacks or todo.has_due):
+            if (seconds := self._stall.seconds(todo.oldest_callback, time.monotonic())) is not None:
+                log.warning(_STALLED, seconds)
+            if todo.asset_id is None or not (todo.oldest_callback or todo.has_due):
                 return True
-            folded = fold(todo.asset_id, now) if todo.has_callbacks else 0
+            folded = fold(todo.asset_id, now) if todo.oldest_callback else 0
             emitted = judging.emit(todo.asset_id, now) if todo.has_due and folded is not None else 0
             if folded is None or emitted is None:
                 return False
@@ -174,17 +209,19 @@ def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
         batch = folding.read_inbox(rows, unix_ms(now))
         old = database.existing_keys(session, asset_id, [one.event_key for one in batch.received])
         new = [received for received in batch.received if received.event_key not in old]
+        in_time, out_of_time = folding.by_time(new, unix_ms(now), journal_days())
         overlay = folding.Overlay(lambda keys: database.select_keys(session, asset_id, keys))
         overlay.prefetch([log_page_key(log_page(folding.read_counter(counter) + 1))])
-        added = folding.add_all(overlay, batch, new)
+        added = folding.add_all(overlay, batch, in_time)
         folding.append_log(overlay, counter, added)
         if has_teams():
             folding.note_connections(overlay, new)
         _log_bad(batch.bad)
+        _log_out_of_time(out_of_time)
         kept = {one.event_key: one.text for one in new if one.key not in batch.bad}
         kept |= overlay.changed | folding.due_rows(added, unix_ms(now)) | folding.bad_rows(batch)
         database.write(session, asset_id, kept)
-        _emit_single(session, asset_id, [one for one in new if one.key not in batch.bad])
+        _emit_single(session, asset_id, [one for one in in_time if one.key not in batch.bad])
         database.delete_keys(session, asset_id, rows)
         return len(rows)
 
@@ -193,6 +230,15 @@ def _log_bad(bad: dict[str, str]) -> None:
     for number, (key, text) in enumerate(bad.items(), 1):
         message = "Set callback %r aside (%d of %d in this batch): %s"
         log.error(message, key, number, len(bad), json.loads(text)["why"])
+
+
+def _log_out_of_time(received: Sequence[Received]) -> None:
+    for one in received[:1]:
+        message = (
+            "Kept %d callbacks without effect, such as %r: they happened before [trtc] journal_days or more"
+            " than a day from now, by the service's clock"
+        )
+        log.warning(message, len(received), one.event_key)
 
 
 def _set_first_aside(asset_id: int, error: Exception) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import os
 from typing import Any
 
 from airflow_trtc import bounds
@@ -16,10 +16,10 @@ from airflow_trtc.web.processing import database
 from airflow_trtc.web.receiving.connection_cache import LookupUnavailable, ReceiverConfig
 
 CONNECTION_TYPE = "trtc"
+CONN_ENV = "AIRFLOW_CONN_"
+MAX_LISTED = 1000
 MIN_KEY = 16  # characters
 _TRUE = {"true", "yes", "on", "1"}
-
-log = logging.getLogger(__name__)
 
 
 def receiver_config(connection_type: str | None, host: str | None, extra: str | None) -> ReceiverConfig:
@@ -85,8 +85,8 @@ def look_up(conn_id: str) -> ReceiverConfig:
         found = teams.find_connection(conn_id)
     except Exception as error:
         _check_database()
-        log.warning("Cannot look up connection %r: %s", conn_id, type(error).__name__)
-        found = {}
+        why = type(error).__name__
+        return ReceiverConfig(problem=f"there is no such connection, or Airflow cannot read it ({why})")
     if not found:
         _check_database()
         return ReceiverConfig(problem="there is no such connection, or Airflow cannot read it")
@@ -98,6 +98,20 @@ def look_up(conn_id: str) -> ReceiverConfig:
         return receiver_config(connection.conn_type, connection.host, connection.extra)
     except Exception as error:  # a value that cannot be decrypted
         return ReceiverConfig(problem=f"its fields cannot be read ({type(error).__name__})")
+
+
+def known_names() -> set[str]:
+    """Names of connections that can be listed: those in the environment and, of our type, in the database.
+
+    Key stores cannot be asked for a list.
+    """
+    from airflow.models.connection import Connection
+    from sqlalchemy import select
+
+    names = {name.removeprefix(CONN_ENV) for name in os.environ if name.startswith(CONN_ENV)}
+    with database.transaction() as session:
+        ours = select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE).limit(MAX_LISTED)
+        return names | set(session.scalars(ours))
 
 
 def _check_database() -> None:

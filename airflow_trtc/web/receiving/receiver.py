@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from airflow_trtc import bounds
+from airflow_trtc.aio import within
 from airflow_trtc.jobs.callback import (
     Callback,
     CallbackError,
@@ -41,6 +42,7 @@ from airflow_trtc.web.receiving.connection_cache import (
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 MAX_QUERY = 2000
+REFUSE_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,8 @@ class Receiver:
 
     :param clock: Unix milliseconds.
     :param body_seconds: how long a body may take to arrive.
+    :param refuse_seconds: after a multiple of this time it is said that a signature is wrong: the time taken
+        must not tell whether there is a connection, where it is kept, and how many keys it has.
     """
 
     def __init__(
@@ -113,11 +117,13 @@ class Receiver:
         *,
         clock: Callable[[], int] = system_ms,
         body_seconds: float = BODY_SECONDS,
+        refuse_seconds: float = REFUSE_SECONDS,
     ) -> None:
         self._connections = connections
         self._store = store
         self._clock = clock
         self._body_seconds = body_seconds
+        self._refuse_seconds = refuse_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -142,12 +148,14 @@ class Receiver:
             return answers.TOO_LARGE
         except (TimeoutError, asyncio.TimeoutError):
             return answers.TOO_SLOW
+        began_at = time.monotonic()
         proof = _Proof(body, _header(headers, b"sign"), _query(scope), self._clock())
         try:
             found = await self._verify(scope["path_params"]["conn_id"], proof)
         except LookupUnavailable:
             return answers.RETRY_LATER
         if found is None:
+            await self._hide_time(time.monotonic() - began_at)
             return answers.REFUSED
         try:
             callback = parse(body)
@@ -172,7 +180,13 @@ class Receiver:
         if proof.satisfies(found):
             return found
         self._connections.warn_refused(conn_id, found, proof.signature or proof.query.get("sign"))
+        if self._connections.is_flooded:  # else those that are told "later" would be the unknown ones
+            raise LookupUnavailable
         return None
+
+    async def _hide_time(self, seconds: float) -> None:
+        if self._refuse_seconds:
+            await asyncio.sleep(-seconds % self._refuse_seconds)
 
     def _row(self, callback: Callback, sdk_app_id: int, conn_id: str, found: ReceiverConfig) -> Row:
         received_at_ms = self._clock()
@@ -222,7 +236,7 @@ async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, seconds: f
     length = _header(headers, b"content-length")
     if length is not None and length.isdecimal() and (len(length) > 9 or int(length) > MAX_BODY):
         raise _TooLarge
-    return await asyncio.wait_for(_read(receive), seconds)
+    return await within(seconds, _read(receive))
 
 
 async def _read(receive: Receive) -> bytes:

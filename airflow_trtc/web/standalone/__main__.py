@@ -31,13 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app = server.create_app(environment)
-    except (server.SetupError, sqlite3.Error) as error:
+    except (server.SetupError, sqlite3.Error, OSError) as error:
         print(f"Cannot start the receiver: {error}", file=sys.stderr)
         return 2
     import uvicorn
 
+    from airflow_trtc.web.standalone import limits
+
     # No access log: an address is part of every line, and each callback would be one.
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False, log_config=None)
+    uvicorn.run(
+        app, host=options.host, port=options.port, access_log=False, log_config=None, **limits.OPTIONS
+    )
     return 0
 
 

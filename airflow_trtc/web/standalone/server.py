@@ -11,10 +11,13 @@ import asyncio
 import json
 import logging
 import os
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from urllib.parse import parse_qsl, unquote, urlsplit
+from ipaddress import ip_address
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import httpx
 from starlette.applications import Starlette
@@ -22,13 +25,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
 from airflow_trtc.web.receiving.connections import receiver_config
 from airflow_trtc.web.receiving.receiver import Receiver, Row
 from airflow_trtc.web.receiving.writer import Writer
 from airflow_trtc.web.standalone.forwarder import Access, Forwarder
-from airflow_trtc.web.standalone.spool import Spool
+from airflow_trtc.web.standalone.spool import RESERVE_BYTES, Counts, Spool
 
 SPOOL = "AIRFLOW_TRTC_SPOOL"
 AIRFLOW_URL = "AIRFLOW_TRTC_AIRFLOW_URL"
@@ -38,6 +42,11 @@ PASSWORD = "AIRFLOW_TRTC_API_PASSWORD"
 
 # The second is the path in Airflow, so that either server can stand behind one address.
 PATHS = ("/callbacks/{conn_id}", "/trtc/callbacks/{conn_id}")
+
+BEHIND_SECONDS = 300.0
+STUCK_SECONDS = 120.0  # no round of forwarding takes that long, whatever Airflow does
+WARNING_SECONDS = 60.0
+NO_ROOM = f"the disk of the spool has less than {RESERVE_BYTES // 2**20} MiB free"
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +76,9 @@ def create_app(
             yield
         connections.close()
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.standalone = one
+    return app
 
 
 class StandaloneReceiver:
@@ -79,6 +90,8 @@ class StandaloneReceiver:
         self._transport = transport
         self._loop: asyncio.AbstractEventLoop | None = None
         self._forwarder: Forwarder | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._warned_at = -WARNING_SECONDS
         self.writer = Writer(self._insert, self._wake)
 
     @asynccontextmanager
@@ -87,22 +100,50 @@ class StandaloneReceiver:
         forwarder = self._forwarder = Forwarder(self._spool, self._access, self._transport)
         self._loop = asyncio.get_running_loop()
         self.writer.start()
-        task = asyncio.create_task(forwarder.run())
+        task = self._task = asyncio.create_task(forwarder.run())
         task.add_done_callback(_log_end)
         yield
         task.cancel()
+        await asyncio.wait([task])
         await asyncio.to_thread(self.writer.stop)
         await forwarder.aclose()
         self._spool.close()
 
     async def health(self, _: Request) -> JSONResponse:
-        """How much waits, and why."""
-        counts = await asyncio.to_thread(self._spool.counts)
-        forwarder = self._forwarder
-        trouble, forwarded = (forwarder.trouble, forwarder.forwarded) if forwarder else ("", 0)
-        return JSONResponse({"status": "ok", **asdict(counts), "trouble": trouble, "forwarded": forwarded})
+        """How much waits, and why; 503 when somebody has to look after it."""
+        problems = []
+        try:
+            counts = await asyncio.to_thread(self._spool.counts)
+            has_room = self._spool.has_room
+        except (sqlite3.Error, OSError) as error:
+            counts, has_room = Counts(0, 0, None), True
+            problems.append(f"the spool cannot be read ({error})")
+        is_behind = (counts.oldest_seconds or 0) > BEHIND_SECONDS
+        problems += ["callbacks have waited for more than five minutes"] if is_behind else []
+        problems += [] if has_room else [NO_ROOM]
+        forwarder, task = self._forwarder, self._task
+        if forwarder is None or task is None or task.done():
+            problems.append("forwarding has stopped; restart this server")
+        elif time.monotonic() - forwarder.beat_at > STUCK_SECONDS:
+            problems.append("forwarding is stuck; restart this server")
+        return JSONResponse(
+            {
+                "status": "failing" if problems else "ok",
+                "problems": problems,
+                **asdict(counts),
+                "retrying": len(forwarder.fates.again) if forwarder else 0,
+                "trouble": forwarder.trouble if forwarder else "",
+                "forwarded": forwarder.forwarded if forwarder else 0,
+            },
+            503 if problems else 200,
+        )
 
     def _insert(self, rows: Sequence[Row]) -> Answer | None:
+        if not self._spool.has_room:
+            if time.monotonic() - self._warned_at >= WARNING_SECONDS:
+                self._warned_at = time.monotonic()
+                log.error("Cannot store callbacks: %s (logged at most once a minute)", NO_ROOM)
+            return answers.RETRY_LATER
         self._spool.insert(rows)
         return None
 
@@ -125,10 +166,38 @@ def access_from(environment: Mapping[str, str]) -> Access:
     :raises SetupError: the address or the credentials are missing.
     """
     url = _needed(environment, AIRFLOW_URL)
-    token, user, password = (environment.get(name, "") for name in (TOKEN, USER, PASSWORD))
+    # Files and secrets of containers end with a newline more often than not.
+    token, user, password = (environment.get(name, "").rstrip("\r\n") for name in (TOKEN, USER, PASSWORD))
+    token = token.strip()
     if not token and not (user and password):
         raise SetupError(f"{TOKEN} is not set, nor {USER} and {PASSWORD}")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise SetupError(f"{TOKEN} holds blanks or characters that no token has")
+    address = _address(url)
+    if address.scheme == "http" and not _is_loopback(address.hostname or ""):
+        log.warning(
+            "%s begins with http://, so everybody between here and Airflow can read the %s. Use https://",
+            AIRFLOW_URL,
+            "token" if token else "password",
+        )
     return Access(url, token, user, password)
+
+
+def _address(url: str) -> SplitResult:
+    try:
+        address = urlsplit(url)
+        if address.scheme in ("http", "https") and address.hostname and address.port != 0:
+            return address
+    except ValueError:  # a port that is none
+        pass
+    raise SetupError(f"{AIRFLOW_URL} must be an address such as https://airflow.example.com")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def look_up(conn_id: str, environment: Mapping[str, str]) -> ReceiverConfig:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
+import os
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from airflow_trtc.web.receiving.receiver import Row
+from airflow_trtc.web.standalone import salvage
+
+OPEN_SECONDS = 30.0  # how long another program, such as a backup, may lock the file while this one starts
+LOCK_SECONDS = 3.0
+RESERVE_BYTES = 64 * 1024 * 1024  # forgetting what Airflow has takes some space as well
+MAX_NAMED = 20
 
 _TABLES = """
 create table if not exists waiting (
@@ -20,6 +31,21 @@ create table if not exists waiting (
 );
 create table if not exists refused (key text primary key, value text not null, why text not null);
 """
+_COLUMNS = {"waiting": "key, value, stored_at", "refused": "key, value, why"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One row of the spool.
+
+    :param id: grows with each row, and is never given twice.
+    """
+
+    id: int
+    key: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +63,27 @@ class Counts:
 class Spool:
     """A SQLite file; safe for several threads, and for a machine that stops at any moment.
 
+    A damaged file is set aside, and what can be read of it goes into a new one.
+
     :raises sqlite3.Error: the file cannot be used.
+    :raises OSError: the folder cannot be used.
     """
 
     def __init__(self, path: str) -> None:
+        self._path = Path(path)
         self._lock = threading.Lock()
-        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=3)
-        self._file.execute("pragma journal_mode=wal")
-        self._file.execute("pragma synchronous=full")  # a commit is on the disk when it returns
-        self._file.executescript(_TABLES)
+        self._users = _open_private(Path(f"{path}.lock"))
+        try:
+            with self._alone() as is_alone:
+                self._file = self._open_sound() if is_alone else self._open()
+        except BaseException:
+            os.close(self._users)
+            raise
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk has more space than must stay free."""
+        return shutil.disk_usage(self._path.parent).free >= RESERVE_BYTES
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Keep these; they are on the disk when this returns."""
@@ -56,22 +94,31 @@ class Spool:
                 [(row.key, row.value, now) for row in rows],
             )
 
-    def oldest(self, limit: int) -> list[Row]:
-        """The rows that have waited longest."""
-        with self._lock:
-            rows = self._file.execute("select key, value from waiting order by id limit ?", (limit,))
-            return [Row(key, value) for key, value in rows]
+    def after(self, last_id: int, limit: int) -> list[Spooled]:
+        """The oldest rows behind this id."""
+        with self._reading() as file:
+            rows = file.execute(
+                "select id, key, value from waiting where id > ? order by id limit ?", (last_id, limit)
+            )
+            return [Spooled(*row) for row in rows]
 
-    def delete(self, keys: Sequence[str]) -> None:
+    def get(self, ids: Sequence[int]) -> list[Spooled]:
+        """The rows with these ids, as far as there are any."""
+        marks = ", ".join("?" for _ in ids)
+        with self._reading() as file:
+            rows = file.execute(f"select id, key, value from waiting where id in ({marks})", ids)
+            return [Spooled(*row) for row in rows]
+
+    def delete(self, ids: Sequence[int]) -> None:
         """Forget these: Airflow has them."""
         with self._transaction() as file:
-            file.executemany("delete from waiting where key = ?", [(key,) for key in keys])
+            file.executemany("delete from waiting where id = ?", [(one,) for one in ids])
 
-    def set_aside(self, row: Row, why: str) -> None:
+    def set_aside(self, row: Spooled, why: str) -> None:
         """Keep a row that Airflow will not take, out of the way of the others."""
         with self._transaction() as file:
             file.execute("insert or replace into refused values (?, ?, ?)", (row.key, row.value, why))
-            file.execute("delete from waiting where key = ?", (row.key,))
+            file.execute("delete from waiting where id = ?", (row.id,))
 
     def retry_refused(self) -> int:
         """Move refused rows back to the waiting ones; return how many there were."""
@@ -85,23 +132,112 @@ class Spool:
 
     def counts(self) -> Counts:
         """How much there is."""
-        with self._lock:
-            waiting, oldest = self._file.execute("select count(*), min(stored_at) from waiting").fetchone()
-            (refused,) = self._file.execute("select count(*) from refused").fetchone()
-        return Counts(waiting, refused, None if oldest is None else max(0.0, time.time() - oldest))
+        with self._reading() as file:
+            (waiting,) = file.execute("select count(*) from waiting").fetchone()
+            oldest = file.execute("select stored_at from waiting order by id limit 1").fetchone()
+            (refused,) = file.execute("select count(*) from refused").fetchone()
+        return Counts(waiting, refused, None if oldest is None else max(0.0, time.time() - oldest[0]))
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._file.close()
+            os.close(self._users)
+
+    def _open_sound(self) -> sqlite3.Connection:
+        salvage.finish(self._path)
+        file = None
+        try:
+            file = self._open()
+            (found,) = file.execute("pragma quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            if not salvage.is_damage(error, while_reading=True):
+                raise
+            found = str(error)
+        return file if file is not None and found == "ok" else self._mend(file, found)
+
+    def _open(self) -> sqlite3.Connection:
+        # Callbacks tell who was in which room; SQLite gives its other files the same mode.
+        os.close(_open_private(self._path))
+        file = sqlite3.connect(
+            self._path, check_same_thread=False, isolation_level=None, timeout=OPEN_SECONDS
+        )
+        # One byte that is no text must not hide its row; who reads the value notices.
+        file.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        file.execute("pragma journal_mode=wal")
+        file.execute("pragma synchronous=full")  # a commit is on the disk when it returns
+        file.executescript(_TABLES)
+        file.execute(f"pragma busy_timeout={round(LOCK_SECONDS * 1000)}")
+        return file
+
+    def _mend(self, file: sqlite3.Connection | None, why: str) -> sqlite3.Connection:
+        copied = salvage.copy(self._path, _TABLES, _COLUMNS)
+        if file is not None:
+            file.close()
+        damaged = salvage.finish(self._path)
+        message = "The spool %s was damaged (%s). It is now %s; %d callbacks could be read and go on"
+        log.error(message, self._path, why, damaged, copied.count)
+        if copied.lost:
+            names = ", ".join(repr(key) for key in copied.lost[:MAX_NAMED])
+            log.error("%d callbacks cannot be read any more, with the keys %s", len(copied.lost), names)
+        return self._open()
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Keep other processes from opening the file; false when one has it open."""
+        try:
+            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            is_alone = False
+        else:
+            is_alone = True
+        try:
+            yield is_alone
+        finally:
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._file
+            except sqlite3.Error as error:
+                self._after_error(error, while_reading=True)
+                raise
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._file.execute("begin immediate")
             try:
+                self._file.execute("begin immediate")
                 yield self._file
-            except BaseException:
-                self._file.execute("rollback")
+                self._file.execute("commit")
+            except BaseException as error:
+                # Also after a commit that failed; after some errors SQLite has done it already.
+                with suppress(sqlite3.Error):
+                    if self._file.in_transaction:
+                        self._file.execute("rollback")
+                if isinstance(error, sqlite3.Error):
+                    self._after_error(error)
                 raise
-            self._file.execute("commit")
+
+    def _after_error(self, error: sqlite3.Error, *, while_reading: bool = False) -> None:
+        """Exchange the file if it is damaged; whoever met the error tries again."""
+        if not salvage.is_damage(error, while_reading=while_reading):
+            return
+        with self._alone() as is_alone:
+            if not is_alone:
+                log.error("The spool %s is damaged; restart all processes that use it", self._path)
+                return
+            try:
+                self._file = self._mend(self._file, str(error))
+            except (sqlite3.Error, OSError) as why:
+                log.error("Cannot copy the damaged spool %s yet: %s", self._path, why)
+
+
+def _open_private(path: Path) -> int:
+    """Open or create a file that only its owner may read and write."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    with suppress(PermissionError):  # another user's file that this one may use
+        os.fchmod(handle, 0o600)
+    return handle

@@ -1,0 +1,100 @@
+"""Requests that never become complete keep nobody out, and cost little."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from airflow_trtc.web.standalone import limits
+
+GOOD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[int]:
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("fine"))])
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off", **limits.OPTIONS)
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def ask(port: int, what: bytes = GOOD, *, most: int = 60) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(what)
+    try:
+        return await asyncio.wait_for(reader.read(4096), most)
+    finally:
+        writer.close()
+
+
+def test_half_sent_requests_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits.LimitedProtocol, "max_connections", 20)
+
+    async def main() -> None:
+        async with serving() as port:
+            held = []
+            for _ in range(60):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nX: ")
+                held.append((reader, writer))
+            await asyncio.sleep(0.3)
+            assert b"fine" in await ask(port)
+            closed = [reader.at_eof() or reader.exception() is not None for reader, _ in held]
+            assert sum(closed) >= 40
+            assert closed == sorted(closed, reverse=True)  # the oldest made room
+            for _, writer in held:
+                writer.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("begin", [b"", b"POST / HTTP/1.1\r\nHost: x\r\n", GOOD + b"POST / HTTP/1.1\r\nX: "])
+def test_a_request_has_its_time(monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 0.5)
+
+    async def main() -> None:
+        async with serving() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(begin)
+            with suppress(ConnectionError):  # an abort
+                while await asyncio.wait_for(reader.read(4096), 60):
+                    pass
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_endless_headers_end_early() -> None:
+    async def main() -> int:
+        sent = 0
+        async with serving() as port:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n")
+            with suppress(ConnectionError):
+                while sent < 50_000_000 and not writer.is_closing():
+                    writer.write(b"X-Name: " + b"x" * 8000 + b"\r\n")
+                    sent += 8000
+                    await asyncio.wait_for(writer.drain(), 60)
+            writer.close()
+        return sent
+
+    assert asyncio.run(main()) < 50_000_000
+
+
+def test_connections_leave_room_for_the_spool() -> None:
+    assert 16 <= limits.max_connections() <= limits.MOST_CONNECTIONS
