@@ -247,8 +247,8 @@ class TrtcHook(BaseHook):
     def _signer(self) -> Signer:
         if (key := self.settings.sdk_secret_key) is None:
             raise TrtcSetupError(
-                f"Connection {self.trtc_conn_id!r}: the extra field sdk_secret_key is not set. It is the key of"
-                f" the application {self.required_app_id}, as the console shows it."
+                f"Connection {self.trtc_conn_id!r}: the extra field sdk_secret_key is not set. It is the key"
+                f" of the application {self.required_app_id}, as the console shows it."
             )
         return Signer(self.required_app_id, key)
 

@@ -88,7 +88,8 @@ class Signer:
         return self._sign(user_id, began_at, seconds, base64.b64encode(permission).decode())
 
     def _sign(self, user_id: str, now: int, seconds: int, permission: str | None) -> str:
-        content = f"TLS.identifier:{user_id}\nTLS.sdkappid:{self.sdk_app_id}\nTLS.time:{now}\nTLS.expire:{seconds}\n"
+        content = f"TLS.identifier:{user_id}\nTLS.sdkappid:{self.sdk_app_id}\n"
+        content += f"TLS.time:{now}\nTLS.expire:{seconds}\n"
         ticket = {
             "TLS.ver": "2.0",
             "TLS.identifier": user_id,
