@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.endpoint import region_name
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
+from airflow_trtc.cloud.user_sig import Privilege, Signer
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 NO_CONNECTION = "Client.NoConnection"
 CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with
 RENEWED_CONNECTION_SECONDS = 2.0  # and one that is read because the keys were refused
+DAY_SECONDS = 86_400
 MAX_READING_SECONDS = 30.0  # until it is read once more, beside the read that does not end
 
 _Value = TypeVar("_Value")
@@ -212,6 +215,42 @@ class TrtcHook(BaseHook):
         """See :meth:`call`."""
         settings = await self.asettings()
         return await self.arun(await asyncio.to_thread(_any_action, action, params, settings.sdk_app_id))
+
+    def user_sig(self, user_id: str, *, seconds: int = DAY_SECONDS) -> str:
+        """Sign a UserSig, with which a user may enter the application's rooms; nothing is sent.
+
+        :param user_id: at most 32 letters, digits, ``_`` and ``-``.
+        :param seconds: how long it is valid. Default: a day.
+        :raises TrtcSetupError: the connection has no ``sdk_secret_key``, or the user id cannot be signed.
+        """
+        return self._signer().user_sig(user_id, now=time.time(), seconds=seconds)
+
+    def private_map_key(
+        self,
+        user_id: str,
+        room_id: int | str,
+        *,
+        seconds: int = DAY_SECONDS,
+        privileges: Privilege = Privilege.ALL,
+    ) -> str:
+        """Sign a PrivateMapKey for one room, where advanced permission control is on; nothing is sent.
+
+        :param room_id: an int for a numeric room, a str for a string room.
+        :param privileges: what the user may do there. Default: all.
+        :raises TrtcSetupError: as :meth:`user_sig`; or the room cannot be signed.
+        """
+        signer = self._signer()
+        return signer.private_map_key(
+            user_id, room_id, now=time.time(), seconds=seconds, privileges=privileges
+        )
+
+    def _signer(self) -> Signer:
+        if (key := self.settings.sdk_secret_key) is None:
+            raise TrtcSetupError(
+                f"Connection {self.trtc_conn_id!r}: the extra field sdk_secret_key is not set. It is the key"
+                f" of the application {self.required_app_id}, as the console shows it."
+            )
+        return Signer(self.required_app_id, key)
 
     async def aclose(self) -> None:
         """Give back what is shared in the running loop; the last hook to do so closes the connections."""

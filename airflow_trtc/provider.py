@@ -15,6 +15,11 @@ _PLACE_FIELDS = {
     "sdk_app_id": _field(
         "SdkAppId", "Number of the TRTC application, e.g. 1400000001.", "integer", minimum=1
     ),
+    "sdk_secret_key": _field(
+        "Key of the application",
+        "Signs for users and robots (UserSig), as in the console. Needed to start jobs.",
+        format="password",
+    ),
     "region": _field(
         "Region",
         "Region of the API calls. Default ap-guangzhou; with the international endpoint ap-singapore.",

@@ -1,11 +1,14 @@
 """The hook: from an Airflow connection, read from the environment, to the service."""
 
 import asyncio
+import base64
 import gc
 import json
 import subprocess
 import sys
+import time
 import weakref
+import zlib
 from typing import Any
 
 import pytest
@@ -394,3 +397,23 @@ def test_importing_the_hook_loads_no_sdk_and_no_http_library():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_user_sig_is_signed_with_the_key_of_the_application(emulator, connect):
+    extra = {**emulator.connection["extra"], "sdk_secret_key": " 5bd2850fff3e "}
+    connect(extra=extra)
+    hook = TrtcHook()
+    ticket = json.loads(
+        zlib.decompress(base64.b64decode(hook.user_sig("robot").translate(str.maketrans("*-_", "+/="))))
+    )
+    assert ticket["TLS.sdkappid"] == emulator.connection["extra"]["sdk_app_id"]
+    assert (ticket["TLS.identifier"], ticket["TLS.expire"]) == ("robot", 86_400)
+    assert ticket["TLS.time"] == pytest.approx(time.time(), abs=60)
+    assert hook.private_map_key("robot", "room").startswith("eJ")
+    assert "5bd2850fff3e" not in repr(hook.settings)
+
+
+def test_without_the_key_of_the_application_nothing_is_signed(connect):
+    connect()
+    with pytest.raises(TrtcSetupError, match="sdk_secret_key is not set"):
+        TrtcHook().user_sig("robot")

@@ -25,6 +25,7 @@ MAX_FIELD = 4_000  # characters
 EXTRA_FIELDS = (
     "region",
     "sdk_app_id",
+    "sdk_secret_key",
     "credential_kind",
     *FORM,
     "requests_per_second",
@@ -47,6 +48,7 @@ class TrtcSettings:
     :param region: region every call is sent to, e.g. ``ap-guangzhou``.
     :param sdk_app_id: the TRTC application; None when the connection names none.
     :param identity: where the keys come from.
+    :param sdk_secret_key: the application's secret key, which signs for users; no client reads it.
     :param requests_per_second: how fast this process may ask at most; the service allows the whole account
         20 a second and action, see :mod:`airflow_trtc.cloud.budget`.
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
@@ -64,6 +66,7 @@ class TrtcSettings:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     proxy: str | None = field(default=None, repr=False)
     console_url: str | None = None
+    sdk_secret_key: str | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -79,7 +82,7 @@ class TrtcSettings:
     @property
     def account(self) -> TrtcSettings:
         """The same without what calls of one account may differ in; waits with equal ones share polls."""
-        return replace(self, sdk_app_id=None, console_url=None, warnings=())
+        return replace(self, sdk_app_id=None, sdk_secret_key=None, console_url=None, warnings=())
 
 
 def from_connection(
@@ -116,6 +119,7 @@ def from_connection(
         timeout_seconds=fields.number("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 0.01, 300),
         proxy=_proxy(fields.text("proxy")),
         console_url=_console_url(fields.text("console_url")),
+        sdk_secret_key=fields.text("sdk_secret_key"),
         warnings=fields.unknown(),
     )
 
