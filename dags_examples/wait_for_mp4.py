@@ -1,7 +1,7 @@
 """Wait until the mp4 files of a recording are in the bucket; no list of the service ever shows them.
 
 The recording must be started with OutputFormat 1 (hls and mp4) or 3 (mp4), and callbacks have to be set up
-(README, "Callbacks"). Recordings in VOD: the same with wait_for="vod".
+(see airflow_trtc/docs/callbacks.md). Recordings in VOD: the same with wait_for="vod".
 
 Try it without an account, with Airflow 3.3 at http://127.0.0.1:8080. This prints the connection to export
 before Airflow starts, its callback key included:

@@ -19,12 +19,13 @@ from airflow_trtc.check import findings, probes
 from airflow_trtc.check.findings import Finding
 
 
-def main(arguments: Sequence[str] | None = None, *, report: TextIO | None = None) -> int:
-    """Run the command; return its exit code.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    return run(_parser().parse_args(arguments), sys.stdout)
 
-    :param report: where the report goes; None is standard output.
-    """
-    options = _parser().parse_args(arguments)
+
+def run(options: argparse.Namespace, report: TextIO) -> int:
+    """Look at everything and write the report; return the command's exit code."""
     found = list(collect(options.conn_id, options.airflow_url))
     code = findings.exit_code(found)
     if options.json:
@@ -83,6 +84,7 @@ if __name__ == "__main__":
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     # What Airflow logs would be told twice. It logs to standard output, which is for the report.
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "CRITICAL"
+    parsed = _parser().parse_args()
     with os.fdopen(os.dup(1), "w") as standard_output:
         os.dup2(2, 1)
-        sys.exit(main(report=standard_output))
+        sys.exit(run(parsed, standard_output))
