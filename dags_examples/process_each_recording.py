@@ -1,7 +1,7 @@
 """One run for every recording whose files are in the bucket: no schedule, no waiting task, no list of ids.
 
-Callbacks start it, so they have to be set up (see airflow_trtc/docs/callbacks.md). The run has the recording's files and
-summary at hand, as the sensor would hand them on.
+Callbacks start it, so they have to be set up (see airflow_trtc/docs/callbacks.md). The run has the
+recording's files and summary at hand, as the sensor would hand them on.
 
 Try it without an account, with Airflow 3.3 at http://127.0.0.1:8080. This prints the connection to export
 before Airflow starts, its callback key included:

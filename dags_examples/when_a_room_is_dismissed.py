@@ -1,7 +1,7 @@
 """One run for every room that was dismissed; the same works for each event that the service calls back with.
 
-The room callbacks of the application have to be set up (see airflow_trtc/docs/callbacks.md). 102 is "room dismissed"; the
-vendor's pages list the other numbers.
+The room callbacks of the application have to be set up (see airflow_trtc/docs/callbacks.md). 102 is "room
+dismissed"; the vendor's pages list the other numbers.
 
 Try it without an account, with Airflow 3.3 at http://127.0.0.1:8080. This prints the connection to export
 before Airflow starts, its callback key included:
