@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, Any] = {
         "order_seconds": 1.0,
         "callback_timeout_seconds": 60.0,
         "finish_if_no_callback": True,
+        "finish_if_empty": True,
     },
     "absent_codes": ["ResourceNotFound"],
     "feed_position": 7,

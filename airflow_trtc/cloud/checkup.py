@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from airflow_trtc.cloud.codes import names_no_region
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.jobs.verdict import WRONG_CLOCK
@@ -28,7 +29,7 @@ MEANING = {
     "FailedOperation.SdkAppIdNotUnderAppId": _OTHER_APP,
     "FailedOperation.SdkAppIdNotExist": "The keys are accepted, but there is no such application.",
     "InvalidParameter.SdkAppId": "The keys are accepted, but there is no such application.",
-    "UnsupportedRegion": "The region is wrong: it does not serve recording.",
+    "UnsupportedRegion": "The region is wrong: there is none of this name, or it does not serve recording.",
     "Client.Unreachable": "The service cannot be reached.",
     "Client.Timeout": "The service did not answer in time.",
     "Client.ConnectionLost": "The connection broke off.",
@@ -85,11 +86,11 @@ def subject(error: TrtcError) -> str:
     """What is wrong, in one word: clock, region, application, permission, keys or service."""
     if error.action != DESCRIBE_RECORDING:
         return "keys"
-    return next((name for name, codes in _SUBJECTS if _begins(error.code or "", codes)), "service")
+    return next((name for name, codes in _SUBJECTS if _begins(_code(error), codes)), "service")
 
 
 def _diagnosis(error: TrtcError) -> str:
-    meaning = MEANING.get(error.code or "")
+    meaning = MEANING.get(_code(error))
     if meaning is None:
         return str(error)
     said = (
@@ -99,6 +100,12 @@ def _diagnosis(error: TrtcError) -> str:
     )
     given = ", ".join(part for part in (error.code, error.request_id) if part)
     return " ".join(part for part in (meaning, error.advice, said, f"({given})") if part)
+
+
+def _code(error: TrtcError) -> str:
+    """The error's code; for a region that does not exist the one for a region that does not fit."""
+    code = error.code or ""
+    return "UnsupportedRegion" if names_no_region(code, error.message) else code
 
 
 def _begins(code: str, families: tuple[str, ...]) -> bool:

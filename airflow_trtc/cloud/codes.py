@@ -148,9 +148,14 @@ UNSENDABLE = {
 UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 
 
+def names_no_region(code: str, message: str) -> bool:
+    """Whether the service refuses the region since there is none of this name."""
+    return code.startswith("InvalidParameterValue") and "X-TC-Region" in message
+
+
 def advice_for(code: str, message: str = "") -> str:
     """What to do about an error; empty when there is nothing to say."""
-    if code.startswith("InvalidParameterValue") and "X-TC-Region" in message:  # how some regions are refused
+    if names_no_region(code, message):
         return _WRONG_REGION
     return row_of(ADVICE, code) or ""
 

@@ -99,7 +99,8 @@ def test_the_application_is_the_jobs_own(emulator, drive):
             "UnauthorizedOperation.SdkAppId",
             "sdk_app_id",
         ),
-        ({"extra": {"region": "mars-1"}}, "UnsupportedRegion", "region"),
+        ({"extra": {"region": "mars-1"}}, "InvalidParameterValue", "region"),
+        ({"extra": {"region": "ap-tokyo"}}, "UnsupportedRegion", "region"),
     ],
 )
 def test_wrong_set_up_is_told_with_advice_and_not_repeated(emulator, drive, fields, code, word):
