@@ -41,7 +41,7 @@ def dag_bag_type() -> Any:
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined, no-redef]
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
     return DagBag
 
 
@@ -50,7 +50,7 @@ def sync_bag_to_db(bag: Any, bundle_name: str, bundle_version: str | None) -> No
     try:
         from airflow.dag_processing.dagbag import sync_bag_to_db as sync
     except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import sync_bag_to_db as sync  # type: ignore[attr-defined, no-redef]
+        from airflow.models.dagbag import sync_bag_to_db as sync  # type: ignore[no-redef]
     sync(bag, bundle_name, bundle_version)
 
 

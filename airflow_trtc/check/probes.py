@@ -49,7 +49,8 @@ def registration() -> list[Finding]:
 
     plugins = importlib.metadata.entry_points(group="airflow.plugins")
     has_plugin = any(one.value.startswith("airflow_trtc.") for one in plugins)
-    return findings.provider(PROVIDER in ProvidersManager().providers, has_plugin)
+    known = ProvidersManager().providers  # type: ignore[no-untyped-call]
+    return findings.provider(PROVIDER in known, has_plugin)
 
 
 def account(hook: TrtcHook) -> list[Finding]:

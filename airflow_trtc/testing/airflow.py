@@ -158,7 +158,7 @@ def _store(bag: Any) -> None:
 
     from airflow_trtc._compat import sync_bag_to_db
 
-    manager = DagBundlesManager()
+    manager = DagBundlesManager()  # type: ignore[no-untyped-call]
     manager.sync_bundles_to_db()
     sync_bag_to_db(bag, next(iter(manager.get_all_dag_bundles())).name, None)
     if bag.import_errors:

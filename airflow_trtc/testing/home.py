@@ -75,8 +75,8 @@ def _point_airflow_there() -> None:
     from airflow import settings
 
     settings.dispose_orm()
-    settings.configure_vars()
-    settings.configure_orm()
+    settings.configure_vars()  # type: ignore[no-untyped-call]
+    settings.configure_orm()  # type: ignore[no-untyped-call]
 
 
 def _make_database() -> None:

@@ -67,7 +67,7 @@ def state(dag: DAG) -> dict[str, dict[str, Any]]:
     names = ("poke_interval", "grace_seconds", "settle_seconds", "callback_timeout", "timeout", "retry_delay")
     found = {}
     for task in dag.tasks:
-        place: Any = task.partial_kwargs if task.is_mapped else vars(task)
+        place: Any = getattr(task, "partial_kwargs", None) or vars(task)
         found[task.task_id] = {name: place[name] for name in names if name in place}
     return found
 
