@@ -31,6 +31,7 @@ def test_what_is_long_is_shortened_and_what_is_short_stays() -> None:
     }
     assert shortened({"callback_timeout": timedelta(hours=1)}) == {"callback_timeout": 10.0}
     assert shortened({"timeout": 60, "execution_timeout": timedelta(hours=1)}) == {}
+    assert shortened({"grace_seconds": "{{ params.grace }}", "settle_seconds": None}) == {}
 
 
 @pytest.mark.parametrize(

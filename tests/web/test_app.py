@@ -235,4 +235,4 @@ def test_an_asset_that_another_one_keeps_inactive_is_named_with_what_to_do(
     finally:
         with create_session() as session:
             for table in (DagScheduleAssetReference, TaskInletAssetReference, DagModel):
-                session.execute(delete(table))
+                session.execute(delete(table).where(table.dag_id == "lessons"))
