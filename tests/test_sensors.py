@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +16,8 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.verdict import Failure
 from airflow_trtc.sensors import TrtcJobSensor, TrtcRecordingSensor
 from airflow_trtc.testing import DagResult
+from tests.versions import HAS_STATE_STORE
 
-HAS_JOURNAL = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 DAGS = Path(__file__).parent / "dags" / "waits.py"
 MODES = ["poke", "reschedule", "deferrable"]
 
@@ -121,7 +120,7 @@ def test_files_that_a_later_answer_leaves_out_are_handed_on(
     assert names(wait(mode, recording_id).xcom()) == ["a", "b"]
 
 
-needs_journal = pytest.mark.skipif(not HAS_JOURNAL, reason="callbacks need Airflow 3.3")
+needs_journal = pytest.mark.skipif(not HAS_STATE_STORE, reason="callbacks need Airflow 3.3")
 
 
 @needs_journal
@@ -187,7 +186,7 @@ def test_a_recording_that_was_interrupted_fails_the_task_or_not(
     assert [problem["kind"] for problem in outcome.xcom("recording")["problems"]] == ["interrupted"]
 
 
-@pytest.mark.skipif(HAS_JOURNAL, reason="this Airflow can receive callbacks")
+@pytest.mark.skipif(HAS_STATE_STORE, reason="this Airflow can receive callbacks")
 @pytest.mark.parametrize("mode", MODES)
 def test_without_callbacks_only_the_end_can_be_waited_for(
     mode: str, trtc_connection: Emulator, wait: Wait, capfd: pytest.CaptureFixture[str]
@@ -347,7 +346,7 @@ def test_a_journal_that_cannot_be_written_makes_a_reschedule_wait_defer(
     assert "Deferring instead of rescheduling" in "".join(capfd.readouterr())
 
 
-@pytest.mark.skipif(not HAS_JOURNAL, reason="below Airflow 3.3 there is no journal")
+@pytest.mark.skipif(not HAS_STATE_STORE, reason="below Airflow 3.3 there is no journal")
 @pytest.mark.parametrize("mode", MODES)
 def test_a_second_run_profits_from_what_the_first_saw(
     mode: str, trtc_connection: Emulator, wait: Wait

@@ -7,7 +7,6 @@ import logging
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from airflow_trtc.emulator import Emulator
 from tests.cluster.story import CALLED_BACK_APP, TRIGGERS_AT_MOST, Story
 from tests.stack.local_airflow import CLUSTER, LocalAirflow
 from tests.stack.redis import NoRedis, find_program
+from tests.versions import HAS_STATE_STORE
 
 CALLBACK_KEY = "clusterCallbackKey"
 SETTINGS = {("triggerer", "capacity"): TRIGGERS_AT_MOST, ("dag_processor", "refresh_interval"): 600}
@@ -27,7 +27,6 @@ def story() -> Iterator[Story]:
     _skip_without_redis()
     for name in ("airflow_trtc.emulator", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    has_callbacks = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
     with Emulator(callback_key=CALLBACK_KEY, more_sdk_app_ids=[CALLED_BACK_APP]) as emulator:
         # Callbacks of all applications come by a connection that names none.
         of_all = emulator.connection
@@ -38,9 +37,9 @@ def story() -> Iterator[Story]:
         }
         dags = Path(__file__).parent / "dags"
         with LocalAirflow(dags, env=connections, config=SETTINGS, **CLUSTER) as airflow:
-            if has_callbacks:
+            if HAS_STATE_STORE:
                 emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_all", CALLBACK_KEY)
-            story = Story(airflow, emulator, has_callbacks)
+            story = Story(airflow, emulator, HAS_STATE_STORE)
             story.play()
             yield story
 

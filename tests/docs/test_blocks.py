@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -18,12 +17,11 @@ import pytest
 
 from tests.docs import shell
 from tests.docs.pages import BLOCKS, README, ROOT, Block
+from tests.versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
     from airflow_trtc.testing import TrtcAirflow
-
-HAS_PARTITIONS = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 
 
 def is_test_file(block: Block) -> bool:
@@ -41,7 +39,7 @@ def check_python(block: Block) -> None:
     """It runs; a DAG in it has tasks."""
     from airflow.sdk.definitions._internal.contextmanager import DagContext
 
-    if "PartitionedAssetTimetable" in block.text and not HAS_PARTITIONS:
+    if "PartitionedAssetTimetable" in block.text and not HAS_STATE_STORE:
         pytest.skip("event-driven DAGs need Airflow 3.3")
     module = ModuleType("page")
     sys.modules["page"] = module

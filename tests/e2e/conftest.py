@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("tests.e2e.stage")
 
 from tests.e2e.shared_airflow import SharedAirflow  # noqa: E402
 from tests.e2e.stage import Stage  # noqa: E402 - after the line above: its asserts are to explain themselves
+from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 SECRET_KEY = "zuVvQk3Wc8mT5rYp1sXh7LfB"
 WRONG_KEY = SECRET_KEY[::-1]
@@ -52,10 +53,9 @@ def stage(
     request: pytest.FixtureRequest, shared_airflow: SharedAirflow, e2e_emulator: Emulator
 ) -> Iterator[Stage]:
     """Every test that takes it begins now; see `Stage`."""
-    has_journal = _has_journal()
-    stage = Stage(shared_airflow, e2e_emulator, has_journal=has_journal)
+    stage = Stage(shared_airflow, e2e_emulator, has_journal=HAS_STATE_STORE)
     parts = [item for item in request.session.items if _is_part(item)]
-    stage.raise_curtain([part for part in parts if has_journal or "journal" not in part.fixturenames])
+    stage.raise_curtain([part for part in parts if HAS_STATE_STORE or "journal" not in part.fixturenames])
     yield stage
     stage.is_closed = True
 
@@ -85,9 +85,3 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _is_part(item: pytest.Item) -> TypeGuard[pytest.Function]:
     return isinstance(item, pytest.Function) and "stage" in inspect.signature(item.function).parameters
-
-
-def _has_journal() -> bool:
-    from airflow.sdk.execution_time import context
-
-    return hasattr(context, "AssetStateStoreAccessor")

@@ -15,7 +15,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 from airflow_trtc.emulator import DEFAULT_CALLBACK_KEY, Emulator
 from tests.stack.comparison import Row, compare, received_file, recorded_file, table
 from tests.stack.local_airflow import CLUSTER, LocalAirflow
+from tests.versions import HAS_STATE_STORE
 
 DAG_ID = "trtc_demo"
 VOD_DAG_ID = "trtc_demo_vod"
@@ -204,8 +204,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demonstrate(layout: Mapping[str, Any], *, keep: bool) -> int:
     progress = Progress()
-    # By its version: importing Airflow here would bring its log lines into the terminal.
-    has_callbacks = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
     with Emulator(callback_key=DEFAULT_CALLBACK_KEY) as emulator:
         progress.tell("emulator", f"stands in for the recording service at {emulator.url}")
         environment = {"AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json}
@@ -213,9 +211,9 @@ def _demonstrate(layout: Mapping[str, Any], *, keep: bool) -> int:
         progress.tell("Airflow", f"starts: {', '.join(airflow.components)}")
         with airflow:
             progress.tell("Airflow", f"ready at {airflow.url}")
-            if has_callbacks:
+            if HAS_STATE_STORE:
                 emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_default")
-            demonstration = Demonstration(airflow, emulator, progress, has_callbacks=has_callbacks)
+            demonstration = Demonstration(airflow, emulator, progress, has_callbacks=HAS_STATE_STORE)
             rows = demonstration.run()
             exit_code = report(rows, demonstration.failed_task_logs())
             airflow.keep_home = exit_code != 0

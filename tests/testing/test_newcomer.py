@@ -6,16 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from tests.versions import HAS_STATE_STORE
 
 pytestmark = pytest.mark.dags
 
 HERE = Path(__file__).parent / "newcomer"
 ROOT = Path(__file__).parents[2]
-HAS_CALLBACKS = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,12 +29,12 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def test_the_files_to_copy_run_as_they_stand(tmp_path: Path) -> None:
-    names = ["lessons", "callbacks"] if HAS_CALLBACKS else ["lessons"]
+    names = ["lessons", "callbacks"] if HAS_STATE_STORE else ["lessons"]
     for name in names:
         shutil.copy(HERE / f"{name}.py", tmp_path / f"test_{name}.py")
     done = run_pytest(tmp_path)
     assert done.returncode == 0, done.stdout
-    assert f"{5 if HAS_CALLBACKS else 3} passed" in done.stdout
+    assert f"{5 if HAS_STATE_STORE else 3} passed" in done.stdout
     # Importing Airflow writes its configuration; the database of a home that is there is not touched.
     assert not (tmp_path / "home" / "airflow" / "airflow.db").exists()
 
@@ -50,6 +50,9 @@ import os
 from pathlib import Path
 
 import pytest
+
+from tests.versions import HAS_STATE_STORE
+from tests.versions import HAS_STATE_STORE
 
 DAG_FILE = """
 from airflow.sdk import DAG, task

@@ -16,6 +16,7 @@ from tests.stack.local_airflow import LocalAirflow
 pytest.register_assert_rewrite("tests.e2e.callbacks.listening")
 
 from tests.e2e.callbacks.listening import Listening  # noqa: E402 - after the line above
+from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 CALLBACK_KEY = "e2eCallbackKey"
 BUSY_APP = 1400000003  # see dags/listeners.py
@@ -28,9 +29,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def listening() -> Iterator[Listening]:
-    from airflow.sdk.execution_time import context
-
-    if not hasattr(context, "AssetStateStoreAccessor"):
+    if not HAS_STATE_STORE:
         pytest.skip("this Airflow has no store for callbacks (3.3 has)")
     for name in ("airflow_trtc.emulator", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)  # thousands of lines
