@@ -322,6 +322,53 @@ def test_a_row_that_the_database_refuses_is_set_aside_alone(
     assert {key for _, key in finished(listening)} == {"good"}
 
 
+def test_a_row_that_always_fails_as_if_the_database_were_away_holds_no_others_up(
+    listening: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    write, tries = database.write, []
+
+    def picky(session: Any, asset_id: int, rows: dict[str, str]) -> None:
+        if any("ev/" in key and "task:poison" in key for key in rows):
+            tries.append(1)
+            raise OperationalError("insert", {}, Exception("too many SQL variables"))
+        write(session, asset_id, rows)
+
+    monkeypatch.setattr(database, "write", picky)
+    listening.put(event(301, "poison"), *story("good"))
+    one = CallbackProcessor(tick_seconds=0.0001)
+    for _ in range(processor.MAX_EQUAL_FAILURES):
+        one._work_once()
+        assert listening.rows("bad/") == {}
+    one._work_once()
+    assert [row["why"] for row in listening.rows("bad/").values()] == ["OperationalError <- Exception"]
+    assert {key for _, key in finished(listening)} == {"good"}
+    assert len(tries) == processor.MAX_EQUAL_FAILURES + 2  # once more with the others, and once alone
+    assert "too many SQL variables" not in caplog.messages
+
+
+def test_while_the_database_is_away_nothing_is_set_aside(
+    listening: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    write = database.write
+
+    def away(*_: Any) -> None:
+        raise OperationalError("insert", {}, Exception("server closed the connection"))
+
+    listening.put(*story("good"))
+    monkeypatch.setattr(database, "write", away)
+    one = CallbackProcessor(tick_seconds=0.0001)
+    for _ in range(3 * processor.MAX_EQUAL_FAILURES):
+        one._work_once()
+    monkeypatch.setattr(database, "write", write)
+    one._work_once()
+    assert listening.rows("bad/") == {}
+    assert {key for _, key in finished(listening)} == {"good"}
+
+
 class Crash(BaseException):
     """Stands for a process that ends here and now."""
 

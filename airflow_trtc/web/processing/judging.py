@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -93,9 +93,12 @@ def _read_one(key: str, text: str) -> Due:
     return Due(key, job, end)
 
 
-def emit(asset_id: int, now: datetime) -> int | None:
-    """Judge what is due.
+def emit(
+    asset_id: int, now: datetime, is_passing: Callable[[BaseException], bool] = database.is_passing
+) -> int | None:
+    """Judge what is due; what cannot be judged is set aside.
 
+    :param is_passing: whether an error says that the same may succeed later; it is raised.
     :return: how many rows; None when another API worker has the lock.
     """
     with database.transaction() as session:
@@ -112,7 +115,7 @@ def emit(asset_id: int, now: datetime) -> int | None:
                 with session.begin_nested():
                     changes = _judge(work, one)
             except Exception as error:
-                if database.is_passing(error):
+                if is_passing(error):
                     raise
                 log.exception("Cannot judge %s; setting its row aside", one.job)
                 work.overlay.undo(mark)

@@ -37,6 +37,7 @@ TICK_SECONDS = 0.5
 PAUSE_SECONDS = 0.1  # ten small transactions cost ten times as much as one for all their callbacks
 BUSY_SECONDS = 0.05  # another API worker processes; it may leave something
 MAX_BACK_OFF_SECONDS = 5.0
+MAX_EQUAL_FAILURES = 6  # one after the other; with the pauses between them at least ten seconds
 STALLED_SECONDS = 60.0
 _STALLED = (
     "No callback has been processed for %d s, and some wait: another session of the database seems to hold"
@@ -47,6 +48,7 @@ _STALLED = (
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+IsPassing = Callable[[BaseException], bool]
 
 
 def utc_now() -> datetime:
@@ -99,6 +101,8 @@ class CallbackProcessor:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failures = 0
+        self._equal_failures = 0
+        self._last_failure = ""
         self._stall = Stall()
 
     def start(self) -> None:
@@ -133,7 +137,7 @@ class CallbackProcessor:
             if is_alone:
                 self._housekeeping()
         except Exception as error:
-            self._failures += 1
+            self._count(describe(error))
             seconds = min(MAX_BACK_OFF_SECONDS, self._tick_seconds * 2 ** min(self._failures, 10))
             if self._failures == 1:
                 message = "Cannot process callbacks: the database failed (%s); retrying at least every %g s"
@@ -142,8 +146,22 @@ class CallbackProcessor:
             return 0.0
         if self._failures:
             log.info("Processing callbacks again after %d failures", self._failures)
-        self._failures = 0
+        self._failures = self._equal_failures = 0
         return self._tick_seconds if is_alone or self._stall.was_told else BUSY_SECONDS
+
+    def _count(self, failure: str) -> None:
+        self._failures += 1
+        self._equal_failures = self._equal_failures + 1 if failure == self._last_failure else 1
+        self._last_failure = failure
+
+    def _is_passing(self, error: BaseException) -> bool:
+        """Whether to try the same later: not each time that it has failed the same way so many times.
+
+        Some errors look like an absent database whenever a certain row is written. Then each row is tried
+        alone, and what fails alone is set aside, which succeeds only if the database is there.
+        """
+        is_stuck = self._equal_failures > 0 and self._equal_failures % MAX_EQUAL_FAILURES == 0
+        return database.is_passing(error) and not is_stuck
 
     def work(self, pause: Callable[[], bool] = lambda: False) -> bool:
         """Process all there is now; False when another API worker is at it.
@@ -158,8 +176,9 @@ class CallbackProcessor:
                 log.warning(_STALLED, seconds)
             if todo.asset_id is None or not (todo.oldest_callback or todo.has_due):
                 return True
-            folded = fold(todo.asset_id, now) if todo.oldest_callback else 0
-            emitted = judging.emit(todo.asset_id, now) if todo.has_due and folded is not None else 0
+            folded = fold(todo.asset_id, now, self._is_passing) if todo.oldest_callback else 0
+            is_due = todo.has_due and folded is not None
+            emitted = judging.emit(todo.asset_id, now, self._is_passing) if is_due else 0
             if folded is None or emitted is None:
                 return False
             is_full = folded >= CALLBACKS_PER_TRANSACTION or emitted >= judging.DUE_PER_TRANSACTION
@@ -171,17 +190,18 @@ def _unless_passing(error: Exception) -> Exception | None:
     return None if database.is_passing(error) else error
 
 
-def fold(asset_id: int, now: datetime) -> int | None:
+def fold(asset_id: int, now: datetime, is_passing: IsPassing = database.is_passing) -> int | None:
     """Process a batch of the inbox.
 
     A batch that the database refuses is tried again one by one, and what it refuses alone is set aside.
 
+    :param is_passing: whether an error says that the same may succeed later; it is raised.
     :return: how many rows; None when another API worker has the lock.
     """
     try:
         return _fold(asset_id, CALLBACKS_PER_TRANSACTION, now)
     except Exception as error:
-        if database.is_passing(error):
+        if is_passing(error):
             raise
         log.exception("Cannot process a batch of callbacks; retrying one by one")
     count = 0
@@ -189,7 +209,7 @@ def fold(asset_id: int, now: datetime) -> int | None:
         try:
             done = _fold(asset_id, 1, now)
         except Exception as error:
-            if database.is_passing(error):
+            if is_passing(error):
                 raise
             done = _set_first_aside(asset_id, error)
         if not done:
