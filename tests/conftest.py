@@ -38,15 +38,11 @@ os.environ["WAITS_INTERVAL_SECONDS"] = "0.2"  # tests/dags/waits.py
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that spreads tests reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs Airflow's database takes its time; tests that share a real Airflow stay in one process."""
+    """What needs Airflow's database takes its time."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "trtc_airflow_home" in fixtures:
+        if "trtc_airflow_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dags)
-        for shared in {"stage", "listening"}.intersection(fixtures):
-            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.hookimpl(wrapper=True)
