@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def at_import(tree: ast.Module) -> list[ast.stmt]:
     return run
 
 
-def ours(names: set[str]) -> set[str]:
+def ours(names: Iterable[str]) -> set[str]:
     """Those of the names that are modules of ours, under the package."""
     found = set()
     for name in names:
@@ -84,6 +85,18 @@ def tree_of(name: str) -> ast.Module:
 
 
 @lru_cache
+def mentioned_by(name: str) -> frozenset[str]:
+    """Full names of what a module imports anywhere, inside functions and for type checkers too."""
+    return frozenset(imported(tree_of(name).body))
+
+
+@lru_cache
+def loaded_with(name: str) -> frozenset[str]:
+    """Full names of what a module itself imports when it is imported."""
+    return frozenset(imported(at_import(tree_of(name))))
+
+
+@lru_cache
 def loaded_by(name: str) -> frozenset[str]:
     """Every module of ours that importing this one loads, and the faces of their folders."""
     seen: set[str] = set()
@@ -92,7 +105,7 @@ def loaded_by(name: str) -> frozenset[str]:
         one = todo.pop()
         seen.add(one)
         faces = {one.rsplit(".", cut)[0] for cut in range(1, one.count(".") + 1)}
-        todo |= (ours(imported(at_import(tree_of(one)))) | (faces & set(MODULES))) - seen
+        todo |= (ours(loaded_with(one)) | (faces & set(MODULES))) - seen
     return frozenset(seen)
 
 
@@ -103,9 +116,7 @@ def part_of(name: str) -> str:
 def loads_airflow(name: str) -> list[str]:
     """The modules through which importing this one loads Airflow."""
     return [
-        one
-        for one in loaded_by(name)
-        if any(each.split(".")[0] == "airflow" for each in imported(at_import(tree_of(one))))
+        one for one in loaded_by(name) if any(each.split(".")[0] == "airflow" for each in loaded_with(one))
     ]
 
 
@@ -115,7 +126,7 @@ def test_the_table_lists_every_part_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_imports_point_inwards(name: str) -> None:
-    reached = {part_of(one) for one in ours(imported(tree_of(name).body))}
+    reached = {part_of(one) for one in ours(mentioned_by(name))}
     assert reached <= MAY_IMPORT[part_of(name)] | {part_of(name)}
 
 
@@ -132,7 +143,7 @@ def test_parts_form_no_circle(part: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_modules_form_no_circle(name: str) -> None:
-    direct = ours(imported(tree_of(name).body)) - {name}
+    direct = ours(mentioned_by(name)) - {name}
     assert not {one for one in direct if name in all_imports(one)}
 
 
@@ -144,7 +155,7 @@ def all_imports(name: str) -> frozenset[str]:
     while todo:
         one = todo.pop()
         seen.add(one)
-        todo |= ours(imported(tree_of(one).body)) - seen
+        todo |= ours(mentioned_by(one)) - seen
     return frozenset(seen)
 
 
@@ -157,9 +168,9 @@ def test_what_needs_no_airflow_does_not_load_it_through_others_either(name: str)
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_vendor_sdk_stays_in_cloud_and_inside_functions(name: str) -> None:
-    assert "tencentcloud" not in {each.split(".")[0] for each in imported(at_import(tree_of(name)))}
+    assert "tencentcloud" not in {each.split(".")[0] for each in loaded_with(name)}
     if part_of(name) != "cloud":
-        assert "tencentcloud" not in {each.split(".")[0] for each in imported(tree_of(name).body)}
+        assert "tencentcloud" not in {each.split(".")[0] for each in mentioned_by(name)}
 
 
 PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "kinds")]
@@ -167,7 +178,7 @@ PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recordi
 
 @pytest.mark.parametrize("name", sorted({*PURE, "journal.keys", "journal.plans", "waiting.engine"}))
 def test_what_decides_needs_only_the_standard_library_and_reads_no_clock(name: str) -> None:
-    foreign = {each.split(".")[0] for each in imported(tree_of(name).body)} - {"airflow_trtc", "__future__"}
+    foreign = {each.split(".")[0] for each in mentioned_by(name)} - {"airflow_trtc", "__future__"}
     assert foreign <= sys.stdlib_module_names
     calls = {ast.unparse(node.func) for node in ast.walk(tree_of(name)) if isinstance(node, ast.Call)}
     assert not calls & CLOCKS
@@ -180,13 +191,35 @@ def modules_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize(
-    "name", ["sensors", "triggers", "hooks", "operators", "links", "journal.store", "assets", "plugin"]
-)
+USED_BY_DAGS = ("sensors", "triggers", "hooks", "operators", "links", "journal.store", "assets", "plugin")
+# Airflow takes seconds to import, so a process that has done so forks for each module.
+_IMPORT_EACH = f"""
+from airflow.sdk import BaseHook, BaseSensorOperator, BaseOperatorLink, Asset
+import airflow.triggers.base, airflow.configuration, airflow.plugins_manager
+import importlib, os, sys
+before = set(sys.modules)
+for name in {USED_BY_DAGS}:
+    if os.fork():
+        assert os.wait()[1] == 0
+    else:
+        importlib.import_module("airflow_trtc." + name)
+        print(name, *(set(sys.modules) - before), flush=True)
+        os._exit(0)
+"""
+
+
+@lru_cache
+def loaded_by_each() -> dict[str, set[str]]:
+    """What importing each of `USED_BY_DAGS` loads beyond Airflow."""
+    command = [sys.executable, "-c", _IMPORT_EACH]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    rows = (line.split() for line in run.stdout.splitlines())
+    return {name: set(modules) for name, *modules in rows}
+
+
+@pytest.mark.parametrize("name", USED_BY_DAGS)
 def test_importing_what_dags_use_loads_no_sdk_and_no_web_library_through_us(name: str) -> None:
-    base = "from airflow.sdk import BaseHook, BaseSensorOperator, BaseOperatorLink, Asset\n"
-    base += "import airflow.triggers.base, airflow.configuration, airflow.plugins_manager"
-    loaded = modules_after(f"{base}\nimport airflow_trtc.{name}") - modules_after(base)
+    loaded = loaded_by_each()[name]
     assert f"airflow_trtc.{name}" in loaded
     assert not {module for module in loaded if module.split(".")[0] in VENDOR_AND_WEB}
 
