@@ -13,7 +13,10 @@ from airflow_trtc.assets import events, finished_recordings
 from airflow_trtc.web import teams
 from airflow_trtc.web.processing.processor import CallbackProcessor
 from airflow_trtc.web.receiving import connections
+from tests.versions import HAS_STATE_STORE
 from tests.web.conftest import APP, START_MS, Store, event, in_row, story
+
+pytestmark = pytest.mark.skipif(not HAS_STATE_STORE, reason="callbacks need Airflow 3.3")
 
 team_models = pytest.importorskip("airflow.models.team", reason="this Airflow has no teams")
 
