@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from airflow.sdk.exceptions import AirflowRuntimeError
 from packaging.version import Version
 
+from airflow_trtc.aio import within
+
 try:
     from airflow.sdk import conf
     from airflow.sdk.exceptions import (
@@ -145,7 +147,7 @@ async def _by_backend(work: Callable[[Any], _Value]) -> _Value:
     """Have the backend work; in a thread if it is not Airflow's own, and not for ever."""
     if not has_xcom_backend():
         return work(_xcom_backend())
-    return await asyncio.wait_for(asyncio.to_thread(work, _xcom_backend()), BACKEND_TIMEOUT_SECONDS)
+    return await within(BACKEND_TIMEOUT_SECONDS, asyncio.to_thread(work, _xcom_backend()))
 
 
 # What looking up a connection raises; PermissionError when the API server denies it.
