@@ -22,10 +22,11 @@ from airflow_trtc.cloud.endpoint import region_name
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
 from airflow_trtc.cloud.user_sig import Privilege, Signer
-from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
+from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import KINDS, RECORDING
 from airflow_trtc.provider import connection_type
 
@@ -162,6 +163,49 @@ class TrtcHook(BaseHook):
         await self.asettings()
         job = self.job(kind, job_id)
         return await self.arun(calls.describe(KINDS[kind], job), attempts)
+
+    def start(self, kind: str, params: Mapping[str, Any]) -> str:
+        """Start a job, which costs money until it ends, and return its id. Sent once.
+
+        :param kind: name of a row of :data:`airflow_trtc.kinds.KINDS` that can be started.
+        :param params: the parameters of its start action, with the service's own names; the application is
+            filled in.
+        :raises TrtcTransientError: with ``outcome_unknown`` a job may have been started; do not repeat the
+            call unless a second job does no harm.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+
+    def modify_recording(self, recording_id: str, params: Mapping[str, Any]) -> None:
+        """Replace what a running recording subscribes to, and its layout. What `params` lacks is reset.
+
+        :param params: ``MixLayoutParams`` and ``SubscribeStreamUserIds``.
+        :raises TrtcFailedError: the recording is over, or never existed.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        self.run(calls.modify_recording(RECORDING, self.job(RECORDING.name, recording_id), params))
+
+    def stop(self, kind: str, job_id: str, *, attempts: int | None = None) -> bool:
+        """Stop a job, and return whether it ran: False when it is over already, or never existed.
+
+        :param kind: name of a row of :data:`airflow_trtc.kinds.KINDS` that can be stopped.
+        :param attempts: see :meth:`run`.
+        :raises TrtcError: it may run on; see the classes in :mod:`airflow_trtc.errors`.
+        """
+        try:
+            self.run(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
+        except TrtcFailedError as error:
+            return _was_running(error, KINDS[kind])
+        return True
+
+    async def astop(self, kind: str, job_id: str, *, attempts: int | None = None) -> bool:
+        """See :meth:`stop`."""
+        await self.asettings()
+        try:
+            await self.arun(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
+        except TrtcFailedError as error:
+            return _was_running(error, KINDS[kind])
+        return True
 
     def job(self, kind: str, job_id: str) -> JobRef:
         """The identity of a job in the hook's application and region.
@@ -374,6 +418,13 @@ class TrtcHook(BaseHook):
             )
 
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
+
+
+def _was_running(error: TrtcFailedError, kind: JobKind) -> bool:
+    """False for the error of a job that is over; any other error is raised."""
+    if is_absent(error.code, kind.absent_codes):
+        return False
+    raise error
 
 
 def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:

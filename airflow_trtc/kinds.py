@@ -9,6 +9,8 @@ from airflow_trtc.recording.judge import FORGOTTEN_AFTER, judge
 RECORDING = JobKind(
     name="recording",
     describe_action="DescribeCloudRecording",
+    start_action="CreateCloudRecording",
+    stop_action="DeleteCloudRecording",
     id_source="the TaskId that CreateCloudRecording returned",
     forgotten_after=FORGOTTEN_AFTER,
     read=read_recording,

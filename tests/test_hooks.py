@@ -16,7 +16,8 @@ from airflow.sdk import Connection
 
 from airflow_trtc import hooks
 from airflow_trtc.aio import within
-from airflow_trtc.cloud.calls import any_action
+from airflow_trtc.cloud.calls import any_action, start
+from airflow_trtc.cloud.failures import value_of
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
     DEFAULT_DENIED_SECRET_KEY,
@@ -27,7 +28,7 @@ from airflow_trtc.errors import TrtcFailedError, TrtcSetupError, TrtcTransientEr
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.observation import Snapshot
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.kinds import RECORDING
+from airflow_trtc.kinds import KINDS, RECORDING
 
 
 @pytest.fixture(scope="module")
@@ -417,3 +418,51 @@ def test_without_the_key_of_the_application_nothing_is_signed(connect):
     connect()
     with pytest.raises(TrtcSetupError, match="sdk_secret_key is not set"):
         TrtcHook().user_sig("robot")
+
+
+CREATE = {
+    "RoomId": "8001",
+    "UserId": "robot",
+    "UserSig": "sig",
+    "RecordParams": {"RecordMode": 2},
+    "StorageParams": {"CloudVod": {"TencentVod": {}}},
+}
+
+
+def test_a_recording_is_started_changed_and_stopped(emulator, connect):
+    connect()
+    hook = TrtcHook()
+    recording_id = hook.start("recording", CREATE)
+    assert emulator.truth(recording_id)["room_id"] == "8001"
+    hook.modify_recording(recording_id, {"MixLayoutParams": {"MixLayoutMode": 3}})
+    assert emulator.truth(recording_id)["layout"] == {"MixLayoutMode": 3}
+    assert hook.stop("recording", recording_id) is True
+    assert emulator.truth(recording_id)["end_reason"] == "deleted"
+    assert hook.stop("recording", recording_id) is False
+    with pytest.raises(TrtcFailedError, match="ResourceNotFound"):
+        hook.modify_recording(recording_id, {})
+
+
+def test_a_recording_is_stopped_without_blocking(emulator, connect):
+    connect()
+    async def stop_twice(recording_id):
+        async with TrtcHook() as hook:
+            return await hook.astop("recording", recording_id), await hook.astop("recording", recording_id)
+
+    assert asyncio.run(stop_twice(emulator.add_recording())) == (True, False)
+
+
+def test_a_start_of_unknown_outcome_is_sent_once(emulator, connect):
+    connect()
+    emulator.fault("error", code="InternalError", action="CreateCloudRecording", count=1)
+    with pytest.raises(TrtcTransientError) as raised:
+        TrtcHook().start("recording", CREATE)
+    assert raised.value.outcome_unknown
+    assert emulator.state()["counters"]["CreateCloudRecording"] == {"InternalError": 1}
+
+
+def test_an_answer_without_an_id_leaves_open_whether_a_job_was_started():
+    for answer in ({}, {"TaskId": ""}, {"TaskId": 7}, {"TaskId": "x" * 5000}):
+        with pytest.raises(TrtcTransientError, match="names no job") as raised:
+            value_of(start(KINDS["recording"], {}), {"Response": answer})
+        assert raised.value.outcome_unknown

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from airflow_trtc import bounds
 from airflow_trtc.cloud import parameters
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.jobs.answers import read_answer
+from airflow_trtc.jobs.answers import read_answer, read_id
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
@@ -70,14 +70,49 @@ def describe(kind: JobKind, job: JobRef) -> Call[Snapshot | Absence]:
 
     :raises TrtcSetupError: the job's id is empty, or too long to be one.
     """
+    params = _named(kind, job, kind.describe_action)
+    return Call(kind.describe_action, params, partial(_read_job, kind, job.job_id), "read", job.job_id)
+
+
+def start(kind: JobKind, params: Mapping[str, Any]) -> Call[str]:
+    """Start a job of a kind that can be started; its value is the new job's id.
+
+    Its effect is ``create``: no client repeats it unless it certainly was not carried out.
+
+    :param params: the action's parameters, ``SdkAppId`` too; they hold secrets.
+    """
+    return Call(kind.start_action, dict(params), partial(_read_id, kind), "create")
+
+
+def modify_recording(kind: JobKind, job: JobRef, params: Mapping[str, Any]) -> Call[None]:
+    """Replace what a running recording subscribes to and how it is laid out; what is left out is reset.
+
+    :param kind: that of recordings.
+    :param params: ``MixLayoutParams`` and ``SubscribeStreamUserIds``.
+    :raises TrtcSetupError: the recording's id is empty, or too long to be one.
+    """
+    action = "ModifyCloudRecording"
+    given = {**params, **_named(kind, job, action)}
+    return Call(action, given, _read_nothing, "idempotent", job.job_id)
+
+
+def stop(kind: JobKind, job: JobRef) -> Call[None]:
+    """Stop a job of a kind that can be stopped. One that is over is answered with an absent code.
+
+    :raises TrtcSetupError: the job's id is empty, or too long to be one.
+    """
+    params = _named(kind, job, kind.stop_action)
+    return Call(kind.stop_action, params, _read_nothing, "idempotent", job.job_id)
+
+
+def _named(kind: JobKind, job: JobRef, action: str) -> dict[str, Any]:
+    """The parameters that name a job."""
     if bounds.job_id(job.job_id) is None:
         raise TrtcSetupError(
-            f"The {kind.name} id is empty, or longer than {bounds.LONGEST_ID} characters.",
-            action=kind.describe_action,
+            f"The {kind.name} id is empty, or longer than {bounds.LONGEST_ID} characters.", action=action
         )
     params: dict[str, Any] = {kind.app_param: job.sdk_app_id} if kind.app_param else {}
-    params[kind.id_param] = job.job_id
-    return Call(kind.describe_action, params, partial(_read_job, kind, job.job_id), "read", job.job_id)
+    return {**params, kind.id_param: job.job_id}
 
 
 def any_action(action: str, params: Mapping[str, Any]) -> Call[dict[str, Any]]:
@@ -90,6 +125,14 @@ def any_action(action: str, params: Mapping[str, Any]) -> Call[dict[str, Any]]:
     parameters.check(action, params)
     job_id = params.get("TaskId")
     return Call(action, dict(params), dict, effect_of(action), job_id if isinstance(job_id, str) else None)
+
+
+def _read_id(kind: JobKind, answer: dict[str, Any]) -> str:
+    return read_id(answer.get(kind.id_param))
+
+
+def _read_nothing(answer: dict[str, Any]) -> None:
+    """The service says no more than that it was done."""
 
 
 def _read_job(kind: JobKind, job_id: str, answer: dict[str, Any]) -> Snapshot | Absence:

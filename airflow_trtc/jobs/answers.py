@@ -56,6 +56,17 @@ def read_recording(answer: Mapping[str, Any], job_id: str) -> Snapshot:
     )
 
 
+def read_id(value: object) -> str:
+    """Read the id that a call answered which started a job.
+
+    :raises UnreadableAnswer: there is none, or it is too long to be one.
+    """
+    job_id = bounds.job_id(value)
+    if job_id is None:
+        raise UnreadableAnswer("The answer names no job: whether one was started is not known.")
+    return job_id
+
+
 def _snapshot(answer: Mapping[str, Any], job_id: str, status: str | None, id_param: str) -> Snapshot:
     if status is None:
         raise UnreadableAnswer("The answer has no status.")

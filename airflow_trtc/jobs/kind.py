@@ -23,6 +23,8 @@ class JobKind:
     :param name: as users write it, e.g. ``recording``.
     :param describe_action: the API action that returns its status.
     :param id_param: that action's parameter for the job's id; also where its answer repeats it.
+    :param start_action: the API action that starts one and answers its id; empty when nobody starts it so.
+    :param stop_action: the API action that stops one, by the same parameters; empty when nothing does.
     :param app_param: that action's parameter for the application; empty when it has none.
     :param status_param: where its answer has the status.
     :param ends_well: statuses after which the job is over and all is well.
@@ -39,6 +41,8 @@ class JobKind:
 
     name: str
     describe_action: str
+    start_action: str = ""
+    stop_action: str = ""
     id_param: str = "TaskId"
     app_param: str = "SdkAppId"
     status_param: str = "Status"

@@ -140,11 +140,16 @@ def interpret(error: TrtcError, absent_codes: Collection[str] = ABSENT_CODES) ->
     code = error.code or type(error).__name__
     if isinstance(error, TrtcTransientError | TrtcThrottledError):
         return Trouble("passing", code, str(error), error.request_id)
-    if any(code == gone or code.startswith(f"{gone}.") for gone in absent_codes):
+    if is_absent(code, absent_codes):
         return Absence(code, error.request_id)
     is_setup = isinstance(error, TrtcSetupError) and not code.startswith("Client.Http")
     kind: Literal["setup", "refused"] = "setup" if is_setup else "refused"
     return Trouble(kind, code, str(error), error.request_id)
+
+
+def is_absent(code: str | None, absent_codes: Collection[str] = ABSENT_CODES) -> bool:
+    """Whether an error code means "not there": it is one of these, or continues one after a dot."""
+    return code is not None and any(code == gone or code.startswith(f"{gone}.") for gone in absent_codes)
 
 
 def describe_news(before: JobState, after: JobState, observation: Observation) -> list[str]:
