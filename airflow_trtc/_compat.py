@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -54,6 +55,15 @@ def sync_bag_to_db(bag: Any, bundle_name: str, bundle_version: str | None) -> No
     except ImportError:  # Airflow 3.1
         from airflow.models.dagbag import sync_bag_to_db as sync  # type: ignore[no-redef]
     sync(bag, bundle_name, bundle_version)
+
+
+def share_execution_api() -> None:
+    """Let all tasks of ``dag.test()`` ask one API; Airflow 3.1 builds one for each. For tests of DAGs."""
+    from airflow.sdk.execution_time import supervisor
+
+    build = supervisor.in_process_api_server
+    if not hasattr(build, "cache_info"):
+        supervisor.in_process_api_server = functools.cache(build)
 
 
 def has_state_store() -> bool:
