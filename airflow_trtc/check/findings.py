@@ -221,6 +221,13 @@ def callback_key(problem: str, advice: str, *, is_unsigned: bool) -> Finding:
     return Finding("callbacks", "ok", "the connection has a key for them")
 
 
+NO_CALLBACKS = Finding(
+    "callbacks",
+    "warning",
+    "cannot be received by this Airflow",
+    "only for callbacks: use Airflow 3.3 or later",
+)
+
 _SIGNED: dict[int, tuple[Level, str, str]] = {
     400: ("ok", "the API server accepts callbacks that are signed with the connection's key", ""),
     401: (

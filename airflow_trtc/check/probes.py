@@ -133,11 +133,20 @@ def _json(url: str) -> Any:
         return None
 
 
+def can_receive_callbacks() -> bool:
+    """Whether this Airflow has a place for them."""
+    from airflow_trtc._compat import has_state_store
+
+    return has_state_store()
+
+
 def callbacks(conn_id: str, airflow_url: str) -> list[Finding]:
     """Whether callbacks can be received: the connection's key, and the receiver in the API server."""
     from airflow_trtc.jobs.callback import sign
     from airflow_trtc.web.receiving import connections
 
+    if not can_receive_callbacks():
+        return [findings.NO_CALLBACKS]
     config = connections.look_up(conn_id)
     url = f"{airflow_url}/trtc/callbacks/{conn_id}"
     status = _status(url)

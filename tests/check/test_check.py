@@ -52,6 +52,12 @@ def api_server(*, triggerer: str | None = "healthy", keys: tuple[str, ...] | Non
     assert stored == [], "a check stores nothing"
 
 
+@pytest.fixture(autouse=True)
+def with_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the receiver on every Airflow: the one here stands alone."""
+    monkeypatch.setattr(probes, "can_receive_callbacks", lambda: True)
+
+
 @pytest.fixture
 def emulator(trtc_emulator: Emulator) -> Emulator:
     return trtc_emulator
@@ -164,6 +170,17 @@ def test_without_callbacks_a_missing_receiver_is_no_problem(connect: Callable[..
     connect(extra={"callback_secret": ""})
     found = by_subject()
     assert (found["receiver"], found["callbacks"], found["triggerer"]) == ("warning",) * 3
+
+
+@pytest.mark.usefixtures("connect")
+def test_an_airflow_that_cannot_receive_callbacks_is_not_recommended_to_the_console(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probes, "can_receive_callbacks", lambda: False)
+    with api_server() as url:
+        found = by_subject(url=url)
+    assert found["callbacks"] == "warning"
+    assert "receiver" not in found
 
 
 @pytest.mark.usefixtures("connect")
