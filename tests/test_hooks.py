@@ -33,7 +33,7 @@ from airflow_trtc.kinds import KINDS, RECORDING
 
 @pytest.fixture(scope="module")
 def emulator():
-    with Emulator(rate_limit=0) as running:
+    with Emulator(rate_limit=0, check_user_sig=False) as running:
         yield running
 
 
@@ -414,8 +414,9 @@ def test_a_user_sig_is_signed_with_the_key_of_the_application(emulator, connect)
     assert "5bd2850fff3e" not in repr(hook.settings)
 
 
-def test_without_the_key_of_the_application_nothing_is_signed(connect):
-    connect()
+def test_without_the_key_of_the_application_nothing_is_signed(emulator, connect):
+    extra = {name: value for name, value in emulator.connection["extra"].items() if name != "sdk_secret_key"}
+    connect(extra=extra)
     with pytest.raises(TrtcSetupError, match="sdk_secret_key is not set"):
         TrtcHook().user_sig("robot")
 

@@ -2,7 +2,7 @@
 
 It answers ``CreateCloudRecording``, ``DescribeCloudRecording``, ``ModifyCloudRecording`` and
 ``DeleteCloudRecording`` of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
-unchanged. Signatures, parameters, regions and the frequency limit are really checked. Jobs of other kinds
+unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Jobs of other kinds
 are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
 
 Ways to run it::
@@ -22,6 +22,9 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
                                         -> {"job_id": ...} or {"job_ids": [...]}
     script(id, steps)            POST   /_control/script     {"job_id": ..., "steps": [...]}
     end(recording_id)            POST   /_control/end        {"recording_id": ...}
+    room(id, enter=[...], leave=[...])  POST  /_control/room  {"room_id": ..., "enter": [...], "leave": [...]}
+                                        -> {"users": [...], ...}
+    bill(room_id=None)           GET    /_control/bill[?room_id=...][&sdk_app_id=...]
     truth(id)                    GET    /_control/truth?job_id=<percent-encoded>
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
@@ -74,6 +77,53 @@ by reads may be combined, then both must be met)::
 
 ``Emulator(new_recordings={...})`` gives progress options to what CreateCloudRecording starts.
 
+Settings that decide whether CreateCloudRecording starts one, of ``Emulator(...)`` and its command line::
+
+    sdk_secret_key         signs the UserSig: of the request's UserId and SdkAppId, not expired by the
+                           service's clock. A public default, 64 digits of ``deadbeef``
+    check_user_sig         False takes any text (True)
+    user_sig_code          the error's code ("InvalidParameter.UserSig"), its message names the failed check
+    advanced_permission_control   True: a PrivateMapKey is needed too, for the same user and room, with the
+                           privileges to enter and to receive what StreamType records (False)
+    private_map_key_code   the error's code when it is missing or not valid ("FailedOperation")
+    storage_access_key, storage_secret_key   the only key pair that buckets take (any)
+    refuse_storage         another pair: "at_upload", the recording starts, its files are not uploaded (303
+                           Status 1, 308, no 304, 305 Status 1, 310 Status 2); "at_create" is an error
+    storage_code           that error's code ("FailedOperation")
+    concurrency_limit      recordings at one time (100), one more is FailedOperation.RestrictedConcurrency
+
+No page of the vendor says which codes these are for recordings, and when keys of buckets are checked
+[unsure]. The same robot in the same room replaces its earlier recording. Other errors are faults::
+
+    emulator.fault("error", action="CreateCloudRecording", code="InternalError.CRInternalError", count=2)
+    emulator.fault("error", action="CreateCloudRecording", code="FailedOperation.CRUnsupportMethod")
+    emulator.fault("error", action="CreateCloudRecording", code="UnsupportedOperation")   # package
+    emulator.fault("error", action="CreateCloudRecording", code="ResourceInsufficient.RequestRejection")
+    emulator.fault("hang", action="CreateCloudRecording", count=1)           # arrived, nothing was started
+    emulator.fault("slow", action="CreateCloudRecording", delay_seconds=30)  # started, the answer takes time
+    emulator.fault("lost_answer", action="CreateCloudRecording", count=1)    # started, no answer ever
+
+``room`` lets anchors enter and leave while recordings run; ``enter`` and ``leave`` take an id or a list, and
+without them it only says who is there. Options besides: ``is_string_room`` (true for a string room whose name
+is a number) and ``sdk_app_id``. Before the first move, those are in a room whom its running recordings
+have as participants; then the room decides, also for recordings that begin later: ``participants`` and
+``room_empty_after_seconds`` of the API's recordings no longer count. A recording without anchors for
+``max_idle_seconds`` ends (302 with LeaveCode 99). Who enters gets files of their own. With room events on,
+the first to enter is a 101 and 103, with 203 and 201 for audio and video; who leaves is a 104, the last also
+a 102::
+
+    emulator.room("8001", enter=["alice"])     # with room_events=True: callbacks, so that a DAG starts
+    emulator.room("8001", leave=["alice"])     # its recordings end after MaxIdleTime, unless another enters
+
+``bill`` has all that was started over the API since the last ``reset()``: ``recordings``, one each, with
+``recording_id``, ``sdk_app_id``, ``room_id``, ``is_string_room``, ``robot_id``, ``created_at``, ``ended_at``,
+``end_reason``, ``seconds`` (from its creation to its end or now, 0 when the recorder failed to start), and
+``started_by`` and ``stopped_by``: ``secret_id`` and ``request_id`` of the requests; ``running``, the ids of
+those that run; ``seconds`` of all; and the sums ``by_application`` and ``by_room`` with ``recordings``,
+``running`` and ``seconds``::
+
+    assert len(emulator.bill("8001")["recordings"]) == 1
+
 Options of ``add_recording``, also of ``new_recordings``, that concern callbacks::
 
     callbacks              {"302": "lost", "305": "doubled", "310": 30}: never sent, sent twice, sent so many
@@ -82,6 +132,7 @@ Options of ``add_recording``, also of ``new_recordings``, that concern callbacks
     start_fails            true: 301 with Status 1 after the time of Idle; nothing is recorded, and no other
                            event comes (false)
     leave_code             of 302 (0; 99 when idle; 101 when the same robot came in again)
+    upload_start_status    of 303: 1 = the upload failed to begin, no 304 comes (0)
     upload_status          of 305, or a list: [1, 2] = files linger, then recovered (0)
     mp4_status             of 310, for mp4 and aac: of all, or a list with one for each 310 (0)
     vod_status             of 311: of all, or a list with one for each file; in both lists an element may be
@@ -146,9 +197,10 @@ files made so far), ``listed_files`` (those some answer has shown), ``mp4_files`
 ``vod_files`` (made at the end; with MediaId, EndTimeStamp, and on VOD FileId, VideoUrl), ``failed_files``
 (reported with status 2), ``callbacks`` (the ledger), ``polls`` (the last 1000 Describe calls: ``at``,
 ``code``, ``status``, ``file_count``, the ``fault`` that replaced or spoiled the answer, ``delay_seconds``),
-and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that answers, ``steps_left`` after it,
-and what the job is. ``state``: recordings, jobs,
-``counters`` per action and code, ``throttled``, faults, and ``requests`` without secrets.
+``started_by`` and ``stopped_by`` (as in ``bill``), ``layout`` and ``subscriptions`` as the last request set
+them, ``storage_refused``, and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that
+answers, ``steps_left`` after it, and what the job is. ``state``: recordings, jobs, ``counters`` per action
+and code, ``throttled``, faults, and ``requests`` with their ids, without secrets.
 
 Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed with
 the key; without a URL there are none, without a key they have no ``Sign``. Recordings send 301, 303 and for
@@ -207,6 +259,7 @@ if TYPE_CHECKING:
         DEFAULT_RATE_LIMIT,
         DEFAULT_REGION,
         DEFAULT_SDK_APP_ID,
+        DEFAULT_SDK_SECRET_KEY,
         DEFAULT_SECRET_ID,
         DEFAULT_SECRET_KEY,
         Settings,
@@ -222,6 +275,7 @@ __all__ = [
     "DEFAULT_RATE_LIMIT",
     "DEFAULT_REGION",
     "DEFAULT_SDK_APP_ID",
+    "DEFAULT_SDK_SECRET_KEY",
     "DEFAULT_SECRET_ID",
     "DEFAULT_SECRET_KEY",
     "ControlError",

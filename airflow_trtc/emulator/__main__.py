@@ -24,7 +24,7 @@ TRTC recording emulator at {url}
 
   secret id    {secret_id}
   secret key   {secret_key}
-  application  {sdk_app_id}
+  application  {sdk_app_id}, its key {sdk_secret_key}
   region       {region}
 
 Airflow connection:
@@ -92,6 +92,7 @@ def greeting(emulator: Emulator) -> str:
         secret_id=emulator.secret_id,
         secret_key=emulator.secret_key,
         sdk_app_id=emulator.sdk_app_id,
+        sdk_secret_key=emulator.sdk_secret_key,
         region=emulator.region,
         connection=shlex.quote(emulator.connection_json),
         callbacks=_callbacks(emulator),
@@ -112,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"'{send_callback.COMMAND} --help' explains how to send one callback to a receiver.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for add_options in (_add_server, _add_account, _add_recordings, _add_callbacks):
+    for add_options in (_add_server, _add_account, _add_start, _add_recordings, _add_callbacks):
         add_options(parser.add_argument)
     return parser
 
@@ -141,6 +142,22 @@ def _add_account(add: Callable[..., object]) -> None:
     rate, concurrency = settings.DEFAULT_RATE_LIMIT, settings.DEFAULT_CONCURRENCY_LIMIT
     add("--rate-limit", type=int, default=rate, help="requests/s and action, 0 for no limit")
     add("--concurrency-limit", type=int, default=concurrency, help="recordings at one time")
+
+
+def _add_start(add: Callable[..., object]) -> None:
+    defaults = settings.Settings
+    add("--sdk-secret-key", default=settings.DEFAULT_SDK_SECRET_KEY, help="the application's key")
+    either = argparse.BooleanOptionalAction
+    add("--check-user-sig", action=either, default=True, help="whether a UserSig has to be valid")
+    add("--user-sig-code", default=defaults.user_sig_code, help="error code for a wrong UserSig")
+    add("--advanced-permission-control", action="store_true", help="robots need a PrivateMapKey too")
+    code = defaults.private_map_key_code
+    add("--private-map-key-code", default=code, help="error code for a wrong or missing PrivateMapKey")
+    add("--storage-access-key", default=None, help="the buckets' only key pair; others are refused")
+    add("--storage-secret-key", default=None, help="its key")
+    when = settings.STORAGE_REFUSALS
+    add("--refuse-storage", choices=when, default=when[0], help="when another pair is refused")
+    add("--storage-code", default=defaults.storage_code, help="error code of a refusal at once")
 
 
 def _add_recordings(add: Callable[..., object]) -> None:

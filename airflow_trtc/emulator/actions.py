@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_trtc.emulator import jobs, schemas
+from airflow_trtc.emulator import admission, jobs, presence, schemas
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.files import MAX_RECOVERIES
 from airflow_trtc.emulator.options import built
 from airflow_trtc.emulator.parameters import Schema, Values, text
 from airflow_trtc.emulator.polls import Polls
-from airflow_trtc.emulator.recordings import Recording, View, advance, end, read
+from airflow_trtc.emulator.recordings import Origin, Recording, View, advance, end, read
+from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.seeding import Seed, recording_of
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
@@ -32,10 +33,11 @@ _SDK_APP_ID_SPELLINGS = ("SdkAppId", "SdkAppid", "Sdkappid")
 
 @dataclass
 class Call:
-    """One accepted request: its parameters, the instant, and what shall happen to its answer."""
+    """One accepted request: its parameters, the instant, whose it is, and what shall happen to its answer."""
 
     values: Values
     now: float
+    origin: Origin
     fault: str | None = None
 
 
@@ -54,11 +56,21 @@ class Action:
 def create(state: State, call: Call) -> Values:
     """Start a recording. The same robot in the same room ends its earlier recording."""
     schemas.check_create_rules(call.values)
-    _end_recordings_of_robot(state, call)
-    limit = state.settings.concurrency_limit
-    if limit and sum(1 for _ in state.running(call.now)) >= limit:
-        raise ApiError("FailedOperation.RestrictedConcurrency", limit)
+    settings, room = state.settings, _room(call.values)
+    admission.check_robot(settings, room, call.values, now=state.wall() + state.clock_skew_seconds)
+    is_storage_refused = admission.is_storage_refused(settings, call.values["StorageParams"])
+    running = list(state.running(call.now))
+    replaced = [
+        each for each in running if (each.recipe.room, each.robot_id) == (room, call.values["UserId"])
+    ]
+    if 0 < settings.concurrency_limit <= len(running) - len(replaced):
+        raise ApiError("FailedOperation.RestrictedConcurrency", settings.concurrency_limit)
     recording = _new_recording(state, call)
+    if is_storage_refused:
+        recording.is_storage_refused = True
+        recording.callback_plan = recording.callback_plan.with_refused_storage()
+    for each in replaced:
+        _stop(state, call, each, "replaced")
     state.add(recording, call.now)
     return {"TaskId": recording.recording_id}
 
@@ -90,8 +102,7 @@ def modify(state: State, call: Call) -> Values:
 def delete(state: State, call: Call) -> Values:
     """Stop a running recording."""
     recording = _running_recording(state, call)
-    end(recording, call.now, "deleted")
-    state.follow(recording, call.now)
+    _stop(state, call, recording, "deleted")
     return {"TaskId": recording.recording_id}
 
 
@@ -175,18 +186,22 @@ def _description(recording: Recording, view: View) -> Values:
     return answer
 
 
-def _end_recordings_of_robot(state: State, call: Call) -> None:
-    wanted = (call.values["SdkAppId"], call.values["RoomId"], call.values["UserId"])
-    for recording in list(state.running(call.now)):
-        if (recording.recipe.sdk_app_id, recording.recipe.room_id, recording.robot_id) == wanted:
-            end(recording, call.now, "replaced")
-            state.follow(recording, call.now)
+def _stop(state: State, call: Call, recording: Recording, reason: str) -> None:
+    end(recording, call.now, reason)
+    recording.stopped_by = call.origin
+    state.follow(recording, call.now)
+
+
+def _room(values: Values) -> Room:
+    return Room(values["SdkAppId"], values["RoomId"], values.get("RoomIdType", 1) == 0)
 
 
 def _new_recording(state: State, call: Call) -> Recording:
     progress = dict(state.settings.new_recordings)
     if call.values["RecordParams"]["RecordMode"] == 2 and isinstance(progress.get("files"), int):
         progress["files"] = min(progress["files"], MAX_RECOVERIES + 1)
+    if (anchors := state.rooms.get(_room(call.values))) is not None:
+        progress["participants"] = list(anchors)
     seed = built(Seed, {**_seed_options(call.values), **progress})
     recording = recording_of(
         seed,
@@ -195,8 +210,10 @@ def _new_recording(state: State, call: Call) -> Recording:
         call.now,
         clock_skew_seconds=state.clock_skew_seconds,
     )
+    recording.started_by = call.origin
     recording.layout = call.values.get("MixLayoutParams")
     recording.subscriptions = call.values["RecordParams"].get("SubscribeStreamUserIds")
+    presence.join(state, recording, call.now)
     return recording
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_trtc.emulator.options import MAX_SECONDS, check_count, check_seconds
@@ -19,7 +19,15 @@ FAILED = 2
 MAX_SAMPLES = 10_000
 """Events of one kind in one recording."""
 
-_MOST = {"leave_code": 101, "upload_status": 2, "mp4_status": 2, "vod_status": 2, "vod_end_status": 1}
+_MOST = {
+    "leave_code": 101,
+    "upload_start_status": 1,
+    "upload_status": 2,
+    "mp4_status": 2,
+    "vod_status": 2,
+    "vod_end_status": 1,
+}
+_SINGLE = ("leave_code", "upload_start_status", "vod_end_status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,7 @@ class CallbackPlan:
     room_events: bool | None = None
     """None: as the emulator's settings say."""
     leave_code: int | None = None
+    upload_start_status: int = 0
     upload_status: int | Sequence[int] = 0
     mp4_status: Statuses = 0
     vod_status: Statuses = 0
@@ -62,6 +71,13 @@ class CallbackPlan:
         for event_type, trouble in self.callbacks.items():
             _check_trouble(str(event_type), trouble)
         check_count("files_per_310", self.files_per_310)
+
+    def with_refused_storage(self) -> CallbackPlan:
+        """Return the same for a bucket whose keys are refused: nothing is written to it or read from it.
+
+        The recorder starts and records; what it cannot upload lingers on its server.
+        """
+        return replace(self, upload_start_status=1, upload_status=1, upload_errors=1, mp4_status=FAILED)
 
     def trouble_of(self, event_type: int) -> str | float | None:
         """Return what shall happen to events of this type: lost, doubled, seconds of delay, or nothing."""
@@ -92,7 +108,7 @@ def _of_number(statuses: Statuses, number: int) -> int | Sequence[int]:
 def _check_status(name: str, value: object, most: int) -> None:
     if value is None or (type(value) is int and 0 <= value <= most):
         return
-    if not isinstance(value, (list, tuple)) or not value or name in ("leave_code", "vod_end_status"):
+    if not isinstance(value, (list, tuple)) or not value or name in _SINGLE:
         raise ValueError(f"{name} must be a whole number from 0 to {most}")
     for each in value:
         _check_status(name, each, most)

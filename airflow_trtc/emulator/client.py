@@ -98,6 +98,41 @@ class Controls(ABC):
         """Answer for a recording or job by these steps from now on; none end a recording's script."""
         self._control("POST", "script", {"job_id": job_id, "steps": [dict(step) for step in steps]})
 
+    def room(
+        self,
+        room_id: str,
+        *,
+        enter: str | Iterable[str] = (),
+        leave: str | Iterable[str] = (),
+        is_string_room: bool | None = None,
+        sdk_app_id: int | None = None,
+    ) -> list[str]:
+        """Let anchors leave and enter a room, and return who is in it then.
+
+        :param room_id: also that of a numeric room is a text.
+        :param enter: ids of users; who is there already stays.
+        :param leave: ids of users who are there; they leave before the others enter.
+        :param is_string_room: a room whose name may be a number is a numeric one unless this is true.
+        :param sdk_app_id: instead of the account's application.
+        """
+        people = {
+            name: [given] if isinstance(given, str) else list(given)
+            for name, given in (("enter", enter), ("leave", leave))
+        }
+        where = {"room_id": room_id, "is_string_room": is_string_room, "sdk_app_id": sdk_app_id}
+        users: list[str] = self._control("POST", "room", {**where, **people})["users"]
+        return users
+
+    def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
+        """Return every recording started over the API, how long it ran and who started and stopped it.
+
+        :param room_id: only recordings of rooms with this name.
+        :param sdk_app_id: only recordings of this application.
+        """
+        given = {"room_id": room_id, "sdk_app_id": sdk_app_id}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return self._control("GET", "bill", chosen)
+
     def end(self, recording_id: str) -> None:
         """End a recording now."""
         self._control("POST", "end", {"recording_id": recording_id})

@@ -31,6 +31,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "You are not authorized to perform operation (trtc:{detail}). (error: no permission)",
         "未授权操作 (trtc:{detail})，请检查 CAM 策略。",
     ),
+    "FailedOperation": ("The operation failed. {detail}", "操作失败。{detail}"),
+    "FailedOperation.CRUnsupportMethod": (
+        "The application does not support this method of cloud recording.",
+        "云端录制方法不支持。",
+    ),
     "FailedOperation.RestrictedConcurrency": (
         "Restricted concurrency: at most {detail} recordings at one time.",
         "并发录制任务数超过限制：{detail}。",
@@ -40,6 +45,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "InvalidParameter": ("Invalid parameter: {detail}.", "参数错误：{detail}。"),
     "InvalidParameter.OutOfRange": ("Parameter out of range: {detail}.", "参数超出范围：{detail}。"),
     "InvalidParameter.SdkAppId": ("SdkAppId `{detail}` is invalid.", "SdkAppId `{detail}` 错误。"),
+    "InvalidParameter.UserSig": ("The UserSig is expired or wrong. {detail}", "UserSig过期或错误。{detail}"),
     "InvalidParameterValue": (
         "The value of the parameter {detail} is not valid.",
         "参数 {detail} 的值无效。",
@@ -54,19 +60,21 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "for a second. Please reduce the frequency of calls.",
         "您当前每秒请求 `{detail}` 次，超过了每秒频率上限，请稍后重试。",
     ),
+    "ResourceInsufficient.RequestRejection": ("Insufficient resources.", "资源不足。"),
     "ResourceNotFound": ("The task does not exist.", "任务不存在。"),
     "UnauthorizedOperation": (
         "You have no permission for SdkAppId `{detail}`.",
         "无权限操作 SdkAppId `{detail}`。",
     ),
     "UnknownParameter": ("The parameter `{detail}` is not recognized.", "未定义的参数 `{detail}`。"),
+    "UnsupportedOperation": ("The operation is not supported.", "操作不支持。"),
     "UnsupportedProtocol": (
         "The request protocol is not supported: {detail}.",
         "不支持的请求协议：{detail}。",
     ),
     "UnsupportedRegion": ("The region `{detail}` is not supported.", "不支持的地域 `{detail}`。"),
 }
-_OTHER = ("The request failed: {code}.", "请求失败：{code}。")
+_OTHER = ("The request failed: {code}. {detail}", "请求失败：{code}。{detail}")
 
 
 class ApiError(Exception):
@@ -83,7 +91,8 @@ class ApiError(Exception):
         if self.message is not None:
             return self.message
         english, chinese = _TEXTS.get(self.code) or _TEXTS.get(self.code.split(".")[0]) or _OTHER
-        return (english if language == "en-US" else chinese).format(detail=self.detail, code=self.code)
+        text = english if language == "en-US" else chinese
+        return text.format(detail=self.detail, code=self.code).rstrip()
 
 
 def error_of(given: object, message: object = None) -> tuple[str | None, str | None]:

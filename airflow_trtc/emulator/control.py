@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from airflow_trtc.emulator import jobs
+from airflow_trtc.emulator import billing, jobs, presence
 from airflow_trtc.emulator.actions import ACTIONS
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.faults import Fault
@@ -15,17 +16,21 @@ from airflow_trtc.emulator.ledger import described, trouble_of
 from airflow_trtc.emulator.options import (
     MAX_APPLICATION,
     MAX_SECONDS,
+    MAX_TEXT,
     built,
     check_count,
     check_json,
     check_seconds,
 )
 from airflow_trtc.emulator.recordings import GONE, Recording, advance, end, play, stop_script
-from airflow_trtc.emulator.seeding import Seed, recording_of, step_of
+from airflow_trtc.emulator.rooms import Room, looks_like_string_room
+from airflow_trtc.emulator.seeding import Seed, recipe_of, recording_of, step_of
 from airflow_trtc.emulator.state import State, ledger_of, truth
 
 Options = Mapping[str, Any]
 Operation = Callable[[State, Options], dict[str, Any]]
+
+_ROOM_OPTIONS = ("room_id", "enter", "leave", "is_string_room", "sdk_app_id")
 
 
 class ControlError(ValueError):
@@ -96,6 +101,27 @@ def end_recording(state: State, options: Options) -> dict[str, Any]:
     end(recording, now, "ended")
     state.follow(recording, now)
     return truth(recording, now)
+
+
+def move_people(state: State, options: Options) -> dict[str, Any]:
+    """Let anchors enter and leave a room, and return who is there; without any, only return that."""
+    if unknown := sorted(set(options) - set(_ROOM_OPTIONS)):
+        raise ControlError(f"unknown option {', '.join(unknown)}; there are: {', '.join(_ROOM_OPTIONS)}")
+    room = _room(state, options)
+    enter, leave = (_names(name, options.get(name, ())) for name in ("enter", "leave"))
+    users = presence.move(state, room, enter=enter, leave=leave, now=state.clock.now())
+    return {**asdict(room), "users": users}
+
+
+def show_bill(state: State, options: Options) -> dict[str, Any]:
+    """Return what was started over the API and how long it ran, of one application or room if wanted."""
+    given = {name: str(options[name]) for name in ("sdk_app_id", "room_id") if name in options}
+    chosen = [
+        each
+        for each in state.recordings.values()
+        if each.started_by and all(str(getattr(each.recipe, name)) == value for name, value in given.items())
+    ]
+    return billing.bill(chosen, state.clock.now())
 
 
 def show_truth(state: State, options: Options) -> dict[str, Any]:
@@ -225,6 +251,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "jobs": {"POST": add_job},
     "script": {"POST": script},
     "end": {"POST": end_recording},
+    "room": {"POST": move_people},
+    "bill": {"GET": show_bill},
     "truth": {"GET": show_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},
@@ -238,8 +266,34 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
 }
 
 
+def _room(state: State, options: Options) -> Room:
+    """Return the room that is meant; a name that cannot be a number is that of a string room."""
+    room_id, is_string_room = options["room_id"], options.get("is_string_room")
+    if not isinstance(room_id, str) or not 1 <= len(room_id) <= MAX_TEXT:
+        raise ControlError("room_id must be a text; that of a numeric room has digits only")
+    if is_string_room not in (None, False, True):
+        raise ControlError("is_string_room must be true or false")
+    if is_string_room is None:
+        is_string_room = looks_like_string_room(room_id)
+    elif not is_string_room and looks_like_string_room(room_id):
+        raise ControlError(f"room_id {room_id!r:.100} is no number of a room: is_string_room must be true")
+    sdk_app_id = check_count("sdk_app_id", options.get("sdk_app_id") or 0, MAX_APPLICATION)
+    return Room(sdk_app_id or state.settings.sdk_app_id, room_id, is_string_room)
+
+
+def _names(option: str, given: object) -> list[str]:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, (list, tuple)) or not all(isinstance(each, str) and each for each in names):
+        raise ControlError(f"{option} must be a user's id, or a list of them")
+    return list(names)
+
+
 def _add(state: State, options: Options) -> str:
     seeded = built(Seed, options)
+    anchors = state.rooms.get(recipe_of(seeded, state.settings).room)
+    joins = anchors is not None and "participants" not in options and not seeded.ended
+    if anchors is not None and joins:
+        seeded = replace(seeded, participants=list(anchors))
     now = state.clock.now()
     recording_id = _free_id(state, seeded.recording_id)
     recording = recording_of(
@@ -247,6 +301,8 @@ def _add(state: State, options: Options) -> str:
     )
     if seeded.ended:
         _end_long_ago(recording, now)
+    elif joins:
+        presence.join(state, recording, now)
     state.add(recording, now, is_over=seeded.ended)
     return recording_id
 

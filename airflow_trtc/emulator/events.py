@@ -15,6 +15,7 @@ from typing import Any
 from airflow_trtc.emulator.callback_plan import FAILED
 from airflow_trtc.emulator.files import File, conversions
 from airflow_trtc.emulator.recordings import Recording, keeps_index_files
+from airflow_trtc.emulator.rooms import Room
 
 ROOM, MEDIA, RECORDING = 1, 2, 3
 STREAM_INGEST = 7
@@ -73,6 +74,7 @@ class Timeline:
     count: int = 0
     is_begun: bool = False
     is_started: bool = False
+    is_uploading: bool = False
     files_reported: int = 0
     is_ended: bool = False
 
@@ -83,7 +85,7 @@ def due_events(timeline: Timeline, now: float) -> list[Event]:
     due = []
     while timeline.coming and timeline.coming[0][0] <= now:
         due.append(heapq.heappop(timeline.coming)[2])
-    return due
+    return [each for each in due if not _is_told_by_the_room(each, timeline.recording)]
 
 
 def skip(timeline: Timeline, instant: float) -> None:
@@ -117,8 +119,12 @@ def _learn(timeline: Timeline) -> None:
         _add(timeline, _beginning(recording))
     if not timeline.is_started and recording.started_at is not None:
         timeline.is_started = True
-        if recording.callback_plan.room_events:
+        since = recording.in_room_since
+        if recording.callback_plan.room_events and (since is None or recording.started_at < since):
             _add(timeline, _people_come(recording, recording.started_at))
+    if not timeline.is_uploading and recording.planned_files and not recording.plan.start_fails:
+        timeline.is_uploading = True
+        _add(timeline, _upload_start(recording))
     if timeline.files_reported < len(recording.files):
         if keeps_index_files(recording):
             _add(timeline, _index_files(recording, timeline.files_reported))
@@ -158,8 +164,6 @@ def _beginning(recording: Recording) -> Iterator[Event]:
         return
     at, callback_plan = recording.created_at, recording.callback_plan
     yield _event(recording, 301, at, {"Status": 0})
-    if recording.recipe.storage == "cos" and recording.planned_files:
-        yield _event(recording, 303, at + _STEP_SECONDS, {"Status": 0})
     for seconds in _listed(callback_plan.failovers, lambda number: number):
         yield _event(recording, 306, at + seconds, {"Status": 0})
     for number, error in enumerate(
@@ -168,6 +172,12 @@ def _beginning(recording: Recording) -> Iterator[Event]:
         yield _event(recording, 308, at + number, dict(error))
     for number, url in enumerate(_listed(callback_plan.image_errors, _SAMPLE_IMAGE_URL.format), 1):
         yield _event(recording, 309, at + number, {"Url": url})
+
+
+def _upload_start(recording: Recording) -> Iterator[Event]:
+    if recording.recipe.storage == "cos":
+        at = max(recording.created_at, recording.not_before.get(0, 0.0)) + _STEP_SECONDS
+        yield _event(recording, 303, at, {"Status": recording.callback_plan.upload_start_status})
 
 
 def _index_files(recording: Recording, first: int) -> Iterator[Event]:
@@ -182,8 +192,9 @@ def _index_files(recording: Recording, first: int) -> Iterator[Event]:
             "BeginTimeStamp": each["BeginTimeStamp"],
         }
         yield _event(recording, 307, at, cut)
-        uploaded_at = at + recording.callback_plan.index_after_seconds
-        yield _event(recording, 304, uploaded_at, {"FileList": each["FileName"]})
+        if not recording.callback_plan.upload_start_status:
+            uploaded_at = at + recording.callback_plan.index_after_seconds
+            yield _event(recording, 304, uploaded_at, {"FileList": each["FileName"]})
 
 
 def _ending(recording: Recording, at: float) -> Iterator[Event]:
@@ -252,18 +263,45 @@ def _media_facts(file: File) -> Payload:
     }
 
 
-def _people_come(recording: Recording, at: float) -> Iterator[Event]:
+def arrivals(
+    room: Room, users: Sequence[str], at: float, *, skew: float, is_first: bool, stream_type: int = 0
+) -> Iterator[Event]:
+    """Yield the events of anchors who enter and begin to send; the first in an empty room creates it.
+
+    :param at: Unix seconds; the events come a millisecond apart.
+    :param skew: seconds by which the service's clock is ahead.
+    """
     steps = 0
-    for user in recording.users:
+    for user in users:
         arrived = {"UserId": user, "Role": 20, "TerminalType": 2, "UserType": 3, "Reason": 1}
         happenings = [(ROOM, 103, arrived)]
-        if not steps:
+        if is_first and not steps:
             happenings.insert(0, (ROOM, 101, {"UserId": user}))
-        streams = _STREAMS[recording.recipe.stream_type]
-        happenings += [(MEDIA, event_type, {"UserId": user}) for event_type in streams]
+        happenings += [(MEDIA, event_type, {"UserId": user}) for event_type in _STREAMS[stream_type]]
         for group, event_type, info in happenings:
-            yield _room_event(recording, group, event_type, at + steps * _STEP_SECONDS, info)
+            yield _room_event(room, group, event_type, at + steps * _STEP_SECONDS, info, skew)
             steps += 1
+
+
+def departures(room: Room, users: Sequence[str], at: float, *, skew: float, is_last: bool) -> Iterator[Event]:
+    """Yield the events of anchors who leave; the last one's leaving dismisses the room."""
+    for user in users:
+        yield _room_event(room, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": 1}, skew)
+    if users and is_last:
+        yield _room_event(room, ROOM, 102, at, {}, skew)
+
+
+def _is_told_by_the_room(event: Event, recording: Recording) -> bool:
+    """Return whether the room reports leaving itself, since people move by hand and no longer as planned."""
+    since = recording.in_room_since
+    return since is not None and event.type in (102, 104) and event.at >= since
+
+
+def _people_come(recording: Recording, at: float) -> Iterator[Event]:
+    recipe, skew = recording.recipe, recording.clock_skew_seconds
+    yield from arrivals(
+        recipe.room, recording.users, at, skew=skew, is_first=True, stream_type=recipe.stream_type
+    )
     empty_after = recording.plan.room_empty_after_seconds
     if empty_after is not None:
         yield from _people_leave(recording, at + empty_after)
@@ -272,10 +310,8 @@ def _people_come(recording: Recording, at: float) -> Iterator[Event]:
 def _people_leave(recording: Recording, at: float) -> Iterator[Event]:
     if recording.started_at is None:
         return
-    for user in recording.users:
-        yield _room_event(recording, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": 1})
-    if recording.users:
-        yield _room_event(recording, ROOM, 102, at, {})
+    skew = recording.clock_skew_seconds
+    yield from departures(recording.recipe.room, recording.users, at, skew=skew, is_last=True)
 
 
 def _event(recording: Recording, event_type: int, at: float, payload: Payload) -> Event:
@@ -289,13 +325,13 @@ def _event(recording: Recording, event_type: int, at: float, payload: Payload) -
     return Event(RECORDING, event_type, at, info)
 
 
-def _room_event(recording: Recording, group: int, event_type: int, at: float, info: Payload) -> Event:
-    recipe = recording.recipe
+def _room_event(room: Room, group: int, event_type: int, at: float, info: Payload, skew: float) -> Event:
     # The documentation's samples have a number for numeric rooms, but a string in that of 102.
-    is_text = recipe.is_string_room or event_type == 102 or not recipe.room_id.isdigit()
-    room: str | int = recipe.room_id if is_text else int(recipe.room_id)
-    times = with_times(group, event_type, at + recording.clock_skew_seconds, {})
-    return Event(group, event_type, at, {"RoomId": room, **times, **info})
+    is_text = room.is_string_room or event_type == 102 or not room.room_id.isdigit()
+    room_id: str | int = room.room_id if is_text else int(room.room_id)
+    return Event(
+        group, event_type, at, {"RoomId": room_id, **with_times(group, event_type, at + skew, {}), **info}
+    )
 
 
 def _conversions(recording: Recording, ended_at: float) -> list[File]:

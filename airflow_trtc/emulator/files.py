@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_trtc.emulator import names
 from airflow_trtc.emulator.options import check_count
+from airflow_trtc.emulator.rooms import Room
 
 File = dict[str, Any]
 """A file as the service lists it: UserId, FileName, TrackType, BeginTimeStamp (Unix milliseconds)."""
@@ -51,6 +52,11 @@ class Recipe(MediaOptions):
     sdk_app_id: int
     room_id: str
     is_string_room: bool = False
+
+    @property
+    def room(self) -> Room:
+        """The room that is recorded."""
+        return Room(self.sdk_app_id, self.room_id, self.is_string_room)
 
     @property
     def keeps_hls(self) -> bool:

@@ -14,7 +14,8 @@ from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.faults import Answer
 from airflow_trtc.emulator.options import check_json
 from airflow_trtc.emulator.polls import poll_of
-from airflow_trtc.emulator.settings import DEFAULT_RATE_LIMIT
+from airflow_trtc.emulator.recordings import Origin
+from airflow_trtc.emulator.settings import DEFAULT_CONCURRENCY_LIMIT, DEFAULT_RATE_LIMIT, Settings
 from airflow_trtc.emulator.signature import Request
 from airflow_trtc.emulator.state import State, without_secrets
 
@@ -42,6 +43,7 @@ class Outcome:
     inside: dict[str, Any] = field(default_factory=dict)
     code: str = "OK"
     fault: str | None = None
+    request_id: str | None = None
 
 
 def respond(state: State, request: Request) -> Answer:
@@ -64,8 +66,10 @@ def respond(state: State, request: Request) -> Answer:
 def _answer(state: State, request: Request, instead: faults.Fault | None) -> tuple[Answer, Outcome]:
     if instead and instead.error_code is None:
         return faults.replacement(instead), Outcome(code=f"fault:{instead.kind}", fault=instead.kind)
-    outcome = _carry_out(state, request, instead)
-    body = {"Response": {**outcome.inside, "RequestId": str(uuid.uuid4())}}
+    request_id = str(uuid.uuid4())
+    outcome = _carry_out(state, request, instead, request_id)
+    outcome.request_id = request_id
+    body = {"Response": {**outcome.inside, "RequestId": request_id}}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     answer = Answer(text.encode(), is_error=outcome.code != "OK")
     if outcome.fault:
@@ -75,19 +79,28 @@ def _answer(state: State, request: Request, instead: faults.Fault | None) -> tup
     return answer, outcome
 
 
-def _carry_out(state: State, request: Request, instead: faults.Fault | None) -> Outcome:
+def _carry_out(state: State, request: Request, instead: faults.Fault | None, request_id: str) -> Outcome:
     try:
         if instead and instead.error_code:
-            excess = (state.settings.rate_limit or DEFAULT_RATE_LIMIT) + 1
-            raise ApiError(instead.error_code, excess, message=instead.message)
-        call, action = _accept(state, request)
+            detail = _detail_of(instead.error_code, state.settings)
+            raise ApiError(instead.error_code, detail, message=instead.message)
+        call, action = _accept(state, request, request_id)
         return Outcome(action.run(state, call), fault=call.fault)
     except ApiError as error:
         language = request.headers.get("x-tc-language", "zh-CN")
         return Outcome({"Error": {"Code": error.code, "Message": error.text(language)}}, error.code)
 
 
-def _accept(state: State, request: Request) -> tuple[Call, Action]:
+def _detail_of(code: str, settings: Settings) -> object:
+    """Return the number that the text of an error made on demand has, if any."""
+    numbers = {
+        "RequestLimitExceeded": (settings.rate_limit or DEFAULT_RATE_LIMIT) + 1,
+        "FailedOperation.RestrictedConcurrency": settings.concurrency_limit or DEFAULT_CONCURRENCY_LIMIT,
+    }
+    return numbers.get(code, "")
+
+
+def _accept(state: State, request: Request, request_id: str) -> tuple[Call, Action]:
     """Do the checks in the gateway's order: identity, action, region, frequency, parameters."""
     if request.method not in ("GET", "POST"):
         raise ApiError("UnsupportedProtocol", request.method)
@@ -104,7 +117,7 @@ def _accept(state: State, request: Request) -> tuple[Call, Action]:
     values = parameters.check(action.schema, _parameters(request, action), takes_more=action.takes_more)
     if (sdk_app_id := actions.sdk_app_id_of(values)) is not None:
         actions.check_sdk_app_id(state, sdk_app_id)
-    return Call(values, state.clock.now()), action
+    return Call(values, state.clock.now(), Origin(secret_id, request_id)), action
 
 
 def _authenticate(state: State, request: Request) -> str:
@@ -202,6 +215,7 @@ def _note(state: State, request: Request, subject: _Subject, outcome: Outcome, d
     now = state.clock.now()
     details = {
         "at": now,
+        "request_id": outcome.request_id,
         "job_id": subject.job_id or None,
         "region": request.headers.get("x-tc-region"),
         "client": request.headers.get("x-tc-requestclient"),

@@ -61,10 +61,18 @@ def overview_page(state: State) -> str:
     now = state.clock.now()
     recordings = [truth(recording, now) for recording in state.recordings.values()]
     rows = [
-        (_link(each["recording_id"]), each["room_id"], _badge(each["status"]), each["reads"])
+        (
+            _link(each["recording_id"]),
+            each["room_id"],
+            each["robot_id"],
+            _badge(each["status"]),
+            _starter(each),
+            each["reads"],
+        )
         for each in recordings
     ]
-    body = _table(("Recording", "Room", "Status", "Polls"), rows) if rows else "No recordings yet."
+    head = ("Recording", "Room", "Robot", "Status", "Started by", "Polls")
+    body = _table(head, rows) if rows else "No recordings yet."
     parts = [_heading(1, "Recordings"), body]
     if state.jobs:
         parts += [_heading(2, "Jobs of other kinds"), _jobs(state, now)]
@@ -81,6 +89,8 @@ def _facts(facts: dict[str, Any]) -> Html:
     rows = (
         ("Room", facts["room_id"]),
         ("Application", facts["sdk_app_id"]),
+        ("Robot", facts["robot_id"]),
+        ("Started by", _starter(facts)),
         ("Mode", "mixed" if facts["mixed"] else "single stream"),
         ("Storage", _storage(facts)),
         ("Started", _when(facts["started_at"])),
@@ -88,6 +98,11 @@ def _facts(facts: dict[str, Any]) -> Html:
         ("Polls", facts["reads"]),
     )
     return _table((), rows)
+
+
+def _starter(facts: dict[str, Any]) -> str:
+    origin = facts["started_by"]
+    return f"{origin['secret_id']}, request {origin['request_id']}" if origin else "-"
 
 
 def _storage(facts: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_trtc.emulator.callback_plan import FAILED, CallbackPlan
-from airflow_trtc.emulator.files import File, Recipe, conversions, media_files
+from airflow_trtc.emulator.files import File, Recipe, conversions, media_files, plan_index_files
 from airflow_trtc.emulator.polls import Polls, no_polls
 from airflow_trtc.emulator.spans import Limits, Script, Span, earliest, is_due
 
@@ -59,6 +59,14 @@ class Step(Limits):
     fault: str | None = None
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Which request did something: the key pair that signed it, and the id in its answer."""
+
+    secret_id: str
+    request_id: str
+
+
 @dataclass
 class Recording:
     """One recording: what it is, where it stands and all that really happened to it."""
@@ -75,7 +83,17 @@ class Recording:
     recorder_key: str | None = None
     destination: dict[str, Any] = field(default_factory=dict)
     users: Sequence[str] = ()
-    has_anchors: bool = True
+    """Everyone who was in the room as an anchor, first come first."""
+    empty_since: float | None = None
+    """Since when no anchor is in the room. ``plan.room_empty_after_seconds`` may say otherwise."""
+    in_room_since: float | None = None
+    """Since when the emulator's room says who is there, and no longer the plan."""
+    not_before: dict[int, float] = field(default_factory=dict)
+    """For planned files of those who came later: when they came, by the file's place in the plan."""
+    started_by: Origin | None = None
+    """None: it was not started through the API."""
+    stopped_by: Origin | None = None
+    is_storage_refused: bool = False
     callback_plan: CallbackPlan = field(default_factory=CallbackPlan)
     stage: str = IDLE
     span: Span = field(default_factory=lambda: Span(0.0))
@@ -160,6 +178,31 @@ def end(recording: Recording, now: float, reason: str) -> None:
         _advance_stages(recording, now)
 
 
+def follow_room(recording: Recording, anchors: Sequence[str], now: float) -> None:
+    """Let exactly these anchors be in the room from now on; the plan's own leaving is over."""
+    advance(recording, now)
+    if not recording.is_running:
+        return
+    empty_since = _empty_since(recording)
+    was_empty = is_due(empty_since, now)
+    if recording.in_room_since is None:
+        recording.in_room_since = now
+    if not anchors:
+        recording.empty_since = empty_since if was_empty else now
+        return
+    recording.empty_since = None
+    if was_empty and recording.stage == IDLE:
+        recording.span = Span(now)
+    _plan_files_of([each for each in anchors if each not in recording.users], recording, now)
+    _make_files(recording, now)
+
+
+def anchors_of(recording: Recording, now: float) -> list[str]:
+    """Return who is in the room by the recording's own plan."""
+    advance(recording, now)
+    return [] if is_due(_empty_since(recording), now) else list(recording.users)
+
+
 def play(recording: Recording, steps: Sequence[Step], now: float) -> None:
     """Answer by a script from now on. A step without limit lasts one read, the last one for good."""
     _advance_stages(recording, now)
@@ -227,31 +270,37 @@ def _advance_stages(recording: Recording, now: float) -> None:
 def _stage_over_at(recording: Recording) -> float | None:
     plan, span = recording.plan, recording.span
     if recording.stage == IDLE:
-        if not (recording.has_anchors or plan.start_fails):
-            return span.over_at(plan.max_idle_seconds, None)
+        if recording.empty_since is not None and not plan.start_fails:
+            return _idle_end(recording)
         return span.over_at(plan.idle_seconds, plan.idle_reads)
     if recording.stage == IN_PROGRESS:
-        return earliest(span.over_at(plan.ends_after_seconds, plan.ends_after_reads), _idle_end(plan, span))
+        return earliest(span.over_at(plan.ends_after_seconds, plan.ends_after_reads), _idle_end(recording))
     if recording.stage == EXITED:
         return span.over_at(plan.exited_seconds, plan.exited_reads)
     return None
 
 
-def _idle_end(plan: Plan, span: Span) -> float | None:
-    if plan.room_empty_after_seconds is None:
-        return None
-    return span.since + plan.room_empty_after_seconds + plan.max_idle_seconds
+def _empty_since(recording: Recording) -> float | None:
+    """Return since when the room has no anchor, which may be an instant to come."""
+    seconds = recording.plan.room_empty_after_seconds
+    is_planned = recording.in_room_since is None and recording.stage == IN_PROGRESS and seconds is not None
+    return recording.span.since + (seconds or 0.0) if is_planned else recording.empty_since
+
+
+def _idle_end(recording: Recording) -> float | None:
+    empty_since = _empty_since(recording)
+    return None if empty_since is None else empty_since + recording.plan.max_idle_seconds
 
 
 def _leave_stage(recording: Recording, instant: float) -> None:
     if recording.stage == IDLE and recording.plan.start_fails:
         _stop(recording, instant, "failed")
-    elif recording.stage == IDLE and recording.has_anchors:
+    elif recording.stage == IDLE and recording.empty_since is None:
         _start_stage(recording, IN_PROGRESS, instant)
     elif recording.stage == EXITED:
         _start_stage(recording, GONE, instant)
     else:
-        is_idle_end = recording.stage == IDLE or instant == _idle_end(recording.plan, recording.span)
+        is_idle_end = recording.stage == IDLE or instant == _idle_end(recording)
         _stop(recording, instant, "idle" if is_idle_end else "ended")
 
 
@@ -284,13 +333,21 @@ def _make_files(recording: Recording, now: float, *, is_read: bool = False) -> N
         _make_file(recording, begin)
 
 
+def _plan_files_of(newcomers: Sequence[str], recording: Recording, now: float) -> None:
+    recording.users = [*recording.users, *newcomers]
+    known = {each["FileName"] for each in recording.planned_files}
+    for each in plan_index_files(recording.recipe, newcomers):
+        if each["FileName"] not in known:
+            recording.not_before[len(recording.planned_files)] = now
+            recording.planned_files.append(each)
+
+
 def _next_file_at(recording: Recording, now: float, answers: int) -> float | None:
     plan, index, since = recording.plan, recording.made_count, recording.span.since
     if plan.file_every_reads and index > (answers - 1) // plan.file_every_reads:
         return None
-    if plan.file_every_seconds:
-        return since + index * plan.file_every_seconds
-    return now if plan.file_every_reads else since
+    due_at = now if plan.file_every_reads and not plan.file_every_seconds else since
+    return max(due_at + index * (plan.file_every_seconds or 0.0), recording.not_before.get(index, 0.0))
 
 
 def _make_file(recording: Recording, begin: float) -> None:

@@ -19,7 +19,7 @@ from airflow_trtc.emulator.files import (
 )
 from airflow_trtc.emulator.options import built, check_choice, check_count, check_numbers, check_texts
 from airflow_trtc.emulator.recordings import Plan, Recording, Step
-from airflow_trtc.emulator.schemas import MAX_NUMERIC_ROOM
+from airflow_trtc.emulator.rooms import looks_like_string_room
 from airflow_trtc.emulator.settings import FILE_LIST_FORMS, LISTINGS_WITHOUT_HLS, Settings
 
 Part = TypeVar("Part")
@@ -85,7 +85,7 @@ def recording_of(
 ) -> Recording:
     """Return a new recording that began ``started_seconds_ago``; its recorder's clock is that far ahead."""
     created_at = now - seed.started_seconds_ago
-    recipe = _recipe(seed, settings)
+    recipe = recipe_of(seed, settings)
     users = _users(seed.participants)
     planned_files = _planned_files(seed, recipe, users)
     return Recording(
@@ -101,7 +101,7 @@ def recording_of(
         recorder_key=seed.recorder_key,
         clock_skew_seconds=clock_skew_seconds,
         destination=dict(seed.destination or {}),
-        has_anchors=bool(users),
+        empty_since=None if users else created_at,
         users=list(dict.fromkeys([*users, *(each["UserId"] for each in planned_files if each["UserId"])])),
         callback_plan=_callback_plan(seed, settings),
     )
@@ -137,10 +137,11 @@ def _part(kind: type[Part], seed: Seed, **instead: Any) -> Part:
     return kind(**{**{name: getattr(seed, name) for name in names}, **instead})
 
 
-def _recipe(seed: Seed, settings: Settings) -> Recipe:
+def recipe_of(seed: Seed, settings: Settings) -> Recipe:
+    """Return what the recording of these options is asked to make, and in which room."""
     is_string_room = seed.is_string_room
     if is_string_room is None:
-        is_string_room = not (seed.room_id.isdecimal() and int(seed.room_id[:11]) <= MAX_NUMERIC_ROOM)
+        is_string_room = looks_like_string_room(seed.room_id)
     sdk_app_id = seed.sdk_app_id or settings.sdk_app_id
     return _part(Recipe, seed, sdk_app_id=sdk_app_id, is_string_room=is_string_room)
 

@@ -64,6 +64,11 @@ class Emulator(Controls):
         return self.settings.sdk_app_id
 
     @property
+    def sdk_secret_key(self) -> str:
+        """The key of the application, which signs for users."""
+        return self.settings.sdk_secret_key
+
+    @property
     def region(self) -> str:
         """The region to ask."""
         return self.settings.region
@@ -80,6 +85,7 @@ class Emulator(Controls):
             "extra": {
                 "region": self.region,
                 "sdk_app_id": self.sdk_app_id,
+                "sdk_secret_key": self.sdk_secret_key,
                 "console_url": f"{self.url}/_control/recordings/{{recording_id}}",
                 **({} if key is None else {"callback_secret": key}),
             },

@@ -16,6 +16,8 @@ DEFAULT_DENIED_SECRET_ID = "AKIDdeniedEXAMPLE"
 DEFAULT_DENIED_SECRET_KEY = "denied-secret-key-EXAMPLE"
 DEFAULT_SDK_APP_ID = 1400000001
 DEFAULT_FOREIGN_SDK_APP_ID = 1400000002
+DEFAULT_SDK_SECRET_KEY = "deadbeef" * 8
+"""64 hexadecimal digits, as the console shows them."""
 DEFAULT_CALLBACK_KEY = "emulatorCallbackKEY"
 DEFAULT_REGION = "ap-guangzhou"
 DEFAULT_RATE_LIMIT = 20
@@ -25,6 +27,7 @@ MAX_TIME_SCALE = 1_000_000
 
 FILE_LIST_FORMS = ("list", "null", "absent")
 LISTINGS_WITHOUT_HLS = ("nothing", "index", "media")
+STORAGE_REFUSALS = ("at_upload", "at_create")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,23 @@ class Settings:
     """Further applications of the same account."""
     foreign_sdk_app_ids: tuple[int, ...] = (DEFAULT_FOREIGN_SDK_APP_ID,)
     """Applications of other accounts: ``UnauthorizedOperation.SdkAppId``."""
+    sdk_secret_key: str = field(default=DEFAULT_SDK_SECRET_KEY, repr=False)
+    """The key of the account's applications, which signs every UserSig and PrivateMapKey."""
+    check_user_sig: bool = True
+    """Whether CreateCloudRecording needs a UserSig that is signed for its UserId and not expired."""
+    user_sig_code: str = "InvalidParameter.UserSig"
+    """The error code for a UserSig that is not valid. No page says which it is for recordings [unsure]."""
+    advanced_permission_control: bool = False
+    """Whether CreateCloudRecording needs a PrivateMapKey too, as the console's switch of that name has it."""
+    private_map_key_code: str = "FailedOperation"
+    """The error code for a PrivateMapKey that is missing or not valid. No page names one [unsure]."""
+    storage_access_key: str | None = None
+    storage_secret_key: str | None = field(default=None, repr=False)
+    """The key pair of the buckets; None: any pair may write."""
+    refuse_storage: str = "at_upload"
+    """When another pair is refused: ``at_upload``, after the start, or ``at_create`` [unsure]."""
+    storage_code: str = "FailedOperation"
+    """The error code of a refusal at CreateCloudRecording [unsure]."""
     region: str = DEFAULT_REGION
     """Only what :attr:`Emulator.connection` offers; every documented region is accepted."""
     time_scale: float = 1.0
@@ -95,6 +115,9 @@ class Settings:
         _refuse_unless(
             self.list_without_hls in LISTINGS_WITHOUT_HLS, "list_without_hls", LISTINGS_WITHOUT_HLS
         )
+        _refuse_unless(self.refuse_storage in STORAGE_REFUSALS, "refuse_storage", STORAGE_REFUSALS)
+        is_pair = (self.storage_access_key is None) == (self.storage_secret_key is None)
+        _refuse_unless(is_pair, "storage_secret_key", "given together with storage_access_key")
         check_numbers(self)
         _refuse_unless(1 <= self.callback_connections <= 1000, "callback_connections", "from 1 to 1000")
         _refuse_unless(0 <= self.time_scale <= MAX_TIME_SCALE, "time_scale", f"from 0 to {MAX_TIME_SCALE}")

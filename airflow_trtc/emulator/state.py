@@ -18,6 +18,7 @@ from airflow_trtc.emulator.jobs import Job
 from airflow_trtc.emulator.ledger import described
 from airflow_trtc.emulator.messages import check_key, check_url
 from airflow_trtc.emulator.recordings import Recording, advance, produced_files
+from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.seeding import check_progress
 from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.throttle import RateLimiter
@@ -55,6 +56,8 @@ class State:
         self.clock_skew_seconds = self.settings.clock_skew_seconds
         self.random = random.Random(self.settings.seed)
         self.recordings: dict[str, Recording] = {}
+        self.rooms: dict[Room, list[str]] = {}
+        """Who is in the rooms into which people were moved; in others it is as their recordings plan it."""
         self.jobs: dict[str, Job] = {}
         self.job_actions: dict[str, str] = {}
         """The actions for which a job was added, and the name of their id parameter."""
@@ -146,10 +149,14 @@ def truth(recording: Recording, now: float) -> dict[str, Any]:
         "recording_id": recording.recording_id,
         "sdk_app_id": recipe.sdk_app_id,
         "room_id": recipe.room_id,
+        "is_string_room": recipe.is_string_room,
         "robot_id": recording.robot_id,
+        "started_by": recording.started_by and asdict(recording.started_by),
+        "stopped_by": recording.stopped_by and asdict(recording.stopped_by),
         "mixed": recipe.mixed,
         "storage": recipe.storage,
         "destination": recording.destination,
+        "storage_refused": recording.is_storage_refused,
         "status": recording.stage,
         "end_reason": recording.end_reason,
         "created_at": recording.created_at,

@@ -24,7 +24,7 @@ def own_budgets(monkeypatch):
 
 @pytest.fixture(scope="session")
 def running_emulator():
-    with Emulator(rate_limit=0) as emulator:
+    with Emulator(rate_limit=0, check_user_sig=False) as emulator:
         yield emulator
 
 

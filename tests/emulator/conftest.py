@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from airflow_trtc.cloud.user_sig import Signer
 from airflow_trtc.emulator import (
     DEFAULT_SDK_APP_ID,
+    DEFAULT_SDK_SECRET_KEY,
     DEFAULT_SECRET_ID,
     DEFAULT_SECRET_KEY,
     Emulator,
@@ -65,14 +67,26 @@ def receiver():
     receiver.close()
 
 
+SIGNER = Signer(APP, DEFAULT_SDK_SECRET_KEY)
+
+
+def robot_named(user_id):
+    """A robot of this name with its UserSig, as parameters of CreateCloudRecording."""
+    return {"UserId": user_id, "UserSig": SIGNER.user_sig(user_id, now=time.time(), seconds=3600)}
+
+
+@pytest.fixture
+def robot():
+    return robot_named
+
+
 @pytest.fixture
 def create_values():
     """The least CreateCloudRecording takes."""
     return {
         "SdkAppId": APP,
         "RoomId": "8001",
-        "UserId": "robot",
-        "UserSig": "eJw-secret-usersig",
+        **robot_named("robot"),
         "RecordParams": {"RecordMode": 1},
         "StorageParams": {"CloudStorage": dict(COS)},
     }

@@ -12,7 +12,13 @@ import sys
 
 import pytest
 
-from airflow_trtc.emulator import DEFAULT_CALLBACK_KEY, EmulatorClient
+from airflow_trtc.emulator import (
+    DEFAULT_CALLBACK_KEY,
+    DEFAULT_SDK_SECRET_KEY,
+    Emulator,
+    EmulatorClient,
+    __main__,
+)
 
 
 @pytest.fixture
@@ -79,6 +85,7 @@ def test_the_lines_it_offers_can_be_pasted(start):
     connection = json.loads(value)
     assert name == "AIRFLOW_CONN_TRTC_DEFAULT"
     assert connection["conn_type"] == "trtc"
+    assert connection["extra"]["sdk_secret_key"] == DEFAULT_SDK_SECRET_KEY
     url, flag, body = shlex.split(found(r"curl -s (\S+/seed.*)", text)[1])
     assert (url, flag) == (connection["host"] + "/_control/seed", "-d")
     client = EmulatorClient(connection["host"])
@@ -88,6 +95,27 @@ def test_the_lines_it_offers_can_be_pasted(start):
     assert (url, flag) == (connection["host"] + "/_control/jobs", "-d")
     truth = client.truth(client.add_job(**json.loads(body)))
     assert (truth["action"], truth["step"]["answer"]) == ("DescribeMadeUp", {"Status": "Running"})
+
+
+def test_what_decides_a_start_can_be_set(monkeypatch):
+    served: list[Emulator] = []
+    monkeypatch.setattr(__main__, "_serve", served.append)
+    wanted = {
+        "sdk_secret_key": "k",
+        "user_sig_code": "A.B",
+        "private_map_key_code": "C.D",
+        "storage_access_key": "AK",
+        "storage_secret_key": "SK",
+        "refuse_storage": "at_create",
+        "storage_code": "E.F",
+    }
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in wanted.items()]
+    __main__.main(["--no-check-user-sig", "--advanced-permission-control", *options])
+    (emulator,) = served
+    assert {name: getattr(emulator.settings, name) for name in wanted} == wanted
+    assert (emulator.settings.check_user_sig, emulator.settings.advanced_permission_control) == (False, True)
+    __main__.main([])
+    assert served[1].settings.check_user_sig
 
 
 def test_a_port_in_use_is_said_plainly(start):

@@ -167,9 +167,13 @@ def test_no_secret_is_ever_shown(emulator, caller, create_values, caplog):
     caplog.set_level("DEBUG", logger="airflow_trtc.emulator")
     sync = caller(emulator, "sync")
     rid = sync("CreateCloudRecording", {**create_values, "PrivateMapKey": "private-map"})["TaskId"]
+    emulator.end(rid)
     shown = json.dumps(emulator.state(requests=True)) + json.dumps(emulator.truth(rid)) + caplog.text
     shown += get(emulator.page_url(rid))[2] + repr(emulator._state.settings)
-    for secret in ("AKstorage", "SKstorage", "secret-usersig", "private-map", emulator.secret_key):
+    shown += json.dumps(emulator.bill())
+    user_sig = create_values["UserSig"]
+    keys = (emulator.secret_key, emulator.sdk_secret_key)
+    for secret in ("AKstorage", "SKstorage", user_sig, "private-map", *keys):
         assert secret not in shown
     assert '"Bucket": "b-1"' in shown
 
@@ -185,6 +189,14 @@ def test_the_page_of_a_recording(emulator):
     assert "main.mp4" in html
     overview = get(f"{emulator.url}/_control/recordings/")[2]
     assert f'href="{quote(rid, safe="")}"' in overview
+
+
+def test_pages_say_which_robot_records_and_who_started_it(emulator, caller, create_values):
+    made = caller(emulator, "sync")("CreateCloudRecording", create_values)
+    for url in (emulator.page_url(made["TaskId"]), f"{emulator.url}/_control/recordings/"):
+        html = get(url)[2]
+        assert f"<td>{emulator.secret_id}, request {made['RequestId']}</td>" in html
+        assert "<td>robot</td>" in html
 
 
 def test_opening_a_page_or_the_state_is_not_a_poll(emulator):

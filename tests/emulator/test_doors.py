@@ -54,6 +54,7 @@ KINDS = (Seed, Step, JobSeed, JobStep, Fault, Trouble, CallbackPlan)
 OPTIONS = sorted(
     {name for kind in KINDS for name in kind.__dataclass_fields__}
     | {"event_group", "event_type", "event_info", "url", "key", "recordings", "jobs", "Status", "kind"}
+    | {"enter", "leave"}
 )  # fmt: skip
 FILES = ["FileName", "UserId", "TrackType", "BeginTimeStamp", "Code", "Message", "TaskId", "Payload"]
 VALUES = st.recursive(
@@ -83,6 +84,7 @@ def check_all_is_well(state):
         for each in state.callbacks.outbox:
             body_of(envelope(each.record.event, state.clock.now()), is_indented=True)
         overview_page(state).encode()
+        json.dumps(run(state, "GET", "bill", {}), allow_nan=False)
         for recording_id in state.recordings:
             json.dumps(run(state, "GET", "truth", {"job_id": recording_id}), allow_nan=False).encode()
             recording_page(state, recording_id).encode()
@@ -104,13 +106,14 @@ def test_every_control_route_takes_or_refuses_all_values(method, path, options, 
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("path", ["seed", "jobs", "faults", "callbacks", "event", "script"])
+@pytest.mark.parametrize("path", ["seed", "jobs", "faults", "callbacks", "event", "script", "room"])
 def test_every_option_takes_or_refuses_odd_values(path, name):
     bases: dict[str, dict[str, Any]] = {
         "jobs": {"action": "DescribeOther", "steps": [{"Status": "x"}]},
         "faults": {"kind": "slow"},
         "event": {"event_group": 3, "event_type": 302},
         "script": {"job_id": "rid", "steps": []},
+        "room": {"room_id": "8001", "enter": ["bob"]},
     }
     base = bases.get(path, {})
     state = a_state()

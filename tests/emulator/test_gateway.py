@@ -178,11 +178,11 @@ def test_the_form_of_an_empty_list(ask, create_values, form, expected):
     assert answer == {"TaskId": task_id, "Status": "Idle", **expected}
 
 
-def test_the_concurrency_limit_counts_running_recordings_only(ask, create_values):
+def test_the_concurrency_limit_counts_running_recordings_only(ask, create_values, robot):
     state = State(Settings(concurrency_limit=2, time_scale=0))
 
-    def create(robot):
-        return ask({**create_values, "UserId": robot}, of=state, action="CreateCloudRecording")
+    def create(name):
+        return ask({**create_values, **robot(name)}, of=state, action="CreateCloudRecording")
 
     first = create("r1")["TaskId"]
     create("r2")
@@ -192,13 +192,21 @@ def test_the_concurrency_limit_counts_running_recordings_only(ask, create_values
 
 
 @pytest.mark.parametrize(
-    "changes,is_kicked", [({}, True), ({"UserId": "r2"}, False), ({"RoomId": "9"}, False)]
+    "changes,is_kicked",
+    [
+        ({}, True),
+        ({"UserId": "r2"}, False),
+        ({"RoomId": "9"}, False),
+        ({"RoomIdType": 0}, False),
+        ({"RoomIdType": 1}, True),
+    ],
 )
 def test_the_same_robot_in_the_same_room_ends_its_first_recording(
-    ask, state, create_values, changes, is_kicked
+    ask, state, create_values, robot, changes, is_kicked
 ):
     first = ask(create_values, action="CreateCloudRecording")["TaskId"]
-    ask({**create_values, **changes}, action="CreateCloudRecording")
+    second = {**create_values, **changes}
+    assert "TaskId" in ask({**second, **robot(second["UserId"])}, action="CreateCloudRecording")
     assert (state.recordings[first].end_reason == "replaced") is is_kicked
 
 

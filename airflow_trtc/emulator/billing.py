@@ -1,0 +1,59 @@
+"""What was started over the API and for how long it ran: one line for each recording, and sums. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from airflow_trtc.emulator.recordings import Recording, advance
+
+Line = dict[str, Any]
+
+_APPLICATION = ("sdk_app_id",)
+_ROOM = ("sdk_app_id", "room_id", "is_string_room")
+
+
+def bill(recordings: Iterable[Recording], now: float) -> dict[str, Any]:
+    """Return the lines of these recordings, their sums, and the ids of those that run at this instant."""
+    lines = [_line(each, now) for each in recordings]
+    return {
+        "recordings": lines,
+        "running": [each["recording_id"] for each in lines if each["ended_at"] is None],
+        "seconds": sum(each["seconds"] for each in lines),
+        "by_application": _sums(lines, _APPLICATION),
+        "by_room": _sums(lines, _ROOM),
+    }
+
+
+def _line(recording: Recording, now: float) -> Line:
+    advance(recording, now)
+    room, ended_at = recording.recipe.room, recording.ended_at
+    # A recorder that never started has cost nothing. An empty room costs as long as the robot waits in it.
+    until = recording.created_at if recording.plan.start_fails else now if ended_at is None else ended_at
+    return {
+        "recording_id": recording.recording_id,
+        **asdict(room),
+        "robot_id": recording.robot_id,
+        "created_at": recording.created_at,
+        "ended_at": ended_at,
+        "end_reason": recording.end_reason,
+        "seconds": until - recording.created_at,
+        "started_by": recording.started_by and asdict(recording.started_by),
+        "stopped_by": recording.stopped_by and asdict(recording.stopped_by),
+    }
+
+
+def _sums(lines: Iterable[Line], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    groups: dict[tuple[Any, ...], list[Line]] = {}
+    for each in lines:
+        groups.setdefault(tuple(each[name] for name in names), []).append(each)
+    return [{**dict(zip(names, key, strict=True)), **_sum(group)} for key, group in groups.items()]
+
+
+def _sum(lines: list[Line]) -> Mapping[str, Any]:
+    return {
+        "recordings": len(lines),
+        "running": sum(each["ended_at"] is None for each in lines),
+        "seconds": sum(each["seconds"] for each in lines),
+    }
