@@ -158,7 +158,9 @@ def describe_news(before: JobState, after: JobState, observation: Observation) -
     if isinstance(observation, Callback) and after != before:
         news.append(_describe_callback(before, after, observation))
     if after.status != before.status:
-        news.append(f"status {before.status or 'unknown'} -> {after.status}")
+        news.append(
+            f"status {before.status} -> {after.status}" if before.status else f"status {after.status}"
+        )
     known_names = {file.file_name for file in before.files}
     news += [f"new file {file.file_name}" for file in after.files if file.file_name not in known_names]
     if after.is_gone and not before.is_gone and isinstance(observation, Absence):

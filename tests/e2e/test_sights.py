@@ -24,7 +24,7 @@ def test_a_deferred_wait_shows_what_it_knows(stage: Stage) -> None:
     names = [file["FileName"] for file in wait.truth()["files"]]
     assert [file["file_name"] for file in progress["files"]] == names
     assert progress["console_url"] == page
-    for line in ("status unknown -> InProgress", *(f"new file {name}" for name in names)):
+    for line in ("status InProgress", *(f"new file {name}" for name in names)):
         stage.until(lambda: line in wait.log(), f"{line!r} in the task's log")  # noqa: B023 - called here only
     assert wait.get("links")["extra_links"]["TRTC console"] == page
     assert wait.recording_id in httpx.get(page, trust_env=False).text

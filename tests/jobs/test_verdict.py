@@ -135,7 +135,7 @@ def test_failures_have_names_that_travel_from_triggers_to_workers() -> None:
 @pytest.mark.parametrize(
     "story, news",
     [
-        ([Snapshot("j", "Idle")], ["status unknown -> Idle"]),
+        ([Snapshot("j", "Idle")], ["status Idle"]),
         ([Snapshot("j", "Idle"), Snapshot("j", "Idle")], []),
         (
             [Snapshot("j", "Idle"), Snapshot("j", "Exited", (A,))],
