@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_trtc._compat import has_trigger_on_kill
 from airflow_trtc.aio import WakeUp
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
@@ -25,6 +26,7 @@ from airflow_trtc.waiting.engine import Circumstances, Clock, Ending, Wait
 from airflow_trtc.waiting.gc_tuning import gc_tuning
 from airflow_trtc.waiting.polls import SharedPolls
 from airflow_trtc.waiting.progress import SharedProgress
+from airflow_trtc.waiting.stopping import astop, describe_failed_stop, has_left_deferral
 from airflow_trtc.waiting.triggerer import LoopClock, TriggererWait
 
 # Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
@@ -39,8 +41,10 @@ class TrtcJobTrigger(BaseTrigger):
     (Airflow 3.3). Once it has received one, it polls rarely.
 
     The event's payload is that of `WaitArguments.event`. The trigger shows what it knows in the task's XCom
-    ``progress`` and keeps it in the journal, both when something changes. It never stops the job, whatever
-    happens to the task.
+    ``progress`` and keeps it in the journal, both when something changes.
+
+    With `owns` it stops the job when a user clears the task or sets its state, and only then: not when its
+    triggerer is restarted, nor when another triggerer takes it over.
 
     :param arguments: see `WaitArguments`.
     """
@@ -48,6 +52,7 @@ class TrtcJobTrigger(BaseTrigger):
     def __init__(self, **arguments: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.arguments = WaitArguments.from_json(arguments)
+        self._has_fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and every argument, so that another triggerer can continue."""
@@ -55,9 +60,34 @@ class TrtcJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until there is an event, then fire it once."""
-        payload = await self._wait()
+        try:
+            payload = await self._wait()
+        except asyncio.CancelledError:
+            if not has_trigger_on_kill():
+                await self._stop_if_ended()
+            raise
+        self._has_fired = True
         # Nothing may follow the yield: Airflow would take this trigger for one that was killed.
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Stop the job if a user ended the task that owns it. Airflow 3.3 calls this more often than that."""
+        await self._stop_if_ended()
+
+    async def _stop_if_ended(self) -> None:
+        given = self.arguments
+        if not given.owns or self._has_fired or not await has_left_deferral(self.task_instance):
+            return
+        async with self._hook() as hook:
+            error = await astop(hook, given.job)
+        if error is None:
+            self.log.info("The task was ended from outside; its %s is stopped. Id: %s", given.kind, given.job_id)
+            return
+        self.log.error(describe_failed_stop(given.job, error))
+
+    def _hook(self) -> TrtcHook:
+        given = self.arguments
+        return TrtcHook(given.trtc_conn_id, region=given.region, sdk_app_id=given.sdk_app_id)
 
     async def _wait(self) -> dict[str, Any]:
         given, store, clock, wake_up = self.arguments, trigger_store(), LoopClock(), WakeUp()
@@ -70,7 +100,7 @@ class TrtcJobTrigger(BaseTrigger):
             try_number=given.try_number,
             log=self.log,
         )
-        async with TrtcHook(given.trtc_conn_id, region=given.region, sdk_app_id=given.sdk_app_id) as hook:
+        async with self._hook() as hook:
             with (
                 gc_tuning.waiting(),
                 subscribed(store, job, given.feed_position, wake_up.wake) as feed,
@@ -82,6 +112,7 @@ class TrtcJobTrigger(BaseTrigger):
                     feed=feed,
                     polls=polls,
                     progress=progress,
+                    stop=lambda: astop(hook, job),
                     wake_up=wake_up,
                     absent_codes=tuple(given.absent_codes),
                     log=self.log,
@@ -100,6 +131,7 @@ class TrtcJobTrigger(BaseTrigger):
             has_past=given.has_past or not is_first_start,
             shows_progress=given.show_progress,
             limits=given.limits,
+            stop_at=given.stop_at,
         )
         return Wait(
             from_json(given.state, given.job_id),

@@ -57,6 +57,8 @@ ARGUMENTS: dict[str, Any] = {
     "try_number": 2,
     "show_progress": False,
     "started_at": 0.5,
+    "stop_at": 4.5,
+    "owns": True,
 }
 
 
