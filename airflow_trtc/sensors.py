@@ -62,6 +62,7 @@ from airflow_trtc.waiting.engine import Circumstances, Ending, Seen, TimedOut, W
 from airflow_trtc.waiting.pacing import Pace
 from airflow_trtc.waiting.polls import observe
 from airflow_trtc.waiting.progress import PROGRESS_XCOM, progress
+from airflow_trtc.waiting.stopping import stop
 from airflow_trtc.waiting.worker import SystemClock, WorkerWait
 from airflow_trtc.waiting.xcoms import push_results
 
@@ -121,6 +122,7 @@ class _Leg:
             is_same_try=bool(self._context.get("task_reschedule_count")),
             has_past=self.is_later,
             shows_progress=sensor.do_xcom_push,
+            stop_at=sensor.stop_at,
         )
         wait = Wait(
             state,
@@ -138,7 +140,12 @@ class _Leg:
             show=self._show,
             say=lambda line: sensor.log.info("%s", line),
             clock=self._clock,
+            stop=self._stop,
         )
+
+    def _stop(self) -> str | None:
+        assert self._hook is not None, "only a leg that begins with a connection stops anything"
+        return stop(self._hook, self.job)
 
     def _poll(self) -> Seen:
         assert self._hook is not None, "only a leg that begins with a connection polls"
@@ -189,6 +196,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     operator_extra_links = (TrtcConsoleLink(),)
     ui_color = "#d7e8ff"
     id_field: ClassVar[str] = "job_id"
+    owns: ClassVar[bool] = False  # whether the task started the job, so that its end is the job's end
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -216,6 +224,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         self.settle_seconds: Any = settle_seconds
         self.absent_codes = absent_codes
         self.console_url: str | None = None
+        self.stop_at: float | None = None  # when the wait stops the job, Unix seconds
         self._leg: _Leg | None = None
         self._executing_since = 0.0
 
@@ -321,13 +330,12 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     def _begin(self, context: Context) -> _Leg:
         try:
             self.check_rendered()
-            mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
-            source = KINDS[self.kind].id_source
-            job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped, source)
-            setattr(self, self.id_field, job_id)
+            self._check(context)
             # An argument rendered from a template is a text; the hook reads both.
             app_id: Any = self.sdk_app_id
             hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
+            job_id = self._find_job(context, hook)
+            setattr(self, self.id_field, job_id)
             job = hook.job(self.kind, job_id)
             settings = hook.settings
             self.console_url = console_url(
@@ -337,12 +345,19 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 region=settings.region,
                 recording_id=job_id,
             )
-            self._check(context)
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
+
+    def _find_job(self, context: Context, hook: TrtcHook) -> str:
+        """The id of the job to wait for.
+
+        :raises TrtcSetupError: the argument names none.
+        """
+        mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
+        return checked_id(self.id_field, getattr(self, self.id_field), mapped, KINDS[self.kind].id_source)
 
     def _conclude(self, context: Context, leg: _Leg, ending: Ending) -> Any:
         match ending:
@@ -392,6 +407,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         # Without a journal a rescheduled task would forget, at every poll, that it ever saw the job.
         return self.deferrable or (self.reschedule and not leg.wait.is_kept)
 
+    def _why_not_rescheduled(self, leg: _Leg) -> str:
+        why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
+        return f"nothing is kept between reschedules ({why})"
+
     def _stay_until(self) -> float:
         """Until when to sleep through short pauses, which occupy a worker's slot; by the monotonic clock."""
         longest: float = min(self.grace_seconds + self.settle_seconds, MAX_STAY_SECONDS)
@@ -399,8 +418,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _defer(self, context: Context, leg: _Leg, started_at: float | None = None) -> None:
         if not self.deferrable:
-            why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
-            self.log.info("Deferring instead of rescheduling: nothing is kept between reschedules (%s)", why)
+            self.log.info("Deferring instead of rescheduling: %s", self._why_not_rescheduled(leg))
         started_at = started_at or _started_at(context)
         timeout_at, execution_timeout_at = self._limits(started_at)
         last = min(timeout_at, execution_timeout_at or timeout_at)
@@ -426,6 +444,8 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             try_number=context["ti"].try_number,
             show_progress=self.do_xcom_push,
             started_at=started_at,
+            stop_at=self.stop_at,
+            owns=self.owns,
         )
         self.defer(
             trigger=TrtcJobTrigger(**arguments.to_json()),

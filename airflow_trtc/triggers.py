@@ -81,9 +81,9 @@ class TrtcJobTrigger(BaseTrigger):
         async with self._hook() as hook:
             error = await astop(hook, given.job)
         if error is None:
-            self.log.info("The task was ended from outside; its %s is stopped. Id: %s", given.kind, given.job_id)
-            return
-        self.log.error(describe_failed_stop(given.job, error))
+            self.log.info("The task was ended; its %s is stopped. Id: %s", given.kind, given.job_id)
+        else:
+            self.log.error("%s", describe_failed_stop(given.job, error))
 
     def _hook(self) -> TrtcHook:
         given = self.arguments

@@ -1,9 +1,10 @@
-"""Stops a job within a time limit, from a worker and from a triggerer. What went wrong is a text, never raised."""
+"""Stops a job within a time limit, on a worker and in a triggerer. What goes wrong is returned."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from airflow_trtc._compat import atask_states
@@ -34,13 +35,14 @@ def stop(hook: TrtcHook, job: JobRef) -> str | None:
     return None
 
 
-def stop_within(seconds: float, hook: TrtcHook, job: JobRef) -> str | None:
-    """As `stop`, but no longer than that; for signal handlers, which interrupt what may hold any lock.
+def within_seconds(seconds: float, work: Callable[[], str | None]) -> str | None:
+    """Do something that returns what went wrong, but wait no longer than that.
 
-    A request that takes longer is left to itself: it may still arrive.
+    For signal handlers, which interrupt what may hold any lock. Work that takes longer is left to itself: a
+    request may still arrive.
     """
     results: list[str | None] = []
-    thread = threading.Thread(target=lambda: results.append(stop(hook, job)), name="trtc-stop", daemon=True)
+    thread = threading.Thread(target=lambda: results.append(work()), name="trtc-stop", daemon=True)
     thread.start()
     thread.join(seconds)
     return results[0] if results else f"it took longer than {seconds:g} s"
@@ -69,7 +71,7 @@ def describe_failed_stop(job: JobRef, error: str) -> str:
 
 
 async def has_left_deferral(task_instance: Any) -> bool:
-    """Whether a task is certainly not deferred any more: someone cleared it or set its state, or its time is up.
+    """Whether a task is certainly not deferred any more: a user cleared it or set its state, or time is up.
 
     A trigger is cancelled in the same way when another triggerer takes it over; then the task is still
     deferred. When Airflow does not say, it is not certain.

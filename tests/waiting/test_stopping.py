@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,7 +93,8 @@ def test_a_stop_that_fails_is_tried_again_and_ends_no_wait(wait: Any) -> None:
     scene = Lesson(refusals=3)
     assert outcome(wait(scene, stop_at=LESSON)) == "gone"
     assert len(scene.stopped_at) == 4
-    assert all(after - before >= 59.0 for before, after in zip(scene.stopped_at, scene.stopped_at[1:]))
+    pauses = [after - before for before, after in pairwise(scene.stopped_at)]
+    assert min(pauses) >= 59.0
     assert any(state.stop_error == "the service is busy" for state in scene.shown)
     assert scene.shown[-1].stop_error is None
     assert sum("cannot stop it, trying again in" in line for line in scene.lines) == 3
@@ -146,7 +148,7 @@ def test_a_limit_before_the_time_ends_the_wait_without_a_stop() -> None:
     assert scene.stopped_at == []  # whoever owns it stops it
 
 
-# -- the state ----------------------------------------------------------------------------------------------
+# -- the state -------------------------------------------------------------------------------------
 
 
 def test_who_stopped_it_first_is_remembered() -> None:
@@ -169,7 +171,7 @@ def test_it_is_over_only_when_that_is_certain() -> None:
     assert not learn(JobState("rid"), GONE, START).is_over  # it may not be there yet
 
 
-# -- within a time limit --------------------------------------------------------------------------------------
+# -- within a time limit ---------------------------------------------------------------------------
 
 
 class Hook:
@@ -195,19 +197,19 @@ def test_what_goes_wrong_with_a_stop_is_a_text() -> None:
     hook: Any = Hook(ValueError("no"))
     assert stopping.stop(hook, JOB) == "ValueError: no"
     assert asyncio.run(stopping.astop(hook, JOB)) == "ValueError: no"
-    assert stopping.stop_within(5.0, hook, JOB) == "ValueError: no"
+    assert stopping.within_seconds(5.0, lambda: stopping.stop(hook, JOB)) == "ValueError: no"
     assert str(JOB.sdk_app_id) in stopping.describe_failed_stop(JOB, "no")
 
 
 def test_a_stop_that_takes_too_long_is_left_alone() -> None:
     slow: Any = Hook(seconds=0.1)
-    assert stopping.stop_within(0.01, slow, JOB) == "it took longer than 0.01 s"
+    assert stopping.within_seconds(0.01, lambda: stopping.stop(slow, JOB)) == "it took longer than 0.01 s"
     never: Any = Hook(seconds=60.0)
     assert asyncio.run(stopping.astop(never, JOB, 0.01)) == "it took longer than 0.01 s"
 
 
 @pytest.mark.parametrize(
-    ("states", "has_left"),
+    "states, has_left",
     [
         (["deferred"], False),  # another triggerer took it over
         ([], False),  # Airflow does not say
