@@ -32,6 +32,11 @@ except ImportError:  # Airflow 3.1
         TaskDeferralError,
     )
 
+try:
+    from airflow.sdk.log import mask_secret
+except ImportError:  # Airflow 3.1
+    from airflow.sdk.execution_time.secrets_masker import mask_secret  # type: ignore[no-redef]
+
 
 BACKEND_TIMEOUT_SECONDS = 30.0
 
@@ -84,6 +89,11 @@ def trigger_state_store(asset_name: str) -> Any:
     from airflow.sdk.execution_time.context import AssetStateStoreAccessor
 
     return AssetStateStoreAccessor(name=asset_name)
+
+
+def task_state_store(context: Mapping[str, Any]) -> Any:
+    """Airflow's store of a running task instance, which outlives tries and clears; None below 3.3."""
+    return context.get("task_state_store")
 
 
 def has_async_supervisor() -> bool:
@@ -181,4 +191,5 @@ __all__ = [
     "axcom_write",
     "conf",
     "has_xcom_backend",
+    "mask_secret",
 ]

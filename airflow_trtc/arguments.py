@@ -21,18 +21,28 @@ class ChecksArguments:
     To stand before Airflow's base class. Templates, and what other tasks return, are checked once rendered.
 
     :cvar argument_checks: name of an argument to what reads it, which returns the value or raises ValueError.
+    :cvar partial_checks: the same for arguments that are objects: what in them is no template is checked when
+        the DAG is parsed. What these return is not used.
     """
 
     argument_checks: ClassVar[Mapping[str, Check]] = {}
+    partial_checks: ClassVar[Mapping[str, Check]] = {}
     template_fields: Collection[str] = ()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
         for name in cls.argument_checks.keys() & kwargs.keys():
-            if not cls._is_rendered_later(name, kwargs[name]):
-                kwargs[name] = cls.argument_checks[name](name, kwargs[name])
+            kwargs[name] = cls._checked(name, kwargs[name])
         return super().partial(**kwargs)  # type: ignore[misc]
+
+    @classmethod
+    def _checked(cls, name: str, value: Any) -> Any:
+        if not cls._is_rendered_later(name, value):
+            return cls.argument_checks[name](name, value)
+        if name in cls.partial_checks and isinstance(value, Mapping):
+            cls.partial_checks[name](name, value)
+        return value
 
     @classmethod
     def _is_rendered_later(cls, name: str, value: Any) -> bool:
@@ -43,10 +53,8 @@ class ChecksArguments:
 
         :raises ValueError: one is wrong.
         """
-        for name, check in self.argument_checks.items():
-            value = getattr(self, name)
-            if not self._is_rendered_later(name, value):
-                setattr(self, name, check(name, value))
+        for name in self.argument_checks:
+            setattr(self, name, self._checked(name, getattr(self, name)))
 
     def check_rendered(self) -> None:
         """Check all again, now that templates are rendered.
@@ -66,6 +74,8 @@ def is_template(value: Any) -> bool:
         return "{{" in value or "{%" in value
     if isinstance(value, list | tuple):
         return any(map(is_template, value))
+    if isinstance(value, Mapping):
+        return any(map(is_template, value.values()))
     return hasattr(value, "iter_references")
 
 
