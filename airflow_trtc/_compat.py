@@ -16,21 +16,30 @@ try:
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
         TaskDeferralError,
+        TaskDeferred,
     )
 except ImportError:  # Airflow 3.1
     from airflow.configuration import conf  # type: ignore[assignment]
     from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
         TaskDeferralError,
+        TaskDeferred,
     )
+
+try:
+    from airflow.sdk.log import mask_secret
+except ImportError:  # Airflow 3.1
+    from airflow.sdk.execution_time.secrets_masker import mask_secret  # type: ignore[no-redef]
 
 
 BACKEND_TIMEOUT_SECONDS = 30.0
@@ -84,6 +93,11 @@ def trigger_state_store(asset_name: str) -> Any:
     from airflow.sdk.execution_time.context import AssetStateStoreAccessor
 
     return AssetStateStoreAccessor(name=asset_name)
+
+
+def task_state_store(context: Mapping[str, Any]) -> Any:
+    """Airflow's store of a running task instance, which outlives tries and clears; None below 3.3."""
+    return context.get("task_state_store")
 
 
 def has_async_supervisor() -> bool:
@@ -192,13 +206,16 @@ __all__ = [
     "CONNECTION_ERRORS",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowRescheduleException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "TaskDeferralError",
+    "TaskDeferred",
     "amask_extra",
     "axcom_read",
     "axcom_write",
     "conf",
     "has_xcom_backend",
+    "mask_secret",
 ]

@@ -55,6 +55,7 @@ from airflow_trtc.journal.keys import Rows
 from airflow_trtc.journal.store import KeepsJournal, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
+from airflow_trtc.recording.started import NamedRecording, read_named
 from airflow_trtc.results import file_results, job_result, recording_result
 from airflow_trtc.triggers import TrtcJobTrigger
 from airflow_trtc.waiting.arguments import TriggerResult, WaitArguments, read_event
@@ -79,6 +80,21 @@ _NO_TRIGGERER = (
     "The wait takes too long, and its trigger never said how it stands. Check that a triggerer runs, and that"
     " this package is installed there."
 )
+
+
+def _recording(name: str, value: Any) -> Any:
+    if value is not None:
+        read_named(name, value)
+    return value
+
+
+def _refuse_names(recording: Any) -> None:
+    if recording is None:
+        raise ValueError(
+            "recording_id is missing; give it, or recording, the XCom of the task that started it"
+        )
+    raise ValueError("recording_id and recording exclude each other; give one of them")
+
 
 IfNeverSeen = Literal["fail", "finish", "skip"]
 IfNoCallback = Literal["fail", "finish", "skip", "finish_if_empty", "skip_if_empty"]
@@ -297,6 +313,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             settle_seconds=self.settle_seconds,
         )
 
+    def _place(self) -> tuple[Any, Any, Any]:
+        """Id, application and region. What a template rendered to is a text, as the hook reads too."""
+        return getattr(self, self.id_field), self.sdk_app_id, self.region
+
     def _skips(self, failure: Failure) -> bool:
         return failure is Failure.NEVER_SEEN and self.if_never_seen == "skip"
 
@@ -331,10 +351,9 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         try:
             self.check_rendered()
             self._check(context)
-            # An argument rendered from a template is a text; the hook reads both.
-            app_id: Any = self.sdk_app_id
-            hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
-            job_id = self._find_job(context, hook)
+            given_id, app_id, region = self._place()
+            hook = TrtcHook(self.trtc_conn_id, region=region, sdk_app_id=app_id)
+            job_id = self._find_job(context, given_id)
             setattr(self, self.id_field, job_id)
             job = hook.job(self.kind, job_id)
             settings = hook.settings
@@ -351,13 +370,13 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
 
-    def _find_job(self, context: Context, hook: TrtcHook) -> str:
+    def _find_job(self, context: Context, given_id: Any) -> str:
         """The id of the job to wait for.
 
         :raises TrtcSetupError: the argument names none.
         """
         mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
-        return checked_id(self.id_field, getattr(self, self.id_field), mapped, KINDS[self.kind].id_source)
+        return checked_id(self.id_field, given_id, mapped, KINDS[self.kind].id_source)
 
     def _conclude(self, context: Context, leg: _Leg, ending: Ending) -> Any:
         match ending:
@@ -557,10 +576,15 @@ class TrtcRecordingSensor(_JobSensor):
     XCom ``return_value`` is the list of files, plain dicts to map over (see `file_results`); ``recording``
     the summary (see `recording_result`); ``progress``, its state while the task waits.
 
-    :param recording_id: the recording's id, as ``CreateCloudRecording`` returned it (``TaskId``). (templated)
-    :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
+    :param recording_id: the recording's id, as ``CreateCloudRecording`` returned it (``TaskId``). Give either
+        this or `recording`. (templated)
+    :param recording: the XCom ``recording`` of the task that started it, such as
+        ``start.output["recording"]``: it also names application, region and prefix. Other arguments go first.
+        (templated)
+    :param sdk_app_id: the TRTC application; default: that of `recording`, or the connection's
+        ``sdk_app_id``. (templated)
     :param trtc_conn_id: the connection. (templated)
-    :param region: the API region; default: the connection's. (templated)
+    :param region: the API region; default: that of `recording`, or the connection's. (templated)
     :param if_never_seen: what to do when the service has not known the recording for `grace_seconds` and no
         poll ever showed it: ``fail`` (default; a wrong id looks the same), ``finish`` with no files, or
         ``skip``.
@@ -575,7 +599,7 @@ class TrtcRecordingSensor(_JobSensor):
     :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
         Default: all but ``image``. Those left out are listed in the summary.
     :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
-        list; it becomes the front of each file's ``object_key``. (templated)
+        list; it becomes the front of each file's ``object_key``. Default: that of `recording`. (templated)
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a recording never seen; seconds or a
         timedelta. Default 30. (templated)
@@ -590,6 +614,7 @@ class TrtcRecordingSensor(_JobSensor):
 
     template_fields: Sequence[str] = (
         "recording_id",
+        "recording",
         "sdk_app_id",
         "trtc_conn_id",
         "region",
@@ -601,6 +626,7 @@ class TrtcRecordingSensor(_JobSensor):
     id_field = "recording_id"
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **_JobSensor.argument_checks,
+        "recording": _recording,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,
         "if_no_callback": one_of(get_args(IfNoCallback)),
@@ -612,7 +638,8 @@ class TrtcRecordingSensor(_JobSensor):
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
         *,
-        recording_id: str,
+        recording_id: str | None = None,
+        recording: Mapping[str, Any] | None = None,
         sdk_app_id: int | str | None = None,
         trtc_conn_id: str = TrtcHook.default_conn_name,
         region: str | None = None,
@@ -640,7 +667,10 @@ class TrtcRecordingSensor(_JobSensor):
             absent_codes=absent_codes,
             **kwargs,
         )
+        if (recording_id is None) == (recording is None):
+            _refuse_names(recording)
         self.recording_id = recording_id
+        self.recording = recording
         self.wait_for = wait_for
         self.callback_timeout: Any = callback_timeout
         self.if_no_callback = if_no_callback
@@ -663,15 +693,35 @@ class TrtcRecordingSensor(_JobSensor):
         skipped_by = {Failure.NO_CALLBACK: ["skip"], Failure.EMPTY: ["skip", "skip_if_empty"]}
         return super()._skips(failure) or self.if_no_callback in skipped_by.get(failure, [])
 
+    def _place(self) -> tuple[Any, Any, Any]:
+        recording_id, app_id, region = super()._place()
+        named = self._named()
+        return named.recording_id or recording_id, app_id or named.sdk_app_id, region or named.region
+
+    def _named(self) -> NamedRecording:
+        return NamedRecording() if self.recording is None else read_named("recording", self.recording)
+
     def _check(self, context: Context) -> None:
+        self._warn_of_expiry(context)
         if self.wait_for != "recording" and not has_callbacks(context):
             raise TrtcSetupError(
                 f'wait_for="{self.wait_for}" needs callbacks, which Airflow can receive from version 3.3 on. '
                 'Upgrade Airflow, or use wait_for="recording".'
             )
 
+    def _warn_of_expiry(self, context: Context) -> None:
+        expires_at = self._named().expires_at
+        if expires_at is not None and _started_at(context) + self.timeout > expires_at.timestamp():
+            self.log.warning(
+                "The wait may last %g s, but from %s on the service answers as if the recording were gone, though"
+                " it may go on. Shorten timeout, or start it with a higher resource_expired_hours.",
+                self.timeout,
+                expires_at.isoformat(),
+            )
+
     def _push(self, context: Context, job: JobRef, state: JobState, finished: Finished, polls: int) -> Any:
-        files = file_results(finished.files, job.job_id, self.file_name_prefix)
+        prefix = self.file_name_prefix or self._named().file_name_prefix
+        files = file_results(finished.files, job.job_id, prefix)
         summary = recording_result(state, finished, job, wait_for=self.wait_for, polls=polls)
         self.log.info("Files: %d", len(files))
         return push_results(self, context, files, "recording", summary)

@@ -13,7 +13,6 @@ can see, since no process of the task is left, the API server does, see :mod:`ai
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from airflow_trtc._compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
+    task_state_store,
 )
 from airflow_trtc.errors import TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
@@ -31,24 +31,13 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.keys import job_fields, job_from
 from airflow_trtc.journal.owners import CLOSED, Owner, TaskId
 from airflow_trtc.journal.store import worker_store
+from airflow_trtc.operators.attempt_store import Tries, tries_of
 from airflow_trtc.waiting.stopping import describe_failed_stop, stop, within_seconds
 
 VERSION = 1
 KEPT_KEY = "trtc_owned_job"
 KILL_SECONDS = 4.0  # Airflow kills the process five seconds after the signal
 ENDS_FOR_GOOD = (AirflowFailException, AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Tries:
-    """Airflow's numbers for a running task instance.
-
-    :param number: which try this is, from 1.
-    :param max_tries: up to which try Airflow tries again; a clear raises it.
-    """
-
-    number: int
-    max_tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +92,11 @@ def lets_run(error: BaseException, now: Tries, *, is_remembered: bool) -> bool:
     return is_remembered and will_retry and now.number <= now.max_tries
 
 
-def tries_of(context: Mapping[str, Any]) -> Tries:
-    """The numbers of the task instance that runs."""
-    ti = context["ti"]
-    return Tries(getattr(ti, "try_number", None) or 1, getattr(ti, "max_tries", None) or 0)
-
-
 class _Memory:
     """What outlives a process: the task state store, below Airflow 3.3 an XCom, which outlives no try."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
-        self._store = context.get("task_state_store")
+        self._store = task_state_store(context)
         self._ti = context["ti"]
 
     @property
@@ -148,7 +131,7 @@ class Ownership:
         *,
         conn_id: str,
         hook_for: Callable[[JobRef], TrtcHook],
-        log: logging.Logger,
+        log: Any,
     ) -> None:
         self.kept: OwnedJob | None = None
         self.is_killed = False
