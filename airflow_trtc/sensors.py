@@ -88,12 +88,14 @@ def _recording(name: str, value: Any) -> Any:
     return value
 
 
-def _refuse_names(recording: Any) -> None:
-    if recording is None:
+def _one_name(recording_id: str | None, recording: Any) -> tuple[str | None, Any]:
+    if recording_id is None and recording is None:
         raise ValueError(
             "recording_id is missing; give it, or recording, the XCom of the task that started it"
         )
-    raise ValueError("recording_id and recording exclude each other; give one of them")
+    if recording_id is not None and recording is not None:
+        raise ValueError("recording_id and recording exclude each other; give one of them")
+    return recording_id, recording
 
 
 IfNeverSeen = Literal["fail", "finish", "skip"]
@@ -667,10 +669,7 @@ class TrtcRecordingSensor(_JobSensor):
             absent_codes=absent_codes,
             **kwargs,
         )
-        if (recording_id is None) == (recording is None):
-            _refuse_names(recording)
-        self.recording_id = recording_id
-        self.recording = recording
+        self.recording_id, self.recording = _one_name(recording_id, recording)
         self.wait_for = wait_for
         self.callback_timeout: Any = callback_timeout
         self.if_no_callback = if_no_callback
@@ -713,8 +712,8 @@ class TrtcRecordingSensor(_JobSensor):
         expires_at = self._named().expires_at
         if expires_at is not None and _started_at(context) + self.timeout > expires_at.timestamp():
             self.log.warning(
-                "The wait may last %g s, but from %s on the service answers as if the recording were gone, though"
-                " it may go on. Shorten timeout, or start it with a higher resource_expired_hours.",
+                "The wait may last %g s, but from %s on the service answers as if the recording were gone,"
+                " though it may go on. Shorten timeout, or start it with a higher resource_expired_hours.",
                 self.timeout,
                 expires_at.isoformat(),
             )
