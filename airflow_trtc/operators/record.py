@@ -33,8 +33,8 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
     """Record a room: start, wait for the end, and return the files, as one task that owns its recording.
 
     What `TrtcStartRecordingOperator` and `TrtcRecordingSensor` do, with the arguments of both, and the XComs
-    of the sensor: ``return_value`` is the list of files to map over, ``recording`` the summary (until the end,
-    what is known of the start), ``progress`` the state while the task waits.
+    of the sensor: ``return_value`` is the list of files to map over, ``recording`` the summary (before the
+    end, what is known of the start), ``progress`` the state while the task waits.
 
     However the task ends, its recording ends with it: when it is cleared, marked as failed or as success,
     skipped, when it takes longer than `timeout` or `execution_timeout`, when its worker is told to end, and,
