@@ -445,6 +445,7 @@ def test_a_recording_is_started_changed_and_stopped(emulator, connect):
 
 def test_a_recording_is_stopped_without_blocking(emulator, connect):
     connect()
+
     async def stop_twice(recording_id):
         async with TrtcHook() as hook:
             return await hook.astop("recording", recording_id), await hook.astop("recording", recording_id)
