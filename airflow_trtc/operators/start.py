@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_trtc._compat import mask_secret
+from airflow_trtc._compat import is_unmapped, mask_secret
 from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, required_name, switch
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
@@ -141,13 +141,15 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
         self.console_url: str | None = None
+        if not is_unmapped(self):
+            _refuse_literal(user_sig)
         self._mask()
         self.check_arguments()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
-        _mask_text(kwargs.get("user_sig"))
+        _refuse_literal(kwargs.get("user_sig"))
         return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
@@ -258,6 +260,15 @@ class StartsRecordings(ChecksArguments, BaseOperator):
             _mask_text(key)
 
 
+def _refuse_literal(user_sig: Any) -> None:
+    """Airflow stores the arguments of each DAG as they are, for all who may see it."""
+    if isinstance(user_sig, str) and user_sig and not is_template(user_sig):
+        raise ValueError(
+            "user_sig stands in the DAG, where everybody can read it who may see the DAG. Save it in an"
+            " Airflow variable and write a template, or leave it out: then it is signed with sdk_secret_key"
+        )
+
+
 def _mask_text(value: Any) -> None:
     if isinstance(value, str) and value and not is_template(value):
         mask_secret(value)
@@ -295,8 +306,9 @@ class TrtcStartRecordingOperator(StartsRecordings):
     :param mix_layout: ``MixLayoutParams`` of a mixed recording. (templated)
     :param user_id: the robot that records; at most 32 letters, digits, ``_`` and ``-``. Default: made from
         DAG, run, task and map index. No other recording of the room may have the same. (templated)
-    :param user_sig: the UserSig of `user_id`, which must outlive the recording. Default: signed with the
-        connection's ``sdk_secret_key``, valid for `resource_expired_hours` and a day more. (templated)
+    :param user_sig: the UserSig of `user_id`, which must outlive the recording: a template, or what another
+        task returns. Default: signed with the connection's ``sdk_secret_key``, valid for
+        `resource_expired_hours` and a day more. (templated)
     :param resource_expired_hours: for how many hours the service answers questions and takes orders about
         the recording, 6 to 720. Default: 72, the service's own. (templated)
     :param advanced_permission_control: whether the room asks for a PrivateMapKey, which is then signed too.
