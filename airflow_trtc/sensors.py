@@ -191,6 +191,11 @@ class _Leg:
             return f"The last poll failed: {state.trouble.message}"
         if state.status is None:
             return f"The service never showed {self.job}."
+        if self._sensor.owns:
+            return (
+                f"So its {self.job.kind} is stopped. Last status: {state.status}, {len(state.files)} files"
+                f" so far. Id: {self.job.job_id}"
+            )
         return (
             f"The {self.job.kind} still runs: status {state.status}, {len(state.files)} files so far; they "
             f"are kept, and a cleared task continues from there. Id: {self.job.job_id}"

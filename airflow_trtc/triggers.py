@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
@@ -19,7 +20,9 @@ from airflow_trtc.jobs.state import from_json
 from airflow_trtc.journal.feed import subscribed
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.store import AsyncStore, trigger_store
+from airflow_trtc.journal.owners import CLOSED, TaskId, owner_key
+from airflow_trtc.journal.plans import Set
+from airflow_trtc.journal.store import AsyncStore, acarry_out, trigger_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.waiting.arguments import WaitArguments
 from airflow_trtc.waiting.engine import Circumstances, Clock, Ending, Wait
@@ -80,10 +83,19 @@ class TrtcJobTrigger(BaseTrigger):
             return
         async with self._hook() as hook:
             error = await astop(hook, given.job)
-        if error is None:
-            self.log.info("The task was ended; its %s is stopped. Id: %s", given.kind, given.job_id)
-        else:
+        if error is not None:  # the row of the owner stays open, so that the API server tries it too
             self.log.error("%s", describe_failed_stop(given.job, error))
+            return
+        self.log.info("The task was ended; its %s is stopped. Id: %s", given.kind, given.job_id)
+        await self._close_row()
+
+    async def _close_row(self) -> None:
+        store, ti = trigger_store(), self.task_instance
+        if store is None or ti is None:
+            return
+        key = owner_key(TaskId(ti.dag_id, ti.run_id, ti.task_id, ti.map_index), self.arguments.job)
+        with contextlib.suppress(Exception):  # then the API server finds that the job is over
+            await acarry_out(Set(key, dict(CLOSED)), store)
 
     def _hook(self) -> TrtcHook:
         given = self.arguments

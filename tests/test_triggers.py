@@ -345,11 +345,34 @@ def test_a_start_that_is_no_time_is_none(started_at: Any) -> None:
 # -- owners -----------------------------------------------------------------------------------------------
 
 
+class OwnersStore:
+    """The journal, as far as rows of owners go."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self.rows.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.rows[key] = value
+
+    @property
+    def is_closed(self) -> bool:
+        return any(key.startswith("own/") and value.get("closed") for key, value in self.rows.items())
+
+
 class Owner:
     """A trigger that owns a recording, and the state of its task."""
 
-    def __init__(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    def __init__(
+        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, *, has_on_kill: bool = True, **options: Any
+    ) -> None:
         self.emulator = emulator
+        self.has_on_kill = has_on_kill
+        monkeypatch.setattr(triggers, "has_trigger_on_kill", lambda: has_on_kill)
+        monkeypatch.setattr(triggers, "trigger_store", lambda: self.store)
+        self.store = OwnersStore()
         self.recording_id = emulator.add_recording(files=1)
         self.state: str | None = "deferred"
         self.asked = 0
@@ -375,7 +398,7 @@ class Owner:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        if triggers.has_trigger_on_kill():
+        if self.has_on_kill:
             await self.trigger.on_kill()
 
 
@@ -387,19 +410,18 @@ HAS_ON_KILL = [True, False]
 def test_an_owner_whose_task_was_ended_stops_its_recording(
     trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, state: str | None, *, has_on_kill: bool
 ) -> None:
-    monkeypatch.setattr(triggers, "has_trigger_on_kill", lambda: has_on_kill)
-    owner = Owner(trtc_connection, monkeypatch)
+    owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
     owner.state = state
     asyncio.run(owner.cancelled())
     assert (owner.end_reason, owner.asked) == ("deleted", 1)
+    assert owner.store.is_closed
 
 
 @pytest.mark.parametrize("has_on_kill", HAS_ON_KILL)
 def test_an_owner_that_is_moved_to_another_triggerer_stops_nothing(
     trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, *, has_on_kill: bool
 ) -> None:
-    monkeypatch.setattr(triggers, "has_trigger_on_kill", lambda: has_on_kill)
-    owner = Owner(trtc_connection, monkeypatch)
+    owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
     asyncio.run(owner.cancelled())
     assert (owner.end_reason, owner.asked) == (None, 1)
 
@@ -442,6 +464,7 @@ def test_an_owner_that_cannot_stop_it_says_so(
     (line,) = said
     assert owner.recording_id in line
     assert "Stop it by hand" in line
+    assert not owner.store.is_closed
     assert "wrong" not in line
 
 

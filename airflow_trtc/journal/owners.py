@@ -74,15 +74,20 @@ class Owner:
 
     @property
     def key(self) -> str:
-        """Key of its row; digits only, so that every database sorts such keys alike."""
-        named = make_key("", *self.task, self.job.kind, self.job.sdk_app_id, self.job.job_id)
-        return f"own/{int(hashlib.sha256(named.encode()).hexdigest()[:32], 16):039d}"
+        """Key of its row."""
+        return owner_key(self.task, self.job)
 
     @property
     def value(self) -> dict[str, Any]:
         """Value of its row."""
         counts = {name: value for name, value in asdict(self).items() if name not in ("task", "job")}
         return {"v": VERSION, **self.task._asdict(), **job_fields(self.job), **counts}
+
+
+def owner_key(task: TaskId, job: JobRef) -> str:
+    """Key of a row; digits only, so that every database sorts such keys alike."""
+    named = make_key("", *task, job.kind, job.sdk_app_id, job.job_id)
+    return f"own/{int(hashlib.sha256(named.encode()).hexdigest()[:32], 16):039d}"
 
 
 def owner_from(value: object) -> Owner | None:

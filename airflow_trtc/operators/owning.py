@@ -222,6 +222,7 @@ class Ownership:
         if error is None:
             self.kept = replace(kept, is_over=True)
             self._keep()
+            self._write_row(dict(CLOSED))
         return error
 
     def _stop(self, owned: OwnedJob) -> bool:

@@ -17,6 +17,7 @@ from airflow_trtc.kinds import RECORDING
 from airflow_trtc.operators.attempt_store import attempt_store
 from airflow_trtc.operators.owning import Ownership, takes_over
 from airflow_trtc.operators.start import RECORDING_XCOM, StartsRecordings
+from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
 from airflow_trtc.recording.started import NamedRecording
 from airflow_trtc.recording.storage import read_storage
 from airflow_trtc.sensors import TrtcRecordingSensor
@@ -42,6 +43,9 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
     one that takes the task over from another, leave it alone. A try that fails while others are to follow
     leaves it running, and the next one takes it over (Airflow 3.3; below, it is stopped and started anew). A
     task that is cleared starts a new one.
+
+    The service answers for ``resource_expired_hours`` as if the recording had ended, and stops it no more; so
+    set that higher than the recording may last.
 
     In reschedule mode the task defers: between two visits there would be no process to stop anything.
 
@@ -139,7 +143,8 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
             self.log.info("Continuing with recording %s of try %d", kept.job.job_id, kept.tries.number)
             owned.begin(kept.job, started_at=kept.started_at, stop_at=kept.stop_at)
         else:
-            stop_at = self._stop_at(time.time())
+            stop_at = self._stop_at(now := time.time())
+            self._check_expiry(stop_at, now)
             if kept is not None:
                 owned.replace(kept)
                 attempt_store(context, self.log).forget()
@@ -174,6 +179,15 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
             )
         stop_at: float = after.timestamp()
         return stop_at
+
+    def _check_expiry(self, stop_at: float | None, now: float) -> None:
+        """Refuse a recording that could not be stopped when its time is over."""
+        hours = self._expired_hours() or DEFAULT_EXPIRED_HOURS
+        if stop_at is not None and stop_at - now > hours * 3600:
+            raise TrtcSetupError(
+                f"stop_after is more than {hours} hours away, and the service stops no recording after its"
+                " resource_expired_hours, so nothing was started. Set that higher."
+            )
 
     def _check_alive(self) -> None:
         if self._ownership is not None and self._ownership.is_killed:

@@ -120,6 +120,16 @@ def test_the_recording_of_a_killed_process_that_is_not_tried_again_is_stopped(
 
 
 @needs_airflow_33
+def test_a_task_that_is_marked_between_two_tries_loses_its_recording(stage: Stage) -> None:
+    wait = own(stage, "owned_patient_poke")
+    kill(wait, "task")
+    wait.until_state("up_for_retry")
+    assert_runs(stage, wait.recording_id)
+    stage.airflow.set_task_state(wait.dag_id, wait.run_id, "wait", "failed")
+    until_stopped(wait)
+
+
+@needs_airflow_33
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
 def test_the_recording_of_a_run_that_is_deleted_is_stopped(stage: Stage, mode: str) -> None:
     wait = own(stage, f"owned_{mode}")

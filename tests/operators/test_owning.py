@@ -231,6 +231,7 @@ def test_a_signal_stops_it_and_the_next_try_starts_another() -> None:
     owned = task.begun()
     owned.kill()
     assert (task.stopped, owned.is_killed) == ([JOB.job_id], True)
+    assert is_closed(task.row)
     owned.end(RuntimeError("told to end"), is_over=False)
     assert task.stopped == [JOB.job_id]  # once
     assert is_closed(task.row)

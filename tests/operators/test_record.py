@@ -102,6 +102,13 @@ def test_after_the_instant_nothing_is_started(emulator: Emulator, record: Record
     assert recordings(emulator) == []
 
 
+def test_what_could_not_be_stopped_in_time_is_not_started(emulator: Emulator, record: Record) -> None:
+    task = record("poke", stop_after=timedelta(hours=7), resource_expired_hours=6)["record"]
+    assert task.state == "failed"
+    assert "Set that higher" in task.log
+    assert recordings(emulator) == []
+
+
 @modes
 @pytest.mark.trtc_emulator(new_recordings={"ends_after_reads": 3})
 def test_a_recording_that_ends_by_itself_is_not_stopped(
@@ -195,7 +202,7 @@ def test_a_signal_ends_the_next_visit(emulator: Emulator) -> None:
     operator.on_kill()
     assert killed == [1]
     with pytest.raises(RuntimeError, match="told to end"):
-        operator.poke({})  # type: ignore[typeddict-item]
+        operator.poke({})
 
 
 # -- arguments ------------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ class OrphanWatch:
             error = describe(raised)
         after = None if error is None else database.encode(failed(owner, unix_ms(self._clock())).value)
         if error is None:
-            message = "Stopped the %s %s, whose task is gone: %s"
+            message = "The %s %s is stopped, since its task is gone: %s"
             log.info(message, owner.job.kind, owner.job.job_id, _name(owner))
         else:
             log.error("%s", _describe(owner, error))

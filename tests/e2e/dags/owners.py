@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "owned_short": {"timeout": 30},
     "owned_limited": {"execution_timeout": timedelta(seconds=30)},
     "owned_retried": {"retries": 1, "retry_delay": timedelta(seconds=1)},
+    "owned_patient": {"retries": 1, "retry_delay": timedelta(minutes=30)},
     "lesson": {"stop_after": 25},
 }
 
