@@ -435,7 +435,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _why_not_rescheduled(self, leg: _Leg) -> str:
         why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
-        return f"nothing is kept between reschedules ({why})"
+        return f"Deferring instead of rescheduling: nothing is kept between reschedules ({why})"
 
     def _stay_until(self) -> float:
         """Until when to sleep through short pauses, which occupy a worker's slot; by the monotonic clock."""
@@ -444,7 +444,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _defer(self, context: Context, leg: _Leg, started_at: float | None = None) -> None:
         if not self.deferrable:
-            self.log.info("Deferring instead of rescheduling: %s", self._why_not_rescheduled(leg))
+            self.log.info("%s", self._why_not_rescheduled(leg))
         started_at = started_at or _started_at(context)
         timeout_at, execution_timeout_at = self._limits(started_at)
         last = min(timeout_at, execution_timeout_at or timeout_at)

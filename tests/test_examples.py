@@ -38,6 +38,7 @@ _DAGS = {
     "when_a_room_is_dismissed.py": {"trtc_when_a_room_is_dismissed"},
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
+    "record_a_lesson.py": {"trtc_record_a_lesson"},
     "wait_and_fan_out.py": {"trtc_wait_and_fan_out"},
     "wait_for_many.py": {"trtc_wait_for_many"},
 }
@@ -251,3 +252,18 @@ def test_unknown_recording_is_skipped(trtc_connection: Emulator, run_example: Ru
     recording_id = trtc_connection.new_recording_id()
     run = run_example("nothing_recorded.py", "trtc_skip_if_unknown", recording_id=recording_id)
     assert states(run) == {("wait", -1): "skipped", ("process", -1): "skipped"}
+
+
+def test_a_lesson_is_recorded_until_its_time_is_over(
+    run_example: RunExample, trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = trtc_emulator.connection
+    connection["extra"]["sdk_secret_key"] = "any text"
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
+    run = run_example("record_a_lesson.py", "trtc_record_a_lesson", room_id=8001, minutes=0.03)
+    ((recording_id, truth),) = trtc_emulator.state()["recordings"].items()
+    assert (truth["room_id"], truth["end_reason"]) == ("8001", "deleted")
+    assert 1.8 <= truth["ended_at"] - truth["created_at"] < 6.0
+    keys = [file["object_key"] for file in result(run, "lesson")]
+    assert keys == [f"lessons/{recording_id}/{file['FileName']}" for file in truth["files"]]
+    assert result(run, "process", 0).startswith(keys[0])

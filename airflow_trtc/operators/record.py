@@ -206,7 +206,10 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
         return self.reschedule or super()._defers(leg)
 
     def _why_not_rescheduled(self, leg: Any) -> str:
-        return "between two visits, nothing would stop the recording if the task is cleared or marked"
+        return (
+            "Deferring instead of rescheduling: between two visits nothing would stop the recording if the task"
+            " is cleared or marked"
+        )
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
