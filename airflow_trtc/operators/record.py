@@ -44,7 +44,7 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
     leaves it running, and the next one takes it over (Airflow 3.3; below, it is stopped and started anew). A
     task that is cleared starts a new one.
 
-    The service answers for ``resource_expired_hours`` as if the recording had ended, and stops it no more; so
+    After `resource_expired_hours` the service answers as if the recording had ended, and stops it no more; so
     set that higher than the recording may last.
 
     In reschedule mode the task defers: between two visits there would be no process to stop anything.
@@ -207,8 +207,8 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
 
     def _why_not_rescheduled(self, leg: Any) -> str:
         return (
-            "Deferring instead of rescheduling: between two visits nothing would stop the recording if the task"
-            " is cleared or marked"
+            "Deferring instead of rescheduling: between two visits nothing would stop the recording if the"
+            " task is cleared or marked"
         )
 
     def _get_next_poke_interval(

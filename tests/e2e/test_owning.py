@@ -136,7 +136,7 @@ def test_the_recording_of_a_run_that_is_deleted_is_stopped(stage: Stage, mode: s
     wait.until_state("running" if mode == "poke" else "deferred")
     run = f"/api/v2/dags/{wait.dag_id}/dagRuns/{wait.run_id}"
     stage.airflow.api("PATCH", run, json={"state": "failed"})  # Airflow deletes none that runs
-    stage.airflow.api("DELETE", run)
+    stage.airflow.request("DELETE", run)
     until_stopped(wait)
 
 
@@ -184,8 +184,14 @@ def test_a_trigger_that_moves_to_another_triggerer_stops_nothing(stage: Stage) -
     wait = own(stage, "owned_deferrable")
     wait.until_state("deferred")
 
-    for _ in range(2):
+    def kills() -> int:
+        lines = stage.airflow.component_log("triggerer").splitlines()
+        return sum("invoking on_kill" in line and wait.run_id in line for line in lines)
+
+    for number in range(1, 3):
         take_away(stage, wait)
+        if stage.has_journal:  # Airflow 3.3 takes it for the act of a user
+            stage.until(lambda: kills() >= number, "the trigger's on_kill")  # noqa: B023 - called here only
         time.sleep(5)
     assert_runs(stage, wait.recording_id)
     stage.emulator.end(wait.recording_id)
