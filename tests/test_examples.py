@@ -37,6 +37,7 @@ _DAGS = {
     "watch_each_recording.py": {"trtc_watch_each_recording"},
     "when_a_room_is_dismissed.py": {"trtc_when_a_room_is_dismissed"},
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
+    "record_a_lesson.py": {"trtc_record_a_lesson"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
     "wait_and_fan_out.py": {"trtc_wait_and_fan_out"},
     "wait_for_many.py": {"trtc_wait_for_many"},
@@ -245,6 +246,23 @@ def test_nothing_recorded_processes_files_that_there_are(
     keys = keys_in_truth(trtc_connection, recording_id)
     assert [result(run, "process", index) for index in range(len(keys))] == keys
     assert result(run, "close_the_books") == 3
+
+
+@pytest.mark.trtc_emulator(new_recordings={"files": 2, "file_every_reads": 1, "ends_after_reads": 4})
+def test_a_lesson_is_recorded_and_its_files_processed(
+    trtc_emulator: Emulator, run_example: RunExample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = json.loads(trtc_emulator.connection_json)
+    fields["extra"].setdefault("sdk_secret_key", "0" * 64)
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(fields))
+    run = run_example("record_a_lesson.py", "trtc_record_a_lesson", room_id=8001, seconds=0)
+    assert run.state == "success", run
+    recording_id = result(run, "start")
+    assert trtc_emulator.truth(recording_id)["room_id"] == "8001"
+    keys = [f"lessons/{key}" for key in keys_in_truth(trtc_emulator, recording_id)]
+    assert keys
+    assert [result(run, "process", index) for index in range(len(keys))] == keys
+    assert result(run, "stop")["recording_id"] == recording_id
 
 
 def test_unknown_recording_is_skipped(trtc_connection: Emulator, run_example: RunExample) -> None:

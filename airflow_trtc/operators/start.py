@@ -64,7 +64,8 @@ class StartsRecordings(ChecksArguments, BaseOperator):
     """For operators that start a recording: the arguments, their checks, and a start that happens once.
 
     `start_recording` starts or continues; `hand_on` is to be called right before the task succeeds, so that a
-    task that is cleared later starts afresh.
+    task that is cleared later starts afresh. A constructor that builds on this one ends with
+    `check_arguments`, when all its arguments are set.
     """
 
     start_fields: ClassVar[tuple[str, ...]] = (
@@ -144,7 +145,6 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         if not is_unmapped(self):
             _refuse_literal(user_sig)
         self._mask()
-        self.check_arguments()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -324,6 +324,10 @@ class TrtcStartRecordingOperator(StartsRecordings):
 
     ui_color = "#d7e8ff"
     operator_extra_links = (TrtcConsoleLink(),)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check_arguments()
 
     def execute(self, context: Context) -> str:
         """Start; see the class."""
