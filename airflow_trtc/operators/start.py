@@ -53,9 +53,8 @@ def _storage(name: str, value: Any) -> Any:
 
 
 def _room_id(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return int(read_room(name, value, None).room_id)
-    if value.strip() in ("", "None"):
+    """What a room may be written as; its limits follow from its type, so they are checked with that."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or str(value).strip() in ("", "None"):
         read_room(name, value)
     return value
 

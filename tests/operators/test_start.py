@@ -284,3 +284,17 @@ def test_airflow_raises_max_tries_of_a_task_that_is_cleared_and_not_between_trie
         assert (instance.try_number, instance.max_tries) == (2, 1)
         clear_task_instances([instance], session)
         assert instance.max_tries == 3
+
+
+def test_a_string_room_may_be_any_number(service: Emulator, task: Task) -> None:
+    TrtcStartRecordingOperator(**{**WHOLE, "room_id": 5_000_000_000, "room_id_type": "string"}).execute(
+        task.context()
+    )
+    assert task.xcoms["recording"]["room_id"] == "5000000000"
+
+
+def test_json_text_of_a_template_is_read(service: Emulator, task: Task) -> None:
+    operator = TrtcStartRecordingOperator(**{**WHOLE, "record_params": "{{ params.it | tojson }}"})
+    operator.record_params = '{"RecordMode": "1"}'  # type: ignore[assignment]  # rendered
+    operator.execute(task.context())
+    assert not recordings(service)[0]["mixed"]
