@@ -134,7 +134,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-trtc",
         "name": INTEGRATION,
-        "description": "Tencent RTC (TRTC): wait for on-cloud recordings and return their files.",
+        "description": "Tencent RTC (TRTC): start and stop on-cloud recordings, and wait for their files.",
         "integrations": [
             {
                 "integration-name": INTEGRATION,

@@ -53,9 +53,8 @@ def _storage(name: str, value: Any) -> Any:
 
 
 def _room_id(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return int(read_room(name, value, None).room_id)
-    if value.strip() in ("", "None"):
+    """What a room may be written as; its limits follow from its type, so they are checked with that."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or str(value).strip() in ("", "None"):
         read_room(name, value)
     return value
 
@@ -64,7 +63,8 @@ class StartsRecordings(ChecksArguments, BaseOperator):
     """For operators that start a recording: the arguments, their checks, and a start that happens once.
 
     `start_recording` starts or continues; `hand_on` is to be called right before the task succeeds, so that a
-    task that is cleared later starts afresh.
+    task that is cleared later starts afresh. A constructor that builds on this one ends with
+    `check_arguments`, when all its arguments are set.
     """
 
     start_fields: ClassVar[tuple[str, ...]] = (
@@ -144,7 +144,6 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         if not is_unmapped(self):
             _refuse_literal(user_sig)
         self._mask()
-        self.check_arguments()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -324,6 +323,10 @@ class TrtcStartRecordingOperator(StartsRecordings):
 
     ui_color = "#d7e8ff"
     operator_extra_links = (TrtcConsoleLink(),)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check_arguments()
 
     def execute(self, context: Context) -> str:
         """Start; see the class."""

@@ -99,7 +99,7 @@ def read_attempt(value: Any) -> Attempt:
 class Reason(enum.Enum):
     """Why a try does what it does; the value is what the log says, with the facts filled in."""
 
-    NOTHING_KEPT = ""
+    FIRST_START = ""
     UNREADABLE = (
         "What an earlier try left behind cannot be read. Starting again with the same robot {user_id}, which"
         " ends what may run"
@@ -160,7 +160,7 @@ def first_step(attempt: Attempt | None, target: Target, max_tries: int) -> Reaso
     :param max_tries: Airflow's number for this task instance now.
     """
     if attempt is None:
-        return Reason.NOTHING_KEPT
+        return Reason.FIRST_START
     if attempt.target != target:
         return Reason.OTHER_TARGET_UNKNOWN if attempt.recording is None else Reason.OTHER_TARGET
     if attempt.recording is None:

@@ -7,11 +7,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG, task
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.operators import TrtcStartRecordingOperator, TrtcStopRecordingOperator
-from airflow_trtc.sensors import TrtcRecordingSensor
+from airflow_trtc.operators import TrtcStartRecordingOperator
+from tests.operators.dags.starts import COS, WHOLE, again, many, set_up, signed, two_set_ups, whole
 from tests.operators.running import Task, recordings, sent
 from tests.versions import HAS_STATE_STORE
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from airflow_trtc.testing import TrtcAirflow
 
 CREATE = "CreateCloudRecording"
-COS = "cos://b-1250000000/lessons/math?region=ap-guangzhou"
-WHOLE: dict[str, Any] = {"task_id": "start", "room_id": 5, "storage": "vod"}
 
 
 @pytest.mark.parametrize(
@@ -163,14 +160,6 @@ def test_a_signature_in_the_dag_is_refused() -> None:
         assert "hidden" not in str(error.value)
 
 
-with DAG("start_with_a_signature", schedule=None) as signed:
-    SIGNATURE = "{{ ['eJwx', 'signature', 'of', dag_run.run_id[:6]] | join('-') }}"
-    TrtcStartRecordingOperator(**WHOLE, user_id="robot", user_sig=SIGNATURE)
-    TrtcStartRecordingOperator.partial(task_id="each", storage="vod", user_id="robot").expand_kwargs(
-        [{"room_id": 7, "user_sig": SIGNATURE}]
-    )
-
-
 def test_a_rendered_signature_is_masked_where_airflow_stores_it(
     service: Emulator, trtc_airflow: TrtcAirflow
 ) -> None:
@@ -191,56 +180,6 @@ def test_a_rendered_signature_is_masked_where_airflow_stores_it(
 
 # -- whole DAGs ---------------------------------------------------------------------------------------
 
-with DAG("start_wait_stop", schedule=None, params={"rooms": [1, 2]}) as whole:
-    started = TrtcStartRecordingOperator(
-        task_id="start", room_id="{{ params.rooms[0] }}", room_id_type=1, storage=COS
-    )
-    wait = TrtcRecordingSensor(task_id="wait", recording=started.output["recording"], timeout=20)
-    stop = TrtcStopRecordingOperator(task_id="stop", recording=started.output["recording"])
-    by_id = TrtcRecordingSensor(
-        task_id="wait_by_id", recording_id=started.output, timeout=20, if_never_seen="finish"
-    )
-    wait >> [by_id, stop]
-
-with DAG("start_many", schedule=None) as many:
-    each = TrtcStartRecordingOperator.partial(task_id="start", storage=COS).expand(room_id=[1, 2])
-
-    @task
-    def handed_on(ti: Any = None) -> list[Any]:
-        return list(ti.xcom_pull(task_ids="start", key="recording"))
-
-    listed = handed_on()
-    each >> listed
-    TrtcRecordingSensor.partial(task_id="wait", timeout=20).expand(recording=listed)
-
-with DAG("start_in_a_set_up", schedule=None, params={"fails": False}) as set_up:
-    begin = TrtcStartRecordingOperator(**WHOLE)
-    end = TrtcStopRecordingOperator(task_id="stop", recording=begin.output["recording"])
-
-    @task
-    def work(params: dict[str, Any] | None = None) -> None:
-        if params and params["fails"]:
-            raise RuntimeError("the work failed")
-
-    begin.as_setup() >> work() >> end.as_teardown(setups=begin)
-
-with DAG("two_set_ups", schedule=None) as two_set_ups:
-
-    @task
-    def other() -> None:
-        pass
-
-    bad = TrtcStartRecordingOperator(task_id="start", room_id=5, storage="s3://b?region=us-east-1")
-    good = other().as_setup()
-    by_id_too = TrtcStopRecordingOperator(task_id="stop_id", recording_id=bad.output)
-    by_xcom = TrtcStopRecordingOperator(task_id="stop", recording=bad.output["recording"])
-    bad.as_setup()
-    [good, bad] >> by_xcom.as_teardown(setups=[good, bad])
-    [good, bad] >> by_id_too.as_teardown(setups=[good, bad])
-
-with DAG("start_again", schedule=None) as again:
-    TrtcStartRecordingOperator(**WHOLE, retries=1)
-
 
 @pytest.mark.trtc_emulator(new_recordings={"files": 1, "ends_after_reads": 30})
 def test_a_started_recording_is_waited_for_by_all_that_was_handed_on(
@@ -251,6 +190,7 @@ def test_a_started_recording_is_waited_for_by_all_that_was_handed_on(
     (made,) = recordings(service)
     assert run["start"].value == made["recording_id"]
     assert made["room_id"] == "1"
+    assert "as if the recording were gone" not in run["wait"].log  # its timeout is short
     keys = [file["object_key"] for file in run["wait"].value]
     assert keys
     assert all(key.startswith(f"lessons/math/{made['recording_id']}/") for key in keys)
@@ -265,12 +205,13 @@ def test_a_started_recording_is_waited_for_by_all_that_was_handed_on(
 
 @pytest.mark.trtc_emulator(new_recordings={"files": 1, "ends_after_reads": 2})
 def test_mapped_starts_and_mapped_waits(service: Emulator, trtc_airflow: TrtcAirflow) -> None:
-    run = trtc_airflow.run(many)
+    run = trtc_airflow.run(many, timeout=73 * 3600)
     assert run.state == "success", run
+    assert run["wait"].log.count("on the service answers as if the recording were gone") == 2
     robots = {one["robot_id"] for one in recordings(service)}
     assert len(robots) == 2
     ids = [each["recording_id"] for each in run["wait"].xcoms["recording"]]
-    assert ids == run["start"].value
+    assert ids == run["start"].value == [each["recording_id"] for each in run["stop"].value]
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -311,7 +252,8 @@ def test_airflow_keeps_between_tries_what_runs(
 ) -> None:
     from airflow_trtc.operators import start
 
-    real, calls = start.push_results, []
+    real: Any = vars(start)["push_results"]
+    calls: list[Any] = []
 
     def fails_once(*args: Any) -> Any:
         calls.append(args)
@@ -342,3 +284,17 @@ def test_airflow_raises_max_tries_of_a_task_that_is_cleared_and_not_between_trie
         assert (instance.try_number, instance.max_tries) == (2, 1)
         clear_task_instances([instance], session)
         assert instance.max_tries == 3
+
+
+def test_a_string_room_may_be_any_number(service: Emulator, task: Task) -> None:
+    TrtcStartRecordingOperator(**{**WHOLE, "room_id": 5_000_000_000, "room_id_type": "string"}).execute(
+        task.context()
+    )
+    assert task.xcoms["recording"]["room_id"] == "5000000000"
+
+
+def test_json_text_of_a_template_is_read(service: Emulator, task: Task) -> None:
+    operator = TrtcStartRecordingOperator(**{**WHOLE, "record_params": "{{ params.it | tojson }}"})
+    operator.record_params = '{"RecordMode": "1"}'  # type: ignore[assignment]  # rendered
+    operator.execute(task.context())
+    assert not recordings(service)[0]["mixed"]

@@ -81,7 +81,7 @@ def test_one_name_is_enough() -> None:
     with pytest.raises(ValueError, match="exclude each other"):
         TrtcStopRecordingOperator(task_id="stop", recording_id="a", recording={"recording_id": "a"})
     with pytest.raises(ValueError, match=r"recording is .*start.output"):
-        TrtcStopRecordingOperator(task_id="stop", recording="rid")  # type: ignore[arg-type]
+        TrtcStopRecordingOperator(task_id="stop", recording="rid")
 
 
 def test_an_outage_is_left_to_the_retries(

@@ -44,7 +44,7 @@ OTHER = replace(TARGET, room_id="6")
 @pytest.mark.parametrize(
     "attempt, target, max_tries, reason, starts",
     [
-        (None, TARGET, 1, Reason.NOTHING_KEPT, True),
+        (None, TARGET, 1, Reason.FIRST_START, True),
         (SENT, TARGET, 1, Reason.OUTCOME_UNKNOWN, True),
         (SENT, TARGET, 3, Reason.OUTCOME_UNKNOWN, True),
         (ANSWERED, TARGET, 1, Reason.KEPT, False),
@@ -81,15 +81,15 @@ def test_only_an_unknown_outcome_is_replaced_and_its_requests_count() -> None:
     replacing = {reason for reason in Reason if reason.is_replacing_unknown}
     assert replacing == {Reason.OUTCOME_UNKNOWN, Reason.UNREADABLE}
     assert earlier_sends(SENT, Reason.OUTCOME_UNKNOWN) == 2
-    assert earlier_sends(HANDED_ON, Reason.CLEARED) == earlier_sends(None, Reason.NOTHING_KEPT) == 0
+    assert earlier_sends(HANDED_ON, Reason.CLEARED) == earlier_sends(None, Reason.FIRST_START) == 0
 
 
 def test_each_sentence_can_be_said() -> None:
     for reason in Reason:
         for attempt in (None, SENT, ANSWERED):
-            if attempt is not None or reason in (Reason.NOTHING_KEPT, Reason.UNREADABLE):
+            if attempt is not None or reason in (Reason.FIRST_START, Reason.UNREADABLE):
                 assert "{" not in reason.sentence(attempt, TARGET)
-    assert Reason.NOTHING_KEPT.sentence(None, TARGET) == ""
+    assert Reason.FIRST_START.sentence(None, TARGET) == ""
     assert "rid+.." in Reason.CLEARED.sentence(HANDED_ON, TARGET)
     assert "same robot robot" in Reason.OUTCOME_UNKNOWN.sentence(SENT, TARGET)
     assert "room 5" in Reason.OTHER_TARGET.sentence(ANSWERED, OTHER)

@@ -42,7 +42,8 @@ def test_numbers_of_record_params_keep_to_their_limits(field: str, low: int, hig
         found = read_record_params("record_params", {"RecordMode": 1, field: number})[field]
         assert found == int(float(number))
         assert type(found) is int
-    for wrong in (low - 1, high + 1, True, "x", 1.5, [1], {}, ""):
+    wrongs: list[Any] = [low - 1, high + 1, True, "x", 1.5, [1], {}, ""]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=rf"^record_params.{field} must be .* from {low} to {high}, not"):
             read_record_params("record_params", {"RecordMode": 1, field: wrong})
 
