@@ -32,11 +32,6 @@ except ImportError:  # Airflow 3.1
         TaskDeferralError,
     )
 
-try:
-    from airflow.sdk.log import mask_secret
-except ImportError:  # Airflow 3.1
-    from airflow.sdk.execution_time.secrets_masker import mask_secret  # type: ignore[no-redef]
-
 
 BACKEND_TIMEOUT_SECONDS = 30.0
 
@@ -196,5 +191,4 @@ __all__ = [
     "axcom_write",
     "conf",
     "has_xcom_backend",
-    "mask_secret",
 ]
