@@ -124,6 +124,10 @@ def test_a_started_recording_can_be_read_again() -> None:
     row = json.loads(json.dumps(STARTED.to_json()))
     assert read_started(row) == STARTED
     assert row["started_at"] == "2026-01-01T00:00:00+00:00"
+    assert (STARTED.reattached, STARTED.replaced_unknown) == (False, False)
+    for field in ("reattached", "replaced_unknown"):
+        other = replace(STARTED, room_id_type=0, **{field: True})
+        assert read_started(json.loads(json.dumps(other.to_json()))) == other
 
 
 def test_others_read_of_it_what_they_need() -> None:
