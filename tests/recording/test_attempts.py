@@ -125,8 +125,9 @@ def test_a_started_recording_can_be_read_again() -> None:
     assert read_started(row) == STARTED
     assert row["started_at"] == "2026-01-01T00:00:00+00:00"
     assert (STARTED.reattached, STARTED.replaced_unknown) == (False, False)
-    for field in ("reattached", "replaced_unknown"):
-        other = replace(STARTED, room_id_type=0, **{field: True})
+    flags: list[dict[str, Any]] = [{"reattached": True}, {"replaced_unknown": True}]
+    for flag in flags:
+        other = replace(STARTED, room_id_type=0, **flag)
         assert read_started(json.loads(json.dumps(other.to_json()))) == other
 
 

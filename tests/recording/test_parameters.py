@@ -246,7 +246,7 @@ def limits(table: Any, path: str = "") -> dict[str, tuple[int, int | None]]:
 
 def test_limits_of_layouts_and_places_are_the_documented_ones() -> None:
     picture, mark = "MixLayoutList.", "WaterMarkList."
-    boxes = {f"{picture}{side}": (0, 1920) for side in BOX}
+    boxes: dict[str, tuple[int, int | None]] = {f"{picture}{side}": (0, 1920) for side in BOX}
     boxes |= {f"{mark}WaterMarkImage.{side}": (0, 2560) for side in BOX}
     boxes |= {f"{mark}WaterMarkChar.{side}": (0, None) for side in BOX}
     assert limits(parameters.MIX_LAYOUT) == boxes | {
