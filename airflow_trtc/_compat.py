@@ -36,11 +36,6 @@ except ImportError:  # Airflow 3.1
         TaskDeferred,
     )
 
-try:
-    from airflow.sdk.log import mask_secret
-except ImportError:  # Airflow 3.1
-    from airflow.sdk.execution_time.secrets_masker import mask_secret  # type: ignore[no-redef]
-
 
 BACKEND_TIMEOUT_SECONDS = 30.0
 
@@ -222,5 +217,4 @@ __all__ = [
     "axcom_write",
     "conf",
     "has_xcom_backend",
-    "mask_secret",
 ]

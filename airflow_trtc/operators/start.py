@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import is_unmapped, mask_secret
+from airflow_trtc._compat import is_unmapped
 from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, required_name, switch
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook

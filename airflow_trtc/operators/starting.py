@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_trtc._compat import mask_secret
+from airflow.sdk.log import mask_secret
+
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcTransientError
 from airflow_trtc.hooks import RECORDS, TrtcHook
 from airflow_trtc.jobs.state import EXITED

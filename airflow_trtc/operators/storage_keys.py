@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import CONNECTION_ERRORS, mask_secret
+from airflow_trtc._compat import CONNECTION_ERRORS
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.recording.storage import Storage, StorageKeys

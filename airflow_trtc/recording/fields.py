@@ -154,8 +154,9 @@ def _text(path: str, value: Any, field: Field, later: Later) -> str:
         raise ValueError(f"{path} is empty")
     if field.pattern is not None and not field.pattern.fullmatch(value):
         raise ValueError(f"{path} must be {field.allowed}, not {_shown(value)}")
-    if field.kind == "text" and field.most is not None and len(value.encode(errors="replace")) > field.most:
-        raise ValueError(f"{path} takes at most {field.most} bytes, not {len(value.encode())}")
+    length = len(value.encode(errors="replace"))
+    if field.kind == "text" and field.most is not None and length > field.most:
+        raise ValueError(f"{path} takes at most {field.most} bytes, not {length}")
     return value
 
 

@@ -70,8 +70,8 @@ def read_room(path: str, room_id: Any, room_id_type: int | None = None) -> Room:
                 f"{path} of a numeric room must be a whole number from 1 to {MAX_NUMBER}, not {room_id!r:.60}"
             )
         return Room(str(number), NUMERIC)
-    if len(name.encode(errors="replace")) > MAX_BYTES:
-        raise ValueError(f"{path} of a string room takes at most {MAX_BYTES} bytes, not {len(name.encode())}")
+    if (length := len(name.encode(errors="replace"))) > MAX_BYTES:
+        raise ValueError(f"{path} of a string room takes at most {MAX_BYTES} bytes, not {length}")
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"{path} of a string room takes a-z, A-Z, 0-9, blanks and ! # $ % & ( ) + - : ; < = . > ? @ [ ]"

@@ -124,6 +124,11 @@ def test_a_started_recording_can_be_read_again() -> None:
     row = json.loads(json.dumps(STARTED.to_json()))
     assert read_started(row) == STARTED
     assert row["started_at"] == "2026-01-01T00:00:00+00:00"
+    assert (STARTED.reattached, STARTED.replaced_unknown) == (False, False)
+    flags: list[dict[str, Any]] = [{"reattached": True}, {"replaced_unknown": True}]
+    for flag in flags:
+        other = replace(STARTED, room_id_type=0, **flag)
+        assert read_started(json.loads(json.dumps(other.to_json()))) == other
 
 
 def test_others_read_of_it_what_they_need() -> None:

@@ -139,6 +139,7 @@ def test_a_picture_has_at_most_1920_times_1080() -> None:
         ({"MixLayoutMode": 1, "PureAudioDisableLayout": "maybe"}, "must be true or false"),
         ({"MixLayoutMode": 1, "WaterMarkList": [{}] * 26}, "l.WaterMarkList takes at most 25"),
         ({"MixLayoutMode": 1, "WaterMarkList": [{}]}, r"\[0\] lacks WaterMarkImage, which WaterMarkType 0"),
+        ({"MixLayoutMode": 1, "WaterMarkList": [{"WaterMarkType": 1}]}, "lacks WaterMarkChar, which"),
         ({"MixLayoutMode": 1, "WaterMarkList": [{"WaterMarkType": 2}]}, "lacks WaterMarkTimestamp"),
         ({"MixLayoutMode": 1, "WaterMarkList": [{"WaterMarkImage": {**IMAGE, "Top": 2561}}]}, "to 2560"),
         ({"MixLayoutMode": 1, "BackgroundImageUrl": "https://a.example/ü"}, "must be an address"),
@@ -229,3 +230,54 @@ def test_the_tables_name_what_the_models_of_the_sdk_name() -> None:
     assert set(marks["WaterMarkImage"].fields) == names(models.WaterMarkImage)
     assert set(marks["WaterMarkChar"].fields) == names(models.WaterMarkChar)
     assert set(marks["WaterMarkTimestamp"].fields) == names(models.WaterMarkTimestamp)
+
+
+def limits(table: Any, path: str = "") -> dict[str, tuple[int, int | None]]:
+    """The limits of all numbers of a table, and of all lists and texts that have some."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for name, field in table.items():
+        if field.kind == "number":
+            found[path + name] = (field.low, field.high)
+        elif field.most is not None:
+            found[path + name] = (0, field.most)
+        found |= limits(field.fields, f"{path}{name}.")
+    return found
+
+
+def test_limits_of_layouts_and_places_are_the_documented_ones() -> None:
+    picture, mark = "MixLayoutList.", "WaterMarkList."
+    boxes: dict[str, tuple[int, int | None]] = {f"{picture}{side}": (0, 1920) for side in BOX}
+    boxes |= {f"{mark}WaterMarkImage.{side}": (0, 2560) for side in BOX}
+    boxes |= {f"{mark}WaterMarkChar.{side}": (0, None) for side in BOX}
+    assert limits(parameters.MIX_LAYOUT) == boxes | {
+        "MixLayoutMode": (1, 4),
+        "MixLayoutList": (0, 25),
+        f"{picture}Alpha": (0, 255),
+        f"{picture}RenderMode": (0, 3),
+        f"{picture}MediaId": (0, 1),
+        f"{picture}ImageLayer": (0, None),
+        "MediaId": (0, 1),
+        "PlaceHolderMode": (0, 1),
+        "BackgroundImageRenderMode": (0, 3),
+        "WaterMarkList": (0, 25),
+        f"{mark}WaterMarkType": (0, 2),
+        f"{mark}WaterMarkChar.FontSize": (1, None),
+        f"{mark}WaterMarkTimestamp.Pos": (0, 6),
+        f"{mark}WaterMarkTimestamp.TimeZone": (-12, 14),
+        "RenderMode": (0, 3),
+        "MaxResolutionUserAlign": (0, 1),
+    }
+    place = "CloudVod.TencentVod."
+    assert limits(parameters.STORAGE) == {
+        "CloudStorage.Vendor": (0, 1),
+        f"{place}ExpireTime": (0, None),
+        f"{place}ClassId": (0, None),
+        f"{place}SubAppId": (0, None),
+        f"{place}MediaType": (0, 4),
+        f"{place}UserDefineRecordId": (0, 64),
+    }
+
+
+def test_a_watermark_that_is_a_template_hides_no_fault_of_the_next_one() -> None:
+    with pytest.raises(ValueError, match=r"WaterMarkList\[1\] lacks WaterMarkImage"):
+        read_mix_layout("l", {"MixLayoutMode": 1, "WaterMarkList": ["{{ w }}", {}]}, is_template)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_trtc.arguments import is_template
-from airflow_trtc.recording.storage import keys_in, read_storage
+from airflow_trtc.recording.storage import StorageKeys, keys_in, read_storage
 
 COS: dict[str, Any] = {"Vendor": 0, "Region": "ap-guangzhou", "Bucket": "b-1250000000"}
 
@@ -85,6 +85,8 @@ def test_faults_are_named(given: Any, words: str) -> None:
         {"CloudStorage": {**COS, "SecretKey": "{{ conn.cos.password }}hidden"}},
         "cos://AKIDhidden:hidden@b-1250000000?region=ap-guangzhou",
         "cos://b-1250000000?region=ap-guangzhou&SecretKey=hidden",
+        "cos://b-1250000000?region=ap-guangzhou&access_key=hidden",
+        "cos://b-1250000000?region=ap-guangzhou&secret_key=hidden",
         '{"CloudStorage": {"Vendor": 0, "SecretKey": "hidden"}}',
     ],
 )
@@ -103,6 +105,7 @@ def test_what_is_sent_has_the_keys_and_what_is_kept_has_not() -> None:
     storage = read_storage("storage", {"CloudStorage": COS})
     assert storage.with_keys("a", "b") == {"CloudStorage": {**COS, "AccessKey": "a", "SecretKey": "b"}}
     assert storage.params == {"CloudStorage": COS}
+    assert "hidden" not in repr(StorageKeys("hidden", "hidden", "conn"))
 
 
 def test_templates_in_objects_are_left_alone() -> None:
