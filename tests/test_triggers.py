@@ -371,8 +371,8 @@ class Owner:
         self.emulator = emulator
         self.has_on_kill = has_on_kill
         monkeypatch.setattr(triggers, "has_trigger_on_kill", lambda: has_on_kill)
+        self.store: OwnersStore = OwnersStore()
         monkeypatch.setattr(triggers, "trigger_store", lambda: self.store)
-        self.store = OwnersStore()
         self.recording_id = emulator.add_recording(files=1)
         self.state: str | None = "deferred"
         self.asked = 0

@@ -63,6 +63,14 @@ def test_a_trigger_stops_it_to_the_second_and_looks_at_once() -> None:
     assert LESSON - 17.0 in scene.polled_at
 
 
+def test_an_answer_of_the_same_moment_does_not_put_off_the_look_at_the_end() -> None:
+    scene = Lesson()
+    scene.at(LESSON, lambda: scene.overheard(shown("a")))
+    scene.deferred(stop_at=LESSON, interval=250.0)
+    assert scene.stopped_at == [LESSON]
+    assert scene.polled_at[-1] < LESSON + 60.0
+
+
 @modes
 def test_without_a_time_nothing_is_ever_stopped(wait: Any) -> None:
     scene = Lesson()

@@ -191,6 +191,17 @@ def test_a_stop_that_hangs_holds_up_nothing(play: Play) -> None:
     assert sorted(play.stopped) == ["rec0", "rec1", "rec2"]  # each once
 
 
+def test_a_row_that_another_one_has_changed_meanwhile_stays(store: Store) -> None:
+    store.write({"own/1": '"a"'})
+    for before, after, left in (('"b"', '"c"', "a"), ('"b"', None, "a"), ('"a"', '"c"', "c")):
+        with database.transaction() as session:
+            database.exchange(session, store.asset_id, "own/1", before, after)
+        assert store.rows("own/") == {"own/1": left}
+    with database.transaction() as session:
+        database.exchange(session, store.asset_id, "own/1", '"c"', None)
+    assert store.rows("own/") == {}
+
+
 def test_of_several_api_workers_one_looks(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
     select = database.select_tasks
