@@ -17,20 +17,24 @@ try:
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
         TaskDeferralError,
+        TaskDeferred,
     )
 except ImportError:  # Airflow 3.1
     from airflow.configuration import conf  # type: ignore[assignment]
     from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
         TaskDeferralError,
+        TaskDeferred,
     )
 
 
@@ -94,6 +98,16 @@ def trigger_state_store(asset_name: str) -> Any:
     from airflow.sdk.execution_time.context import AssetStateStoreAccessor
 
     return AssetStateStoreAccessor(name=asset_name)
+
+
+def task_state_store(context: Mapping[str, Any]) -> Any:
+    """Airflow's store of a running task instance, which outlives tries and clears; None below 3.3."""
+    return context.get("task_state_store")
+
+
+def is_unmapped(operator: Any) -> bool:
+    """Whether an operator was made from a mapped one, for a run: its arguments are those of one instance."""
+    return getattr(operator, "_BaseOperator__from_mapped", False) is True
 
 
 def has_async_supervisor() -> bool:
@@ -160,6 +174,26 @@ async def _by_backend(work: Callable[[Any], _Value]) -> _Value:
     return await within(BACKEND_TIMEOUT_SECONDS, asyncio.to_thread(work, _xcom_backend()))
 
 
+def has_trigger_on_kill() -> bool:
+    """Whether Airflow calls a trigger's `on_kill`: from 3.3 on. Older ones only cancel its `run`."""
+    from airflow.triggers.base import BaseTrigger
+
+    return hasattr(BaseTrigger, "on_kill")
+
+
+async def atask_states(*, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[str | None]:
+    """The present states of a task instance, asked from a trigger: one, or none when Airflow knows none."""
+    from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    question = GetTaskStates(dag_id=dag_id, run_ids=[run_id], task_ids=[task_id], map_index=map_index)
+    answer = await SUPERVISOR_COMMS.asend(question)
+    if not isinstance(answer, TaskStatesResult):
+        raise RuntimeError(f"Airflow answered {type(answer).__name__} when asked for a task's state")
+    # By value: the key is the task's id, for a mapped task with its index.
+    return [None if state is None else str(state) for state in answer.task_states.get(run_id, {}).values()]
+
+
 # What looking up a connection raises; PermissionError when the API server denies it.
 CONNECTION_ERRORS: tuple[type[Exception], ...] = (
     AirflowRuntimeError,
@@ -182,10 +216,12 @@ __all__ = [
     "CONNECTION_ERRORS",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowRescheduleException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "TaskDeferralError",
+    "TaskDeferred",
     "amask_extra",
     "axcom_read",
     "axcom_write",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, TypeAlias
 
 from airflow_trtc.errors import TrtcSetupError
@@ -21,18 +22,28 @@ class ChecksArguments:
     To stand before Airflow's base class. Templates, and what other tasks return, are checked once rendered.
 
     :cvar argument_checks: name of an argument to what reads it, which returns the value or raises ValueError.
+    :cvar partial_checks: the same for arguments that are objects: what in them is no template is checked when
+        the DAG is parsed. What these return is not used.
     """
 
     argument_checks: ClassVar[Mapping[str, Check]] = {}
+    partial_checks: ClassVar[Mapping[str, Check]] = {}
     template_fields: Collection[str] = ()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
         for name in cls.argument_checks.keys() & kwargs.keys():
-            if not cls._is_rendered_later(name, kwargs[name]):
-                kwargs[name] = cls.argument_checks[name](name, kwargs[name])
+            kwargs[name] = cls._checked(name, kwargs[name])
         return super().partial(**kwargs)  # type: ignore[misc]
+
+    @classmethod
+    def _checked(cls, name: str, value: Any) -> Any:
+        if not cls._is_rendered_later(name, value):
+            return cls.argument_checks[name](name, value)
+        if name in cls.partial_checks and isinstance(value, Mapping):
+            cls.partial_checks[name](name, value)
+        return value
 
     @classmethod
     def _is_rendered_later(cls, name: str, value: Any) -> bool:
@@ -43,10 +54,8 @@ class ChecksArguments:
 
         :raises ValueError: one is wrong.
         """
-        for name, check in self.argument_checks.items():
-            value = getattr(self, name)
-            if not self._is_rendered_later(name, value):
-                setattr(self, name, check(name, value))
+        for name in self.argument_checks:
+            setattr(self, name, self._checked(name, getattr(self, name)))
 
     def check_rendered(self) -> None:
         """Check all again, now that templates are rendered.
@@ -66,6 +75,8 @@ def is_template(value: Any) -> bool:
         return "{{" in value or "{%" in value
     if isinstance(value, list | tuple):
         return any(map(is_template, value))
+    if isinstance(value, Mapping):
+        return any(map(is_template, value.values()))
     return hasattr(value, "iter_references")
 
 
@@ -140,6 +151,41 @@ def seconds(name: str, value: Any) -> float:
     if not 0 <= number <= LONGEST_SECONDS:
         raise ValueError(f"{name} must be a number of seconds from 0 on or a timedelta, not {value!r:.100}")
     return number
+
+
+def duration_or_instant(name: str, value: Any) -> float | datetime | None:
+    """A duration in seconds, as `seconds` reads it, or an instant: a datetime, or ISO 8601 text; both aware.
+
+    :return: seconds, or the instant in UTC; None for None and "".
+    :raises ValueError: it is neither, is no longer than nothing, or has no time zone.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, timedelta) or not math.isnan(_number(value)):
+        if (found := seconds(name, value)) > 0:
+            return found
+        raise ValueError(f"{name} must be longer than nothing, not {value!r:.100}")
+    instant = _instant(value)
+    if instant is None:
+        raise ValueError(
+            f"{name} must be a duration (seconds or a timedelta) or an instant (a datetime or ISO 8601 text,"
+            f" such as 2026-01-01T09:45:00+00:00), not {value!r:.100}"
+        )
+    if instant.tzinfo is None:
+        raise ValueError(f"{name} has no time zone: {value!r:.100}. Add one, such as +08:00")
+    return instant.astimezone(timezone.utc)
+
+
+def _instant(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    with contextlib.suppress(ValueError):
+        # Python 3.10 does not read the Z.
+        return datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text)
+    return None
 
 
 def _number(value: Any) -> float:

@@ -19,6 +19,8 @@ from airflow_trtc.cloud import calls, checkup, parameters, sharing
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.endpoint import region_name
+from airflow_trtc.cloud.identities import permanent_keys
+from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
 from airflow_trtc.cloud.user_sig import Privilege, Signer
@@ -37,6 +39,10 @@ NO_CONNECTION = "Client.NoConnection"
 CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with
 RENEWED_CONNECTION_SECONDS = 2.0  # and one that is read because the keys were refused
 DAY_SECONDS = 86_400
+# What a robot may do that records: enter, and receive everything.
+RECORDS = (
+    Privilege.ENTER_ROOM | Privilege.RECEIVE_AUDIO | Privilege.RECEIVE_VIDEO | Privilege.RECEIVE_SUBSTREAM
+)
 MAX_READING_SECONDS = 30.0  # until it is read once more, beside the read that does not end
 
 _Value = TypeVar("_Value")
@@ -287,6 +293,13 @@ class TrtcHook(BaseHook):
         return signer.private_map_key(
             user_id, room_id, now=time.time(), seconds=seconds, privileges=privileges
         )
+
+    def permanent_keys(self) -> Keys | None:
+        """The connection's own key pair, if it never ends; None for all other kinds of credentials.
+
+        :raises TrtcSetupError: the credentials cannot be used as described.
+        """
+        return permanent_keys(self.settings.identity)
 
     def _signer(self) -> Signer:
         if (key := self.settings.sdk_secret_key) is None:

@@ -20,6 +20,12 @@ _PLACE_FIELDS = {
         "Signs for users and robots (UserSig), as in the console. Needed to start jobs.",
         format="password",
     ),
+    "advanced_permission_control": _field(
+        "Advanced permission control",
+        "Whether it is on for the application: then robots enter rooms with a PrivateMapKey.",
+        "boolean",
+        default=False,
+    ),
     "region": _field(
         "Region",
         "Region of the API calls. Default ap-guangzhou; with the international endpoint ap-singapore.",
@@ -128,7 +134,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-trtc",
         "name": INTEGRATION,
-        "description": "Tencent RTC (TRTC): wait for on-cloud recordings and return their files.",
+        "description": "Tencent RTC (TRTC): start and stop on-cloud recordings, and wait for their files.",
         "integrations": [
             {
                 "integration-name": INTEGRATION,

@@ -55,6 +55,7 @@ from airflow_trtc.journal.keys import Rows
 from airflow_trtc.journal.store import KeepsJournal, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
+from airflow_trtc.recording.started import NamedRecording, read_named
 from airflow_trtc.results import file_results, job_result, recording_result
 from airflow_trtc.triggers import TrtcJobTrigger
 from airflow_trtc.waiting.arguments import TriggerResult, WaitArguments, read_event
@@ -62,6 +63,7 @@ from airflow_trtc.waiting.engine import Circumstances, Ending, Seen, TimedOut, W
 from airflow_trtc.waiting.pacing import Pace
 from airflow_trtc.waiting.polls import observe
 from airflow_trtc.waiting.progress import PROGRESS_XCOM, progress
+from airflow_trtc.waiting.stopping import stop
 from airflow_trtc.waiting.worker import SystemClock, WorkerWait
 from airflow_trtc.waiting.xcoms import push_results
 
@@ -78,6 +80,23 @@ _NO_TRIGGERER = (
     "The wait takes too long, and its trigger never said how it stands. Check that a triggerer runs, and that"
     " this package is installed there."
 )
+
+
+def _recording(name: str, value: Any) -> Any:
+    if value is not None:
+        read_named(name, value)
+    return value
+
+
+def _one_name(recording_id: str | None, recording: Any) -> tuple[str | None, Any]:
+    if recording_id is None and recording is None:
+        raise ValueError(
+            "recording_id is missing; give it, or recording, the XCom of the task that started it"
+        )
+    if recording_id is not None and recording is not None:
+        raise ValueError("recording_id and recording exclude each other; give one of them")
+    return recording_id, recording
+
 
 IfNeverSeen = Literal["fail", "finish", "skip"]
 IfNoCallback = Literal["fail", "finish", "skip", "finish_if_empty", "skip_if_empty"]
@@ -121,6 +140,7 @@ class _Leg:
             is_same_try=bool(self._context.get("task_reschedule_count")),
             has_past=self.is_later,
             shows_progress=sensor.do_xcom_push,
+            stop_at=sensor.stop_at,
         )
         wait = Wait(
             state,
@@ -138,7 +158,12 @@ class _Leg:
             show=self._show,
             say=lambda line: sensor.log.info("%s", line),
             clock=self._clock,
+            stop=self._stop,
         )
+
+    def _stop(self) -> str | None:
+        assert self._hook is not None, "only a leg that begins with a connection stops anything"
+        return stop(self._hook, self.job)
 
     def _poll(self) -> Seen:
         assert self._hook is not None, "only a leg that begins with a connection polls"
@@ -166,6 +191,11 @@ class _Leg:
             return f"The last poll failed: {state.trouble.message}"
         if state.status is None:
             return f"The service never showed {self.job}."
+        if self._sensor.owns:
+            return (
+                f"So its {self.job.kind} is stopped. Last status: {state.status}, {len(state.files)} files"
+                f" so far. Id: {self.job.job_id}"
+            )
         return (
             f"The {self.job.kind} still runs: status {state.status}, {len(state.files)} files so far; they "
             f"are kept, and a cleared task continues from there. Id: {self.job.job_id}"
@@ -189,6 +219,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     operator_extra_links = (TrtcConsoleLink(),)
     ui_color = "#d7e8ff"
     id_field: ClassVar[str] = "job_id"
+    owns: ClassVar[bool] = False  # whether the task started the job, so that its end is the job's end
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -216,6 +247,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         self.settle_seconds: Any = settle_seconds
         self.absent_codes = absent_codes
         self.console_url: str | None = None
+        self.stop_at: float | None = None  # when the wait stops the job, Unix seconds
         self._leg: _Leg | None = None
         self._executing_since = 0.0
 
@@ -288,6 +320,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             settle_seconds=self.settle_seconds,
         )
 
+    def _place(self) -> tuple[Any, Any, Any]:
+        """Id, application and region. What a template rendered to is a text, as the hook reads too."""
+        return getattr(self, self.id_field), self.sdk_app_id, self.region
+
     def _skips(self, failure: Failure) -> bool:
         return failure is Failure.NEVER_SEEN and self.if_never_seen == "skip"
 
@@ -321,13 +357,11 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     def _begin(self, context: Context) -> _Leg:
         try:
             self.check_rendered()
-            mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
-            source = KINDS[self.kind].id_source
-            job_id = checked_id(self.id_field, getattr(self, self.id_field), mapped, source)
+            self._check(context)
+            given_id, app_id, region = self._place()
+            hook = TrtcHook(self.trtc_conn_id, region=region, sdk_app_id=app_id)
+            job_id = self._find_job(context, given_id)
             setattr(self, self.id_field, job_id)
-            # An argument rendered from a template is a text; the hook reads both.
-            app_id: Any = self.sdk_app_id
-            hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
             job = hook.job(self.kind, job_id)
             settings = hook.settings
             self.console_url = console_url(
@@ -337,12 +371,19 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 region=settings.region,
                 recording_id=job_id,
             )
-            self._check(context)
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
+
+    def _find_job(self, context: Context, given_id: Any) -> str:
+        """The id of the job to wait for.
+
+        :raises TrtcSetupError: the argument names none.
+        """
+        mapped = f"{type(self).__name__}.partial(...).expand({self.id_field}=[...])"
+        return checked_id(self.id_field, given_id, mapped, KINDS[self.kind].id_source)
 
     def _conclude(self, context: Context, leg: _Leg, ending: Ending) -> Any:
         match ending:
@@ -392,6 +433,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         # Without a journal a rescheduled task would forget, at every poll, that it ever saw the job.
         return self.deferrable or (self.reschedule and not leg.wait.is_kept)
 
+    def _why_not_rescheduled(self, leg: _Leg) -> str:
+        why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
+        return f"Deferring instead of rescheduling: nothing is kept between reschedules ({why})"
+
     def _stay_until(self) -> float:
         """Until when to sleep through short pauses, which occupy a worker's slot; by the monotonic clock."""
         longest: float = min(self.grace_seconds + self.settle_seconds, MAX_STAY_SECONDS)
@@ -399,8 +444,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _defer(self, context: Context, leg: _Leg, started_at: float | None = None) -> None:
         if not self.deferrable:
-            why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
-            self.log.info("Deferring instead of rescheduling: nothing is kept between reschedules (%s)", why)
+            self.log.info("%s", self._why_not_rescheduled(leg))
         started_at = started_at or _started_at(context)
         timeout_at, execution_timeout_at = self._limits(started_at)
         last = min(timeout_at, execution_timeout_at or timeout_at)
@@ -426,6 +470,8 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             try_number=context["ti"].try_number,
             show_progress=self.do_xcom_push,
             started_at=started_at,
+            stop_at=self.stop_at,
+            owns=self.owns,
         )
         self.defer(
             trigger=TrtcJobTrigger(**arguments.to_json()),
@@ -537,10 +583,15 @@ class TrtcRecordingSensor(_JobSensor):
     XCom ``return_value`` is the list of files, plain dicts to map over (see `file_results`); ``recording``
     the summary (see `recording_result`); ``progress``, its state while the task waits.
 
-    :param recording_id: the recording's id, as ``CreateCloudRecording`` returned it (``TaskId``). (templated)
-    :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
+    :param recording_id: the recording's id, as ``CreateCloudRecording`` returned it (``TaskId``). Give either
+        this or `recording`. (templated)
+    :param recording: the XCom ``recording`` of the task that started it, such as
+        ``start.output["recording"]``: it also names application, region and prefix. Other arguments go first.
+        (templated)
+    :param sdk_app_id: the TRTC application; default: that of `recording`, or the connection's
+        ``sdk_app_id``. (templated)
     :param trtc_conn_id: the connection. (templated)
-    :param region: the API region; default: the connection's. (templated)
+    :param region: the API region; default: that of `recording`, or the connection's. (templated)
     :param if_never_seen: what to do when the service has not known the recording for `grace_seconds` and no
         poll ever showed it: ``fail`` (default; a wrong id looks the same), ``finish`` with no files, or
         ``skip``.
@@ -555,7 +606,7 @@ class TrtcRecordingSensor(_JobSensor):
     :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
         Default: all but ``image``. Those left out are listed in the summary.
     :param file_name_prefix: the ``FileNamePrefix`` the recording was started with, as text with ``/`` or as
-        list; it becomes the front of each file's ``object_key``. (templated)
+        list; it becomes the front of each file's ``object_key``. Default: that of `recording`. (templated)
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param grace_seconds: for how long "not there" is not believed of a recording never seen; seconds or a
         timedelta. Default 30. (templated)
@@ -570,6 +621,7 @@ class TrtcRecordingSensor(_JobSensor):
 
     template_fields: Sequence[str] = (
         "recording_id",
+        "recording",
         "sdk_app_id",
         "trtc_conn_id",
         "region",
@@ -581,6 +633,7 @@ class TrtcRecordingSensor(_JobSensor):
     id_field = "recording_id"
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **_JobSensor.argument_checks,
+        "recording": _recording,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,
         "if_no_callback": one_of(get_args(IfNoCallback)),
@@ -592,7 +645,8 @@ class TrtcRecordingSensor(_JobSensor):
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
         *,
-        recording_id: str,
+        recording_id: str | None = None,
+        recording: Mapping[str, Any] | None = None,
         sdk_app_id: int | str | None = None,
         trtc_conn_id: str = TrtcHook.default_conn_name,
         region: str | None = None,
@@ -620,7 +674,7 @@ class TrtcRecordingSensor(_JobSensor):
             absent_codes=absent_codes,
             **kwargs,
         )
-        self.recording_id = recording_id
+        self.recording_id, self.recording = _one_name(recording_id, recording)
         self.wait_for = wait_for
         self.callback_timeout: Any = callback_timeout
         self.if_no_callback = if_no_callback
@@ -643,15 +697,35 @@ class TrtcRecordingSensor(_JobSensor):
         skipped_by = {Failure.NO_CALLBACK: ["skip"], Failure.EMPTY: ["skip", "skip_if_empty"]}
         return super()._skips(failure) or self.if_no_callback in skipped_by.get(failure, [])
 
+    def _place(self) -> tuple[Any, Any, Any]:
+        recording_id, app_id, region = super()._place()
+        named = self._named()
+        return named.recording_id or recording_id, app_id or named.sdk_app_id, region or named.region
+
+    def _named(self) -> NamedRecording:
+        return NamedRecording() if self.recording is None else read_named("recording", self.recording)
+
     def _check(self, context: Context) -> None:
+        self._warn_of_expiry(context)
         if self.wait_for != "recording" and not has_callbacks(context):
             raise TrtcSetupError(
                 f'wait_for="{self.wait_for}" needs callbacks, which Airflow can receive from version 3.3 on. '
                 'Upgrade Airflow, or use wait_for="recording".'
             )
 
+    def _warn_of_expiry(self, context: Context) -> None:
+        expires_at = self._named().expires_at
+        if expires_at is not None and _started_at(context) + self.timeout > expires_at.timestamp():
+            self.log.warning(
+                "The wait may last %g s, but from %s on the service answers as if the recording were gone,"
+                " though it may go on. Shorten timeout, or start it with a higher resource_expired_hours.",
+                self.timeout,
+                expires_at.isoformat(),
+            )
+
     def _push(self, context: Context, job: JobRef, state: JobState, finished: Finished, polls: int) -> Any:
-        files = file_results(finished.files, job.job_id, self.file_name_prefix)
+        prefix = self.file_name_prefix or self._named().file_name_prefix
+        files = file_results(finished.files, job.job_id, prefix)
         summary = recording_result(state, finished, job, wait_for=self.wait_for, polls=polls)
         self.log.info("Files: %d", len(files))
         return push_results(self, context, files, "recording", summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_trtc._compat import has_trigger_on_kill
 from airflow_trtc.aio import WakeUp
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
@@ -18,13 +20,16 @@ from airflow_trtc.jobs.state import from_json
 from airflow_trtc.journal.feed import subscribed
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.store import AsyncStore, trigger_store
+from airflow_trtc.journal.owners import CLOSED, TaskId, owner_key
+from airflow_trtc.journal.plans import Set
+from airflow_trtc.journal.store import AsyncStore, acarry_out, trigger_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.waiting.arguments import WaitArguments
 from airflow_trtc.waiting.engine import Circumstances, Clock, Ending, Wait
 from airflow_trtc.waiting.gc_tuning import gc_tuning
 from airflow_trtc.waiting.polls import SharedPolls
 from airflow_trtc.waiting.progress import SharedProgress
+from airflow_trtc.waiting.stopping import astop, describe_failed_stop, has_left_deferral
 from airflow_trtc.waiting.triggerer import LoopClock, TriggererWait
 
 # Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
@@ -39,8 +44,10 @@ class TrtcJobTrigger(BaseTrigger):
     (Airflow 3.3). Once it has received one, it polls rarely.
 
     The event's payload is that of `WaitArguments.event`. The trigger shows what it knows in the task's XCom
-    ``progress`` and keeps it in the journal, both when something changes. It never stops the job, whatever
-    happens to the task.
+    ``progress`` and keeps it in the journal, both when something changes.
+
+    With `owns` it stops the job when a user clears the task or sets its state, and only then: not when its
+    triggerer is restarted, nor when another triggerer takes it over.
 
     :param arguments: see `WaitArguments`.
     """
@@ -48,6 +55,7 @@ class TrtcJobTrigger(BaseTrigger):
     def __init__(self, **arguments: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.arguments = WaitArguments.from_json(arguments)
+        self._has_fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and every argument, so that another triggerer can continue."""
@@ -55,9 +63,43 @@ class TrtcJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until there is an event, then fire it once."""
-        payload = await self._wait()
+        try:
+            payload = await self._wait()
+        except asyncio.CancelledError:
+            if not has_trigger_on_kill():
+                await self._stop_if_ended()
+            raise
+        self._has_fired = True
         # Nothing may follow the yield: Airflow would take this trigger for one that was killed.
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Stop the job if a user ended the task that owns it. Airflow 3.3 calls this more often than that."""
+        await self._stop_if_ended()
+
+    async def _stop_if_ended(self) -> None:
+        given = self.arguments
+        if not given.owns or self._has_fired or not await has_left_deferral(self.task_instance):
+            return
+        async with self._hook() as hook:
+            error = await astop(hook, given.job)
+        if error is not None:  # the row of the owner stays open, so that the API server tries it too
+            self.log.error("%s", describe_failed_stop(given.job, error))
+            return
+        self.log.info("The task was ended; its %s is stopped. Id: %s", given.kind, given.job_id)
+        await self._close_row()
+
+    async def _close_row(self) -> None:
+        store, ti = trigger_store(), self.task_instance
+        if store is None or ti is None:
+            return
+        key = owner_key(TaskId(ti.dag_id, ti.run_id, ti.task_id, ti.map_index), self.arguments.job)
+        with contextlib.suppress(Exception):  # then the API server finds that the job is over
+            await acarry_out(Set(key, dict(CLOSED)), store)
+
+    def _hook(self) -> TrtcHook:
+        given = self.arguments
+        return TrtcHook(given.trtc_conn_id, region=given.region, sdk_app_id=given.sdk_app_id)
 
     async def _wait(self) -> dict[str, Any]:
         given, store, clock, wake_up = self.arguments, trigger_store(), LoopClock(), WakeUp()
@@ -70,7 +112,7 @@ class TrtcJobTrigger(BaseTrigger):
             try_number=given.try_number,
             log=self.log,
         )
-        async with TrtcHook(given.trtc_conn_id, region=given.region, sdk_app_id=given.sdk_app_id) as hook:
+        async with self._hook() as hook:
             with (
                 gc_tuning.waiting(),
                 subscribed(store, job, given.feed_position, wake_up.wake) as feed,
@@ -82,6 +124,7 @@ class TrtcJobTrigger(BaseTrigger):
                     feed=feed,
                     polls=polls,
                     progress=progress,
+                    stop=lambda: astop(hook, job),
                     wake_up=wake_up,
                     absent_codes=tuple(given.absent_codes),
                     log=self.log,
@@ -100,6 +143,7 @@ class TrtcJobTrigger(BaseTrigger):
             has_past=given.has_past or not is_first_start,
             shows_progress=given.show_progress,
             limits=given.limits,
+            stop_at=given.stop_at,
         )
         return Wait(
             from_json(given.state, given.job_id),

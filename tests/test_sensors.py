@@ -513,3 +513,26 @@ def test_an_event_of_an_unknown_kind_never_ends_in_success(event: Any) -> None:
 
 def test_dag_file_imports(load_dags: Callable[[Path], ModuleType]) -> None:
     assert hasattr(load_dags(DAGS), "wait_poke_plain")
+
+
+# -- recordings by what their start handed on ---------------------------------------------------------
+
+
+def test_a_recording_has_one_name() -> None:
+    with pytest.raises(ValueError, match="recording_id is missing; give it, or recording"):
+        TrtcRecordingSensor(task_id="wait")
+    with pytest.raises(ValueError, match="exclude each other"):
+        TrtcRecordingSensor(task_id="wait", recording_id="a", recording={"recording_id": "a"})
+    for wrong in ("rid", {}, {"recording_id": 5}):
+        with pytest.raises(ValueError, match=r"^recording.*start\.output"):
+            TrtcRecordingSensor(task_id="wait", recording=wrong)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"^recording.*start\.output"):
+            TrtcRecordingSensor.partial(task_id="wait", recording=wrong)
+
+
+def test_arguments_go_before_what_was_handed_on() -> None:
+    handed_on = {"recording_id": "rid", "sdk_app_id": 1400000001, "region": "ap-shanghai"}
+    sensor = TrtcRecordingSensor(task_id="wait", recording=handed_on)
+    assert sensor._place() == ("rid", 1400000001, "ap-shanghai")
+    sensor = TrtcRecordingSensor(task_id="wait", recording=handed_on, sdk_app_id="5", region="ap-beijing")
+    assert sensor._place() == ("rid", "5", "ap-beijing")

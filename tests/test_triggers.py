@@ -19,7 +19,7 @@ from airflow_trtc.emulator import DEFAULT_DENIED_SECRET_ID, DEFAULT_DENIED_SECRE
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.verdict import Rules
 from airflow_trtc.triggers import TrtcJobTrigger
-from airflow_trtc.waiting import xcoms
+from airflow_trtc.waiting import stopping, xcoms
 from airflow_trtc.waiting.arguments import WaitArguments, read_event
 from airflow_trtc.waiting.polls import SharedPolls
 
@@ -57,6 +57,8 @@ ARGUMENTS: dict[str, Any] = {
     "try_number": 2,
     "show_progress": False,
     "started_at": 0.5,
+    "stop_at": 4.5,
+    "owns": True,
 }
 
 
@@ -338,3 +340,138 @@ def test_a_start_that_is_no_time_is_none(started_at: Any) -> None:
     }
     assert read_event(event).started_at is None
     assert read_event({**event, "started_at": 1622186275.5}).started_at == 1622186275.5
+
+
+# -- owners -----------------------------------------------------------------------------------------------
+
+
+class OwnersStore:
+    """The journal, as far as rows of owners go."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self.rows.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.rows[key] = value
+
+    @property
+    def is_closed(self) -> bool:
+        return any(key.startswith("own/") and value.get("closed") for key, value in self.rows.items())
+
+
+class Owner:
+    """A trigger that owns a recording, and the state of its task."""
+
+    def __init__(
+        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, *, has_on_kill: bool = True, **options: Any
+    ) -> None:
+        self.emulator = emulator
+        self.has_on_kill = has_on_kill
+        monkeypatch.setattr(triggers, "has_trigger_on_kill", lambda: has_on_kill)
+        self.store: OwnersStore = OwnersStore()
+        monkeypatch.setattr(triggers, "trigger_store", lambda: self.store)
+        self.recording_id = emulator.add_recording(files=1)
+        self.state: str | None = "deferred"
+        self.asked = 0
+        monkeypatch.setattr(stopping, "atask_states", self._states)
+        self.trigger = trigger(
+            emulator, self.recording_id, **{"owns": True, "show_progress": False, **options}
+        )
+        ids = {"dag_id": "d", "run_id": "r", "task_id": "wait", "map_index": 3}
+        self.trigger.task_instance = cast("Any", SimpleNamespace(**ids))
+
+    async def _states(self, **ids: Any) -> list[str | None]:
+        self.asked += 1
+        return [self.state]
+
+    @property
+    def end_reason(self) -> Any:
+        return self.emulator.truth(self.recording_id)["end_reason"]
+
+    async def cancelled(self) -> None:
+        """Run it, and cancel it as the triggerer does; then call `on_kill`, if this Airflow has it."""
+        running = asyncio.create_task(events(self.trigger))
+        await asyncio.sleep(0.1)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        if self.has_on_kill:
+            await self.trigger.on_kill()
+
+
+HAS_ON_KILL = [True, False]
+
+
+@pytest.mark.parametrize("has_on_kill", HAS_ON_KILL)
+@pytest.mark.parametrize("state", ["failed", "success", None, "scheduled", "queued", "running"])
+def test_an_owner_whose_task_was_ended_stops_its_recording(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, state: str | None, *, has_on_kill: bool
+) -> None:
+    owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
+    owner.state = state
+    asyncio.run(owner.cancelled())
+    assert (owner.end_reason, owner.asked) == ("deleted", 1)
+    assert owner.store.is_closed
+
+
+@pytest.mark.parametrize("has_on_kill", HAS_ON_KILL)
+def test_an_owner_that_is_moved_to_another_triggerer_stops_nothing(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, *, has_on_kill: bool
+) -> None:
+    owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
+    asyncio.run(owner.cancelled())
+    assert (owner.end_reason, owner.asked) == (None, 1)
+
+
+def test_a_trigger_that_owns_nothing_stops_nothing(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner(trtc_connection, monkeypatch, owns=False)
+    owner.state = "failed"
+    asyncio.run(owner.cancelled())
+    assert (owner.end_reason, owner.asked) == (None, 0)
+
+
+def test_an_owner_that_has_fired_stops_nothing_any_more(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "MIN_DEFERRED_SECONDS", 0.0)
+    owner = Owner(trtc_connection, monkeypatch, timeout_at=time.time() - 1)
+    owner.state = "success"
+
+    async def scene() -> None:
+        running = owner.trigger.run()
+        assert (await anext(running)).payload["status"] == "timed_out"
+        await owner.trigger.on_kill()  # Airflow does so when run() has not returned
+
+    asyncio.run(scene())
+    assert owner.end_reason is None
+
+
+def test_an_owner_that_cannot_stop_it_says_so(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    owner = Owner(trtc_connection, monkeypatch)
+    owner.state = "failed"
+    wrong = json.dumps({**trtc_connection.connection, "password": "wrong"})
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", wrong)
+    said: list[str] = []
+    monkeypatch.setattr(owner.trigger.log, "error", lambda line, *values: said.append(line % values))
+    asyncio.run(owner.trigger.on_kill())
+    (line,) = said
+    assert owner.recording_id in line
+    assert "Stop it by hand" in line
+    assert not owner.store.is_closed
+    assert "wrong" not in line
+
+
+def test_a_trigger_stops_its_recording_by_the_clock_and_hands_on_its_files(trtc_connection: Emulator) -> None:
+    recording_id = trtc_connection.add_recording(files=1)
+    [payload] = run(trigger(trtc_connection, recording_id, stop_at=time.time() + 0.3))
+    assert (payload["status"], payload["outcome"]) == ("finished", "gone")
+    assert trtc_connection.truth(recording_id)["end_reason"] == "deleted"
+    assert payload["state"]["stopped_at"]
+    assert len(payload["state"]["files"]) == 1

@@ -41,6 +41,7 @@ CODES: dict[str, type[TrtcError]] = {
     "FailedOperation.SdkAppIdNotExist": TrtcSetupError,
     "FailedOperation.NotAbility": TrtcSetupError,
     "FailedOperation.CRUnsupportMethod": TrtcSetupError,
+    "FailedOperation.UserSig": TrtcSetupError,
     "FailedOperation.RestrictedFrequency": TrtcThrottledError,
     "FailedOperation.DbOperationFailed": TrtcTransientError,
     # What the SDK itself says before it sends anything.
@@ -69,6 +70,19 @@ _WRONG_REGION = (
     "Set the connection's region to one that serves this action; for recording ap-guangzhou, ap-beijing or"
     " ap-shanghai, on the international site also ap-singapore or ap-mumbai."
 )
+_WRONG_SIGNATURE = (
+    "Check sdk_secret_key: it must be the key of this application. A UserSig of your own must be that of the"
+    " robot (user_id), and valid for longer than the recording."
+)
+_WRONG_ROOM = (
+    "Check the room: its type must be that of the clients' room, and a numeric one is a number from 1 to"
+    " 4294967294."
+)
+_WRONG_STORAGE = "Name one place for the files: a bucket or VOD, not both."
+_WRONG_BUCKET_KEYS = (
+    "Check the bucket's keys in the connection that storage_conn_id names: they must be permanent, and may"
+    " write to and read from the bucket."
+)
 
 ADVICE: dict[str, str] = {
     "RequestLimitExceeded": "Lower requests_per_second, or ask less often.",
@@ -90,9 +104,30 @@ ADVICE: dict[str, str] = {
     "UnsupportedRegion": _WRONG_REGION,
     "IpNotInWhitelist": "Add this machine's address to the key's list of allowed addresses.",
     "IpInBlacklist": "Remove this machine's address from the key's list of denied addresses.",
+    "FailedOperation.RestrictedConcurrency": "The account records as much at the same time as it may (100"
+    " recordings unless raised). Stop some or retry later, or ask the vendor's support to raise the limit.",
+    "LimitExceeded": "A limit of the account is reached; retry later, or ask the vendor's support to raise"
+    " it.",
+    "ResourceInsufficient.RequestRejection": "The service does not do this for the application: it is busy,"
+    " or the application is too old for this function. Retry later, use a newer application, or ask the"
+    " vendor's support.",
+    "InvalidParameter.UserSig": _WRONG_SIGNATURE,
+    "MissingParameter.UserSig": _WRONG_SIGNATURE,
+    "FailedOperation.UserSig": _WRONG_SIGNATURE,
+    "InvalidParameter.RoomId": _WRONG_ROOM,
+    "InvalidParameter.OutOfRange": "Compare the parameters with their limits. " + _WRONG_ROOM,
+    "MissingParameter.CloudStorage": _WRONG_STORAGE,
+    "MissingParameter.StorageParams": _WRONG_STORAGE,
+    "InvalidParameter.StorageParams": _WRONG_STORAGE,
+    "MissingParameter.AccessKey": _WRONG_BUCKET_KEYS,
+    "MissingParameter.SecretKey": _WRONG_BUCKET_KEYS,
+    "InvalidParameter.AccessKey": _WRONG_BUCKET_KEYS,
+    "InvalidParameter.SecretKey": _WRONG_BUCKET_KEYS,
     "FailedOperation.NotAbility": "Enable this function for the application in the TRTC console.",
-    "UnsupportedOperation": "Check that the application's package includes this function.",
-    "FailedOperation.CRUnsupportMethod": "Check that on-cloud recording is enabled for the application.",
+    "UnsupportedOperation": "Check that the application's package includes this function, and that storage"
+    " names either a bucket or VOD.",
+    "FailedOperation.CRUnsupportMethod": "Check that on-cloud recording is enabled for the application, and"
+    " that its package includes it.",
     "InvalidAction": "Check the name of the action and the endpoint.",
     "NoSuchProduct": "Check the endpoint: it is not the one of TRTC.",
     "MissingParameter": "Add the parameter that the message names.",

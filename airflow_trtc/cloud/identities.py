@@ -278,6 +278,19 @@ KINDS: dict[str, type[Any]] = {
 }
 
 
+def permanent_keys(identity: Identity) -> Keys | None:
+    """The key pair of an identity that keeps one for good; None for those with temporary keys.
+
+    Asks no service: what may have to do so is never permanent.
+
+    :raises TrtcSetupError: the identity cannot be used as described.
+    """
+    if type(identity) not in (StaticKeys, EnvironmentKeys, ProfileKeys):
+        return None
+    keys = identity.fetch()
+    return keys if keys.token is None and keys.expires_at is None else None
+
+
 def extra_fields(kind: str) -> dict[str, Mapping[str, Any]]:
     """The extra fields of a kind of credentials, each with its label, description and schema."""
     return {each.name: each.metadata for each in fields(KINDS[kind]) if each.metadata}

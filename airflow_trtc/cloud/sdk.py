@@ -9,6 +9,7 @@ What is different from using them plainly (tencentcloud-sdk-python 3.1.195):
 * The proxy is chosen here. The SDK's asynchronous client cannot have one with httpx 0.28, the synchronous
   one reads NO_PROXY wrongly, and through either a proxy variable would catch calls to this machine.
 * Messages are English, the region breaker and the retryer stay off.
+* Its debug log shows no requests, see :mod:`airflow_trtc.cloud.quiet`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.endpoint import Route, is_loopback
 from airflow_trtc.cloud.failures import BadStatus
 from airflow_trtc.cloud.key_source import Keys
+from airflow_trtc.cloud.quiet import drop_requests
 from airflow_trtc.errors import TrtcSetupError
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -158,6 +160,7 @@ def _profile(route: Route) -> Any:
     from tencentcloud.common.profile.client_profile import ClientProfile
     from tencentcloud.common.profile.http_profile import HttpProfile
 
+    drop_requests()
     http = HttpProfile(
         protocol=route.scheme,
         endpoint=route.host,

@@ -26,6 +26,7 @@ EXTRA_FIELDS = (
     "region",
     "sdk_app_id",
     "sdk_secret_key",
+    "advanced_permission_control",
     "credential_kind",
     *FORM,
     "requests_per_second",
@@ -36,6 +37,7 @@ EXTRA_FIELDS = (
     "callback_secret",
     "callback_unsigned",
 )
+FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 CONSOLE_URL_FIELDS = ("sdk_app_id", "recording_id", "region")
 
 
@@ -54,6 +56,8 @@ class TrtcSettings:
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
     :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
     :param console_url: template of a page about one recording, see :func:`from_connection`.
+    :param advanced_permission_control: whether the application's rooms ask for a PrivateMapKey; no client
+        reads it.
     :param warnings: what seems wrong but could be ignored, one sentence each.
     """
 
@@ -67,6 +71,7 @@ class TrtcSettings:
     proxy: str | None = field(default=None, repr=False)
     console_url: str | None = None
     sdk_secret_key: str | None = field(default=None, repr=False)
+    advanced_permission_control: bool = False
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -82,7 +87,14 @@ class TrtcSettings:
     @property
     def account(self) -> TrtcSettings:
         """The same without what calls of one account may differ in; waits with equal ones share polls."""
-        return replace(self, sdk_app_id=None, sdk_secret_key=None, console_url=None, warnings=())
+        return replace(
+            self,
+            sdk_app_id=None,
+            sdk_secret_key=None,
+            advanced_permission_control=False,
+            console_url=None,
+            warnings=(),
+        )
 
 
 def from_connection(
@@ -120,6 +132,7 @@ def from_connection(
         proxy=_proxy(fields.text("proxy")),
         console_url=_console_url(fields.text("console_url")),
         sdk_secret_key=fields.text("sdk_secret_key"),
+        advanced_permission_control=fields.flag("advanced_permission_control"),
         warnings=fields.unknown(),
     )
 
@@ -204,6 +217,13 @@ class _Fields:
                 f"The extra field {name} must be a number from {lowest:g} to {highest:g}, not {value!r:.100}."
             )
         return number
+
+    def flag(self, name: str) -> bool:
+        value = self._values.get(name)
+        found = FLAGS.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+        if found is None and value is not None:
+            raise TrtcSetupError(f"The extra field {name} must be true or false, not {value!r:.100}.")
+        return bool(found)
 
     def unknown(self) -> tuple[str, ...]:
         """A warning for each field that has no meaning."""

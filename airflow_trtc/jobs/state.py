@@ -38,6 +38,7 @@ _FILE_READERS: dict[str, Callable[[object], object]] = {
     "end_timestamp_ms": bounds.instant_ms,
 }
 _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
+_MAX_STOP_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class JobState:
     :param refusals: refused polls in a row.
     :param detail: what else the last answer that showed the job held, see `Snapshot`; none for recordings.
     :param trouble: what went wrong with the last poll; None when it was answered.
+    :param stopped_at: when a wait stopped the job, as it was told to; None when none did.
+    :param stop_error: why the last try to stop it failed; None when none failed, or one succeeded since.
     """
 
     job_id: str
@@ -71,6 +74,8 @@ class JobState:
     refusals: int = 0
     detail: Mapping[str, Any] | None = None
     trouble: Trouble | None = field(default=None, compare=False)
+    stopped_at: datetime | None = None
+    stop_error: str | None = None
 
     @property
     def was_seen(self) -> bool:
@@ -81,6 +86,11 @@ class JobState:
     def is_gone(self) -> bool:
         """Whether the last answered poll said that the job is not there."""
         return self.absent_since is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a callback reported the job's end, or polls showed it and then showed it no more."""
+        return self.history.end is not None or (self.was_seen and self.is_gone)
 
 
 def learn(state: JobState, observation: Observation, at: datetime) -> JobState:
@@ -154,6 +164,7 @@ def combine(own: JobState, other: JobState) -> JobState:
     earlier, later = sorted((own, other), key=_last_answer)
     # Status, exit and detail are of the latest sight, which need not be the latest answer.
     latest_sight = max((earlier, later), key=_last_sight)
+    stopped_at = min(_present(own.stopped_at, other.stopped_at), default=None)
     return replace(
         later,
         files=merge_files(earlier.files, later.files),
@@ -166,6 +177,8 @@ def combine(own: JobState, other: JobState) -> JobState:
         refusals=own.refusals,
         detail=latest_sight.detail,
         trouble=own.trouble,
+        stopped_at=stopped_at,
+        stop_error=own.stop_error if stopped_at is None else None,
     )
 
 
@@ -207,6 +220,8 @@ def to_json(state: JobState, job: JobRef | None = None) -> dict[str, Any]:
         "history": history_to_json(state.history),
         **{name: time.isoformat() if (time := getattr(state, name)) else None for name in _TIMES},
         **({"detail": dict(state.detail)} if state.detail is not None else {}),
+        **({"stopped_at": state.stopped_at.isoformat()} if state.stopped_at is not None else {}),
+        **({"stop_error": state.stop_error[:_MAX_STOP_ERROR]} if state.stop_error is not None else {}),
     }
 
 
@@ -229,6 +244,8 @@ def from_json(value: object, job_id: str) -> JobState:
         polls=bounds.count(form.get("polls")),
         refusals=bounds.count(form.get("refusals")),
         detail=bounds.document(form.get("detail"), MAX_DETAIL_BYTES),
+        stopped_at=bounds.time(form.get("stopped_at")),
+        stop_error=bounds.text(form.get("stop_error")),
         **times,
     )
 

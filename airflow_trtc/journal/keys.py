@@ -163,7 +163,7 @@ class KeyRange:
 INBOX = KeyRange("in/", f"in/{0:013d}", f"in/{10**13 - 1:013d}")
 LOG_PAGES = KeyRange("log/", f"log/{0:010d}", f"log/{10**10 - 1:010d}")
 # What was written long ago may go; not the counter of the log, nor what is still to be processed.
-LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/", "job/", "at/")
+LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/", "job/", "at/", "own/")
 
 
 def due_range(now_ms: int) -> KeyRange:

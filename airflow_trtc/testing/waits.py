@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 # At most so many seconds. What a wait finds does not depend on them: the emulator shows the same, sooner.
 CAPS: dict[str, float] = {
@@ -18,6 +19,7 @@ CAPS: dict[str, float] = {
 # `dag.test()` sleeps for a second when a rescheduled task is not due at once.
 RESCHEDULED_POKE_INTERVAL = 0.01
 RETRY_DELAY = timedelta(0)
+START_PAUSES_SECONDS = (0.05, 0.05, 0.05)  # between requests to start one recording; as many as there are
 
 _MISSING = object()
 
@@ -46,6 +48,8 @@ def in_a_hurry(dag: Any, waits: Mapping[str, Any]) -> Iterator[None]:
 
     :param waits: parameters of all sensors of this package, instead of what they have and of `CAPS`.
     """
+    from airflow_trtc.operators import starting
+
     chosen = {name: _plain(value) for name, value in waits.items()}
     undo = []
     try:
@@ -54,7 +58,8 @@ def in_a_hurry(dag: Any, waits: Mapping[str, Any]) -> Iterator[None]:
             if _is_wait(task):
                 changes |= {**shortened(_parameters(task)), **chosen}
             undo.append((task, _change(task, changes)))
-        yield
+        with patch.object(starting, "PAUSES_SECONDS", START_PAUSES_SECONDS):
+            yield
     finally:
         for task, before in undo:
             _change(task, before)

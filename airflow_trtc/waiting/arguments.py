@@ -45,6 +45,8 @@ class WaitArguments:
     :param try_number: the try that deferred, shown in the progress.
     :param show_progress: write the XCom ``progress``.
     :param started_at: when the wait began, Unix seconds; handed back in the event.
+    :param stop_at: Unix seconds at which the wait stops the job, and goes on waiting; None for never.
+    :param owns: the task started the job, so the trigger stops it when a user ends the task.
     """
 
     kind: str
@@ -68,6 +70,8 @@ class WaitArguments:
     try_number: int | None = None
     show_progress: bool = True
     started_at: float | None = None
+    stop_at: float | None = None
+    owns: bool = False
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> WaitArguments:

@@ -1,6 +1,7 @@
 """What every wait does, step by step and without I/O: one loop for poke, reschedule and deferrable mode.
 
-`Wait.run` is a generator. It yields steps (poll, listen, read or write a row of the journal, show progress),
+`Wait.run` is a generator. It yields steps (poll, listen, stop, read or write a row of the journal, show
+progress),
 gets each one's answer back, and returns how the wait ended. A driver carries the steps out: one for workers
 (`airflow_trtc.waiting.worker`), one for the triggerer (`airflow_trtc.waiting.triggerer`). Time and chance
 come from the clock that it is given.
@@ -12,7 +13,8 @@ The rules of this file:
 * A failure that only the stored state speaks for is not believed before this wait has polled or listened
   itself, unless callbacks reported it.
 * What polls showed is saved before any XCom, event or result holds it.
-* Trouble with journal, feed or progress never ends a wait.
+* Trouble with journal, feed, progress or a stop never ends a wait.
+* A job is stopped when its time has come, once, and then waited for like any other.
 """
 
 from __future__ import annotations
@@ -70,6 +72,11 @@ class Seen(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Poll:
     """Poll once, before all others; the answer is a list of `Seen`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the job; the answer is None once it is over, else why it may run on, for a person to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ class Say:
     line: str
 
 
-Step: TypeAlias = Get | Set | Poll | Listen | Drain | ReadProgress | ShowProgress | Say
+Step: TypeAlias = Get | Set | Poll | Stop | Listen | Drain | ReadProgress | ShowProgress | Say
 Steps: TypeAlias = Generator[Step, Any, _Result]
 
 
@@ -171,6 +178,7 @@ class Circumstances:
     :param is_same_try: the journal's row was written by this try, before it was rescheduled; go on counting.
     :param shows_progress: the user wants to see it.
     :param limits: name of each limit to Unix seconds at which it is reached.
+    :param stop_at: Unix seconds at which this wait stops the job, and goes on waiting; None for never.
     """
 
     listens: bool
@@ -180,6 +188,7 @@ class Circumstances:
     is_same_try: bool = False
     shows_progress: bool = True
     limits: dict[str, float] = field(default_factory=dict)
+    stop_at: float | None = None
 
 
 class Wait:
@@ -217,6 +226,8 @@ class Wait:
         self._turn_at = clock.monotonic() + circumstances.first_turn_in
         self._turns = 0  # polls that came when this wait wanted them
         self._failures = 0  # polls in a row that taught nothing
+        self._failed_stops = 0
+        self._stop_again_at = -math.inf  # by the monotonic clock
         self._is_unsaved = bool(state.files or state.was_seen) and not circumstances.listens
         self._is_unshown = not circumstances.listens  # in a trigger, the worker has just shown it
         self._is_announced = False
@@ -274,6 +285,7 @@ class Wait:
         """Wait for what comes next; return what it means, and the limit that was reached."""
         yield from self._hear((yield self._listening(verdict)))
         self._has_listened = True
+        has_stopped = yield from self._stop_if_due()
         polls, limit = self._heard.polls, None
         if not (polls or self._heard.callbacks or self._heard.has_gap) and self._is_turn():
             limit = self._limit_reached()
@@ -283,7 +295,8 @@ class Wait:
         after = self._verdict()
         if polls:
             self._turns += self._is_turn()  # other waits may have requested it earlier
-            self._plan_turn(after)
+            if not has_stopped:  # then the next poll, to see the end, is due at once
+                self._plan_turn(after)
         return after, limit
 
     def _take_turn(self, verdict: Waiting, limit: str | None) -> Steps[Sequence[Seen]]:
@@ -310,7 +323,7 @@ class Wait:
         if verdict.until is not None:
             dated.append(verdict.until.timestamp())
         return Listen(
-            seconds=max(0.0, min(dated, default=math.inf) - now),
+            seconds=max(0.0, min(min(dated, default=math.inf) - now, self._seconds_until_stop())),
             turn_at=self._turn_at,
             polls=verdict.asks,
             is_urgent=is_hurried or self.state.history.end is not None,
@@ -343,6 +356,46 @@ class Wait:
         now = self._clock.now().timestamp()
         reached = {name: at for name, at in self._here.limits.items() if now >= at}
         return min(reached, key=reached.__getitem__, default=None)
+
+    # -- stopping by the clock ------------------------------------------------------------------------
+
+    def _seconds_until_stop(self) -> float:
+        """Until the job has to be stopped; 0 or less when that is due, infinite when it never has to be."""
+        if self._here.stop_at is None or self.state.stopped_at is not None or self.state.is_over:
+            return math.inf
+        # The time of day decides when it is due, the other clock when to try again.
+        until_due = self._here.stop_at - self._clock.now().timestamp()
+        return max(until_due, self._stop_again_at - self._clock.monotonic())
+
+    def _stop_if_due(self) -> Steps[bool]:
+        """Stop the job when it is time; return whether that was done now."""
+        if self._seconds_until_stop() > 0:
+            return False
+        if not self._is_recalled:
+            yield from self._recall()  # another leg may have stopped it
+            if self._seconds_until_stop() > 0:
+                return False
+        error: str | None = yield Stop()
+        self._is_unshown = True
+        if error is None:
+            self.state = replace(self.state, stopped_at=self._clock.now(), stop_error=None)
+            self._is_unsaved = True
+            self._turn_at = self._clock.monotonic()  # to see the end, and the last files, at once
+            yield Say("stopped, since its time is over; waiting for its end and its files")
+            return True
+        self._failed_stops += 1
+        pause = self._pace.seconds(
+            hurry_seconds=None,
+            reads_only=False,
+            is_backed=False,
+            turns=0,
+            failures=self._failed_stops,
+            chance=self._clock.random(),
+        )
+        self._stop_again_at = self._clock.monotonic() + pause
+        self.state = replace(self.state, stop_error=error)
+        yield Say(f"cannot stop it, trying again in {pause:.0f} s: {error}")
+        return False
 
     # -- the state ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -24,6 +25,7 @@ from airflow_trtc.waiting.engine import (
     Seen,
     ShowProgress,
     Step,
+    Stop,
     Wait,
 )
 from airflow_trtc.waiting.polls import SharedPolls, observe
@@ -53,6 +55,7 @@ class TriggererWait:
     :param feed: what callbacks come from.
     :param polls: what answers to polls come from.
     :param progress: shows the state to users.
+    :param stop: stops the job; returns why that failed, None when it is over.
     :param wake_up: wakes this wait; feed and polls do so.
     :param absent_codes: the service's error codes that mean "not there".
     """
@@ -65,6 +68,7 @@ class TriggererWait:
         feed: FeedSubscription,
         polls: SharedPolls,
         progress: SharedProgress,
+        stop: Callable[[], Awaitable[str | None]],
         wake_up: WakeUp,
         absent_codes: tuple[str, ...],
         log: Any,
@@ -74,6 +78,7 @@ class TriggererWait:
         self._feed = feed
         self._polls = polls
         self._progress = progress
+        self._stop = stop
         self._wake_up = wake_up
         self._absent_codes = absent_codes
         self._log = log
@@ -88,6 +93,8 @@ class TriggererWait:
                 return await self._listen(step)
             case Poll():
                 return self._seen(await self._polls.last())
+            case Stop():
+                return await self._stop()
             case Drain():
                 return self._heard([])
             case Get() | Set():

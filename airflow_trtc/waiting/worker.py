@@ -24,6 +24,7 @@ from airflow_trtc.waiting.engine import (
     ShowProgress,
     Step,
     Steps,
+    Stop,
     Wait,
 )
 
@@ -58,10 +59,11 @@ class WorkerWait:
     :param poll: polls once.
     :param show: shows the state to users; returns whether that worked.
     :param say: writes a line to the task's log.
+    :param stop: stops the job; returns why that failed, None when it is over.
     :param sleep: waits for some seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by name, and made in one place
         self,
         wait: Wait,
         *,
@@ -70,6 +72,7 @@ class WorkerWait:
         show: Callable[[JobState], bool],
         say: Callable[[str], object],
         clock: Clock,
+        stop: Callable[[], str | None],
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.wait = wait
@@ -78,6 +81,7 @@ class WorkerWait:
         self._show = show
         self._say = say
         self._clock = clock
+        self._stop = stop
         self._sleep = sleep
         self._steps: Steps[Ending] | None = None
         self._is_turn = False
@@ -119,6 +123,8 @@ class WorkerWait:
                 return carry_out(step, self._store)
             case Poll():
                 return [self._poll()]
+            case Stop():
+                return self._stop()
             case Listen():
                 return self._listen(step)
             case Drain():

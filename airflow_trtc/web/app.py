@@ -1,4 +1,4 @@
-"""The app that Airflow's API server mounts: one route, a writer and a callback processor.
+"""The app that Airflow's API server mounts: a route, a writer, a callback processor and a watch over owners.
 
 Nothing runs before Airflow starts the app or the first callback comes: the server may build it in one
 process and serve from others.
@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.housekeeping import Housekeeping
+from airflow_trtc.web.processing.orphans import OrphanWatch
 from airflow_trtc.web.processing.processor import CallbackProcessor
 from airflow_trtc.web.receiving import answers, connections
 from airflow_trtc.web.receiving.answers import Answer
@@ -57,6 +58,7 @@ class Inbox:
     def __init__(self) -> None:
         self.connections = ConnectionCache(connections.look_up, known_names=connections.known_names)
         self.processor = CallbackProcessor(Housekeeping())
+        self.orphans = OrphanWatch()
         self.writer = Writer(self._insert, self.processor.wake)
         self._is_started = False
         self._why_not: str | None = None
@@ -71,6 +73,7 @@ class Inbox:
             database.load_models()
             self.writer.start()
             self.processor.start()
+            self.orphans.start()
         else:
             log.warning("Cannot receive callbacks of Tencent RTC: %s", self._why_not)
         # Only now: what failed is tried again, or callbacks would be stored and never processed.
@@ -81,6 +84,7 @@ class Inbox:
         if self._is_started and self._why_not is None:
             self.writer.stop()
             self.processor.stop()
+            self.orphans.stop()
         self.connections.close()
 
     async def store(self, row: Row) -> Answer | None:

@@ -234,3 +234,19 @@ def test_what_the_receiver_of_callbacks_reads_is_no_mistake_and_not_kept() -> No
     assert not settings.warnings
     assert "hunter2" not in repr(settings)
     assert settings == read()
+
+
+@pytest.mark.parametrize(
+    "given, is_on",
+    [(None, False), ("", False), (True, True), ("true", True), ("Yes", True), (1, True), ("0", False)],
+)
+def test_advanced_permission_control_is_a_switch(given, is_on):
+    settings = read({"advanced_permission_control": given})
+    assert settings.advanced_permission_control is is_on
+    assert settings.account == read().account
+
+
+@pytest.mark.parametrize("wrong", ["maybe", 2, [], 1.5])
+def test_a_switch_that_is_neither_on_nor_off_is_refused(wrong):
+    with pytest.raises(TrtcSetupError, match="advanced_permission_control must be true or false"):
+        read({"advanced_permission_control": wrong})

@@ -220,3 +220,53 @@ def test_every_error_of_the_family_is_explained() -> None:
 
 def test_changes_begin_with_this_version() -> None:
     assert re.findall(r"^## (.+)$", PAGES["changes"].text, re.MULTILINE)[0] == __version__
+
+
+# -- operators of recordings --------------------------------------------------------------------------
+
+
+def parameters_of(operator: type) -> set[str]:
+    """What a class of ours takes, its bases of ours included."""
+    found: set[str] = set()
+    for kind in operator.__mro__:
+        if kind.__module__.startswith("airflow_trtc") and "__init__" in vars(kind):
+            found |= set(inspect.signature(vars(kind)["__init__"]).parameters)
+    return found - {"self", "kwargs"}
+
+
+def test_every_parameter_of_the_operators_is_explained_and_no_other() -> None:
+    from airflow_trtc import operators
+
+    shared = table(PAGES["recordings"].section("TrtcStopRecordingOperator"), "Parameter")
+    for name, more in (
+        ("TrtcStartRecordingOperator", {}),
+        ("TrtcStopRecordingOperator", {}),
+        ("TrtcModifyRecordingOperator", shared),
+    ):
+        operator = getattr(operators, name)
+        explained = {**table(PAGES["recordings"].section(name), "Parameter"), **more}
+        assert set(explained) == parameters_of(operator)
+        templated = {name for name, cells in explained.items() if "templated" in cells[1]}
+        assert templated == set(operator.template_fields)
+
+
+def test_what_a_start_hands_on_is_shown_as_it_is() -> None:
+    from datetime import datetime, timezone
+
+    from airflow_trtc.recording.started import StartedRecording, read_started
+
+    shown = next(json.loads(block) for block in PAGES["recordings"].of("json") if "started_at" in block)
+    now = datetime.now(timezone.utc)
+    one = StartedRecording(
+        recording_id="r",
+        sdk_app_id=1,
+        region="x",
+        room_id="5",
+        room_id_type=1,
+        user_id="u",
+        started_at=now,
+        expires_at=now,
+    )
+    assert list(shown) == list(one.to_json())
+    assert read_started(shown).to_json() == shown
+    assert set(table(PAGES["recordings"].text, "Key")) < set(shown)

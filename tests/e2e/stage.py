@@ -123,6 +123,12 @@ class Stage:
         """Start a run that is mapped over recordings."""
         return self._run(dag_id, list(recording_ids), {"recording_ids": list(recording_ids)}, map_index=0)
 
+    def own(self, dag_id: str, conf: dict[str, Any], map_index: int = -1) -> Wait:
+        """Start a run whose task records a room itself; returns when it shows the recording."""
+        wait = self._run(dag_id, [], conf, map_index)
+        wait.recording_ids.append(wait.xcom("progress", map_index=map_index)["job_id"])
+        return wait
+
     def until(
         self, find: Callable[[], _Found | None], what: str, timeout: float = PATIENCE_SECONDS
     ) -> _Found:

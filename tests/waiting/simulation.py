@@ -35,6 +35,7 @@ from airflow_trtc.waiting.engine import (
     Seen,
     ShowProgress,
     Step,
+    Stop,
     Wait,
 )
 from airflow_trtc.waiting.pacing import Pace
@@ -108,6 +109,8 @@ class Scene:
         returns the answer.
     :param job: the job; a recording unless said otherwise.
     :ivar is_outage: shared polls are not answered.
+    :ivar stopped_at: when the wait asked for a stop, each time.
+    :ivar stop_errors: what each stop answers; None, success, when there are no more.
     :ivar finals: of each state that was shown, whether it was shown as the last one.
     :ivar urgent: whether the poll was urgent, each time the wait listened.
     """
@@ -117,6 +120,8 @@ class Scene:
         self.job, self.kind = job, kind
         self.rows = Rows(job)
         self.polled_at: list[float] = []
+        self.stopped_at: list[float] = []
+        self.stop_errors: list[str | None] = []
         self.lines: list[str] = []
         self.shown: list[JobState] = []
         self.finals: list[bool] = []
@@ -181,11 +186,13 @@ class Scene:
         limits: dict[str, float] | None = None,
         has_past: bool = False,
         first_turn_in: float | None = None,
+        stop_at: float | None = None,
         **rules: Any,
     ) -> Ending:
         """Wait as in the triggerer.
 
         :param limits: seconds after the start.
+        :param stop_at: the same.
         """
         dated = {name: START.timestamp() + seconds for name, seconds in (limits or {}).items()}
         here = Circumstances(
@@ -194,11 +201,12 @@ class Scene:
             is_recalled=is_recalled,
             has_past=has_past,
             limits=dated,
+            stop_at=_dated(stop_at),
         )
         self.wait = self._wait(state, here, pace or Pace(interval), has_store, rules)
         return drive_steps(self.wait.run(), self._carry_out)
 
-    def on_worker(
+    def on_worker(  # noqa: PLR0913 - the same
         self,
         state: JobState | None = None,
         *,
@@ -208,10 +216,13 @@ class Scene:
         is_same_try: bool = False,
         stays: float = 40.0,
         turns: int = 1000,
+        stop_at: float | None = None,
         **rules: Any,
     ) -> Ending | None:
         """Wait as on a worker in poke mode; None when `turns` were not enough."""
-        here = Circumstances(listens=False, has_past=has_past, is_same_try=is_same_try)
+        here = Circumstances(
+            listens=False, has_past=has_past, is_same_try=is_same_try, stop_at=_dated(stop_at)
+        )
         self.wait = self._wait(state, here, Pace(interval), has_store, rules)
         self.worker = WorkerWait(
             self.wait,
@@ -220,6 +231,7 @@ class Scene:
             show=self._show,
             say=self.lines.append,
             clock=self.clock,
+            stop=self._stop,
             sleep=lambda seconds: self._move(self.clock.seconds + seconds),
         )
         return self.go_on(interval=interval, stays=stays, turns=turns)
@@ -257,6 +269,8 @@ class Scene:
                 return self._listen(step)
             case Poll():
                 return [self._poll()]
+            case Stop():
+                return self._stop()
             case Drain():
                 return self._hear(())
             case ShowProgress(state=state, is_final=is_final):
@@ -299,6 +313,10 @@ class Scene:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return Seen(answer() if callable(answer) else answer, self.clock.now())
 
+    def _stop(self) -> str | None:
+        self.stopped_at.append(self.clock.seconds)
+        return self.stop_errors.pop(0) if self.stop_errors else None
+
     def _show(self, state: JobState) -> bool:
         self.shown.append(state)
         return True
@@ -309,3 +327,7 @@ class Scene:
             self.clock.seconds = max(at, self.clock.seconds)
             happening()
         self.clock.seconds = seconds
+
+
+def _dated(seconds: float | None) -> float | None:
+    return None if seconds is None else START.timestamp() + seconds

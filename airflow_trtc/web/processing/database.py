@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_trtc.journal.keys import INBOX, JOURNAL_NAME, JOURNAL_URI, LOG_KEY, KeyRange, due_range
+from airflow_trtc.journal.owners import TaskId, TaskNow
 
 if TYPE_CHECKING:
     from airflow.models.asset import AssetModel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 KEYS_PER_STATEMENT = 500  # some databases take 999 variables
+TASKS_PER_STATEMENT = 200  # with four each
 
 LOCK_SECONDS = 60
 
@@ -249,6 +251,40 @@ def delete_keys(session: Session, asset_id: int, keys: Collection[str]) -> None:
     table = _table()
     for some in _in_chunks(keys):
         session.execute(delete(table).where(table.c.asset_id == asset_id, table.c.key.in_(some)))
+
+
+def exchange(session: Session, asset_id: int, key: str, before: str, after: str | None) -> None:
+    """Replace a row's value, or delete the row, unless another one has changed it meanwhile.
+
+    :param after: None to delete it.
+    """
+    from sqlalchemy import delete, update
+
+    table = _table()
+    same = table.c.asset_id == asset_id, table.c.key == key, table.c.value == before
+    if after is None:
+        session.execute(delete(table).where(*same))
+    else:
+        changes = {"value": after, "updated_at": datetime.now(timezone.utc), "last_updated_by_kind": "api"}
+        session.execute(update(table).where(*same).values(changes))
+
+
+def select_tasks(session: Session, tasks: Collection[TaskId]) -> dict[TaskId, TaskNow]:
+    """Those of the task instances that there are, as they are now."""
+    from airflow.models.taskinstance import TaskInstance as Task
+    from sqlalchemy import select, tuple_
+
+    names = Task.dag_id, Task.run_id, Task.task_id, Task.map_index
+    found = {}
+    ordered = sorted(tasks)
+    for start in range(0, len(ordered), TASKS_PER_STATEMENT):
+        some = [tuple(task) for task in ordered[start : start + TASKS_PER_STATEMENT]]
+        statement = select(*names, Task.state, Task.try_number, Task.max_tries)
+        for row in session.execute(statement.where(tuple_(*names).in_(some))):
+            state = None if row.state is None else str(row.state)
+            task = TaskId(row.dag_id, row.run_id, row.task_id, row.map_index)
+            found[task] = TaskNow(state, row.try_number, row.max_tries)
+    return found
 
 
 def _in_chunks(keys: Collection[str]) -> Iterator[list[str]]:

@@ -1,0 +1,17 @@
+"""Operators that start, change and stop recordings, and the one of event-driven DAGs."""
+
+from __future__ import annotations
+
+from airflow_trtc.operators.modify import TrtcModifyRecordingOperator
+from airflow_trtc.operators.record import TrtcRecordRoomOperator
+from airflow_trtc.operators.start import TrtcStartRecordingOperator
+from airflow_trtc.operators.stop import TrtcStopRecordingOperator
+from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
+
+__all__ = [
+    "TrtcModifyRecordingOperator",
+    "TrtcRecordRoomOperator",
+    "TrtcStartRecordingOperator",
+    "TrtcStopRecordingOperator",
+    "TrtcTriggeringRecordingOperator",
+]

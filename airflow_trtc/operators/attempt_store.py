@@ -1,0 +1,129 @@
+"""How a task keeps what it started, so that its next try finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from airflow_trtc._compat import task_state_store
+from airflow_trtc.errors import TrtcTransientError
+from airflow_trtc.recording.attempts import Attempt, read_attempt
+from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
+
+KEY = "trtc_recording_start"
+# Beyond the time for which the service answers questions a row only says whether the task was cleared.
+MARGIN = timedelta(days=30)
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Airflow's numbers for a running task instance.
+
+    :param number: which try this is.
+    :param max_tries: raised whenever the task is cleared.
+    """
+
+    number: int
+    max_tries: int
+
+
+def tries_of(context: Mapping[str, Any]) -> Tries:
+    """The numbers of the task instance that runs."""
+    ti = context["ti"]
+    return Tries(getattr(ti, "try_number", None) or 1, getattr(ti, "max_tries", None) or 0)
+
+
+class AttemptStore:
+    """The row of one task instance in Airflow's task state store, which outlives tries and clears.
+
+    Below Airflow 3.3 there is none; then nothing is kept.
+
+    :param store: Airflow's accessor; None where there is none.
+    :param expired_hours: for how long the service answers questions about the recording.
+    """
+
+    def __init__(self, store: Any, log: Any, expired_hours: int | None = None) -> None:
+        self._store = store
+        self._log = log
+        self._retention = timedelta(hours=expired_hours or DEFAULT_EXPIRED_HOURS) + MARGIN
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether anything is kept between tries."""
+        return self._store is not None
+
+    def load(self) -> Attempt | str | None:
+        """What is kept: None for nothing, `UNREADABLE` for what this version did not write.
+
+        :raises TrtcTransientError: the store cannot be read, so nothing may be started.
+        """
+        if self._store is None:
+            return None
+        try:
+            row = self._store.get(KEY)
+        except Exception as error:
+            raise TrtcTransientError(
+                f"Cannot read what earlier tries of this task started ({type(error).__name__}), so nothing"
+                " was started. Retry the task.",
+                code="Client.NoStateStore",
+            ) from error
+        if row is None:
+            return None
+        try:
+            return read_attempt(row)
+        except ValueError:
+            return UNREADABLE
+
+    def save(self, attempt: Attempt) -> None:
+        """Keep an attempt.
+
+        :raises TrtcTransientError: it cannot be kept.
+        """
+        if self._store is None:
+            return
+        try:
+            self._store.set(KEY, attempt.to_json(), retention=self._retention)
+        except Exception as error:
+            raise TrtcTransientError(
+                f"Cannot keep what this task starts ({type(error).__name__}). Retry the task.",
+                code="Client.NoStateStore",
+            ) from error
+
+    def save_if_possible(self, attempt: Attempt) -> None:
+        """Keep an attempt that is worth more than its row: if that fails, the log says so."""
+        try:
+            self.save(attempt)
+        except TrtcTransientError as error:
+            self._log.warning(
+                "%s The recording runs; a later try of this task would replace it by another one.",
+                error.message,
+            )
+
+    def forget(self) -> None:
+        """Drop the row, since what was sent was refused."""
+        if self._store is None:
+            return
+        try:
+            self._store.delete(KEY)
+        except Exception as error:  # then the next try believes that its outcome is unknown: no harm
+            self._log.warning("Cannot drop the row of a refused start (%s)", type(error).__name__)
+
+    def hand_on(self, tries: Tries) -> None:
+        """Note that the task is about to succeed; to be called right before it does."""
+        try:
+            kept = self.load()
+        except TrtcTransientError as error:
+            self._log.warning("%s", error.message)
+            return
+        if isinstance(kept, Attempt):
+            self.save_if_possible(
+                replace(kept, handed_on=True, max_tries=tries.max_tries, try_number=tries.number)
+            )
+
+
+def attempt_store(context: Mapping[str, Any], log: Any, expired_hours: int | None = None) -> AttemptStore:
+    """The store of the task instance that runs."""
+    return AttemptStore(task_state_store(context), log, expired_hours)

@@ -1,0 +1,25 @@
+"""Which errors of ours end a task for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_trtc._compat import AirflowFailException
+from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.hooks import NO_CONNECTION
+
+
+@contextmanager
+def no_retry_of_wrong_setup() -> Iterator[None]:
+    """Fail a task for good when its set-up is wrong; everything else is left to Airflow's retries.
+
+    :raises AirflowFailException: instead of a :class:`TrtcSetupError`. A connection that Airflow does not
+        find may be there at the next try.
+    """
+    try:
+        yield
+    except TrtcSetupError as error:
+        if error.code == NO_CONNECTION:
+            raise
+        raise AirflowFailException(str(error)) from None

@@ -1,0 +1,339 @@
+"""The operator that starts a recording, and what other operators that start one build on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.log import mask_secret
+
+from airflow_trtc._compat import is_unmapped
+from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, required_name, switch
+from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.links import TrtcConsoleLink, console_url
+from airflow_trtc.operators.attempt_store import attempt_store, tries_of
+from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.starting import RecordingStarter, StartRequest
+from airflow_trtc.recording.parameters import (
+    DEFAULT_RECORD_PARAMS,
+    check_together,
+    read_expired_hours,
+    read_mix_layout,
+    read_mix_transcode,
+    read_record_params,
+)
+from airflow_trtc.recording.robot import read_robot, robot_of
+from airflow_trtc.recording.rooms import read_room, read_room_type
+from airflow_trtc.recording.started import StartedRecording
+from airflow_trtc.recording.storage import keys_in, read_storage
+from airflow_trtc.waiting.xcoms import push_results
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+RECORDING_XCOM = "recording"
+Reader = Callable[..., Any]
+
+
+def _optional(read: Reader) -> Check:
+    """A check of an object that may be left out."""
+    return lambda name, value: None if value is None or value == "" else read(name, value)
+
+
+def _partly(read: Reader) -> Check:
+    """A check, when the DAG is parsed, of an object with templates in it."""
+    return functools.partial(read, later=is_template)
+
+
+def _storage(name: str, value: Any) -> Any:
+    read_storage(name, value)
+    return value
+
+
+def _room_id(name: str, value: Any) -> Any:
+    """What a room may be written as; its limits follow from its type, so they are checked with that."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or str(value).strip() in ("", "None"):
+        read_room(name, value)
+    return value
+
+
+class StartsRecordings(ChecksArguments, BaseOperator):
+    """For operators that start a recording: the arguments, their checks, and a start that happens once.
+
+    `start_recording` starts or continues; `hand_on` is to be called right before the task succeeds, so that a
+    task that is cleared later starts afresh. A constructor that builds on this one ends with
+    `check_arguments`, when all its arguments are set.
+    """
+
+    start_fields: ClassVar[tuple[str, ...]] = (
+        "room_id",
+        "storage",
+        "storage_conn_id",
+        "record_params",
+        "room_id_type",
+        "mix_transcode",
+        "mix_layout",
+        "user_id",
+        "user_sig",
+        "resource_expired_hours",
+        "sdk_app_id",
+        "region",
+        "trtc_conn_id",
+    )
+    start_checks: ClassVar[Mapping[str, Check]] = {
+        "trtc_conn_id": required_name,
+        "region": name_of,
+        "storage_conn_id": name_of,
+        "room_id": _room_id,
+        "room_id_type": read_room_type,
+        "storage": _storage,
+        "record_params": _optional(read_record_params),
+        "mix_transcode": _optional(read_mix_transcode),
+        "mix_layout": _optional(read_mix_layout),
+        "user_id": read_robot,
+        "user_sig": name_of,
+        "resource_expired_hours": read_expired_hours,
+        "advanced_permission_control": switch,
+    }
+    template_fields: Sequence[str] = start_fields
+    argument_checks: ClassVar[Mapping[str, Check]] = start_checks
+    partial_checks: ClassVar[Mapping[str, Check]] = {
+        "storage": _partly(read_storage),
+        "record_params": _partly(read_record_params),
+        "mix_transcode": _partly(read_mix_transcode),
+        "mix_layout": _partly(read_mix_layout),
+    }
+
+    def __init__(  # noqa: PLR0913 - what users write, each by name
+        self,
+        *,
+        room_id: int | str,
+        storage: str | Mapping[str, Any],
+        storage_conn_id: str | None = None,
+        record_params: Mapping[str, Any] | None = None,
+        room_id_type: int | str | None = None,
+        mix_transcode: Mapping[str, Any] | None = None,
+        mix_layout: Mapping[str, Any] | None = None,
+        user_id: str | None = None,
+        user_sig: str | None = None,
+        resource_expired_hours: int | str | None = None,
+        advanced_permission_control: bool | None = None,
+        sdk_app_id: int | str | None = None,
+        region: str | None = None,
+        trtc_conn_id: str = TrtcHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.room_id = room_id
+        self.storage = storage
+        self.storage_conn_id = storage_conn_id
+        self.record_params = record_params
+        self.room_id_type = room_id_type
+        self.mix_transcode = mix_transcode
+        self.mix_layout = mix_layout
+        self.user_id = user_id
+        self.user_sig = user_sig
+        self.resource_expired_hours = resource_expired_hours
+        self.advanced_permission_control = advanced_permission_control
+        self.sdk_app_id = sdk_app_id
+        self.region = region
+        self.trtc_conn_id = trtc_conn_id
+        self.console_url: str | None = None
+        if not is_unmapped(self):
+            _refuse_literal(user_sig)
+        self._mask()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map over arguments; those that stay the same are checked now."""
+        _refuse_literal(kwargs.get("user_sig"))
+        return super().partial(**kwargs)
+
+    def check_arguments(self) -> None:
+        """Check all that can be checked when the DAG is parsed.
+
+        :raises ValueError: one is wrong, or they do not fit together.
+        """
+        super().check_arguments()
+        self._check_together()
+
+    def check_rendered(self) -> None:
+        """Check all again, now that templates are rendered.
+
+        :raises TrtcSetupError: one is wrong, or they do not fit together.
+        """
+        super().check_rendered()
+        try:
+            self._check_together()
+        except ValueError as error:
+            raise TrtcSetupError(f"{error}.") from None
+
+    def start_recording(self, context: Context) -> StartedRecording:
+        """Start the recording, or continue with the one that an earlier try of this task started.
+
+        To be called with rendered arguments.
+
+        :raises AirflowFailException: the set-up is wrong; nothing was started.
+        :raises TrtcError: a retry may help, see :mod:`airflow_trtc.errors`.
+        """
+        with no_retry_of_wrong_setup():
+            self.check_rendered()
+            # An argument rendered from a template is a text; the hook reads both.
+            app_id: Any = self.sdk_app_id
+            hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
+            request = self._request(context)
+            starter = RecordingStarter(
+                hook=hook,
+                request=request,
+                store=attempt_store(context, self.log, request.expired_hours),
+                tries=tries_of(context),
+                log=self.log,
+            )
+            started = starter.start()
+            self.console_url = console_url(
+                hook.settings.console_url,
+                endpoint=hook.settings.endpoint,
+                sdk_app_id=started.sdk_app_id,
+                region=started.region,
+                recording_id=started.recording_id,
+            )
+            return started
+
+    def hand_on(self, context: Context) -> None:
+        """Note that the task is about to succeed with its recording."""
+        attempt_store(context, self.log, self._expired_hours()).hand_on(tries_of(context))
+
+    def _request(self, context: Context) -> StartRequest:
+        ti = context["ti"]
+        room = read_room("room_id", self.room_id, read_room_type("room_id_type", self.room_id_type))
+        if room.may_be_mistaken and self.room_id_type is None:
+            self.log.warning(
+                "room_id is the text %r, so a string room is recorded. Set room_id_type to 'numeric' if the"
+                " clients enter a numeric room, or to 'string' if this is right.",
+                room.room_id,
+            )
+        map_index = getattr(ti, "map_index", -1)
+        robot = robot_of(
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=ti.task_id,
+            map_index=-1 if map_index is None else map_index,
+        )
+        return StartRequest(
+            room=room,
+            storage=read_storage("storage", self.storage),
+            record_params=self.record_params or DEFAULT_RECORD_PARAMS,
+            user_id=self.user_id or robot,
+            user_sig=self.user_sig,
+            mix_transcode=self.mix_transcode,
+            mix_layout=self.mix_layout,
+            expired_hours=self._expired_hours(),
+            storage_conn_id=self.storage_conn_id,
+            advanced_permission_control=self.advanced_permission_control,
+        )
+
+    def _expired_hours(self) -> int | None:
+        return read_expired_hours("resource_expired_hours", self.resource_expired_hours)
+
+    def _check_together(self) -> None:
+        if self.user_sig is not None and self.user_id is None:
+            raise ValueError("user_sig is signed for one user id; give that as user_id, or leave both out")
+        if not (is_template(self.room_id) or is_template(self.room_id_type)):
+            read_room("room_id", self.room_id, read_room_type("room_id_type", self.room_id_type))
+        params = DEFAULT_RECORD_PARAMS if self.record_params is None else self.record_params
+        storage = self.storage
+        if isinstance(storage, Mapping) or not is_template(storage):
+            storage = read_storage("storage", storage, is_template).params
+        check_together(params, storage, mix_transcode=self.mix_transcode, mix_layout=self.mix_layout)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
+        super()._do_render_template_fields(*args, **kwargs)
+        self._mask()
+
+    def _mask(self) -> None:
+        _mask_text(self.user_sig)
+        for key in keys_in(self.storage):  # which are refused in a moment
+            _mask_text(key)
+
+
+def _refuse_literal(user_sig: Any) -> None:
+    """Airflow stores the arguments of each DAG as they are, for all who may see it."""
+    if isinstance(user_sig, str) and user_sig and not is_template(user_sig):
+        raise ValueError(
+            "user_sig stands in the DAG, where everybody can read it who may see the DAG. Save it in an"
+            " Airflow variable and write a template, or leave it out: then it is signed with sdk_secret_key"
+        )
+
+
+def _mask_text(value: Any) -> None:
+    if isinstance(value, str) and value and not is_template(value):
+        mask_secret(value)
+
+
+class TrtcStartRecordingOperator(StartsRecordings):
+    """Start the recording of a room, once for each run of the task, whatever happens to its tries.
+
+    The recording goes on when the task has succeeded: until `TrtcStopRecordingOperator` stops it, or until
+    the room was empty for ``MaxIdleTime``. It costs money until then.
+
+    A try that follows another one continues with the recording that was started if it runs. If the answer to
+    a start was lost, the same is sent again: the robot that records is the same, and the service ends the
+    older recording of a robot. A task that has succeeded and is cleared starts a new recording, which ends
+    the earlier one in the same way. Below Airflow 3.3 nothing is kept between tries, and each try replaces
+    what an earlier one started.
+
+    XComs: ``return_value`` is the recording's id, for ``TrtcRecordingSensor(recording_id=start.output)``;
+    ``recording`` what else is known, see `StartedRecording`.
+
+    All names inside objects are the service's own (trtc.io/document/46960).
+
+    :param room_id: the room: an int for a numeric room (1 to 4294967294), a text for a string room (at most
+        64 bytes). (templated)
+    :param storage: where the files go: ``cos://bucket-1250000000/lessons/math?region=ap-guangzhou``,
+        ``s3://bucket/prefix?region=us-east-1``, ``vod``, ``vod://?MediaType=0&ExpireTime=86400``, or the
+        service's ``StorageParams`` without keys. (templated)
+    :param storage_conn_id: the connection with the bucket's permanent keys as login and password. Default:
+        for COS the keys of `trtc_conn_id`, if they are permanent. (templated)
+    :param record_params: ``RecordParams``. Default ``{"RecordMode": 2}``: one mixed recording of the room.
+        (templated)
+    :param room_id_type: 0 or ``string``, 1 or ``numeric``: for a room that a template delivers. Default: by
+        the type of `room_id`. (templated)
+    :param mix_transcode: ``MixTranscodeParams`` of a mixed recording. (templated)
+    :param mix_layout: ``MixLayoutParams`` of a mixed recording. (templated)
+    :param user_id: the robot that records; at most 32 letters, digits, ``_`` and ``-``. Default: made from
+        DAG, run, task and map index. No other recording of the room may have the same. (templated)
+    :param user_sig: the UserSig of `user_id`, which must outlive the recording: a template, or what another
+        task returns. Default: signed with the connection's ``sdk_secret_key``, valid for
+        `resource_expired_hours` and a day more. (templated)
+    :param resource_expired_hours: for how many hours the service answers questions and takes orders about
+        the recording, 6 to 720. Default: 72, the service's own. (templated)
+    :param advanced_permission_control: whether the room asks for a PrivateMapKey, which is then signed too.
+        Default: as the connection says.
+    :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
+    :param region: the API region; default: the connection's. (templated)
+    :param trtc_conn_id: the connection. (templated)
+    :raises ValueError: when the DAG is parsed: an argument breaks a limit of the service.
+    :raises AirflowFailException: the set-up is wrong, or the service refuses a parameter; no retry would
+        help.
+    :raises TrtcError: a retry may help: the service is in trouble, or records as much as it may.
+    """
+
+    ui_color = "#d7e8ff"
+    operator_extra_links = (TrtcConsoleLink(),)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check_arguments()
+
+    def execute(self, context: Context) -> str:
+        """Start; see the class."""
+        if self.do_xcom_push:  # for a teardown that runs although this fails
+            context["ti"].xcom_push(key=RECORDING_XCOM, value={"recording_id": None})
+        started = self.start_recording(context)
+        recording_id = push_results(self, context, started.recording_id, RECORDING_XCOM, started.to_json())
+        self.hand_on(context)
+        return recording_id
