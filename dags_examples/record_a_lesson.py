@@ -3,8 +3,8 @@
 The start is a setup and the stop its teardown: the recording is stopped although the lesson's task fails. A
 start that is retried continues with the recording that runs, so no room is recorded twice.
 
-Try it without an account. This prints the connection to export before Airflow starts; it needs the extra
-field sdk_secret_key, which signs for the robot that records:
+The connection needs the extra field sdk_secret_key, which signs for the robot that records. Try it without an
+account. This prints the connection to export before Airflow starts:
 
     python -m airflow_trtc.emulator
 

@@ -4,8 +4,7 @@ Whatever ends the task, be it a user, a limit or a lost machine, ends the record
 costs money. The connection needs the extra field sdk_secret_key, and permanent keys that may write to the
 bucket.
 
-Try it without an account. This prints the connection to export before Airflow starts; any text does for its
-extra field sdk_secret_key:
+Try it without an account. This prints the connection to export before Airflow starts:
 
     python -m airflow_trtc.emulator
 

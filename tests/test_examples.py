@@ -253,16 +253,13 @@ def test_nothing_recorded_processes_files_that_there_are(
 
 @pytest.mark.trtc_emulator(new_recordings={"files": 2, "file_every_reads": 1, "ends_after_reads": 4})
 def test_a_lesson_is_recorded_and_its_files_processed(
-    trtc_emulator: Emulator, run_example: RunExample, monkeypatch: pytest.MonkeyPatch
+    trtc_connection: Emulator, run_example: RunExample
 ) -> None:
-    fields = json.loads(trtc_emulator.connection_json)
-    fields["extra"].setdefault("sdk_secret_key", "0" * 64)
-    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(fields))
     run = run_example("record_a_lesson.py", "trtc_record_a_lesson", room_id=8001, seconds=0)
     assert run.state == "success", run
     recording_id = result(run, "start")
-    assert trtc_emulator.truth(recording_id)["room_id"] == "8001"
-    keys = [f"lessons/{key}" for key in keys_in_truth(trtc_emulator, recording_id)]
+    assert trtc_connection.truth(recording_id)["room_id"] == "8001"
+    keys = [f"lessons/{key}" for key in keys_in_truth(trtc_connection, recording_id)]
     assert keys
     assert [result(run, "process", index) for index in range(len(keys))] == keys
     assert result(run, "stop")["recording_id"] == recording_id
@@ -275,13 +272,10 @@ def test_unknown_recording_is_skipped(trtc_connection: Emulator, run_example: Ru
 
 
 def test_a_lesson_is_recorded_until_its_time_is_over(
-    run_example: RunExample, trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    run_example: RunExample, trtc_connection: Emulator
 ) -> None:
-    connection = trtc_emulator.connection
-    connection["extra"]["sdk_secret_key"] = "any text"
-    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
     run = run_example("record_by_the_clock.py", "trtc_record_by_the_clock", room_id=8001, minutes=0.03)
-    ((recording_id, truth),) = trtc_emulator.state()["recordings"].items()
+    ((recording_id, truth),) = trtc_connection.state()["recordings"].items()
     assert (truth["room_id"], truth["end_reason"]) == ("8001", "deleted")
     assert 1.8 <= truth["ended_at"] - truth["created_at"] < 6.0
     keys = [file["object_key"] for file in result(run, "lesson")]

@@ -20,7 +20,6 @@ from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 SECRET_KEY = "zuVvQk3Wc8mT5rYp1sXh7LfB"
 WRONG_KEY = SECRET_KEY[::-1]
-SDK_SECRET_KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"  # the vendor's sample
 SETTINGS = {
     ("core", "dags_are_paused_at_creation"): False,
     ("core", "parallelism"): 32,  # each wait in poke mode holds a worker
@@ -39,7 +38,6 @@ def e2e_emulator() -> Iterator[Emulator]:
 def shared_airflow(e2e_emulator: Emulator) -> Iterator[SharedAirflow]:
     good = e2e_emulator.connection
     good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
-    good["extra"]["sdk_secret_key"] = SDK_SECRET_KEY
     connections = {
         "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),
         "AIRFLOW_CONN_TRTC_WRONG_KEY": json.dumps(good | {"password": WRONG_KEY}),

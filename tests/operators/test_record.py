@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -24,17 +23,12 @@ MODES: dict[str, dict[str, Any]] = {
 }
 modes = pytest.mark.parametrize("mode", MODES)
 STORAGE = "cos://lessons-1250000000/math/spring?region=ap-guangzhou"
-SDK_SECRET_KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"  # the vendor's sample
 
 Record = Callable[..., DagResult]
 
 
 @pytest.fixture
-def emulator(trtc_airflow: TrtcAirflow, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """The emulator, and a connection that can sign."""
-    connection = trtc_airflow.emulator.connection
-    connection["extra"]["sdk_secret_key"] = SDK_SECRET_KEY
-    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
+def emulator(trtc_airflow: TrtcAirflow) -> Emulator:
     return trtc_airflow.emulator
 
 
