@@ -105,11 +105,6 @@ def task_state_store(context: Mapping[str, Any]) -> Any:
     return context.get("task_state_store")
 
 
-def is_unmapped(operator: Any) -> bool:
-    """Whether an operator was made from a mapped one, for a run: its arguments are those of one instance."""
-    return getattr(operator, "_BaseOperator__from_mapped", False) is True
-
-
 def has_async_supervisor() -> bool:
     """Whether the supervisor can be asked without blocking; ``dag.test()`` offers only the other half."""
     from airflow.sdk.execution_time import task_runner

@@ -80,6 +80,37 @@ def is_template(value: Any) -> bool:
     return hasattr(value, "iter_references")
 
 
+class HiddenText:
+    """A secret that stands in a DAG. Airflow stores and shows the arguments of operators as text: ``***``."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the secret."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def revealed(value: Any) -> Any:
+    """The text of a `HiddenText`; anything else as it is."""
+    return value.reveal() if isinstance(value, HiddenText) else value
+
+
+def secret_text(name: str, value: Any) -> Any:
+    """As `name_of`, also of a `HiddenText`; the error does not show the value.
+
+    :raises ValueError: it is no text.
+    """
+    if isinstance(value, HiddenText):
+        return value
+    if value is None or isinstance(value, str):
+        return name_of(name, value)
+    raise ValueError(f"{name} must be a text, not {type(value).__name__}")
+
+
 def switch(name: str, value: Any) -> bool | None:
     """True, False, or None for the default.
 

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import is_unmapped
-from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, required_name, switch
+from airflow_trtc.arguments import (
+    Check,
+    ChecksArguments,
+    HiddenText,
+    is_template,
+    name_of,
+    required_name,
+    revealed,
+    secret_text,
+    switch,
+)
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.links import TrtcConsoleLink, console_url
@@ -94,7 +103,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         "mix_transcode": _optional(read_mix_transcode),
         "mix_layout": _optional(read_mix_layout),
         "user_id": read_robot,
-        "user_sig": name_of,
+        "user_sig": secret_text,
         "resource_expired_hours": read_expired_hours,
         "advanced_permission_control": switch,
     }
@@ -135,21 +144,20 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self.mix_transcode = mix_transcode
         self.mix_layout = mix_layout
         self.user_id = user_id
-        self.user_sig = user_sig
+        self.user_sig = _hidden(user_sig)
         self.resource_expired_hours = resource_expired_hours
         self.advanced_permission_control = advanced_permission_control
         self.sdk_app_id = sdk_app_id
         self.region = region
         self.trtc_conn_id = trtc_conn_id
         self.console_url: str | None = None
-        if not is_unmapped(self):
-            _refuse_literal(user_sig)
         self._mask()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
-        _refuse_literal(kwargs.get("user_sig"))
+        if "user_sig" in kwargs:
+            kwargs["user_sig"] = _hidden(kwargs["user_sig"])
         return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
@@ -227,7 +235,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
             storage=read_storage("storage", self.storage),
             record_params=self.record_params or DEFAULT_RECORD_PARAMS,
             user_id=self.user_id or robot,
-            user_sig=self.user_sig,
+            user_sig=revealed(self.user_sig),
             mix_transcode=self.mix_transcode,
             mix_layout=self.mix_layout,
             expired_hours=self._expired_hours(),
@@ -255,18 +263,15 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self._mask()
 
     def _mask(self) -> None:
-        _mask_text(self.user_sig)
+        _mask_text(revealed(self.user_sig))
         for key in keys_in(self.storage):  # which are refused in a moment
             _mask_text(key)
 
 
-def _refuse_literal(user_sig: Any) -> None:
-    """Airflow stores the arguments of each DAG as they are, for all who may see it."""
-    if isinstance(user_sig, str) and user_sig and not is_template(user_sig):
-        raise ValueError(
-            "user_sig stands in the DAG, where everybody can read it who may see the DAG. Save it in an"
-            " Airflow variable and write a template, or leave it out: then it is signed with sdk_secret_key"
-        )
+def _hidden(value: Any) -> Any:
+    """A signature that stands in the DAG, hidden; anything else as it is."""
+    is_literal = isinstance(value, str) and value and not is_template(value)
+    return HiddenText(value) if is_literal else value
 
 
 def _mask_text(value: Any) -> None:
@@ -306,9 +311,9 @@ class TrtcStartRecordingOperator(StartsRecordings):
     :param mix_layout: ``MixLayoutParams`` of a mixed recording. (templated)
     :param user_id: the robot that records; at most 32 letters, digits, ``_`` and ``-``. Default: made from
         DAG, run, task and map index. No other recording of the room may have the same. (templated)
-    :param user_sig: the UserSig of `user_id`, which must outlive the recording: a template, or what another
-        task returns. Default: signed with the connection's ``sdk_secret_key``, valid for
-        `resource_expired_hours` and a day more. (templated)
+    :param user_sig: the UserSig of `user_id`, which must outlive the recording. Airflow stores and shows it
+        as ``***``, but for values that are mapped over. Default: signed with the connection's
+        ``sdk_secret_key``, valid for `resource_expired_hours` and a day more. (templated)
     :param resource_expired_hours: for how many hours the service answers questions and takes orders about
         the recording, 6 to 720. Default: 72, the service's own. (templated)
     :param advanced_permission_control: whether the room asks for a PrivateMapKey, which is then signed too.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_trtc._compat import AirflowFailException
+from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators import TrtcStartRecordingOperator
 from tests.operators.dags.starts import COS, WHOLE, again, many, set_up, signed, two_set_ups, whole
 from tests.operators.running import Task, recordings, sent
@@ -153,11 +154,36 @@ def test_keys_in_the_dag_are_refused() -> None:
     assert "hidden" not in str(error.value)
 
 
-def test_a_signature_in_the_dag_is_refused() -> None:
-    for make in (TrtcStartRecordingOperator, TrtcStartRecordingOperator.partial):
-        with pytest.raises(ValueError, match="write a template") as error:
-            make(task_id="start", room_id=5, storage="vod", user_id="robot", user_sig="eJwhidden")
-        assert "hidden" not in str(error.value)
+def test_a_signature_that_stands_in_the_dag_is_not_stored_with_it(trtc_airflow: TrtcAirflow) -> None:
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.sdk import DAG
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with DAG("signs", schedule=None) as signs:
+        options: dict[str, Any] = {"storage": "vod", "user_id": "robot", "user_sig": "eJw-hidden"}
+        start = TrtcStartRecordingOperator(task_id="start", room_id=5, **options)
+        TrtcStartRecordingOperator.partial(task_id="each", **options).expand(room_id=[1, 2])
+    trtc_airflow.load(signs)
+    with create_session() as session:
+        rows = session.scalars(select(SerializedDagModel).where(SerializedDagModel.dag_id == "signs"))
+        stored = json.dumps([row.data for row in rows])
+    assert "robot" in stored
+    assert "hidden" not in stored
+    assert str(start.user_sig) == "***"
+
+
+def test_a_signature_that_stands_in_the_dag_is_sent(service: Emulator, trtc_airflow: TrtcAirflow) -> None:
+    from airflow.sdk import DAG
+
+    given = TrtcHook().user_sig("robot")
+    with DAG("sends", schedule=None) as sends:
+        options: dict[str, Any] = {"storage": "vod", "user_id": "robot", "user_sig": given}
+        TrtcStartRecordingOperator(task_id="start", room_id=5, **options)
+        TrtcStartRecordingOperator.partial(task_id="each", **options).expand(room_id=[6, 7])
+    run = trtc_airflow.run(sends)
+    assert run.state == "success", run
+    assert {made["room_id"] for made in recordings(service)} == {"5", "6", "7"}
 
 
 def test_a_rendered_signature_is_masked_where_airflow_stores_it(
