@@ -102,6 +102,18 @@ def test_whatever_is_kept_reading_it_raises_nothing(value: Any) -> None:
 # -- a task ---------------------------------------------------------------------------------------------
 
 
+class StoreOf:
+    """Airflow's stores by asset; below 3.3, where there are none, an asset cannot be the key of a dict."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def __getitem__(self, asset: Any) -> Any:
+        if asset != JOURNAL:
+            raise KeyError(asset)
+        return self._rows
+
+
 class Memory(dict[str, Any]):
     """Airflow's stores; what they hold went through JSON."""
 
@@ -143,7 +155,7 @@ class Task:
         )
         context: dict[str, Any] = {"ti": ti}
         if self.has_stores:
-            context |= {"task_state_store": self.memory, "asset_state_store": {JOURNAL: self.rows}}
+            context |= {"task_state_store": self.memory, "asset_state_store": StoreOf(self.rows)}
         return Ownership(context, conn_id="trtc_default", hook_for=self.hook_for, log=log)
 
     def hook_for(self, job: JobRef) -> TrtcHook:
