@@ -176,11 +176,11 @@ def test_what_is_not_airflow_is_noticed(spool: Spool) -> None:
 def test_a_row_that_airflow_refuses_is_kept_and_tried_again_later(
     spool: Spool, airflow: FakeAirflow, caplog: pytest.LogCaptureFixture
 ) -> None:
-    large = Row("in/large", json.dumps({"x": "x" * 70_000}))
+    large = Row("in/0000000000900/large", json.dumps({"x": "x" * 70_000}))
     spool.insert([large, *rows(3)])
     with caplog.at_level(logging.ERROR):
         forward(spool, airflow, token="t0")
-    assert "in/large" in caplog.text
+    assert "in/0000000000900/large" in caplog.text
     assert "max_value_storage_bytes" in caplog.text
     assert len(airflow.rows) == 3
     assert (spool.counts().waiting, spool.counts().refused) == (0, 1)

@@ -21,7 +21,7 @@ import httpx
 
 from airflow_trtc import bounds
 from airflow_trtc.aio import WakeUp, within
-from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI
+from airflow_trtc.journal.keys import INBOX, JOURNAL_NAME, JOURNAL_URI
 from airflow_trtc.web.receiving.writer import describe
 from airflow_trtc.web.standalone.fates import Fates
 from airflow_trtc.web.standalone.spool import Spool, Spooled
@@ -321,6 +321,8 @@ def _value(row: Spooled) -> dict[str, Any] | None:
     """What the row holds; None when the disk did not keep it as it was written."""
     parts: tuple[Any, ...] = (row.key, row.value)  # SQLite gives back whatever type the bytes say
     if not all(isinstance(part, str) and part.isascii() for part in parts):
+        return None
+    if row.key not in INBOX:  # Airflow would take it, and nobody would ever read it
         return None
     try:
         value = bounds.plain(json.loads(row.value))
