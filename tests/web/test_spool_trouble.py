@@ -456,9 +456,7 @@ def test_a_damaged_time_does_not_hide_the_others(path: str, stored_at: str) -> N
 
 
 @pytest.mark.parametrize("key", ["io/0000000000001/id", "in/00000\x00", "in/a", "in0000000000001/id"])
-def test_a_row_under_a_key_that_nobody_reads_is_set_aside(
-    path: str, airflow: PickyAirflow, key: str
-) -> None:
+def test_a_row_under_a_key_that_nobody_reads_is_set_aside(path: str, airflow: PickyAirflow, key: str) -> None:
     spool = Spool(path)
     spool.insert([Row(key, "{}"), *rows(3)])
     run_until(forwarder(spool, airflow), lambda: len(airflow.rows) == 3 and not spool.counts().waiting)

@@ -306,6 +306,18 @@ def test_a_spool_that_cannot_be_used_is_said(
     assert "No such file or directory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("proxy", ["socks5://name:hunter2@127.0.0.1:1", "socks://x", "ftp://x:y"])
+def test_a_proxy_that_cannot_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], proxy: str
+) -> None:
+    for name, value in {**environment(tmp_path), "ALL_PROXY": proxy}.items():
+        monkeypatch.setenv(name, value)
+    assert command.main([]) == 2
+    said = capsys.readouterr().err
+    assert "ALL_PROXY" in said
+    assert "hunter2" not in said
+
+
 def test_passwords_are_not_in_representations() -> None:
     assert "hunter2" not in repr(Access("http://x", "hunter2", "u", "hunter2"))
 

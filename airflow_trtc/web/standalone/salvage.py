@@ -92,7 +92,9 @@ def carry_over(old: sqlite3.Connection, new: sqlite3.Connection, columns: Mappin
         for table, names in columns.items():
             marks = ", ".join("?" for _ in names.split(","))
             for row in old.execute(f"select {names} from {table} order by rowid"):
-                count += new.execute(f"insert or ignore into {table} ({names}) values ({marks})", row).rowcount
+                count += new.execute(
+                    f"insert or ignore into {table} ({names}) values ({marks})", row
+                ).rowcount
         new.execute("commit")
     except BaseException:
         new.execute("rollback")

@@ -61,10 +61,12 @@ def create_app(
     """The app, from the environment; an ASGI server may call it as a factory.
 
     :param transport: instead of the network to Airflow, for tests.
-    :raises SetupError: a setting is missing.
+    :raises SetupError: a setting is missing or cannot be used.
     """
     environment = os.environ if environment is None else environment
     access = access_from(environment)
+    if transport is None:
+        _check_proxies()
     one = StandaloneReceiver(Spool(_needed(environment, SPOOL)), access, transport)
     connections = ConnectionCache(lambda conn_id: look_up(conn_id, environment))
     receiver = Receiver(connections, one.writer.store)
@@ -181,6 +183,16 @@ def access_from(environment: Mapping[str, str]) -> Access:
             "token" if token else "password",
         )
     return Access(url, token, user, password)
+
+
+def _check_proxies() -> None:
+    try:
+        httpx.AsyncClient()  # reads the environment, and would fail only when the server has started
+    except Exception:  # whatever it is; its text may hold a proxy's password
+        raise SetupError(
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names a proxy that cannot be used; only http:// and"
+            " https:// ones can. Change or unset it"
+        ) from None
 
 
 def _address(url: str) -> SplitResult:

@@ -213,7 +213,9 @@ class Spool:
             count = 0  # who exchanged it has copied what can be read
         self._file, self._opened = new, self._file_ids()
         old.close()
-        message = "The spool %s was deleted or exchanged while it was open; %d callbacks are now in the new one"
+        message = (
+            "The spool %s was deleted or exchanged while it was open; %d callbacks are now in the new one"
+        )
         log.error(message, self._path, count)
 
     @contextmanager
