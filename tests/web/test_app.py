@@ -18,7 +18,7 @@ from airflow_trtc.jobs.callback import sign
 from airflow_trtc.journal import prune
 from airflow_trtc.web.app import create_app
 from airflow_trtc.web.processing import database
-from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, Housekeeping
+from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, RETRY_SECONDS, Housekeeping
 from airflow_trtc.web.processing.processor import CallbackProcessor
 from airflow_trtc.web.receiving import answers, connections
 from tests.web.conftest import APP, START_MS, Store, event, story
@@ -170,7 +170,9 @@ def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store, monkeypatch:
     assert set(store.rows()) == {*kept, "cb/1/fresh", "log/0000000001"}
 
 
-@pytest.mark.parametrize("value, days", [(None, 60), ("90", 90), ("1", 31), ("soon", 60)])
+@pytest.mark.parametrize(
+    "value, days", [(None, 60), ("90", 90), ("1", 31), ("soon", 60), (str(10**30), 36_500)]
+)
 def test_how_long_rows_stay_is_configured(
     airflow_db: object, monkeypatch: pytest.MonkeyPatch, value: str | None, days: int
 ) -> None:
@@ -236,3 +238,21 @@ def test_an_asset_that_another_one_keeps_inactive_is_named_with_what_to_do(
         with create_session() as session:
             for table in (DagScheduleAssetReference, TaskInletAssetReference, DagModel):
                 session.execute(delete(table).where(table.dag_id == "lessons"))
+
+
+def test_housekeeping_that_fails_delays_no_callbacks(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> int:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(prune, "delete_batch", fail)
+    now = 0.0
+    housekeeping = Housekeeping(lambda: now)
+    for now in (FIRST_AFTER_SECONDS + 1, FIRST_AFTER_SECONDS + 2, FIRST_AFTER_SECONDS + 3):  # noqa: B007
+        housekeeping()
+    assert caplog.text.count("Cannot delete old rows of the journal") == 1
+    monkeypatch.undo()
+    now += RETRY_SECONDS
+    housekeeping()  # goes on
+    assert caplog.text.count("Cannot delete old rows of the journal") == 1
