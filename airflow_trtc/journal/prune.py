@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def journal_days() -> int:
-    """After how many days rows go, by Airflow's configuration; never less than what is safe, nor more than 100 years."""
+    """After how many days rows go, by Airflow's configuration: no fewer than is safe, 100 years at most."""
     from airflow.configuration import conf
     from airflow.exceptions import AirflowConfigException
 

@@ -272,12 +272,14 @@ def test_a_request_that_cannot_be_read_is_set_aside(listening: Store, value: str
 
 @pytest.mark.parametrize("clock_ms", [0, 12_345, 10**16])
 def test_a_receiver_whose_clock_was_never_set_loses_nothing(listening: Store, clock_ms: int) -> None:
-    for number, event in enumerate(story("rec")):
-        key, text = in_row(event, START_MS)
+    for number, one in enumerate(story("rec")):
+        key, text = in_row(one, START_MS)
         value = json.dumps({**json.loads(text), "received_at_ms": clock_ms})
         listening.write({f"{INBOX.prefix}{number:013d}/{key[3:]}": value})
     work()
     assert (listening.rows("in/"), listening.rows("bad/")) == ({}, {})
+    assert len(listening.rows(f"ev/{APP}/task:rec/")) == 5
+    CallbackProcessor(clock=lambda: datetime.now(timezone.utc) + timedelta(minutes=1)).work()
     assert len(finished(listening)) == 2
 
 
