@@ -51,6 +51,11 @@ def test_what_is_answered_is_stored_and_worked_through(store: Store, connection:
     assert len(store.rows("cb/")) == 16
 
 
+def test_a_slash_at_the_end_of_the_address_does_no_harm(store: Store, connection: Connect) -> None:
+    connection(callback_secret="key")
+    assert asyncio.run(deliver(story("a"), path="trtc_default/")) == [200] * 5
+
+
 def test_two_servers_share_the_work(store: Store, connection: Connect) -> None:
     connection(callback_secret="key")
 

@@ -461,3 +461,36 @@ def test_a_row_under_a_key_that_nobody_reads_is_set_aside(path: str, airflow: Pi
     spool.insert([Row(key, "{}"), *rows(3)])
     run_until(forwarder(spool, airflow), lambda: len(airflow.rows) == 3 and not spool.counts().waiting)
     assert (set(airflow.rows), spool.counts().refused) == (keys(rows(3)), 1)
+
+
+class NoFolder(Spool):
+    """Its folder went away after the rows were read."""
+
+    def delete(self, *_: Any) -> None:
+        raise FileNotFoundError("no such folder")
+
+    set_aside = retry_refused = delete  # type: ignore[assignment]
+
+
+def test_rows_that_cannot_be_set_aside_come_again(path: str, airflow: PickyAirflow) -> None:
+    spool = NoFolder(path)
+    spool.insert([Row("damaged/1", "{}"), Row("damaged/2", "{}"), *rows(3)])
+    one = forwarder(spool, airflow)
+    run_until(one, lambda: len(one.fates.delivered) == 3)
+    assert set(one.fates.again) == {1, 2}
+    assert len(airflow.puts) == 3
+    assert one.trouble == ""
+
+
+def test_a_folder_that_went_away_is_said_and_accepts_nothing(path: str, airflow: PickyAirflow) -> None:
+    spool = Spool(path)
+    spool.insert(rows(1))
+    away = Path(path).parent.rename(f"{Path(path).parent}.away")
+    with pytest.raises(OSError, match="No such file"):
+        spool.insert(rows(2))
+    one = forwarder(spool, airflow)
+    run_until(one, lambda: bool(one.trouble))
+    assert "the spool failed" in one.trouble
+    away.rename(Path(path).parent)
+    run_until(forwarder(spool, airflow), lambda: bool(airflow.rows))
+    assert set(airflow.rows) == keys(rows(1))

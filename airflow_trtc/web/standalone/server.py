@@ -40,8 +40,9 @@ TOKEN = "AIRFLOW_TRTC_API_TOKEN"
 USER = "AIRFLOW_TRTC_API_USER"
 PASSWORD = "AIRFLOW_TRTC_API_PASSWORD"
 
-# The second is the path in Airflow, so that either server can stand behind one address.
-PATHS = ("/callbacks/{conn_id}", "/trtc/callbacks/{conn_id}")
+# With the path in Airflow as well, so that either server can stand behind one address; and without a redirect
+# for a slash at the end, since whether the service follows one is not documented.
+PATHS = tuple(f"{prefix}/callbacks/{{conn_id}}{end}" for prefix in ("", "/trtc") for end in ("", "/"))
 
 BEHIND_SECONDS = 300.0
 STUCK_SECONDS = 120.0  # no round of forwarding takes that long, whatever Airflow does
