@@ -494,3 +494,12 @@ def test_a_folder_that_went_away_is_said_and_accepts_nothing(path: str, airflow:
     away.rename(Path(path).parent)
     run_until(forwarder(spool, airflow), lambda: bool(airflow.rows))
     assert set(airflow.rows) == keys(rows(1))
+
+
+def test_every_name_of_a_spool_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spool = Spool(":memory:")
+    spool.insert(rows(1))
+    spool.close()
+    monkeypatch.chdir("/")
+    assert Spool(str(tmp_path / ":memory:")).counts().waiting == 1

@@ -71,9 +71,9 @@ class Spool:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()  # to SQLite, ":memory:" is no file
         self._lock = threading.Lock()
-        self._users = _open_private(Path(f"{path}.lock"))
+        self._users = _open_private(Path(f"{self._path}.lock"))
         try:
             with self._alone() as is_alone:
                 self._file = self._open_sound() if is_alone else self._open()
