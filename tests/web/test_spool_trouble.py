@@ -503,3 +503,17 @@ def test_every_name_of_a_spool_is_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     spool.close()
     monkeypatch.chdir("/")
     assert Spool(str(tmp_path / ":memory:")).counts().waiting == 1
+
+
+def test_all_that_use_a_deleted_file_go_on_in_one(path: str) -> None:
+    spools = [Spool(path) for _ in range(3)]
+    spools[0].insert(rows(2))
+    for file in ("", "-wal", "-shm"):
+        os.unlink(f"{path}{file}")
+    for number, spool in enumerate(spools):
+        spool.insert([Row(f"in/000000000001{number}/id", "{}")])
+    expected = keys(rows(2)) | {f"in/000000000001{number}/id" for number in range(3)}
+    for spool in spools:
+        assert {row.key for row in spool.after(0, 9)} == expected
+        spool.close()
+    assert Spool(path).counts().waiting == 5

@@ -197,9 +197,17 @@ class Spool:
 
     def _follow(self) -> None:
         """Continue in the file that is there now, if it is another one than was opened."""
-        ids = self._file_ids()
-        if ids[""] == self._opened[""]:
+        if self._file_ids()[""] == self._opened[""]:
             return
+        # One process at a time, or one would delete what another has just made.
+        fcntl.lockf(self._users, fcntl.LOCK_EX)
+        try:
+            self._exchange()
+        finally:
+            fcntl.lockf(self._users, fcntl.LOCK_UN)
+
+    def _exchange(self) -> None:
+        ids = self._file_ids()
         for suffix in ("-wal", "-shm"):  # SQLite would take those of the old file for the new one's
             if ids[suffix] is not None and ids[suffix] == self._opened[suffix]:
                 Path(f"{self._path}{suffix}").unlink(missing_ok=True)
