@@ -159,6 +159,9 @@ class KeyRange:
     first: str
     last: str
 
+    def __contains__(self, key: str) -> bool:
+        return key.startswith(self.prefix) and self.first <= key <= self.last
+
 
 INBOX = KeyRange("in/", f"in/{0:013d}", f"in/{10**13 - 1:013d}")
 LOG_PAGES = KeyRange("log/", f"log/{0:010d}", f"log/{10**10 - 1:010d}")

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 # A recording can be described for 720 hours at most (ResourceExpiredHour); this is twice as long.
 DEFAULT_DAYS = 60
 MIN_DAYS = 31
+MAX_DAYS = 36_500  # "for ever"; much longer ago there were no dates
 ROWS_PER_TRANSACTION = 1000
 
 log = logging.getLogger(__name__)
 
 
 def journal_days() -> int:
-    """After how many days rows go, by Airflow's configuration; never less than what is safe."""
+    """After how many days rows go, by Airflow's configuration: no fewer than is safe, 100 years at most."""
     from airflow.configuration import conf
     from airflow.exceptions import AirflowConfigException
 
@@ -40,7 +41,7 @@ def journal_days() -> int:
     except (AirflowConfigException, ValueError):
         _warn()
         return DEFAULT_DAYS
-    return max(days, MIN_DAYS)
+    return min(max(days, MIN_DAYS), MAX_DAYS)
 
 
 @functools.cache
@@ -134,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if state_store_model() is None:
         print("This Airflow is older than 3.3 and keeps no journal: nothing to prune.", file=sys.stderr)
         return 1
-    count = prune(datetime.now(timezone.utc) - timedelta(days=days), dry_run=options.dry_run)
+    count = prune(datetime.now(timezone.utc) - timedelta(days=min(days, MAX_DAYS)), dry_run=options.dry_run)
     print(f"{count} rows {'would be' if options.dry_run else 'were'} deleted")
     return 0
 

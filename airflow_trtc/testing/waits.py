@@ -83,9 +83,10 @@ def _parameters(task: Any) -> dict[str, Any]:
     if not task.is_mapped:
         return dict(vars(task))
     over = getattr(task.expand_input, "value", None)
-    if not isinstance(over, Mapping):  # a list of parameters may hold any of them
-        return {}
-    names = CAPS.keys() - over.keys()
+    every = [over] if isinstance(over, Mapping) else over
+    if not (isinstance(every, list | tuple) and all(isinstance(each, Mapping) for each in every)):
+        return {}  # what another task returns may hold any of them
+    names = CAPS.keys() - {name for each in every for name in each}
     if not issubclass(_kind(task), TrtcRecordingSensor):
         names -= {"callback_timeout"}
     return {**dict.fromkeys(names, math.inf), **task.partial_kwargs}

@@ -25,8 +25,9 @@ from airflow_trtc.web.receiving.receiver import Receiver, Row
 from airflow_trtc.web.receiving.writer import Writer
 
 # The second is for a proxy that takes the path of [api] base_url away: then Starlette does not recognise the
-# mount's prefix, and leaves it in the path.
-PATHS = ("/callbacks/{conn_id}", "/trtc/callbacks/{conn_id}")
+# mount's prefix, and leaves it in the path. A slash at the end would be answered with a redirect, and whether
+# the service follows one is not documented.
+PATHS = tuple(f"{prefix}/callbacks/{{conn_id}}{end}" for prefix in ("", "/trtc") for end in ("", "/"))
 WARNING_SECONDS = 60.0
 
 log = logging.getLogger(__name__)

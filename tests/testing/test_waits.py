@@ -60,6 +60,8 @@ def dag(monkeypatch: pytest.MonkeyPatch) -> DAG:
         TrtcJobSensor(task_id="job", kind="made_up", job_id="j")
         TrtcRecordingSensor.partial(task_id="mapped", settle_seconds=5).expand(recording_id=["a", "b"])
         TrtcRecordingSensor.partial(task_id="paced", recording_id="r").expand(poke_interval=[5, 6])
+        rows: list[Any] = [{"recording_id": "a"}, {"recording_id": "b", "settle_seconds": 20}]
+        TrtcRecordingSensor.partial(task_id="rows").expand_kwargs(rows)
         EmptyOperator(task_id="after", retry_delay=timedelta(minutes=5))
     return dag
 
@@ -84,6 +86,8 @@ def test_a_dag_hurries_and_is_as_before_afterwards(dag: DAG) -> None:
     assert during["after"] == {"retry_delay": timedelta(0)}
     assert during["mapped"]["settle_seconds"] == 1.0
     assert during["mapped"]["poke_interval"] == 0.2
+    assert during["rows"]["poke_interval"] == 0.2
+    assert "settle_seconds" not in during["rows"]
     assert "poke_interval" not in during["paced"] or "poke_interval" in before["paced"]
 
 

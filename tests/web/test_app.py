@@ -18,7 +18,7 @@ from airflow_trtc.jobs.callback import sign
 from airflow_trtc.journal import prune
 from airflow_trtc.web.app import create_app
 from airflow_trtc.web.processing import database
-from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, Housekeeping
+from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, RETRY_SECONDS, Housekeeping
 from airflow_trtc.web.processing.processor import CallbackProcessor
 from airflow_trtc.web.receiving import answers, connections
 from tests.web.conftest import APP, START_MS, Store, event, story
@@ -49,6 +49,11 @@ def test_what_is_answered_is_stored_and_worked_through(store: Store, connection:
     assert len(store.rows("ev/")) == 40
     assert not store.rows("in/")
     assert len(store.rows("cb/")) == 16
+
+
+def test_a_slash_at_the_end_of_the_address_does_no_harm(store: Store, connection: Connect) -> None:
+    connection(callback_secret="key")
+    assert asyncio.run(deliver(story("a"), path="trtc_default/")) == [200] * 5
 
 
 def test_two_servers_share_the_work(store: Store, connection: Connect) -> None:
@@ -170,7 +175,9 @@ def test_old_rows_are_pruned_and_what_is_needed_stays(store: Store, monkeypatch:
     assert set(store.rows()) == {*kept, "cb/1/fresh", "log/0000000001"}
 
 
-@pytest.mark.parametrize("value, days", [(None, 60), ("90", 90), ("1", 31), ("soon", 60)])
+@pytest.mark.parametrize(
+    "value, days", [(None, 60), ("90", 90), ("1", 31), ("soon", 60), (str(10**30), 36_500)]
+)
 def test_how_long_rows_stay_is_configured(
     airflow_db: object, monkeypatch: pytest.MonkeyPatch, value: str | None, days: int
 ) -> None:
@@ -236,3 +243,21 @@ def test_an_asset_that_another_one_keeps_inactive_is_named_with_what_to_do(
         with create_session() as session:
             for table in (DagScheduleAssetReference, TaskInletAssetReference, DagModel):
                 session.execute(delete(table).where(table.dag_id == "lessons"))
+
+
+def test_housekeeping_that_fails_delays_no_callbacks(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> int:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(prune, "delete_batch", fail)
+    now = 0.0
+    housekeeping = Housekeeping(lambda: now)
+    for now in (FIRST_AFTER_SECONDS + 1, FIRST_AFTER_SECONDS + 2, FIRST_AFTER_SECONDS + 3):  # noqa: B007
+        housekeeping()
+    assert caplog.text.count("Cannot delete old rows of the journal") == 1
+    monkeypatch.undo()
+    now += RETRY_SECONDS
+    housekeeping()  # goes on
+    assert caplog.text.count("Cannot delete old rows of the journal") == 1

@@ -239,7 +239,6 @@ BAD_ROWS = {
     "list": "[]",
     "version": '{"v": 2}',
     "app": '{"v": 1, "sdk_app_id": "x"}',
-    "time": json.dumps({"v": 1, "sdk_app_id": APP, "received_at_ms": None}),
     "event": json.dumps({"v": 1, "sdk_app_id": APP, "received_at_ms": START_MS, "event": None}),
     "kind": json.dumps({"v": 1, "sdk_app_id": APP, "received_at_ms": START_MS, "event": {"EventType": 1}}),
     "deep": "[" * 100_000,
@@ -268,6 +267,19 @@ def test_a_request_that_cannot_be_read_is_set_aside(listening: Store, value: str
     listening.put(*story("rec"))
     work()
     assert len(listening.rows("bad/")) == 1
+    assert len(finished(listening)) == 2
+
+
+@pytest.mark.parametrize("clock_ms", [0, 12_345, 10**16])
+def test_a_receiver_whose_clock_was_never_set_loses_nothing(listening: Store, clock_ms: int) -> None:
+    for number, one in enumerate(story("rec")):
+        key, text = in_row(one, START_MS)
+        value = json.dumps({**json.loads(text), "received_at_ms": clock_ms})
+        listening.write({f"{INBOX.prefix}{number:013d}/{key[3:]}": value})
+    work()
+    assert (listening.rows("in/"), listening.rows("bad/")) == ({}, {})
+    assert len(listening.rows(f"ev/{APP}/task:rec/")) == 5
+    CallbackProcessor(clock=lambda: datetime.now(timezone.utc) + timedelta(minutes=1)).work()
     assert len(finished(listening)) == 2
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
+import os
 import sqlite3
 import stat
 import threading
@@ -141,7 +143,7 @@ def test_rows_that_airflow_refuses_hold_no_others_up(path: str, airflow: PickyAi
 @pytest.mark.parametrize("value", ['{"v": 1, "ev', "", "[1]", "null", '{"a": "\N{REPLACEMENT CHARACTER}"}'])
 def test_a_row_that_the_disk_did_not_keep_is_set_aside(path: str, airflow: PickyAirflow, value: str) -> None:
     spool = Spool(path)
-    spool.insert([Row("in/broken", value), *rows(3)])
+    spool.insert([Row("in/0000000000900/broken", value), *rows(3)])
     run_until(forwarder(spool, airflow), lambda: len(airflow.rows) == 3 and not spool.counts().waiting)
     assert (spool.counts().waiting, spool.counts().refused) == (0, 1)
 
@@ -178,9 +180,9 @@ def test_a_damaged_page_costs_only_what_was_on_it(
         assert len(airflow.rows) >= 180 or "callbacks cannot be read any more" in caplog.text
     assert "was damaged" in caplog.text
     assert len(list(Path(path).parent.glob("*.damaged-*"))) >= 1
-    spool.insert([Row("in/next", '{"v": 1}')])
-    run_until(forwarder(spool, airflow), lambda: "in/next" in airflow.rows)
-    assert "in/next" in airflow.rows
+    spool.insert([Row("in/0000000000900/next", '{"v": 1}')])
+    run_until(forwarder(spool, airflow), lambda: "in/0000000000900/next" in airflow.rows)
+    assert "in/0000000000900/next" in airflow.rows
 
 
 def test_most_pages_cost_little(tmp_path: Path) -> None:
@@ -204,9 +206,10 @@ def test_a_page_that_breaks_while_it_runs(
     spool._path, spool._lock = Path(path), threading.Lock()
     spool._users = spool_module._open_private(Path(f"{path}.lock"))
     spool._file = spool._open()
-    spool.insert([Row("in/new", '{"v": 1}')])
+    spool._opened = spool._file_ids()
+    spool.insert([Row("in/0000000000900/new", '{"v": 1}')])
     one = forwarder(spool, airflow)
-    run_until(one, lambda: "in/new" in airflow.rows and not spool.counts().waiting)
+    run_until(one, lambda: "in/0000000000900/new" in airflow.rows and not spool.counts().waiting)
     assert len(airflow.rows) > 150
     assert "was damaged" in caplog.text
 
@@ -384,3 +387,133 @@ def test_an_airflow_that_takes_nothing_says_so(path: str, airflow: PickyAirflow)
 
     asyncio.run(main())
     assert spool.counts().waiting == 3
+
+
+def test_what_a_deleted_file_held_goes_into_the_one_that_is_there(
+    path: str, airflow: PickyAirflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(path)
+    spool.insert(rows(3))
+    taken = spool.after(0, 9)
+    for file in Path(path).parent.iterdir():
+        file.unlink()
+    spool.insert([row for row in rows(4) if row not in rows(3)])
+    found = Spool(path).after(0, 9)  # another process, or this one after a start
+    assert [row.key for row in found] == [row.key for row in rows(4)]
+    assert min(row.id for row in found) > max(row.id for row in taken)  # the forwarder has seen the others
+    assert "was deleted or exchanged" in caplog.text
+    assert "3 callbacks" in caplog.text
+
+
+def test_a_file_that_takes_the_place_keeps_its_own_rows(path: str) -> None:
+    spool = Spool(path)
+    spool.insert(rows(3))
+    other = Spool(f"{path}.other")
+    other.insert([Row("in/0000000000009/other", "{}"), rows(1)[0]])
+    other.close()
+    Path(f"{path}.other").rename(path)
+    assert {row.key for row in spool.after(0, 9)} == keys(rows(3)) | {"in/0000000000009/other"}
+
+
+def test_who_starts_while_another_process_mends_waits_for_the_new_file(path: str) -> None:
+    Spool(path).close()
+    mending = spool_module._open_private(Path(f"{path}.lock"))
+    fcntl.flock(mending, fcntl.LOCK_EX)
+
+    def exchange() -> None:
+        Path(path).rename(f"{path}.damaged")
+        sqlite3.connect(path).close()
+        os.close(mending)
+
+    threading.Timer(0.1, exchange).start()
+    spool = Spool(path)
+    spool.insert(rows(1))
+    spool.close()
+    assert Spool(path).counts().waiting == 1
+
+
+def test_ids_grow_though_the_clock_was_set_back(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Spool(path)
+    first._file.execute(f"insert into sqlite_sequence values ('waiting', {2**60})")
+    first.insert(rows(1))
+    (before,) = first.after(0, 9)
+    os.unlink(path)
+    first.insert([Row("in/0000000000009/next", "{}")])
+    assert before.id > 2**60
+    assert min(row.id for row in first.after(0, 9)) > before.id
+
+
+@pytest.mark.parametrize("stored_at", ["x'00ff'", "'soon'", "1e999"])
+def test_a_damaged_time_does_not_hide_the_others(path: str, stored_at: str) -> None:
+    spool = Spool(path)
+    spool.insert(rows(2))
+    with sqlite3.connect(path) as other:
+        other.execute(f"update waiting set stored_at = {stored_at} where id = 1")
+    counts = spool.counts()
+    assert counts.waiting == 2
+    assert counts.oldest_seconds is not None
+    assert 0 <= counts.oldest_seconds < 1e6
+
+
+@pytest.mark.parametrize("key", ["io/0000000000001/id", "in/00000\x00", "in/a", "in0000000000001/id"])
+def test_a_row_under_a_key_that_nobody_reads_is_set_aside(path: str, airflow: PickyAirflow, key: str) -> None:
+    spool = Spool(path)
+    spool.insert([Row(key, "{}"), *rows(3)])
+    run_until(forwarder(spool, airflow), lambda: len(airflow.rows) == 3 and not spool.counts().waiting)
+    assert (set(airflow.rows), spool.counts().refused) == (keys(rows(3)), 1)
+
+
+class NoFolder(Spool):
+    """Its folder went away after the rows were read."""
+
+    def delete(self, *_: Any) -> None:
+        raise FileNotFoundError("no such folder")
+
+    set_aside = retry_refused = delete  # type: ignore[assignment]
+
+
+def test_rows_that_cannot_be_set_aside_come_again(path: str, airflow: PickyAirflow) -> None:
+    spool = NoFolder(path)
+    spool.insert([Row("damaged/1", "{}"), Row("damaged/2", "{}"), *rows(3)])
+    one = forwarder(spool, airflow)
+    run_until(one, lambda: len(one.fates.delivered) == 3)
+    assert set(one.fates.again) == {1, 2}
+    assert len(airflow.puts) == 3
+    assert one.trouble == ""
+
+
+def test_a_folder_that_went_away_is_said_and_accepts_nothing(path: str, airflow: PickyAirflow) -> None:
+    spool = Spool(path)
+    spool.insert(rows(1))
+    away = Path(path).parent.rename(f"{Path(path).parent}.away")
+    with pytest.raises(OSError, match="No such file"):
+        spool.insert(rows(2))
+    one = forwarder(spool, airflow)
+    run_until(one, lambda: bool(one.trouble))
+    assert "the spool failed" in one.trouble
+    away.rename(Path(path).parent)
+    run_until(forwarder(spool, airflow), lambda: bool(airflow.rows))
+    assert set(airflow.rows) == keys(rows(1))
+
+
+def test_every_name_of_a_spool_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spool = Spool(":memory:")
+    spool.insert(rows(1))
+    spool.close()
+    monkeypatch.chdir("/")
+    assert Spool(str(tmp_path / ":memory:")).counts().waiting == 1
+
+
+def test_all_that_use_a_deleted_file_go_on_in_one(path: str) -> None:
+    spools = [Spool(path) for _ in range(3)]
+    spools[0].insert(rows(2))
+    for file in ("", "-wal", "-shm"):
+        os.unlink(f"{path}{file}")
+    for number, spool in enumerate(spools):
+        spool.insert([Row(f"in/000000000001{number}/id", "{}")])
+    expected = keys(rows(2)) | {f"in/000000000001{number}/id" for number in range(3)}
+    for spool in spools:
+        assert {row.key for row in spool.after(0, 9)} == expected
+        spool.close()
+    assert Spool(path).counts().waiting == 5

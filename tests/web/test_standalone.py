@@ -176,11 +176,11 @@ def test_what_is_not_airflow_is_noticed(spool: Spool) -> None:
 def test_a_row_that_airflow_refuses_is_kept_and_tried_again_later(
     spool: Spool, airflow: FakeAirflow, caplog: pytest.LogCaptureFixture
 ) -> None:
-    large = Row("in/large", json.dumps({"x": "x" * 70_000}))
+    large = Row("in/0000000000900/large", json.dumps({"x": "x" * 70_000}))
     spool.insert([large, *rows(3)])
     with caplog.at_level(logging.ERROR):
         forward(spool, airflow, token="t0")
-    assert "in/large" in caplog.text
+    assert "in/0000000000900/large" in caplog.text
     assert "max_value_storage_bytes" in caplog.text
     assert len(airflow.rows) == 3
     assert (spool.counts().waiting, spool.counts().refused) == (0, 1)
@@ -250,7 +250,7 @@ def test_what_is_answered_is_on_disk_and_reaches_airflow(tmp_path: Path, airflow
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-                for path in ("/callbacks/trtc_default", "/trtc/callbacks/trtc_default"):
+                for path in ("/callbacks/trtc_default", "/trtc/callbacks/trtc_default/"):
                     for one in story(path[1:4]):
                         body = json.dumps(one).encode()
                         answer = await client.post(path, content=body, headers={"Sign": sign("key", body)})
@@ -304,6 +304,18 @@ def test_a_spool_that_cannot_be_used_is_said(
         monkeypatch.setenv(name, value)
     assert command.main(["--spool", str(tmp_path / "no" / "folder" / "x.db")]) == 2
     assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("proxy", ["socks5://name:hunter2@127.0.0.1:1", "socks://x", "ftp://x:y"])
+def test_a_proxy_that_cannot_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], proxy: str
+) -> None:
+    for name, value in {**environment(tmp_path), "ALL_PROXY": proxy}.items():
+        monkeypatch.setenv(name, value)
+    assert command.main([]) == 2
+    said = capsys.readouterr().err
+    assert "ALL_PROXY" in said
+    assert "hunter2" not in said
 
 
 def test_passwords_are_not_in_representations() -> None:

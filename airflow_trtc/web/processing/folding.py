@@ -127,9 +127,8 @@ def read_row(key: str, text: str, now_ms: int) -> Received:
     sdk_app_id = bounds.number(value.get("sdk_app_id"), 1, MAX_APP)
     if sdk_app_id is None:
         raise ValueError("the row names no application")
-    received_at_ms = bounds.instant_ms(value.get("received_at_ms"))
-    if received_at_ms is None:
-        raise ValueError("the row has no time")
+    # A receiver whose clock was never set has answered the service all the same.
+    received_at_ms = bounds.instant_ms(value.get("received_at_ms")) or now_ms
     # Receivers bound what they store, but anything with access to Airflow's API may write rows.
     callback = parse_event(bounds.plain(value.get("event")), bounds.plain(value.get("wrapper")))
     counts_from_ms = received_at_ms if 0 <= now_ms - received_at_ms < LATE_MS else now_ms

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_trtc.journal import prune
 from airflow_trtc.web.processing import database
+from airflow_trtc.web.receiving.writer import describe
 
 INTERVAL_SECONDS = 3600.0
 FIRST_AFTER_SECONDS = 120.0
+RETRY_SECONDS = 300.0
 LOG_DAYS = 1
 
 log = logging.getLogger(__name__)
@@ -26,9 +28,17 @@ class Housekeeping:
         self._count = 0
 
     def __call__(self) -> None:
-        """Delete one batch, when it is time."""
+        """Delete one batch, when it is time. Never raises: callbacks are more urgent than old rows."""
         if self._clock() < self._next_at:
             return
+        try:
+            self._delete_batch()
+        except Exception as error:
+            self._next_at = self._clock() + RETRY_SECONDS
+            message = "Cannot delete old rows of the journal; retrying in %g minutes (%s)"
+            log.warning(message, RETRY_SECONDS / 60, describe(error))
+
+    def _delete_batch(self) -> None:
         with database.transaction() as session:
             asset_id = database.journal_asset_id(session)
             if not self._count:  # not with each batch

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from airflow_trtc.web.standalone import limits
 
+    logging.getLogger("uvicorn.error").addFilter(limits.OncePerMinute())
     # No access log: an address is part of every line, and each callback would be one.
     uvicorn.run(
         app, host=options.host, port=options.port, access_log=False, log_config=None, **limits.OPTIONS

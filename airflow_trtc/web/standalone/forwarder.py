@@ -21,7 +21,7 @@ import httpx
 
 from airflow_trtc import bounds
 from airflow_trtc.aio import WakeUp, within
-from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI
+from airflow_trtc.journal.keys import INBOX, JOURNAL_NAME, JOURNAL_URI
 from airflow_trtc.web.receiving.writer import describe
 from airflow_trtc.web.standalone.fates import Fates
 from airflow_trtc.web.standalone.spool import Spool, Spooled
@@ -34,6 +34,7 @@ MAX_ASSETS = 100  # of similar names
 RETRY_SECONDS = 60.0
 MAX_DELETED = 1000  # in one transaction
 TOO_LARGE = (413, 422)
+_DISK_ERRORS = (sqlite3.Error, OSError)
 _ADVICE = "; to store larger rows, raise [state_store] max_value_storage_bytes in Airflow"
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,7 @@ class Forwarder:
 
         :raises AirflowUnavailable: Airflow took none.
         :raises sqlite3.Error: the spool cannot be read.
+        :raises OSError: its folder is away.
         """
         if self._clock() >= self._retry_refused_at:
             await self._retry_refused()
@@ -166,7 +168,7 @@ class Forwarder:
     async def _retry_refused(self) -> None:
         try:
             count = await asyncio.to_thread(self._spool.retry_refused)
-        except sqlite3.Error:  # a full disk, for one, must not hold up those that wait
+        except _DISK_ERRORS:  # a full disk, for one, must not hold up those that wait
             self._retry_refused_at = self._clock() + RETRY_SECONDS
             return
         self._retry_refused_at = math.inf  # once a start
@@ -241,7 +243,7 @@ class Forwarder:
     async def _set_aside(self, row: Spooled, said: _Said) -> None:
         try:
             await asyncio.to_thread(self._spool.set_aside, row, said.why)
-        except sqlite3.Error:  # it comes again
+        except _DISK_ERRORS:  # it comes again
             return
         self.fates.drop(row.id)
         log.error(
@@ -258,7 +260,7 @@ class Forwarder:
             return
         try:
             await asyncio.to_thread(self._spool.delete, ids)
-        except sqlite3.Error as error:
+        except _DISK_ERRORS as error:
             if not self._cannot_delete:
                 log.warning("Cannot delete callbacks that Airflow has from the spool: %s", error)
             self._cannot_delete = True
@@ -314,13 +316,15 @@ def _words(error: Exception) -> str:
     """Why forwarding failed; texts of other errors may hold a part of a token."""
     if isinstance(error, AirflowUnavailable):
         return str(error)
-    return f"the spool failed ({error})" if isinstance(error, sqlite3.Error) else describe(error)
+    return f"the spool failed ({error})" if isinstance(error, _DISK_ERRORS) else describe(error)
 
 
 def _value(row: Spooled) -> dict[str, Any] | None:
     """What the row holds; None when the disk did not keep it as it was written."""
     parts: tuple[Any, ...] = (row.key, row.value)  # SQLite gives back whatever type the bytes say
     if not all(isinstance(part, str) and part.isascii() for part in parts):
+        return None
+    if row.key not in INBOX:  # Airflow would take it, and nobody would ever read it
         return None
     try:
         value = bounds.plain(json.loads(row.value))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIDE_FILES = ("-wal", "-shm", "")  # the database itself goes last: it says that there is work left
+MAX_ID = 2**62  # a damaged number must leave room for more
 _ERRORS = ("malformed", "not a database")
 _READ_ERRORS = (*_ERRORS, "disk I/O error")
 
@@ -57,9 +58,7 @@ def copy(path: Path, tables: str, columns: Mapping[str, str]) -> Copied:
                     count += 1
                 else:
                     lost.append(keys[row_id])
-        # The forwarder counts on new ids being higher than all before, which nobody may know any more.
-        new.execute("delete from sqlite_sequence where name = 'waiting'")
-        new.execute("insert into sqlite_sequence values ('waiting', ?)", (time.time_ns() // 1000,))
+        _raise_ids(old, new)
         new.commit()
     draft.rename(_beside(path, "mended"))
     return Copied(count, lost)
@@ -79,6 +78,39 @@ def finish(path: Path) -> Path | None:
             Path(f"{path}{suffix}").rename(f"{damaged}{suffix}")
     mended.rename(path)
     return damaged
+
+
+def carry_over(old: sqlite3.Connection, new: sqlite3.Connection, columns: Mapping[str, str]) -> int:
+    """Copy all rows into another open file, in one transaction; return how many there were.
+
+    :raises sqlite3.Error: one of the files fails; the new one is as before.
+    """
+    count = 0
+    new.execute("begin immediate")
+    try:
+        _raise_ids(old, new)
+        for table, names in columns.items():
+            marks = ", ".join("?" for _ in names.split(","))
+            for row in old.execute(f"select {names} from {table} order by rowid"):
+                count += new.execute(
+                    f"insert or ignore into {table} ({names}) values ({marks})", row
+                ).rowcount
+        new.execute("commit")
+    except BaseException:
+        new.execute("rollback")
+        raise
+    return count
+
+
+def _raise_ids(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Make new ids higher than all before, as the forwarder counts on, whatever the clock says."""
+    highest = time.time_ns() // 1000
+    for file in (old, new):
+        with suppress(sqlite3.Error):  # of a damaged file
+            for (last,) in file.execute("select seq from sqlite_sequence where typeof(seq) = 'integer'"):
+                highest = max(highest, min(last, MAX_ID) + 1)
+    new.execute("delete from sqlite_sequence where name = 'waiting'")
+    new.execute("insert into sqlite_sequence values ('waiting', ?)", (highest,))
 
 
 def _beside(path: Path, what: str) -> Path:

@@ -40,8 +40,9 @@ TOKEN = "AIRFLOW_TRTC_API_TOKEN"
 USER = "AIRFLOW_TRTC_API_USER"
 PASSWORD = "AIRFLOW_TRTC_API_PASSWORD"
 
-# The second is the path in Airflow, so that either server can stand behind one address.
-PATHS = ("/callbacks/{conn_id}", "/trtc/callbacks/{conn_id}")
+# With the path in Airflow as well, so that either server can stand behind one address; and without a redirect
+# for a slash at the end, since whether the service follows one is not documented.
+PATHS = tuple(f"{prefix}/callbacks/{{conn_id}}{end}" for prefix in ("", "/trtc") for end in ("", "/"))
 
 BEHIND_SECONDS = 300.0
 STUCK_SECONDS = 120.0  # no round of forwarding takes that long, whatever Airflow does
@@ -61,10 +62,12 @@ def create_app(
     """The app, from the environment; an ASGI server may call it as a factory.
 
     :param transport: instead of the network to Airflow, for tests.
-    :raises SetupError: a setting is missing.
+    :raises SetupError: a setting is missing or cannot be used.
     """
     environment = os.environ if environment is None else environment
     access = access_from(environment)
+    if transport is None:
+        _check_proxies()
     one = StandaloneReceiver(Spool(_needed(environment, SPOOL)), access, transport)
     connections = ConnectionCache(lambda conn_id: look_up(conn_id, environment))
     receiver = Receiver(connections, one.writer.store)
@@ -181,6 +184,16 @@ def access_from(environment: Mapping[str, str]) -> Access:
             "token" if token else "password",
         )
     return Access(url, token, user, password)
+
+
+def _check_proxies() -> None:
+    try:
+        httpx.AsyncClient()  # reads the environment, and would fail only when the server has started
+    except Exception:  # whatever it is; its text may hold a proxy's password
+        raise SetupError(
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names a proxy that cannot be used; only http:// and"
+            " https:// ones can. Change or unset it"
+        ) from None
 
 
 def _address(url: str) -> SplitResult:

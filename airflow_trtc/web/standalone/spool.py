@@ -63,19 +63,21 @@ class Counts:
 class Spool:
     """A SQLite file; safe for several threads, and for a machine that stops at any moment.
 
-    A damaged file is set aside, and what can be read of it goes into a new one.
+    A damaged file is set aside, and what can be read of it goes into a new one. When the file is deleted or
+    exchanged meanwhile, what it held goes into the one that is there, for nobody would find it any more.
 
     :raises sqlite3.Error: the file cannot be used.
     :raises OSError: the folder cannot be used.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()  # to SQLite, ":memory:" is no file
         self._lock = threading.Lock()
-        self._users = _open_private(Path(f"{path}.lock"))
+        self._users = _open_private(Path(f"{self._path}.lock"))
         try:
             with self._alone() as is_alone:
                 self._file = self._open_sound() if is_alone else self._open()
+                self._opened = self._file_ids()
         except BaseException:
             os.close(self._users)
             raise
@@ -134,7 +136,9 @@ class Spool:
         """How much there is."""
         with self._reading() as file:
             (waiting,) = file.execute("select count(*) from waiting").fetchone()
-            oldest = file.execute("select stored_at from waiting order by id limit 1").fetchone()
+            # A damaged row may hold anything.
+            times = "select stored_at from waiting where typeof(stored_at) = 'real' order by id limit 1"
+            oldest = file.execute(times).fetchone()
             (refused,) = file.execute("select count(*) from refused").fetchone()
         return Counts(waiting, refused, None if oldest is None else max(0.0, time.time() - oldest[0]))
 
@@ -182,12 +186,53 @@ class Spool:
             log.error("%d callbacks cannot be read any more, with the keys %s", len(copied.lost), names)
         return self._open()
 
+    def _file_ids(self) -> dict[str, tuple[int, int] | None]:
+        """Which files stand where the spool and its side files should; None where there is none."""
+        ids: dict[str, tuple[int, int] | None] = dict.fromkeys(salvage.SIDE_FILES)
+        for suffix in ids:
+            with suppress(FileNotFoundError):
+                status = os.stat(f"{self._path}{suffix}")
+                ids[suffix] = status.st_dev, status.st_ino
+        return ids
+
+    def _follow(self) -> None:
+        """Continue in the file that is there now, if it is another one than was opened."""
+        if self._file_ids()[""] == self._opened[""]:
+            return
+        # One process at a time, or one would delete what another has just made.
+        fcntl.lockf(self._users, fcntl.LOCK_EX)
+        try:
+            self._exchange()
+        finally:
+            fcntl.lockf(self._users, fcntl.LOCK_UN)
+
+    def _exchange(self) -> None:
+        ids = self._file_ids()
+        for suffix in ("-wal", "-shm"):  # SQLite would take those of the old file for the new one's
+            if ids[suffix] is not None and ids[suffix] == self._opened[suffix]:
+                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        old, new = self._file, self._open()
+        try:
+            count = salvage.carry_over(old, new, _COLUMNS)
+        except sqlite3.Error as error:
+            if not salvage.is_damage(error, while_reading=True):
+                new.close()
+                raise
+            count = 0  # who exchanged it has copied what can be read
+        self._file, self._opened = new, self._file_ids()
+        old.close()
+        message = (
+            "The spool %s was deleted or exchanged while it was open; %d callbacks are now in the new one"
+        )
+        log.error(message, self._path, count)
+
     @contextmanager
     def _alone(self) -> Iterator[bool]:
-        """Keep other processes from opening the file; false when one has it open."""
+        """Keep other processes from opening the file; false when one has it open, which is not mending it."""
         try:
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            fcntl.flock(self._users, fcntl.LOCK_SH)
             is_alone = False
         else:
             is_alone = True
@@ -200,6 +245,7 @@ class Spool:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
+                self._follow()
                 yield self._file
             except sqlite3.Error as error:
                 self._after_error(error, while_reading=True)
@@ -209,6 +255,7 @@ class Spool:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
+                self._follow()
                 self._file.execute("begin immediate")
                 yield self._file
                 self._file.execute("commit")
@@ -231,6 +278,7 @@ class Spool:
                 return
             try:
                 self._file = self._mend(self._file, str(error))
+                self._opened = self._file_ids()
             except (sqlite3.Error, OSError) as why:
                 log.error("Cannot copy the damaged spool %s yet: %s", self._path, why)
 
