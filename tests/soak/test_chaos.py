@@ -187,3 +187,15 @@ def test_one_api_server_is_enough():
         entry(105, "start", "api-server"),
     ]
     assert evidence.risks(both, COMPONENTS).outages == [(101.0, 125.0)]
+
+
+def test_stops_may_fail_during_faults_and_while_the_watch_is_away():
+    fault = {"time": 50.0, "did": "fault", "kind": "html", "seconds": 7.0}
+    deeds = [
+        fault,
+        entry(100, "kill", "api-server"),
+        entry(101, "kill", "triggerer"),
+        entry(105, "start", "api-server", "triggerer"),
+        entry(200, "died", "postgresql"),
+    ]
+    assert evidence.troubles(deeds) == [(50.0, 57.0), (100.0, 125.0), (200.0, float("inf"))]
