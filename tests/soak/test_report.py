@@ -19,7 +19,10 @@ DEEDS = [
     {"time": 6.0, "at": 6.0, "did": "callbacks"},
     {"time": 7.0, "at": 7.0, "did": "meddle", "what": "clear", "number": 3},
 ]
-BILL: list[dict[str, Any]] = [{"end_reason": "deleted", "seconds": 60.25}, {"end_reason": None, "seconds": 5.0}]
+BILL: list[dict[str, Any]] = [
+    {"end_reason": "deleted", "seconds": 60.25},
+    {"end_reason": None, "seconds": 5.0},
+]
 OPTIONS = {"minutes": 60.0, "seed": 7, "recordings": 2}
 RUN = Run(
     "deferrable_recording",
