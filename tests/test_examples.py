@@ -280,6 +280,8 @@ def test_a_lesson_is_recorded_until_its_time_is_over(
     run = run_example("record_by_the_clock.py", "trtc_record_by_the_clock", room_id=8001, minutes=0.03)
     ((recording_id, truth),) = trtc_connection.state()["recordings"].items()
     assert (truth["room_id"], truth["end_reason"]) == ("8001", "deleted")
+    sent = set(trtc_connection.state()["counters"])  # what the policy in recordings.md allows
+    assert sent == {"CreateCloudRecording", "DescribeCloudRecording", "DeleteCloudRecording"}
     assert 1.8 <= truth["ended_at"] - truth["created_at"] < 6.0
     keys = [file["object_key"] for file in result(run, "lesson")]
     assert keys == [f"lessons/{recording_id}/{file['FileName']}" for file in truth["files"]]

@@ -94,8 +94,11 @@ class Database:
 
 
 def _plain(value: Any) -> Any:
-    """What a task pushed: Airflow keeps JSON, written as text into a column of JSON."""
-    return json.loads(value) if isinstance(value, str) else value
+    """What a task pushed: Airflow keeps JSON written as text into a column of JSON, but texts as they are."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def risks(deeds: Iterable[Mapping[str, Any]], components: Sequence[str]) -> Risks:

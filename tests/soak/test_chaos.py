@@ -199,3 +199,13 @@ def test_stops_may_fail_during_faults_and_while_the_watch_is_away():
         entry(200, "died", "postgresql"),
     ]
     assert evidence.troubles(deeds) == [(50.0, 57.0), (100.0, 125.0), (200.0, float("inf"))]
+
+
+@pytest.mark.parametrize(
+    "value, pushed",
+    [('{"a": [1]}', {"a": [1]}), ({"a": 1}, {"a": 1}), ("abc-123.", "abc-123."), (None, None)],
+)
+def test_what_a_task_pushed_is_read_however_airflow_keeps_it(value, pushed, monkeypatch):
+    database = evidence.Database("")
+    monkeypatch.setattr(database, "ask", lambda *_: [("dag", "run", "task", -1, value)])
+    assert database._xcoms("return_value") == [("dag", "run", "task", -1, pushed)]
