@@ -44,7 +44,10 @@ class Database:
     def runs(self) -> dict[tuple[str, str], Run]:
         """All runs with their tasks, by DAG and run id."""
         tasks = self._tasks()
-        summaries = {(dag, run): value for dag, run, _, _, value in self._xcoms("recording")}
+        # A start pushes what it knows under the same key.
+        summaries = {
+            (dag, run): value for dag, run, task, _, value in self._xcoms("recording") if task == "wait"
+        }
         return {
             (dag, run): Run(
                 dag,

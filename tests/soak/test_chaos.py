@@ -209,3 +209,22 @@ def test_what_a_task_pushed_is_read_however_airflow_keeps_it(value, pushed, monk
     database = evidence.Database("")
     monkeypatch.setattr(database, "ask", lambda *_: [("dag", "run", "task", -1, value)])
     assert database._xcoms("return_value") == [("dag", "run", "task", -1, pushed)]
+
+
+def test_the_summary_of_a_run_is_that_of_its_wait_and_not_what_a_start_pushed(monkeypatch):
+    rows = {
+        "dag_run": [("start_and_stop", "run", "success")],
+        "task_instance": [],
+        "return_value": [],
+        "recording": [
+            ("start_and_stop", "run", "wait", -1, {"outcome": "gone"}),
+            ("start_and_stop", "run", "start", -1, {"recording_id": "rid"}),
+        ],
+    }
+
+    def ask(statement, *values):
+        return rows[values[0] if values else next(name for name in rows if f"FROM {name}" in statement)]
+
+    database = evidence.Database("")
+    monkeypatch.setattr(database, "ask", ask)
+    assert database.runs()["start_and_stop", "run"].summary == {"outcome": "gone"}
