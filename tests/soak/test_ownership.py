@@ -66,16 +66,19 @@ def test_two_recordings_of_a_room_at_the_same_time():
 
 
 def test_a_short_one_does_not_hide_a_long_one():
-    lines = [line("a", 0, 50, "ended"), line("b", 50, 52, "ended"), line("c", 51, 60, "ended")]
-    assert findings(room([line("long", 0, 55, "ended"), *lines[1:]], owner(recording_id="c"))) == [
+    last = owner(recording_id="c")
+    long, short = line("a", 0, 55, "ended"), line("b", 50, 52, "ended")
+    assert findings(room([long, short, line("c", 53, 60, "ended")], last)) == [
         ("recorded twice", "wrong"),
         ("recorded twice", "wrong"),
     ]
-    assert findings(room([*lines[:2], line("c", 52, 60, "ended")], owner(recording_id="c"))) == []
+    assert findings(room([long, line("c", 55, 60, "ended")], last)) == []
 
 
 def test_a_robot_that_replaces_its_older_recording_records_once():
-    assert findings(room([line("old", 0, 3, "replaced"), line(begin=3, end=63)])) == []
+    lines = [line("old", 0, 3, "replaced"), line(begin=3, end=63)]
+    assert findings(room(lines)) == []
+    assert findings(room([*reversed(lines)])) == []
 
 
 # -- running on -----------------------------------------------------------------------------------------
