@@ -20,7 +20,7 @@ from tests.versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
-    from airflow_trtc.testing import DagResult
+    from airflow_trtc.testing import DagResult, TrtcAirflow
 
 EXAMPLES = Path(__file__).parent.parent / "dags_examples"
 
@@ -40,6 +40,8 @@ _DAGS = {
     "record_a_lesson.py": {"trtc_record_a_lesson"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
     "record_by_the_clock.py": {"trtc_record_by_the_clock"},
+    "record_many_rooms.py": {"trtc_record_many_rooms"},
+    "record_when_a_user_enters.py": {"trtc_record_when_a_user_enters"},
     "wait_and_fan_out.py": {"trtc_wait_and_fan_out"},
     "wait_for_many.py": {"trtc_wait_for_many"},
 }
@@ -96,7 +98,8 @@ def test_this_file_knows_every_example(load_dags: Callable[[Path], ModuleType]) 
 @pytest.mark.parametrize("name", DAGS)
 def test_the_page_of_a_dag_tells_how_to_try_it(name: str, load_dags: Callable[[Path], ModuleType]) -> None:
     for dag in dags_of(load_dags(EXAMPLES / name)).values():
-        assert re.search(r"python -m airflow_trtc.emulator( --callback-url \S+)?\n", dag.doc_md)
+        text = re.sub(r" \\\n +", " ", dag.doc_md)  # a command may go on in the next line
+        assert re.search(r"python -m airflow_trtc\.emulator( --room-events)?( --callback-url \S+)?\n", text)
         assert "airflow dags trigger trtc_" in dag.doc_md
         for param in dag.params.values():
             assert param.schema["title"]
@@ -274,10 +277,93 @@ def test_unknown_recording_is_skipped(trtc_connection: Emulator, run_example: Ru
 def test_a_lesson_is_recorded_until_its_time_is_over(
     run_example: RunExample, trtc_connection: Emulator
 ) -> None:
-    run = run_example("record_by_the_clock.py", "trtc_record_by_the_clock", room_id=8001, minutes=0.03)
+    run = run_example("record_by_the_clock.py", "trtc_record_by_the_clock", room_id=8001, minutes=0.2)
     ((recording_id, truth),) = trtc_connection.state()["recordings"].items()
     assert (truth["room_id"], truth["end_reason"]) == ("8001", "deleted")
-    assert 1.8 <= truth["ended_at"] - truth["created_at"] < 6.0
+    sent = set(trtc_connection.state()["counters"])  # what the policy in recordings.md allows
+    assert sent == {"CreateCloudRecording", "DescribeCloudRecording", "DeleteCloudRecording"}
+    assert truth["ended_at"] - truth["created_at"] < 12.0  # the lesson begins with the run
     keys = [file["object_key"] for file in result(run, "lesson")]
     assert keys == [f"lessons/{recording_id}/{file['FileName']}" for file in truth["files"]]
     assert result(run, "process", 0).startswith(keys[0])
+
+
+def test_every_room_of_a_list_is_recorded_by_a_task_of_its_own(
+    run_example: RunExample, trtc_connection: Emulator
+) -> None:
+    rooms = [8001, 8002, 8001]
+    run = run_example("record_many_rooms.py", "trtc_record_many_rooms", room_ids=rooms, minutes=0.01)
+    assert run.state == "success", run
+    lines = trtc_connection.bill()["recordings"]
+    assert [(line["room_id"], line["end_reason"]) for line in lines] == [
+        ("8001", "deleted"),
+        ("8002", "deleted"),
+    ]
+    assert not any(line["is_string_room"] for line in lines)
+    for index, line in enumerate(lines):
+        recording_id = line["recording_id"]
+        files = trtc_connection.truth(recording_id)["files"]
+        keys = [f"lessons/{recording_id}/{file['FileName']}" for file in files]
+        assert keys
+        assert result(run, "room.process", index) == keys
+
+
+@pytest.mark.trtc_emulator(new_recordings={"files": 2})
+def test_a_room_that_fails_leaves_the_others_alone(
+    run_example: RunExample, trtc_connection: Emulator
+) -> None:
+    trtc_connection.fault("error", action="CreateCloudRecording", code="InvalidParameter.SdkAppId", count=1)
+    run = run_example("record_many_rooms.py", "trtc_record_many_rooms", room_ids=[8001, 8002], minutes=0.01)
+    assert run.state == "failed"
+    assert states(run)["room.process", 0] == "upstream_failed"
+    assert states(run)["room.process", 1] == "success"
+
+
+@pytest.mark.trtc_emulator(room_events=True, new_recordings={"files": 2, "ends_after_reads": 3})
+@pytest.mark.parametrize("room_id, is_string_room", [("8001", False), ("physics", True)])
+def test_a_room_is_recorded_when_its_first_user_enters(
+    room_id: str,
+    is_string_room: bool,
+    receiving_emulator: Emulator,
+    trtc_airflow: TrtcAirflow,
+    load_dags: Callable[[Path], ModuleType],
+) -> None:
+    (dag,) = dags_of(load_dags(EXAMPLES / "record_when_a_user_enters.py")).values()
+    trtc_airflow.load(dag)
+    receiving_emulator.room(room_id, enter=["alice", "bob"])
+    run = trtc_airflow.run_for_event(dag)
+    assert run.state == "success", run
+    (line,) = receiving_emulator.bill()["recordings"]
+    assert (line["room_id"], line["is_string_room"]) == (room_id, is_string_room)
+    files = receiving_emulator.truth(line["recording_id"])["files"]
+    assert run["process"].value == [f"rooms/{line['recording_id']}/{file['FileName']}" for file in files]
+    with pytest.raises(TimeoutError):  # bob starts no second recording
+        trtc_airflow.run_for_event(dag, timeout_seconds=0.1)
+
+
+@pytest.mark.trtc_emulator(room_events=True, new_recordings={"ends_after_reads": 3, "leave_code": 101})
+def test_a_room_that_the_next_run_takes_over_hands_on_its_files(
+    receiving_emulator: Emulator, run_example: RunExample
+) -> None:
+    run = run_example("record_when_a_user_enters.py", "trtc_record_when_a_user_enters", room_id=8001)
+    assert run.state == "success", run
+    summary = result(run, "record", key="recording")
+    assert [problem["kind"] for problem in summary["problems"]] == ["interrupted"]
+    assert len(run["process"].mapped) == summary["file_count"] > 0
+
+
+@pytest.mark.trtc_emulator(new_recordings={"files": 1, "ends_after_reads": 3})
+def test_a_room_whose_callback_was_lost_is_recorded_by_hand(
+    trtc_connection: Emulator, run_example: RunExample
+) -> None:
+    run = run_example("record_when_a_user_enters.py", "trtc_record_when_a_user_enters", room_id="physics")
+    assert run.state == "success", run
+    (line,) = trtc_connection.bill()["recordings"]
+    assert (line["room_id"], line["is_string_room"], line["robot_id"]) == ("physics", True, "recorder")
+
+
+def test_a_lesson_that_is_over_is_not_recorded(run_example: RunExample, trtc_connection: Emulator) -> None:
+    run = run_example("record_by_the_clock.py", "trtc_record_by_the_clock", room_id=8001, minutes=0.0001)
+    assert run.state == "failed"
+    assert "which has passed, so nothing was started" in run["lesson"].log
+    assert trtc_connection.bill()["recordings"] == []

@@ -270,3 +270,21 @@ def test_what_a_start_hands_on_is_shown_as_it_is() -> None:
     assert list(shown) == list(one.to_json())
     assert read_started(shown).to_json() == shown
     assert set(table(PAGES["recordings"].text, "Key")) < set(shown)
+
+
+def test_policies_allow_what_the_operators_send_and_no_more() -> None:
+    from airflow_trtc.kinds import RECORDING
+
+    start = {RECORDING.start_action, RECORDING.describe_action}
+    rows = table(PAGES["recordings"].section("Minimum policy"), "Operator")
+    stated = {name: json.loads(cells[0].strip("`")) for name, cells in rows.items()}
+    assert {
+        name: {each.removeprefix("name/trtc:") for each in actions} for name, actions in stated.items()
+    } == {
+        "TrtcStartRecordingOperator": start,
+        "TrtcModifyRecordingOperator": {"ModifyCloudRecording"},
+        "TrtcStopRecordingOperator": {RECORDING.stop_action},
+        "TrtcRecordRoomOperator": {*start, RECORDING.stop_action},
+    }
+    policy = next(json.loads(block) for block in PAGES["recordings"].of("json") if '"statement"' in block)
+    assert policy["statement"][0]["action"] == stated["TrtcRecordRoomOperator"]

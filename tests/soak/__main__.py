@@ -1,9 +1,10 @@
 """``python -m tests.soak --minutes 60 --seed 7 --recordings 300``: a cluster under fire, and a ledger of it.
 
-A whole Airflow on this machine waits for recordings of the emulator while its processes are killed and the
-service misbehaves. The modules beside this one say what is done (``plan``), who lives (``lives``) and what
-must hold (``ledger``). The output folder gets ``report.md``, ``report.json``, every deed as it happens
-(``deeds.jsonl``), the evidence (``cases.json``), logs of what went wrong, and Airflow's home.
+A whole Airflow on this machine waits for recordings of the emulator, some of which it starts itself, while
+its processes are killed and the service misbehaves. The modules beside this one say what is done (``plan``),
+who lives (``lives``) and what must hold: ``ledger`` for files and waits, ``ownership`` for recordings that
+Airflow started. The output folder gets ``report.md``, ``report.json``, every deed as it happens
+(``deeds.jsonl``), the evidence (``cases.json``, ``rooms.json``), logs of what went wrong, and Airflow's home.
 Exit code 0: nothing was lost, invented, early or wrongly failed. 1: something was. 2: it could not be run.
 """
 
@@ -19,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.soak import evidence, ledger, lives, logs, plan, report
+from tests.soak import evidence, ledger, lives, logs, ownership, plan, report
 from tests.soak.ledger import Finding
 from tests.soak.soak import Soak, stage
 
@@ -50,15 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _account(soak: Soak, options: argparse.Namespace) -> dict[str, Any]:
-    cases, leftovers = soak.cases()
-    risks = evidence.risks(soak.diary.entries, soak.airflow.components)
+    found, deeds = soak.evidence(), soak.diary.entries
+    risks = evidence.risks(deeds, soak.airflow.components)
     state = soak.emulator.state()
+    cases = [*found.cases, *found.recorded]
     _write(options.output / "cases.json", [asdict(case) for case in cases])
-    _write(options.output / "leftovers.json", asdict(leftovers))
-    findings = ledger.check(cases, risks, leftovers)
+    _write(options.output / "rooms.json", [asdict(room) for room in found.rooms])
+    _write(options.output / "leftovers.json", asdict(found.leftovers))
+    findings = [
+        *ledger.check(cases, risks, found.leftovers),
+        *ownership.check(found.rooms, found.cases, found.bill, evidence.troubles(deeds)),
+    ]
     told = {"minutes": options.minutes, "seed": options.seed, "recordings": options.recordings}
     errors = logs.errors(soak.airflow.home)
-    figures = report.summary(told, cases, findings, soak.diary.entries, state, errors)
+    figures = report.summary(told, cases, findings, deeds, state, errors, found.bill)
     _write(options.output / "report.json", figures)
     (options.output / "report.md").write_text(report.markdown(figures))
     _keep_logs(soak, findings, options.output / "logs")

@@ -11,12 +11,15 @@ import psycopg2
 
 from tests.soak.ledger import Leftovers, Risks, Run, Task, Window
 from tests.soak.lives import WAIT_FOR
+from tests.soak.plan import FAULT
 
 # Who polls, and what it writes to the journal through.
 READERS = ("triggerer", "worker", "api-server", "scheduler")
 KEPT_SECONDS = 5.0
 RECOVERY_SECONDS = 20.0
 DEATH_SECONDS = 30.0
+# What has to work for the API server's watch over owners to stop a recording.
+STOPPERS = ("api-server", "balancer", "postgresql")
 STARTED_BY_EVENT = {"on_finished": "recording", "on_uploaded": "upload"}
 
 _FINAL = "('success', 'failed', 'skipped', 'upstream_failed', 'removed')"
@@ -41,7 +44,10 @@ class Database:
     def runs(self) -> dict[tuple[str, str], Run]:
         """All runs with their tasks, by DAG and run id."""
         tasks = self._tasks()
-        summaries = {(dag, run): value for dag, run, _, _, value in self._xcoms("recording")}
+        # A start pushes what it knows under the same key.
+        summaries = {
+            (dag, run): value for dag, run, task, _, value in self._xcoms("recording") if task == "wait"
+        }
         return {
             (dag, run): Run(
                 dag,
@@ -91,8 +97,11 @@ class Database:
 
 
 def _plain(value: Any) -> Any:
-    """What a task pushed: Airflow keeps JSON, written as text into a column of JSON."""
-    return json.loads(value) if isinstance(value, str) else value
+    """What a task pushed: Airflow keeps JSON written as text into a column of JSON, but texts as they are."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def risks(deeds: Iterable[Mapping[str, Any]], components: Sequence[str]) -> Risks:
@@ -118,6 +127,25 @@ def risks(deeds: Iterable[Mapping[str, Any]], components: Sequence[str]) -> Risk
             is_down = {name: since for name, since in is_down.items() if name not in whom}
     polls += outages
     return Risks(polls, outages)
+
+
+def troubles(deeds: Iterable[Mapping[str, Any]]) -> list[Window]:
+    """When a request to stop a recording may have failed, or nothing was there to send it.
+
+    :param deeds: as for `risks`, and with ``kind`` and ``seconds`` of faults of the service.
+    """
+    found: list[Window] = []
+    is_down: dict[str, float] = {}
+    for deed in deeds:
+        at, did, whom = deed["time"], deed["did"], deed.get("whom") or ()
+        if did == FAULT:
+            found.append((at, at + deed["seconds"]))
+        elif did in ("kill", "died"):
+            is_down |= {name: at for name in whom if name.startswith(STOPPERS)}
+        elif did == "start":
+            since = [is_down.pop(name) for name in whom if name in is_down]
+            found += [(each, at + RECOVERY_SECONDS) for each in since]
+    return found + [(since, float("inf")) for since in is_down.values()]
 
 
 def _ended_outages(

@@ -56,6 +56,7 @@ ENDED_BADLY = "did not end well"
 LINGERS = "305 Status 1"
 
 Truth = Mapping[str, Any]
+Grade = Literal["wrong", "doubtful"]
 Window = tuple[float, float]
 
 
@@ -150,7 +151,7 @@ class Finding:
     text: str
     recording_id: str = ""
     run_id: str = ""
-    grade: Literal["wrong", "doubtful"] = "wrong"
+    grade: Grade = "wrong"
 
     def describe(self) -> dict[str, Any]:
         """The finding as JSON."""
@@ -206,7 +207,7 @@ def _check_leftovers(left: Leftovers) -> Iterator[Finding]:
 
 
 def _check_run(case: Case, run: Run, risks: Risks, *, by_event: bool) -> Iterator[Finding]:
-    def finding(kind: str, text: str, grade: Literal["wrong", "doubtful"] = "wrong") -> Finding:
+    def finding(kind: str, text: str, grade: Grade = "wrong") -> Finding:
         return Finding(kind, f"{case.kind}, {run.dag_id}: {text}", case.recording_id, run.run_id, grade)
 
     if run.wait is None or run.state not in ("success", "failed"):
@@ -221,7 +222,7 @@ def _check_run(case: Case, run: Run, risks: Risks, *, by_event: bool) -> Iterato
         yield finding("stuck", f"the wait is {run.wait.state}")
 
 
-Part = tuple[str, str, Literal["wrong", "doubtful"]]
+Part = tuple[str, str, Grade]
 
 
 def _of_success(case: Case, run: Run, wait: Task, risks: Risks, *, by_event: bool) -> Iterator[Part]:

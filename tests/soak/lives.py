@@ -1,11 +1,14 @@
-"""Which recordings live while a cluster suffers, and who waits for them. Pure: same seed, same lives."""
+"""Which recordings live while a cluster suffers, and who waits for them. Pure: same seed, same lives.
+
+Most are there already when a run begins to wait for them. The lessons are recorded by Airflow itself.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tests.soak.plan import trouble_ends_at
 
@@ -25,6 +28,8 @@ NO_CALLBACKS = {str(number): "lost" for number in range(301, 313)}
 PLAIN, MANY, UPLOAD, MP4, VOD = (
     "deferrable_recording", "deferrable_many", "deferrable_upload", "deferrable_mp4", "deferrable_vod",
 )  # fmt: skip
+START_AND_STOP, ROOM, ROOM_POKED = "start_and_stop", "deferrable_room", "poke_room"
+"""DAGs that record a room: between a setup and its teardown, or by one task that owns the recording."""
 WAIT_FOR = {
     PLAIN: "recording",
     MANY: "recording",
@@ -33,42 +38,75 @@ WAIT_FOR = {
     VOD: "vod",
     "poke_recording": "recording",
     "reschedule_recording": "recording",
+    START_AND_STOP: "recording",
+    ROOM: "recording",
+    ROOM_POKED: "recording",
 }
 
 # How many of a hundred are of each kind.
 KINDS = {
-    "plain": 18,
-    "silent": 14,
-    "many": 9,
-    "deleted": 6,
+    "plain": 12,
+    "silent": 10,
+    "many": 8,
+    "deleted": 5,
     "empty": 3,
     "nobody": 2,
-    "upload": 7,
+    "upload": 6,
     "lingering": 2,
     "lingers on": 1,
-    "mp4": 6,
+    "mp4": 5,
     "bad mp4": 1,
-    "vod": 5,
+    "vod": 4,
     "bad vod": 1,
-    "poke": 5,
-    "reschedule": 5,
+    "poke": 4,
+    "reschedule": 4,
     "unknown": 3,
     "start fails": 2,
     "interrupted": 2,
     "event": 4,
     "event upload": 4,
+    "start and stop": 5,
+    "room": 4,
+    "room poked": 2,
+    "room left empty": 2,
+    "room cleared": 2,
+    "room marked failed": 1,
+    "room marked success": 1,
 }
 SHORT, MEDIUM, LONG = (10.0, 60.0), (60.0, 300.0), (300.0, 1200.0)
+LESSON = (30.0, 120.0)
+MEDDLED_LESSON = (90.0, 150.0)
+MEDDLE_AFTER = (10.0, 40.0)
+
+Meddling = Literal["clear", "failed", "success"]
+"""What a person does to a task: clears it, or marks it."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A room that Airflow records, and what people do meanwhile.
+
+    :ivar seconds: how long the room is to be recorded.
+    :ivar is_left_empty: nothing stops the recording; after that time everybody leaves the room.
+    :ivar meddling: what a person does to the task that owns the recording, while it runs.
+    :ivar meddles_after_seconds: when, seconds after the run began.
+    """
+
+    seconds: float
+    is_left_empty: bool = False
+    meddling: Meddling | None = None
+    meddles_after_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Life:
-    """One recording, or an id that none ever had.
+    """One recording, an id that none ever had, or a room that Airflow records.
 
     :ivar at: when it is made, seconds after the beginning.
     :ivar dag_id: the DAG whose run waits for it; None when nobody does.
     :ivar options: of the emulator's ``add_recording``; None makes no recording.
     :ivar ends_after_seconds: when it is ended by hand.
+    :ivar lesson: the run is to record this; then `options` are None.
     """
 
     number: int
@@ -78,6 +116,12 @@ class Life:
     sdk_app_id: int = APP
     options: Mapping[str, Any] | None = field(default_factory=dict)
     ends_after_seconds: float | None = None
+    lesson: Lesson | None = None
+
+    @property
+    def room_id(self) -> str:
+        """Its room, in which no other recording is."""
+        return str(8000 + self.number)
 
     @property
     def run_id(self) -> str:
@@ -110,6 +154,8 @@ def _kinds(chance: random.Random) -> Iterator[str]:
 
 
 def _life(chance: random.Random, number: int, at: float, kind: str, until: float) -> Life:
+    if kind in _LESSONS:
+        return _lesson(chance, number, at, kind)
     seconds = _seconds(chance, kind, longest=max(until - at, SHORT[0]))
     dag_id, options = _OF_KIND[kind](chance, seconds)
     common = {
@@ -128,6 +174,18 @@ def _life(chance: random.Random, number: int, at: float, kind: str, until: float
         None if kind == "unknown" else {**common, "sdk_app_id": app, **options},
         by_hand,
     )
+
+
+def _lesson(chance: random.Random, number: int, at: float, kind: str) -> Life:
+    dag_id, is_left_empty, meddling = _LESSONS[kind]
+    bounds = LESSON if meddling is None else MEDDLED_LESSON
+    lesson = Lesson(
+        round(chance.uniform(*bounds), 1),
+        is_left_empty,
+        meddling,
+        0.0 if meddling is None else round(chance.uniform(*MEDDLE_AFTER), 1),
+    )
+    return Life(number, at, kind, chance.choice(dag_id), options=None, lesson=lesson)
 
 
 def _seconds(chance: random.Random, kind: str, longest: float) -> float:
@@ -245,6 +303,16 @@ def _event_upload(chance: random.Random, seconds: float) -> tuple[str | None, di
     return None, options
 
 
+# The DAGs of which one records it, whether the room is left empty, and what a person does.
+_LESSONS: Mapping[str, tuple[tuple[str, ...], bool, Meddling | None]] = {
+    "start and stop": ((START_AND_STOP,), False, None),
+    "room": ((ROOM,), False, None),
+    "room poked": ((ROOM_POKED,), False, None),
+    "room left empty": ((ROOM,), True, None),
+    "room cleared": ((ROOM, ROOM_POKED), False, "clear"),
+    "room marked failed": ((ROOM, ROOM_POKED), False, "failed"),
+    "room marked success": ((ROOM, ROOM_POKED), False, "success"),
+}
 _OF_KIND = {
     "plain": _plain,
     "silent": _silent,

@@ -17,6 +17,7 @@ def summary(
     deeds: Sequence[Mapping[str, Any]],
     state: Mapping[str, Any],
     errors: Mapping[str, int],
+    bill: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """All figures of a run.
 
@@ -24,6 +25,7 @@ def summary(
     :param deeds: what was really done.
     :param state: the emulator's counters.
     :param errors: those in the logs that passed through this package, and how often.
+    :param bill: the recordings that Airflow started.
     """
     wrong = [finding for finding in findings if finding.grade == "wrong"]
     describe = state["counters"].get("DescribeCloudRecording", {})
@@ -31,6 +33,9 @@ def summary(
         "options": dict(options),
         "is_right": not wrong,
         "recordings": dict(Counter(case.kind for case in cases)),
+        "started": dict(Counter(line["end_reason"] or "runs on" for line in bill)),
+        "billed_seconds": round(sum(line["seconds"] for line in bill)),
+        "meddled": dict(Counter(deed["what"] for deed in deeds if deed["did"] == "meddle")),
         "waits": dict(Counter(_outcome(case) for case in cases if case.run)),
         "started_runs": sum(len(case.started) for case in cases),
         "files": _files(cases),
@@ -69,6 +74,8 @@ def markdown(figures: Mapping[str, Any]) -> str:
         *_table("Ended by themselves, and were started again", "times", figures["deaths"]),
         *_table("Faults of the service", "times", figures["faults"]),
         *_table("Recordings", "number", figures["recordings"]),
+        *_table("Ends of recordings that Airflow started", "number", figures["started"]),
+        *_table("What people did to tasks that own a recording", "times", figures["meddled"]),
         *_table("Waits", "number", figures["waits"]),
         *_table("Tries of tasks", "tasks", figures["tries"]),
         *_table("Answers to polls", "number", figures["answers"]),

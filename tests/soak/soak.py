@@ -21,7 +21,9 @@ from airflow_trtc.emulator import Emulator
 from tests.soak.chaos import Chaos, Diary, chosen
 from tests.soak.evidence import Database
 from tests.soak.ledger import Case, Leftovers, Run, whole_polls
+from tests.soak.lessons import NEW_RECORDINGS, Lessons
 from tests.soak.lives import EVENT_APPS, Life
+from tests.soak.ownership import WATCH_SECONDS, RecordedRoom
 from tests.soak.plan import Deed
 from tests.stack.local_airflow import CLUSTER, LocalAirflow
 from tests.stack.rest import ApiError
@@ -46,6 +48,23 @@ _Got = TypeVar("_Got")
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What came of everything, for those who judge it.
+
+    :ivar cases: the recordings that Airflow only waited for.
+    :ivar rooms: the rooms that Airflow recorded.
+    :ivar recorded: the last recording of each of these rooms.
+    :ivar bill: all that was started over the API.
+    """
+
+    cases: list[Case]
+    rooms: list[RecordedRoom]
+    recorded: list[Case]
+    bill: list[dict[str, Any]]
+    leftovers: Leftovers
+
+
 @dataclass
 class Soak:
     """The running parts, and what is known of each recording.
@@ -61,10 +80,23 @@ class Soak:
     began_at: float = 0.0
     ids: dict[int, str] = field(default_factory=dict)
     lives: dict[int, Life] = field(default_factory=dict)
+    lessons: Lessons = field(init=False)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _number: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_over: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Know the rooms as well."""
+        self.lessons = Lessons(
+            self.airflow,
+            self.emulator,
+            self.database,
+            self.diary,
+            trigger=lambda life, conf: patiently(lambda: self._trigger(life, conf)),
+            patiently=patiently,
+            book=self._book,
+        )
 
     def run(self, lives: list[Life], deeds: list[Deed], seconds: float) -> None:
         """Let everything happen, then wait until all has ended."""
@@ -90,8 +122,8 @@ class Soak:
             for thread in threads:
                 thread.join(30)
 
-    def cases(self) -> tuple[list[Case], Leftovers]:
-        """What came of each recording, and what is left over."""
+    def evidence(self) -> Evidence:
+        """What came of each recording and of each room, and what is left over."""
         runs = {name: self._with_failure(run) for name, run in self.database.runs().items()}
         started: dict[str, list[Run]] = {}
         for recording_id, dag_id, run_id in self.database.started():
@@ -107,7 +139,9 @@ class Soak:
             cases.append(
                 Case(number, life.kind, recording_id, truth, run, starts, started.get(recording_id, []))
             )
-        return cases, self.database.leftovers()
+        bill = self.emulator.bill()["recordings"]
+        rooms = self.lessons.rooms(runs, bill)
+        return Evidence(cases, rooms, self.lessons.cases(rooms), bill, self.database.leftovers())
 
     def logs_of(self, run_id: str) -> str:
         """The logs of all tries of all tasks of a run."""
@@ -144,6 +178,9 @@ class Soak:
             heapq.heappush(self._agenda, (at, self._number, action))
 
     def _begin(self, life: Life) -> None:
+        if life.lesson is not None:
+            self.lessons.begin(life)
+            return
         emulator = self.emulator
         is_real = life.options is not None
         recording_id = (
@@ -234,11 +271,17 @@ class Soak:
                 left = self.database.leftovers()
                 is_waiting = self.emulator.callbacks(ledger=False)["waiting"]
                 if not (left.open_runs or left.triggers or is_waiting or self._is_anything_due()):
+                    self._settle_bill(time.time() + WATCH_SECONDS)
                     return
             except psycopg2.Error as error:
                 self.diary.note("failed", why=str(error).splitlines()[0])
             time.sleep(5)
         self.diary.note("gave up")
+
+    def _settle_bill(self, give_up_at: float) -> None:
+        """Give the watch its time to stop recordings whose owner is gone."""
+        while self.emulator.bill()["running"] and time.time() < give_up_at:
+            time.sleep(1)
 
     def _is_anything_due(self) -> bool:
         with self._lock:
@@ -263,7 +306,13 @@ class Soak:
 def stage(output: Path, seed: int, *, is_small: bool) -> Iterator[Soak]:
     """A cluster and an emulator that know each other; `is_small` takes one machine's Airflow instead."""
     apps = tuple(EVENT_APPS)
-    with Emulator(callback_key=KEY, more_sdk_app_ids=apps, seed=seed, concurrency_limit=0) as emulator:
+    with Emulator(
+        callback_key=KEY,
+        more_sdk_app_ids=apps,
+        seed=seed,
+        concurrency_limit=0,
+        new_recordings=NEW_RECORDINGS,
+    ) as emulator:
         of_all = emulator.connection
         del of_all["extra"]["sdk_app_id"]
         kinds: dict[str, Any] = {"database": "postgresql", "api_workers": 2} if is_small else CLUSTER
@@ -278,7 +327,7 @@ def stage(output: Path, seed: int, *, is_small: bool) -> Iterator[Soak]:
             **kinds,
         )
         with airflow:
-            for dag_id in ("on_finished", "on_uploaded", "deferrable_many"):
+            for dag_id in ("on_finished", "on_uploaded", "deferrable_many", "start_and_stop"):
                 airflow.wait_for_dag(dag_id, timeout=180)
             emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_all", KEY)
             began_at = time.time()

@@ -187,3 +187,44 @@ def test_one_api_server_is_enough():
         entry(105, "start", "api-server"),
     ]
     assert evidence.risks(both, COMPONENTS).outages == [(101.0, 125.0)]
+
+
+def test_stops_may_fail_during_faults_and_while_the_watch_is_away():
+    fault = {"time": 50.0, "did": "fault", "kind": "html", "seconds": 7.0}
+    deeds = [
+        fault,
+        entry(100, "kill", "api-server"),
+        entry(101, "kill", "triggerer"),
+        entry(105, "start", "api-server", "triggerer"),
+        entry(200, "died", "postgresql"),
+    ]
+    assert evidence.troubles(deeds) == [(50.0, 57.0), (100.0, 125.0), (200.0, float("inf"))]
+
+
+@pytest.mark.parametrize(
+    "value, pushed",
+    [('{"a": [1]}', {"a": [1]}), ({"a": 1}, {"a": 1}), ("abc-123.", "abc-123."), (None, None)],
+)
+def test_what_a_task_pushed_is_read_however_airflow_keeps_it(value, pushed, monkeypatch):
+    database = evidence.Database("")
+    monkeypatch.setattr(database, "ask", lambda *_: [("dag", "run", "task", -1, value)])
+    assert database._xcoms("return_value") == [("dag", "run", "task", -1, pushed)]
+
+
+def test_the_summary_of_a_run_is_that_of_its_wait_and_not_what_a_start_pushed(monkeypatch):
+    rows = {
+        "dag_run": [("start_and_stop", "run", "success")],
+        "task_instance": [],
+        "return_value": [],
+        "recording": [
+            ("start_and_stop", "run", "wait", -1, {"outcome": "gone"}),
+            ("start_and_stop", "run", "start", -1, {"recording_id": "rid"}),
+        ],
+    }
+
+    def ask(statement, *values):
+        return rows[values[0] if values else next(name for name in rows if f"FROM {name}" in statement)]
+
+    database = evidence.Database("")
+    monkeypatch.setattr(database, "ask", ask)
+    assert database.runs()["start_and_stop", "run"].summary == {"outcome": "gone"}

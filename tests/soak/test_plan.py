@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import runpy
 from collections import Counter
 
 import pytest
@@ -96,6 +97,25 @@ def test_recordings_are_of_all_kinds_and_lengths(seed):
     assert max(counts) > 150
 
 
+def lessons():
+    """How many of a hundred are recorded by Airflow, by kind."""
+    return {kind: count for kind, count in lives.KINDS.items() if kind.startswith(("start and", "room"))}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_airflow_records_rooms_in_every_way_and_people_meddle_with_some(seed):
+    made = [life for life in lives.lives(seed, HOUR, 400) if life.lesson is not None]
+    assert Counter(life.kind for life in made) == {kind: 4 * count for kind, count in lessons().items()}
+    assert {life.dag_id for life in made} == {lives.START_AND_STOP, lives.ROOM, lives.ROOM_POKED}
+    assert len({life.room_id for life in made}) == len(made)
+    assert all(life.options is None for life in made)
+    planned = [life.lesson for life in made if life.lesson is not None]
+    assert {lesson.meddling for lesson in planned} == {None, "clear", "failed", "success"}
+    assert any(lesson.is_left_empty for lesson in planned)
+    meddled = [lesson for lesson in planned if lesson.meddling]
+    assert all(0 < lesson.meddles_after_seconds < lesson.seconds for lesson in meddled)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_recording_that_somebody_waits_for_cannot_end_unseen(seed):
     for life in lives.lives(seed, HOUR, 400):
@@ -109,10 +129,18 @@ def test_a_recording_that_somebody_waits_for_cannot_end_unseen(seed):
 def test_the_emulator_takes_every_recording():
     with Emulator(more_sdk_app_ids=tuple(lives.EVENT_APPS)) as emulator:
         ids = [emulator.add_recording(**life.options) for life in lives.lives(7, HOUR, 400) if life.options]
-        assert len(set(ids)) == len(ids) > 380
+        assert len(set(ids)) == len(ids) == 400 - 4 * (lives.KINDS["unknown"] + sum(lessons().values()))
 
 
 def test_the_dags_are_those_of_the_plan():
     source = (lives.__file__).replace("lives.py", "dags/soak.py")
     text = open(source).read()  # noqa: SIM115
     assert f"{lives.FINISHED_APP}, {lives.UPLOADED_APP}" in text
+
+
+def test_airflow_can_read_the_dags_and_there_are_no_others():
+    from airflow.sdk import DAG
+
+    names = runpy.run_path(lives.__file__.replace("lives.py", "dags/soak.py"))
+    dag_ids = {value.dag_id for value in names.values() if isinstance(value, DAG)}
+    assert dag_ids == {*lives.WAIT_FOR, "on_finished", "on_uploaded"}

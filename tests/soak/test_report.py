@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.soak import report
 from tests.soak.ledger import Case, Finding, Run, Task
@@ -16,6 +17,11 @@ DEEDS = [
     {"time": 4.0, "at": 4.0, "did": "fault", "kind": "html", "seconds": 3},
     {"time": 5.0, "at": 5.0, "did": "callbacks", "loss": 0.1},
     {"time": 6.0, "at": 6.0, "did": "callbacks"},
+    {"time": 7.0, "at": 7.0, "did": "meddle", "what": "clear", "number": 3},
+]
+BILL: list[dict[str, Any]] = [
+    {"end_reason": "deleted", "seconds": 60.25},
+    {"end_reason": None, "seconds": 5.0},
 ]
 OPTIONS = {"minutes": 60.0, "seed": 7, "recordings": 2}
 RUN = Run(
@@ -37,7 +43,7 @@ CASES = [
 
 
 def figures(*findings):
-    return report.summary(OPTIONS, CASES, findings, DEEDS, STATE, {"ValueError": 2})
+    return report.summary(OPTIONS, CASES, findings, DEEDS, STATE, {"ValueError": 2}, BILL)
 
 
 def test_the_figures_of_a_run():
@@ -47,6 +53,8 @@ def test_the_figures_of_a_run():
     assert (told["kill_count"], told["deaths"], told["faults"]) == (3, {"scheduler": 1}, {"html": 1})
     assert told["callback_troubles"] == 1
     assert told["recordings"] == {"plain": 1, "event": 1}
+    assert (told["started"], told["billed_seconds"]) == ({"deleted": 1, "runs on": 1}, 65)
+    assert told["meddled"] == {"clear": 1}
     assert told["waits"] == {"deferrable_recording success gone": 1}
     assert (told["files"], told["started_runs"], told["tries"]) == (6, 1, {"1": 2, "2": 2})
     assert (told["polls"], told["throttled"]) == (200, 1)
@@ -71,6 +79,7 @@ def test_the_report_names_every_discrepancy_and_where_to_look():
     assert "* **stuck** wait (all)" in text
     assert "Throttled, other than by a fault: 1 of 200 polls" in text
     assert "| html | 1 |" in text
+    assert "| runs on | 1 |" in text
 
 
 def test_a_report_without_discrepancies_says_so():
