@@ -125,10 +125,10 @@ class TrtcAirflow:
             return self._run(known, None, waits)
 
     def _run(self, dag: DAG, conf: Mapping[str, Any] | None, waits: Mapping[str, Any]) -> DagResult:
-        from airflow_trtc._compat import share_execution_api
+        from airflow_trtc._compat import prepare_test_runs
 
         logs = TaskLogs()
-        share_execution_api()
+        prepare_test_runs()
         with in_a_hurry(dag, waits), logs.collected():
             run = dag.test(run_conf=dict(conf or {}))
         return _result(run, logs)
