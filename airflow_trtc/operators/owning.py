@@ -5,6 +5,7 @@
     it defers                                            runs on; the trigger owns it
     an error, and Airflow will try again                 runs on; the next try takes it over (Airflow 3.3)
     any other error, a skip, a limit, a signal           is stopped
+    a signal, and Airflow has given this try up          runs on; the next try, or the API server, decides
     success                                              is over; if that is not certain, it is stopped
 
 The next try takes the job over if it was not stopped and the task was not cleared since. What nothing here
@@ -142,6 +143,7 @@ class Ownership:
         self._log = log
         self._memory = _Memory(context)
         self._hook: TrtcHook | None = None
+        self._is_given_up = False
 
     # -- beginning --------------------------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class Ownership:
         :param error: how; None for a success.
         :param is_over: the job has certainly ended.
         """
-        if (kept := self.kept) is None:
+        if (kept := self.kept) is None or self._is_given_up:
             return
         remembers = self._memory.outlives_tries and not self.is_killed
         if error is not None and lets_run(error, self.tries, is_remembered=remembers):
@@ -212,17 +214,26 @@ class Ownership:
         self.is_killed = True
         if (kept := self.kept) is None or kept.is_over:
             return
-        if (error := within_seconds(KILL_SECONDS, lambda: self._stop_and_keep(kept))) is not None:
+        if (error := within_seconds(KILL_SECONDS, lambda: self._keep_and_stop(kept))) is not None:
             self._log.error("%s", describe_failed_stop(kept.job, error))
+        elif self._is_given_up:
+            message = "Airflow has given this try up; the next one, or the API server, ends the %s. Id: %s"
+            self._log.warning(message, kept.job.kind, kept.job.job_id)
         else:
             self._log.info("Stopped the %s, since the task was told to end", kept.job.kind)
 
-    def _stop_and_keep(self, kept: OwnedJob) -> str | None:
+    def _keep_and_stop(self, kept: OwnedJob) -> str | None:
+        """Stop the job, but only if the next try will know: it would take its end for the real one."""
+        self.kept = replace(kept, is_over=True)
+        if not self._keep() and self._memory.outlives_tries:
+            self.kept, self._is_given_up = kept, True
+            return None
         error = stop(self._hook or self._hook_for(kept.job), kept.job)
         if error is None:
-            self.kept = replace(kept, is_over=True)
-            self._keep()
             self._write_row(dict(CLOSED))
+        else:
+            self.kept = kept
+            self._keep()
         return error
 
     def _stop(self, owned: OwnedJob) -> bool:
@@ -235,10 +246,11 @@ class Ownership:
 
     # -- keeping ----------------------------------------------------------------------------------------
 
-    def _keep(self) -> None:
+    def _keep(self) -> bool:
         assert self.kept is not None
         try:
             self._memory.set(self.kept.to_json())
+            return True
         except Exception as error:
             self._log.warning(
                 "Cannot keep which %s this task owns (%s); a retry would start another one. Id: %s",
@@ -246,6 +258,7 @@ class Ownership:
                 type(error).__name__,
                 self.kept.job.job_id,
             )
+            return False
 
     def _owner(self, owned: OwnedJob) -> Owner:
         ti, tries = self._context["ti"], owned.tries

@@ -253,6 +253,41 @@ def test_a_signal_stops_it_and_the_next_try_starts_another() -> None:
     assert not takes_over(kept, Tries(2, 1))
 
 
+def test_a_try_that_airflow_has_given_up_leaves_its_job_to_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    task = Task()
+    owned = task.begun()
+    task.memory.is_broken = task.rows.is_broken = True  # Airflow answers "not found"
+    owned.kill()
+    owned.end(RuntimeError("told to end"), is_over=False)
+    assert task.stopped == []
+    assert "given this try up" in caplog.text
+    task.memory.is_broken = task.rows.is_broken = False
+    task.number = 2
+    kept = task.ownership().recall()
+    assert kept is not None
+    assert takes_over(kept, Tries(2, 1))
+    assert not is_closed(task.row)
+
+
+def test_without_a_store_a_signal_stops_the_job_all_the_same() -> None:
+    task = Task(has_stores=False)
+    owned = task.begun()
+    task.xcoms.is_broken = True
+    owned.kill()
+    assert task.stopped == [JOB.job_id]
+
+
+def test_a_signal_whose_stop_fails_leaves_the_job_to_the_next_try() -> None:
+    task = Task()
+    owned = task.begun()
+    task.error = TrtcTransientError("away")
+    owned.kill()
+    kept = task.ownership().recall()
+    assert kept is not None
+    assert not kept.is_over
+    assert not is_closed(task.row)
+
+
 def test_a_signal_during_the_start_stops_what_was_started() -> None:
     task = Task()
     owned = task.ownership()
