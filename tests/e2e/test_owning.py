@@ -77,6 +77,7 @@ def test_a_task_that_is_cleared_stops_its_recording_and_starts_another(stage: St
     until_stopped(wait, old)
     new = until_new(wait, old)
     assert_runs(stage, new)
+    stage.assert_recorded_once(new, 2)
     stage.emulator.end(new)
     assert wait.end() == "success"
     assert {file["recording_id"] for file in wait.xcom()} <= {new}
@@ -105,7 +106,7 @@ def test_a_retry_takes_over_the_recording_of_a_killed_process(stage: Stage, vict
     wait.until_state("running", tries=2)
     stage.until(lambda: (wait.xcom("progress") or {}).get("try_number") == 2, "the second try polls")
     assert wait.xcom("progress")["job_id"] == wait.recording_id
-    assert_runs(stage, wait.recording_id)
+    stage.assert_recorded_once(wait.recording_id, 1)
     stage.emulator.end(wait.recording_id)
     assert wait.end() == "success"
 
