@@ -102,8 +102,9 @@ def _opened(cell: object, fernet: Fernet) -> object:
 def _paths() -> Iterator[str]:
     """What Airflow documents as to be read."""
     found = importlib.util.find_spec("airflow")
-    (package,) = (found and found.submodule_search_locations) or ()
-    for path in (Path(package) / "api_fastapi" / "core_api" / "openapi").glob("*.yaml"):
+    assert found is not None
+    assert found.origin is not None
+    for path in (Path(found.origin).parent / "api_fastapi" / "core_api" / "openapi").glob("*.yaml"):
         for name, methods in yaml.safe_load(path.read_text())["paths"].items():
             if "get" in methods:
                 yield name

@@ -99,7 +99,7 @@ def test_a_worker_that_is_told_to_end_stops_the_recording(stage: Stage) -> None:
 
 
 @needs_airflow_33
-@pytest.mark.parametrize("victim", ["task", "worker"])
+@pytest.mark.parametrize("victim", ["task", "worker", "supervisor"])
 def test_a_retry_takes_over_the_recording_of_a_killed_process(stage: Stage, victim: str) -> None:
     wait = own(stage, "owned_retried_poke")
     kill(wait, victim)
@@ -239,9 +239,10 @@ def test_at_the_end_nothing_that_an_operator_started_still_runs(stage_after_all:
 
 
 def kill(wait: Wait, victim: str) -> None:
-    """Kill the process that runs the task, and perhaps the worker that watches over it."""
+    """Kill the process that runs the task, the one that watches over it and speaks to Airflow, or both."""
     task = psutil.Process(wait.task()["pid"])
-    for process in [task.parent(), task] if victim == "worker" else [task]:
+    victims = {"task": [task], "supervisor": [task.parent()], "worker": [task.parent(), task]}[victim]
+    for process in victims:
         process.kill()
 
 

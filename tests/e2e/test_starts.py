@@ -6,6 +6,7 @@ What is asked is the bill of the emulator: what was started, and what ended it.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import psutil
 import pytest
@@ -78,8 +79,8 @@ class Start:
             assert {file["recording_id"] for file in self.wait.xcom()} <= {recording_id}
         assert len(self.emulator.bill(self.room)["recordings"]) == starts
 
-    def _progress(self) -> dict[str, object]:
-        progress: dict[str, object] | None = self.wait.xcom("progress")
+    def _progress(self) -> dict[str, Any]:
+        progress: dict[str, Any] | None = self.wait.xcom("progress")
         return progress or {}
 
 
