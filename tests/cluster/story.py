@@ -58,8 +58,6 @@ class Story:
     trigger_holders: set[str] = field(default_factory=set)
     queuing: set[str] = field(default_factory=set)
     owned: set[str] = field(default_factory=set)
-    stalled: Holder | None = None
-    killed: Holder | None = None
     bill_before_end: dict[str, Any] = field(default_factory=dict)
 
     def play(self) -> None:
@@ -98,7 +96,7 @@ class Story:
 
     def _stall_triggerer(self) -> None:
         """Let a triggerer of owners hang until the other one has taken them over, and then go on."""
-        self.stalled = victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
+        victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
         self.airflow.stall(victim.name)
         try:
             self._until(lambda: self._holders_without(victim), "owners are taken over from what hangs")
@@ -106,13 +104,16 @@ class Story:
             went_on_at = datetime.now(timezone.utc)
             self.airflow.go_on(victim.name)
         self._until(lambda: self._has_beaten(victim, went_on_at), "the triggerer that hung goes on")
+        self._check_owned()
 
     def _kill_triggerer(self) -> None:
         """Kill a triggerer of owners, and wait until another one, or another life of it, has them."""
-        self.killed = victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
+        self._check_owned()  # the triggerer that hung has had time to act on what it missed
+        victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
         self.airflow.kill(victim.name)
         self.airflow.start(victim.name)
         self._until(lambda: self._holders_without(victim), "owners are taken over from the killed triggerer")
+        self._check_owned()
 
     def _kill_worker(self) -> None:
         """Kill a worker that runs tasks."""
@@ -207,6 +208,10 @@ class Story:
             OWNING_DAG,
         )
         return {Holder(*row) for row in rows} if len(rows) == OWNERS else set()
+
+    def _check_owned(self) -> None:
+        """Fail here rather than wait for triggers of recordings that were stopped."""
+        assert set(self.emulator.bill()["running"]) == self.owned, self.emulator.bill()["recordings"]
 
     def _holders_without(self, victim: Holder) -> set[Holder]:
         """The triggerers that hold the owners, once this one no longer holds any."""
