@@ -17,7 +17,7 @@ from airflow_trtc.emulator.polls import poll_of
 from airflow_trtc.emulator.recordings import Origin
 from airflow_trtc.emulator.settings import DEFAULT_CONCURRENCY_LIMIT, DEFAULT_RATE_LIMIT, Settings
 from airflow_trtc.emulator.signature import Request
-from airflow_trtc.emulator.state import State, without_secrets
+from airflow_trtc.emulator.state import State, secrets_in, without_secrets
 
 SERVICE = "trtc"
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -222,6 +222,7 @@ def _note(state: State, request: Request, subject: _Subject, outcome: Outcome, d
         "parameters": without_secrets(subject.given),
     }
     state.count(subject.action, outcome.code, details)
+    state.secrets.update(secrets_in(subject.given))
     polls = actions.polls_of(state, subject.action, subject.job_id)
     if polls is not None:
         answer, code, fault = outcome.inside, outcome.code, outcome.fault

@@ -96,6 +96,16 @@ class Emulator(Controls):
         """The same as text for ``AIRFLOW_CONN_TRTC_DEFAULT``."""
         return json.dumps(self.connection)
 
+    @property
+    def secrets_sent(self) -> frozenset[str]:
+        """Every UserSig, PrivateMapKey and key of a bucket in a request since :meth:`reset`.
+
+        For tests that look for them where they must not be. In this process only: no control route and no
+        page tells them.
+        """
+        with self._state.lock:
+            return frozenset(self._state.secrets)
+
     def start(self) -> None:
         """Listen and serve until :meth:`stop`."""
         from airflow_trtc.emulator.app import Application

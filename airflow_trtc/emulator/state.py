@@ -68,6 +68,8 @@ class State:
         self.counters: dict[str, Counter[str]] = {}
         self.throttled = 0
         self.requests: deque[dict[str, Any]] = deque(maxlen=self.settings.keep_requests)
+        self.secrets: set[str] = set()
+        """The secrets in all requests. No control route and no page may show them."""
 
     def add(self, recording: Recording, now: float, *, is_over: bool = False) -> None:
         """Take a new recording in and report its events from now on, unless it is over."""
@@ -133,6 +135,19 @@ def without_secrets(value: Any) -> Any:
             for name, each in value.items()
         }
     return [without_secrets(each) for each in value] if isinstance(value, list) else value
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """Yield the secrets among request parameters, however deep."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name in SECRET_PARAMETERS and isinstance(each, str):
+                yield each
+            else:
+                yield from secrets_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from secrets_in(each)
 
 
 def ledger_of(state: State, recording_id: str) -> list[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""One story on an Airflow as on several machines: recordings, a killed component of each kind, the end."""
+"""One story on an Airflow as on several machines: recordings, a killed component of each kind, the end.
+
+A triggerer that holds owners of recordings is killed, and one that does hangs until the other takes over.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg2
 
@@ -16,6 +19,8 @@ from tests.stack.local_airflow import LocalAirflow
 
 WAITING_DAG = "wait_in_each_mode"
 CALLED_BACK_DAG = "called_back"
+OWNING_DAG = "own_rooms"
+OWNERS = 4  # see dags/recordings.py
 CALLED_BACK_APP = 1400000003  # see dags/recordings.py
 # Two workers have eight slots. Tasks in poke mode occupy them, so that each worker must take some, and
 # neither is full.
@@ -32,6 +37,13 @@ POLL_SECONDS = 1.0
 _Found = TypeVar("_Found")
 
 
+class Holder(NamedTuple):
+    """A triggerer: one life of it, and its name."""
+
+    job_id: int
+    name: str
+
+
 @dataclass
 class Story:
     """What happens, and what is remembered of it for the tests."""
@@ -45,9 +57,13 @@ class Story:
     victims: list[dict[str, Any]] = field(default_factory=list)
     trigger_holders: set[str] = field(default_factory=set)
     queuing: set[str] = field(default_factory=set)
+    owned: set[str] = field(default_factory=set)
+    bill_before_end: dict[str, Any] = field(default_factory=dict)
 
     def play(self) -> None:
         """Let it happen."""
+        self._begin_owners()
+        self._stall_triggerer()
         self._begin()
         self._kill_triggerer()
         self._kill_worker()
@@ -58,6 +74,13 @@ class Story:
 
     # -- acts -------------------------------------------------------------------------------------
 
+    def _begin_owners(self) -> None:
+        """Let tasks start recordings of their own, until all these are deferred."""
+        self.airflow.unpause(OWNING_DAG)
+        self.runs = [(OWNING_DAG, self.airflow.trigger(OWNING_DAG))]
+        self._until(self._owners_holders, "triggerers hold all owners")
+        self.owned = set(self.emulator.bill()["running"])
+
     def _begin(self) -> None:
         """Start recordings and waits, until each recording was polled and each component has its part."""
         self.airflow.unpause(WAITING_DAG)
@@ -65,15 +88,32 @@ class Story:
         if self.has_callbacks:
             self.airflow.unpause(CALLED_BACK_DAG)
             self.called_back = self._record(CALLED_BACK, sdk_app_id=CALLED_BACK_APP)
-        self.runs = [(WAITING_DAG, self.airflow.trigger(WAITING_DAG, self.waited_for))]
+        self.runs += [(WAITING_DAG, self.airflow.trigger(WAITING_DAG, self.waited_for))]
         self._until(self._all_polled, "every recording was polled")
         self._until(
             lambda: self._holders() == {"triggerer", "triggerer-2"}, "each triggerer has taken triggers"
         )
 
+    def _stall_triggerer(self) -> None:
+        """Let a triggerer of owners hang until the other one has taken them over, and then go on."""
+        victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
+        self.airflow.stall(victim.name)
+        try:
+            self._until(lambda: self._holders_without(victim), "owners are taken over from what hangs")
+        finally:
+            went_on_at = datetime.now(timezone.utc)
+            self.airflow.go_on(victim.name)
+        self._until(lambda: self._has_beaten(victim, went_on_at), "the triggerer that hung goes on")
+        self._check_owned()
+
     def _kill_triggerer(self) -> None:
-        self.airflow.kill("triggerer")
-        self.airflow.start("triggerer")
+        """Kill a triggerer of owners, and wait until another one, or another life of it, has them."""
+        self._check_owned()  # the triggerer that hung has had time to act on what it missed
+        victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
+        self.airflow.kill(victim.name)
+        self.airflow.start(victim.name)
+        self._until(lambda: self._holders_without(victim), "owners are taken over from the killed triggerer")
+        self._check_owned()
 
     def _kill_worker(self) -> None:
         """Kill a worker that runs tasks."""
@@ -102,6 +142,9 @@ class Story:
         self._until(lambda: not self._orphans(), "every trigger is held by a living triggerer")
 
     def _end(self) -> None:
+        self.bill_before_end = self.emulator.bill()
+        for recording_id in self.owned:
+            self.emulator.end(recording_id)
         for recording_ids in self.waited_for.values():
             for recording_id in recording_ids:
                 self.emulator.end(recording_id)
@@ -156,6 +199,29 @@ class Story:
         self.trigger_holders |= {hostname for (hostname,) in rows}
         return self.trigger_holders
 
+    def _owners_holders(self) -> set[Holder]:
+        """The triggerers that hold the owners; empty unless each owner is held."""
+        rows = self.query(
+            "SELECT job.id, job.hostname FROM task_instance"
+            " JOIN trigger ON trigger.id = task_instance.trigger_id"
+            " JOIN job ON job.id = triggerer_id WHERE task_instance.dag_id = %s",
+            OWNING_DAG,
+        )
+        return {Holder(*row) for row in rows} if len(rows) == OWNERS else set()
+
+    def _check_owned(self) -> None:
+        """Fail here rather than wait for triggers of recordings that were stopped."""
+        assert set(self.emulator.bill()["running"]) == self.owned, self.emulator.bill()["recordings"]
+
+    def _holders_without(self, victim: Holder) -> set[Holder]:
+        """The triggerers that hold the owners, once this one no longer holds any."""
+        holders = self._owners_holders()
+        return set() if victim in holders else holders
+
+    def _has_beaten(self, holder: Holder, since: datetime) -> bool:
+        rows = self.query("SELECT 1 FROM job WHERE id = %s AND latest_heartbeat > %s", holder.job_id, since)
+        return bool(rows)
+
     def _waits_on_worker(self) -> list[dict[str, Any]]:
         """The tasks in poke mode on the worker that is to be killed."""
         return [
@@ -193,7 +259,7 @@ class Story:
     def _called_back_runs(self) -> int:
         return len(self.airflow.run_ids(CALLED_BACK_DAG)) if self.has_callbacks else 0
 
-    def _until(self, find: Callable[[], _Found], what: str) -> _Found:
+    def _until(self, find: Callable[[], _Found | None], what: str) -> _Found:
         """Poll until something true is found, and return it."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while not (found := find()):

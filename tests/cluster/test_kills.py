@@ -1,4 +1,4 @@
-"""Recordings on a cluster of which a component of each kind was killed in the middle."""
+"""Recordings on a cluster of which a component of each kind was killed in the middle, and one hung."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from tests.cluster.story import CALLED_BACK, FILES, RECORDINGS, Story
+from tests.cluster.story import CALLED_BACK, FILES, OWNERS, RECORDINGS, Story
 
 pytestmark = pytest.mark.cluster
 
 
 def test_every_run_and_every_task_ends_in_success(story: Story) -> None:
-    assert len(story.runs) == 1 + (CALLED_BACK if story.has_callbacks else 0)
+    assert len(story.runs) == 2 + (CALLED_BACK if story.has_callbacks else 0)
     assert {story.airflow.run_state(*run) for run in story.runs} == {"success"}
     assert {task["state"] for task in story.tasks()} == {"success"}
 
@@ -30,6 +30,13 @@ def test_tasks_received_exactly_the_files_that_were_recorded(story: Story) -> No
     assert received == recorded
     waits = sum(RECORDINGS.values()) + (CALLED_BACK if story.has_callbacks else 0)
     assert recorded.total() == FILES * waits
+
+
+def test_owners_keep_their_recordings_when_triggerers_are_killed_or_hang(story: Story) -> None:
+    assert len(story.owned) == OWNERS
+    assert set(story.bill_before_end["running"]) == story.owned
+    lines = story.emulator.bill()["recordings"]
+    assert {line["recording_id"]: line["end_reason"] for line in lines} == dict.fromkeys(story.owned, "ended")
 
 
 def test_tasks_of_the_killed_worker_were_tried_again(story: Story) -> None:

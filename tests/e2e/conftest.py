@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeGuard
 
 import pytest
 
-from airflow_trtc.emulator import Emulator
+from airflow_trtc.cloud.user_sig import Signer
+from airflow_trtc.emulator import DEFAULT_SDK_APP_ID, Emulator
 
 pytest.register_assert_rewrite("tests.e2e.stage")
 
@@ -20,6 +22,16 @@ from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 SECRET_KEY = "zuVvQk3Wc8mT5rYp1sXh7LfB"
 WRONG_KEY = SECRET_KEY[::-1]
+SLOW_SECRET_KEY = "hG7nQ2vXw9LrTz4BkYc8MsPd"
+SLOW_SDK_SECRET_KEY = "5e8f" * 16
+WRONG_SDK_SECRET_KEY = SLOW_SDK_SECRET_KEY[::-1]
+GIVEN_USER_SIG = Signer(DEFAULT_SDK_APP_ID, SLOW_SDK_SECRET_KEY).user_sig(
+    "robot-by-hand", now=time.time(), seconds=86_400
+)
+SLOW_CALLBACK_KEY = "pR6tUw3ZyN8qKdJx"
+BUCKET_KEYS = {"conn_type": "generic", "login": "AKIDbucket", "password": "bV4mS9xCf2HjWq7EaLn3GyTu"}
+# So long that a task can be found and killed while it waits for the answer.
+SLOW_START_SECONDS = 20.0
 SETTINGS = {
     ("core", "dags_are_paused_at_creation"): False,
     ("core", "parallelism"): 32,  # each wait in poke mode holds a worker
@@ -35,12 +47,32 @@ def e2e_emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def shared_airflow(e2e_emulator: Emulator) -> Iterator[SharedAirflow]:
-    good = e2e_emulator.connection
+def slow_emulator() -> Iterator[Emulator]:
+    """Starts recordings at once and answers late; its rooms ask for a PrivateMapKey; all keys are its own."""
+    with Emulator(
+        secret_key=SLOW_SECRET_KEY,
+        sdk_secret_key=SLOW_SDK_SECRET_KEY,
+        callback_key=SLOW_CALLBACK_KEY,
+        advanced_permission_control=True,
+    ) as emulator:
+        emulator.fault("slow", action="CreateCloudRecording", delay_seconds=SLOW_START_SECONDS)
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def shared_airflow(e2e_emulator: Emulator, slow_emulator: Emulator) -> Iterator[SharedAirflow]:
+    good, slow = e2e_emulator.connection, slow_emulator.connection
     good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
+    slow["extra"] |= {"timeout_seconds": 120, "advanced_permission_control": True}
     connections = {
         "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),
         "AIRFLOW_CONN_TRTC_WRONG_KEY": json.dumps(good | {"password": WRONG_KEY}),
+        "AIRFLOW_CONN_TRTC_SLOW": json.dumps(slow),
+        "AIRFLOW_CONN_TRTC_WRONG_SDK_KEY": json.dumps(
+            slow | {"extra": slow["extra"] | {"sdk_secret_key": WRONG_SDK_SECRET_KEY}}
+        ),
+        "AIRFLOW_CONN_BUCKET": json.dumps(BUCKET_KEYS),
+        "AIRFLOW_VAR_ROBOT_USER_SIG": GIVEN_USER_SIG,
     }
     dags = Path(__file__).parent / "dags"
     with SharedAirflow(dags, env=connections, config=SETTINGS) as airflow:
@@ -50,10 +82,13 @@ def shared_airflow(e2e_emulator: Emulator) -> Iterator[SharedAirflow]:
 
 @pytest.fixture(scope="session")
 def stage(
-    request: pytest.FixtureRequest, shared_airflow: SharedAirflow, e2e_emulator: Emulator
+    request: pytest.FixtureRequest,
+    shared_airflow: SharedAirflow,
+    e2e_emulator: Emulator,
+    slow_emulator: Emulator,
 ) -> Iterator[Stage]:
     """Every test that takes it begins now; see `Stage`."""
-    stage = Stage(shared_airflow, e2e_emulator, has_journal=HAS_STATE_STORE)
+    stage = Stage(shared_airflow, e2e_emulator, slow_emulator, has_journal=HAS_STATE_STORE)
     parts = [item for item in request.session.items if _is_part(item)]
     stage.raise_curtain([part for part in parts if HAS_STATE_STORE or "journal" not in part.fixturenames])
     yield stage

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import pytest
@@ -26,6 +27,7 @@ MODES = ("poke", "reschedule", "deferrable")
 # For what takes seconds on an idle machine, but not on one with two cores and a hundred waits.
 PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 2.0
+REPLACED_WITHIN_SECONDS = 0.1
 
 # Airflow fails tasks that leave and come back within one round of its scheduler, which takes many seconds
 # while dozens of processes start on two cores.
@@ -37,9 +39,13 @@ _Found = TypeVar("_Found")
 class Stage:
     """Airflow, the emulator, and the tests that play on them."""
 
-    def __init__(self, airflow: SharedAirflow, emulator: Emulator, *, has_journal: bool) -> None:
+    def __init__(
+        self, airflow: SharedAirflow, emulator: Emulator, slow_emulator: Emulator, *, has_journal: bool
+    ) -> None:
+        """`slow_emulator` answers starts late; see the fixture `slow_emulator`."""
         self.airflow = airflow
         self.emulator = emulator
+        self.slow_emulator = slow_emulator
         self.has_journal = has_journal
         self.is_closed = False
         self._parts: dict[str, _Part] = {}
@@ -123,11 +129,33 @@ class Stage:
         """Start a run that is mapped over recordings."""
         return self._run(dag_id, list(recording_ids), {"recording_ids": list(recording_ids)}, map_index=0)
 
+    def start(self, dag_id: str, conf: dict[str, Any]) -> Wait:
+        """Start a run, of which nothing is known yet."""
+        with self._starts:
+            return self._trigger(dag_id, [], conf)
+
     def own(self, dag_id: str, conf: dict[str, Any], map_index: int = -1) -> Wait:
         """Start a run whose task records a room itself; returns when it shows the recording."""
         wait = self._run(dag_id, [], conf, map_index)
         wait.recording_ids.append(wait.xcom("progress", map_index=map_index)["job_id"])
         return wait
+
+    def assert_recorded_once(self, recording_id: str, starts: int, emulator: Emulator | None = None) -> None:
+        """Of all recordings of a room, as the bill has them, only this one runs, and no two ever ran at once.
+
+        :param starts: how many there are; earlier ones were ended by a stop, by the next one, or by the test.
+        """
+        bill_of = (emulator or self.emulator).bill
+        room_id = next(
+            line["room_id"] for line in bill_of()["recordings"] if line["recording_id"] == recording_id
+        )
+        bill = bill_of(room_id)
+        lines = sorted(bill["recordings"], key=lambda line: line["created_at"])
+        assert bill["running"] == [recording_id], lines
+        assert (lines[-1]["recording_id"], len(lines)) == (recording_id, starts), lines
+        for earlier, later in pairwise(lines):
+            assert earlier["end_reason"] in ("deleted", "replaced", "ended"), earlier
+            assert earlier["ended_at"] <= later["created_at"] + REPLACED_WITHIN_SECONDS, (earlier, later)
 
     def until(
         self, find: Callable[[], _Found | None], what: str, timeout: float = PATIENCE_SECONDS
@@ -145,10 +173,14 @@ class Stage:
 
     def _run(self, dag_id: str, recording_ids: list[str], conf: dict[str, Any], map_index: int = -1) -> Wait:
         with self._starts:
-            wait = Wait(self, dag_id, self.airflow.trigger(dag_id, conf), recording_ids)
-            if (part := getattr(self._local, "part", None)) is not None:
-                part.waits.append(wait)
+            wait = self._trigger(dag_id, recording_ids, conf)
             self.until(lambda: wait.xcom("progress", map_index=map_index), f"a poll by {dag_id}")
+        return wait
+
+    def _trigger(self, dag_id: str, recording_ids: list[str], conf: dict[str, Any]) -> Wait:
+        wait = Wait(self, dag_id, self.airflow.trigger(dag_id, conf), recording_ids)
+        if (part := getattr(self._local, "part", None)) is not None:
+            part.waits.append(wait)
         return wait
 
     def _report(self, part: _Part) -> str:

@@ -77,6 +77,7 @@ def test_a_task_that_is_cleared_stops_its_recording_and_starts_another(stage: St
     until_stopped(wait, old)
     new = until_new(wait, old)
     assert_runs(stage, new)
+    stage.assert_recorded_once(new, 2)
     stage.emulator.end(new)
     assert wait.end() == "success"
     assert {file["recording_id"] for file in wait.xcom()} <= {new}
@@ -98,14 +99,14 @@ def test_a_worker_that_is_told_to_end_stops_the_recording(stage: Stage) -> None:
 
 
 @needs_airflow_33
-@pytest.mark.parametrize("victim", ["task", "worker"])
+@pytest.mark.parametrize("victim", ["task", "worker", "supervisor"])
 def test_a_retry_takes_over_the_recording_of_a_killed_process(stage: Stage, victim: str) -> None:
     wait = own(stage, "owned_retried_poke")
     kill(wait, victim)
     wait.until_state("running", tries=2)
     stage.until(lambda: (wait.xcom("progress") or {}).get("try_number") == 2, "the second try polls")
     assert wait.xcom("progress")["job_id"] == wait.recording_id
-    assert_runs(stage, wait.recording_id)
+    stage.assert_recorded_once(wait.recording_id, 1)
     stage.emulator.end(wait.recording_id)
     assert wait.end() == "success"
 
@@ -238,9 +239,10 @@ def test_at_the_end_nothing_that_an_operator_started_still_runs(stage_after_all:
 
 
 def kill(wait: Wait, victim: str) -> None:
-    """Kill the process that runs the task, and perhaps the worker that watches over it."""
+    """Kill the process that runs the task, the one that watches over it and speaks to Airflow, or both."""
     task = psutil.Process(wait.task()["pid"])
-    for process in [task.parent(), task] if victim == "worker" else [task]:
+    victims = {"task": [task], "supervisor": [task.parent()], "worker": [task.parent(), task]}[victim]
+    for process in victims:
         process.kill()
 
 

@@ -178,6 +178,15 @@ def test_no_secret_is_ever_shown(emulator, caller, create_values, caplog):
     assert '"Bucket": "b-1"' in shown
 
 
+def test_secrets_that_were_sent_are_told_in_this_process_only(emulator, caller, create_values):
+    assert emulator.secrets_sent == frozenset()
+    caller(emulator, "sync")("CreateCloudRecording", {**create_values, "PrivateMapKey": "private-map"})
+    assert emulator.secrets_sent == {"AKstorage", "SKstorage", create_values["UserSig"], "private-map"}
+    assert not hasattr(EmulatorClient(emulator.url), "secrets_sent")
+    emulator.reset()
+    assert emulator.secrets_sent == frozenset()
+
+
 def test_the_page_of_a_recording(emulator):
     rid = emulator.add_recording(recording_id="a+b-<i>..", room_id="<room>", output_format=1)
     emulator.end(rid)

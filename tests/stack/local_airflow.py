@@ -196,6 +196,14 @@ class LocalAirflow(AirflowApi):
         """End a component with all its processes at once, as a crash would (SIGKILL)."""
         self._component(name).kill()
 
+    def stall(self, name: str) -> None:
+        """Let a component do nothing until `go_on`, as on a machine that hangs (SIGSTOP)."""
+        self._component(name).stall()
+
+    def go_on(self, name: str) -> None:
+        """Let a stalled component go on."""
+        self._component(name).go_on()
+
     def wait_until_ready(self, name: str, timeout: float = _START_SECONDS) -> None:
         """Wait until a component works; raises LocalAirflowError if it dies, TimeoutError."""
         self._wait(

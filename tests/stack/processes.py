@@ -119,6 +119,18 @@ class Component:
             watchdog.kill_family(self._process.pid)
             self._reap()
 
+    def stall(self) -> None:
+        """Let it and all its descendants do nothing until `go_on`, as on a machine that hangs."""
+        if self._process:
+            for one in watchdog.family(self._process.pid):
+                one.suspend()
+
+    def go_on(self) -> None:
+        """Undo `stall`."""
+        if self._process:
+            for one in watchdog.family(self._process.pid):
+                one.resume()
+
     def log(self, lines: int | None = None) -> str:
         """What it wrote so far, or the last lines of it."""
         text = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.stack import processes, watchdog
@@ -21,7 +22,13 @@ if os.fork() == 0:
 print("started", flush=True)
 time.sleep(60)
 """
-# The same, but it ignores requests to end.
+COUNTING = """
+import itertools, time
+for number in itertools.count():
+    print("started", number, flush=True)
+    time.sleep(0.005)
+"""
+# As the first, but it ignores requests to end.
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FAMILY
 
 
@@ -129,3 +136,16 @@ time.sleep(60)
         wait_until(lambda: len(watchdog.pids_of_session(session)) == 2)
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not watchdog.pids_of_session(session))
+
+
+def test_what_is_stalled_does_nothing_until_it_goes_on(tmp_path: Path, tied: Watchdog) -> None:
+    counter = component(tmp_path, tied, COUNTING)
+    started(counter)
+    counter.stall()
+    wait_until(lambda: {psutil.Process(pid).status() for pid in counter.pids()} == {psutil.STATUS_STOPPED})
+    before = counter.log()
+    time.sleep(0.1)
+    assert counter.log() == before
+    counter.go_on()
+    wait_until(lambda: counter.log() != before)
+    counter.kill()

@@ -1,4 +1,4 @@
-"""A DAG that waits for recordings in each mode of the sensor, and one that callbacks start."""
+"""DAGs that wait for recordings in each mode of the sensor, start their own, and are started by callbacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from airflow_trtc.assets import finished_recordings
-from airflow_trtc.operators import TrtcTriggeringRecordingOperator
+from airflow_trtc.operators import TrtcRecordRoomOperator, TrtcTriggeringRecordingOperator
 from airflow_trtc.sensors import TrtcRecordingSensor
 
 try:
@@ -18,6 +18,8 @@ except ImportError:  # Airflow 3.1
 
 # Callbacks start a DAG for recordings of this application, nobody waits for them.
 CALLED_BACK_APP = 1400000003
+
+OWNED_ROOMS = [9001, 9002, 9003, 9004]
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "poke_interval": 3},
@@ -55,6 +57,17 @@ with DAG("wait_in_each_mode", schedule=None, **OPTIONS):
         )
         files = flatten.override(task_id=f"files_{mode}")(waits.output)
         process.override(task_id=f"process_{mode}").expand(file=files)
+
+# A triggerer without room for all triggers takes those of these tasks first.
+with DAG("own_rooms", schedule=None, **OPTIONS):
+    TrtcRecordRoomOperator.partial(
+        task_id="own",
+        storage="vod",
+        deferrable=True,
+        poke_interval=5,
+        timeout=3600,
+        priority_weight=100,
+    ).expand(room_id=OWNED_ROOMS)
 
 if PartitionedAssetTimetable is not None:
     finished = PartitionedAssetTimetable(assets=finished_recordings(sdk_app_id=CALLED_BACK_APP))
