@@ -190,14 +190,8 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
             )
 
     def _check_alive(self) -> None:
-        owned = self._ownership
-        if owned is not None and owned.is_killed:
-            is_over = owned.kept is not None and owned.kept.is_over
-            raise RuntimeError(
-                "This task was told to end, and its recording was stopped."
-                if is_over
-                else "This task was told to end."
-            )
+        if self._ownership is not None and self._ownership.is_killed:
+            raise RuntimeError("This task was told to end; the line above says what became of its recording.")
 
     # -- the wait ---------------------------------------------------------------------------------------
 
