@@ -133,17 +133,6 @@ def test_a_task_that_is_marked_between_two_tries_loses_its_recording(stage: Stag
 
 
 @needs_airflow_33
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
-def test_the_recording_of_a_run_that_is_deleted_is_stopped(stage: Stage, mode: str) -> None:
-    wait = own(stage, f"owned_{mode}")
-    wait.until_state("running" if mode == "poke" else "deferred")
-    run = f"/api/v2/dags/{wait.dag_id}/dagRuns/{wait.run_id}"
-    stage.airflow.api("PATCH", run, json={"state": "failed"})  # Airflow deletes none that runs
-    stage.airflow.request("DELETE", run)
-    until_stopped(wait)
-
-
-@needs_airflow_33
 def test_a_task_that_is_marked_while_no_triggerer_runs_loses_its_recording(stage: Stage) -> None:
     wait = own(stage, "owned_deferrable")
     wait.until_state("deferred")
