@@ -45,6 +45,8 @@ from airflow_trtc.waiting.pacing import Pace
 Judge: TypeAlias = Callable[[JobState, Rules, datetime], Verdict]
 _Result = TypeVar("_Result")
 
+FIRST_STOP_PAUSE_SECONDS = 5.0
+
 
 class Clock(Protocol):
     """Time and chance, as the driver has them."""
@@ -384,7 +386,15 @@ class Wait:
             yield Say("stopped, since its time is over; waiting for its end and its files")
             return True
         self._failed_stops += 1
-        pause = self._pace.seconds(
+        pause = self._pause_after_failed_stop()
+        self._stop_again_at = self._clock.monotonic() + pause
+        self.state = replace(self.state, stop_error=error)
+        yield Say(f"cannot stop it, trying again in {pause:.0f} s: {error}")
+        return False
+
+    def _pause_after_failed_stop(self) -> float:
+        """A few seconds at first, since the job costs money; then longer, up to the pace of polls."""
+        longest = self._pace.seconds(
             hurry_seconds=None,
             reads_only=False,
             is_backed=False,
@@ -392,10 +402,7 @@ class Wait:
             failures=self._failed_stops,
             chance=self._clock.random(),
         )
-        self._stop_again_at = self._clock.monotonic() + pause
-        self.state = replace(self.state, stop_error=error)
-        yield Say(f"cannot stop it, trying again in {pause:.0f} s: {error}")
-        return False
+        return min(longest, FIRST_STOP_PAUSE_SECONDS * 2 ** min(self._failed_stops - 1, 10))
 
     # -- the state ------------------------------------------------------------------------------------
 

@@ -102,17 +102,18 @@ def test_a_stop_that_fails_is_tried_again_and_ends_no_wait(wait: Any) -> None:
     assert outcome(wait(scene, stop_at=LESSON)) == "gone"
     assert len(scene.stopped_at) == 4
     pauses = [after - before for before, after in pairwise(scene.stopped_at)]
-    assert min(pauses) >= 59.0
+    assert min(pauses) >= 5.0
     assert any(state.stop_error == "the service is busy" for state in scene.shown)
     assert scene.shown[-1].stop_error is None
     assert sum("cannot stop it, trying again in" in line for line in scene.lines) == 3
 
 
-def test_stops_that_fail_are_as_far_apart_as_polls_that_fail() -> None:
-    scene = Lesson(refusals=4)
-    scene.deferred(stop_at=LESSON)
-    first, *_ = scene.stopped_at
-    assert [at - first for at in scene.stopped_at] == [0.0, 60.0, 180.0, 420.0, 720.0]
+def test_stops_that_fail_are_soon_tried_again_and_never_less_often_than_polls() -> None:
+    scene = Lesson(refusals=6)
+    scene.deferred(stop_at=LESSON, interval=20.0)
+    pauses = [after - before for before, after in pairwise(scene.stopped_at)]
+    assert pauses[:4] == [5.0, 10.0, 20.0, 40.0]
+    assert max(pauses) <= 300.0
 
 
 def test_a_triggerer_that_was_restarted_does_not_stop_it_again() -> None:
