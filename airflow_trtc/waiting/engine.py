@@ -377,6 +377,11 @@ class Wait:
             yield from self._recall()  # another leg may have stopped it
             if self._seconds_until_stop() > 0:
                 return False
+        seen_last: Sequence[Seen] = yield Poll()  # the service forgets its files with the end
+        for seen in seen_last:
+            yield from self._learn(seen)
+        if self.state.is_over:
+            return False
         error: str | None = yield Stop()
         self._is_unshown = True
         if error is None:
@@ -402,7 +407,7 @@ class Wait:
             failures=self._failed_stops,
             chance=self._clock.random(),
         )
-        return min(longest, FIRST_STOP_PAUSE_SECONDS * 2 ** min(self._failed_stops - 1, 10))
+        return min(longest, float(FIRST_STOP_PAUSE_SECONDS * 2 ** min(self._failed_stops - 1, 10)))
 
     # -- the state ------------------------------------------------------------------------------------
 

@@ -48,12 +48,26 @@ class Lesson(Scene):
 def test_it_is_stopped_once_when_its_time_is_over_and_then_waited_for(wait: Any) -> None:
     scene = Lesson()
     ending = wait(scene, stop_at=LESSON)
-    assert (outcome(ending), names(ending)) == ("gone", ["0", "1"])
+    assert (outcome(ending), names(ending)) == ("gone", ["0", "1", "2"])
     (at,) = scene.stopped_at
     assert LESSON <= at <= LESSON + 60.0  # a worker is called that often
     assert scene.shown[-1].stopped_at == later(at)
     assert scene.stored(scene.rows.polls).stopped_at == later(at)
     assert "stopped, since its time is over; waiting for its end and its files" in scene.lines
+
+
+def test_what_was_recorded_since_the_last_poll_is_seen_before_it_is_stopped() -> None:
+    scene = Lesson()
+    ending = scene.deferred(stop_at=LESSON + 50.0, interval=400.0)
+    assert names(ending) == ["1", "2"]
+    assert scene.stopped_at == [LESSON + 50.0]
+
+
+def test_what_has_ended_by_then_is_not_stopped() -> None:
+    scene = Lesson()
+    scene.ends_at = LESSON + 40.0
+    assert outcome(scene.deferred(stop_at=LESSON + 50.0, interval=400.0)) == "gone"
+    assert scene.stopped_at == []
 
 
 def test_a_trigger_stops_it_to_the_second_and_looks_at_once() -> None:
