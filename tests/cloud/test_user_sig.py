@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import TLSSigAPIv2  # type: ignore[import-untyped]
 
 from airflow_trtc.cloud.user_sig import Privilege, Signer
 from airflow_trtc.errors import TrtcSetupError
@@ -37,6 +39,21 @@ def test_a_user_sig_is_the_vendors() -> None:
         "TLS.time": NOW,
         "TLS.sig": "1Z5PngDjGaufeSiPoBuxdHY7EK3JTdAjMP93S4KvV3M=",
     }
+
+
+@pytest.mark.parametrize("room_id", [None, 7, "a room"])
+def test_the_vendors_package_signs_the_same(
+    room_id: int | str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TLSSigAPIv2, "time", SimpleNamespace(time=lambda: NOW))
+    theirs = TLSSigAPIv2.TLSSigAPIv2(1400000000, KEY)
+    if room_id is None:
+        ours = SIGNER.user_sig("robot", now=NOW, seconds=60)
+        assert opened(ours) == opened(theirs.gen_sig("robot", 60))
+        return
+    ours = SIGNER.private_map_key("robot", room_id, now=NOW, seconds=60)
+    permission = base64.b64decode(opened(ours)["TLS.userbuf"])
+    assert opened(ours) == opened(theirs.gen_sig_with_userbuf("robot", 60, permission))
 
 
 @pytest.mark.parametrize(
