@@ -73,7 +73,7 @@ class Lessons:
         self._trigger(life, conf)
         now = time.time()
         if lesson.is_left_empty:
-            self._book(now + lesson.seconds, lambda: self._leave(life, now + PATIENCE_SECONDS))
+            self._book(now + lesson.seconds, lambda: self._leave(life))
         if lesson.meddling is not None:
             give_up_at = now + PATIENCE_SECONDS
             self._book(now + lesson.meddles_after_seconds, lambda: self._meddle(life, give_up_at))
@@ -115,13 +115,13 @@ class Lessons:
         running: list[str] = self._emulator.bill(life.room_id)["running"]
         return running[-1] if running else None
 
-    def _leave(self, life: Life, give_up_at: float) -> None:
-        """Let everybody leave the room, once it is recorded."""
+    def _leave(self, life: Life) -> None:
+        """Let everybody leave the room, once it is recorded; else it would be recorded for ever."""
         if self._running(life) is not None:
             self._diary.note("leave", number=life.number, room_id=life.room_id)
             self._emulator.room(life.room_id, leave=self._emulator.room(life.room_id))
-        elif time.time() < give_up_at:
-            self._book(time.time() + AGAIN_SECONDS, lambda: self._leave(life, give_up_at))
+        elif not self._is_over(life):
+            self._book(time.time() + AGAIN_SECONDS, lambda: self._leave(life))
 
     def _meddle(self, life: Life, give_up_at: float) -> None:
         """Clear or mark the task, once it has seen its recording."""
@@ -153,7 +153,7 @@ class Lessons:
         return rows[0][0] if rows else None
 
     def _is_over(self, life: Life) -> bool:
-        return self._state(life) in ("success", "failed")
+        return self._state(life) in ("success", "failed", "upstream_failed", "skipped", "removed")
 
 
 def _name(life: Life) -> tuple[str, str]:
