@@ -205,6 +205,11 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+def says_no_connection(error: Exception) -> bool:
+    """Whether Airflow answered that there is no such connection, and not that it cannot be asked."""
+    return type(error).__name__ == "AirflowNotFoundException" or "CONNECTION_NOT_FOUND" in str(error)
+
+
 async def amask_extra(connection: Any) -> None:
     """Mask the secrets in a connection's extra, where Airflow can do so without blocking.
 

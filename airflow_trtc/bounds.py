@@ -101,6 +101,13 @@ def time(value: object) -> datetime | None:
     return found if EARLIEST <= found < LATEST else None
 
 
+def unix_seconds(value: object) -> float | None:
+    """Seconds since 1970, within the years that `time` takes; None for whatever else it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < LATEST.timestamp() else None
+
+
 def mapping(value: object) -> Mapping[str, Any]:
     """A JSON object; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}

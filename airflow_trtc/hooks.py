@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra
+from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, says_no_connection
 from airflow_trtc.cloud import calls, checkup, parameters, sharing
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -401,7 +401,7 @@ class TrtcHook(BaseHook):
 
     def _no_connection(self, error: Exception) -> TrtcError:
         """Say which connection is missing, or that Airflow cannot be asked for it."""
-        if type(error).__name__ == "AirflowNotFoundException" or "CONNECTION_NOT_FOUND" in str(error):
+        if says_no_connection(error):
             message = f"There is no connection {self.trtc_conn_id!r}; create one of type {self.conn_type!r}."
             return TrtcSetupError(message, code=NO_CONNECTION)
         message = f"Cannot ask Airflow for the connection {self.trtc_conn_id!r}."

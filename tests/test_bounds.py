@@ -267,3 +267,13 @@ def test_nothing_raises_and_everything_can_be_sent_and_stored(value: Any) -> Non
     bounds.mapping(value)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(found)) == found
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@pytest.mark.parametrize("value, read", [(0, 0.0), (1_796_037_897.5, 1_796_037_897.5), (1, 1.0)])
+def test_seconds_since_1970_are_read(value, read):
+    assert bounds.unix_seconds(value) == read
+
+
+@pytest.mark.parametrize("value", [True, None, "1", -1, float("nan"), float("inf"), 10**400, [], 1e12])
+def test_what_is_no_time_since_1970_is_none(value):
+    assert bounds.unix_seconds(value) is None

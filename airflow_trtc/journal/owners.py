@@ -90,6 +90,14 @@ def owner_key(task: TaskId, job: JobRef) -> str:
     return f"own/{int(hashlib.sha256(named.encode()).hexdigest()[:32], 16):039d}"
 
 
+def how_to_stop(job: JobRef) -> str:
+    """What a person can do about a job that nothing here could stop."""
+    return (
+        "Stop it by hand, with TrtcStopRecordingOperator, TrtcHook.stop() or in the console. Id:"
+        f" {job.job_id}, application {job.sdk_app_id}, region {job.region}"
+    )
+
+
 def owner_from(value: object) -> Owner | None:
     """Read a row. Total: None for what is no open row of this version."""
     row = bounds.mapping(value)

@@ -36,6 +36,15 @@ def tries_of(context: Mapping[str, Any]) -> Tries:
     return Tries(getattr(ti, "try_number", None) or 1, getattr(ti, "max_tries", None) or 0)
 
 
+def unreadable(error: Exception) -> TrtcTransientError:
+    """The error of a store that cannot be read, so that nothing may be started."""
+    return TrtcTransientError(
+        f"Cannot read what earlier tries of this task started ({type(error).__name__}), so nothing was"
+        " started. Retry the task.",
+        code="Client.NoStateStore",
+    )
+
+
 class AttemptStore:
     """The row of one task instance in Airflow's task state store, which outlives tries and clears.
 
@@ -65,11 +74,7 @@ class AttemptStore:
         try:
             row = self._store.get(KEY)
         except Exception as error:
-            raise TrtcTransientError(
-                f"Cannot read what earlier tries of this task started ({type(error).__name__}), so nothing"
-                " was started. Retry the task.",
-                code="Client.NoStateStore",
-            ) from error
+            raise unreadable(error) from error
         if row is None:
             return None
         try:

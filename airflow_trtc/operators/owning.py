@@ -32,7 +32,7 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.keys import job_fields, job_from
 from airflow_trtc.journal.owners import CLOSED, Owner, TaskId
 from airflow_trtc.journal.store import worker_store
-from airflow_trtc.operators.attempt_store import Tries, tries_of
+from airflow_trtc.operators.attempt_store import Tries, tries_of, unreadable
 from airflow_trtc.waiting.stopping import describe_failed_stop, stop, within_seconds
 
 VERSION = 1
@@ -66,16 +66,15 @@ class OwnedJob:
 def owned_from(value: object) -> OwnedJob | None:
     """Read what `OwnedJob.to_json` wrote. Total: None for whatever else it is."""
     row = bounds.mapping(value)
-    job, started_at, stop_at = job_from(row), _seconds(row.get("started_at")), _seconds(row.get("stop_at"))
+    job, started_at, stop_at = (
+        job_from(row),
+        bounds.unix_seconds(row.get("started_at")),
+        bounds.unix_seconds(row.get("stop_at")),
+    )
     if row.get("v") != VERSION or job is None or started_at is None:
         return None
     tries = Tries(bounds.count(row.get("number")), bounds.count(row.get("max_tries")))
     return OwnedJob(job, started_at, stop_at, tries, row.get("is_over") is True)
-
-
-def _seconds(value: object) -> float | None:
-    is_time = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_time and 0 <= value < bounds.LATEST.timestamp() else None  # type: ignore[operator, arg-type]
 
 
 def takes_over(kept: OwnedJob, now: Tries) -> bool:
@@ -155,11 +154,7 @@ class Ownership:
         try:
             return owned_from(self._memory.get())
         except Exception as error:
-            raise TrtcTransientError(
-                f"Cannot read what earlier tries of this task started ({type(error).__name__}), so nothing"
-                " was started. Retry the task.",
-                code="Client.NoStateStore",
-            ) from error
+            raise unreadable(error) from error
 
     def begin(self, job: JobRef, *, started_at: float, stop_at: float | None) -> None:
         """Own a job from now on: one that was just started, or one that this try takes over."""

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import CONNECTION_ERRORS
+from airflow_trtc._compat import CONNECTION_ERRORS, says_no_connection
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.recording.storage import Storage, StorageKeys
@@ -50,7 +50,7 @@ def _from_connection(conn_id: str) -> StorageKeys:
     try:
         connection = BaseHook.get_connection(conn_id)
     except CONNECTION_ERRORS as error:
-        if type(error).__name__ == "AirflowNotFoundException" or "CONNECTION_NOT_FOUND" in str(error):
+        if says_no_connection(error):
             message = (
                 f"There is no connection {conn_id!r}, which storage_conn_id names; create one with the"
                 " bucket's keys in login and password."

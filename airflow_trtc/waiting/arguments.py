@@ -17,7 +17,6 @@ from airflow_trtc.waiting.engine import Ending, TimedOut
 from airflow_trtc.waiting.pacing import Pace
 
 EVENT_VERSION = 1
-LATEST_SECONDS = bounds.LATEST.timestamp()
 LIMITS = ("timeout", "execution_timeout")
 
 
@@ -146,14 +145,12 @@ def read_event(event: object) -> TriggerResult:
         raise ValueError(f"it has no version {EVENT_VERSION}, or names no job")
     job = JobRef(str(kind), int(app or 0), region, str(job_id))
     state = replace(from_json(row.get("state"), job.job_id), trouble=_trouble(row.get("trouble")))
-    started_at: Any = row.get("started_at")
-    is_time = isinstance(started_at, int | float) and 0 <= started_at < LATEST_SECONDS
     return TriggerResult(
         job,
         _ending_from_json(row, state),
         state,
         bounds.text(row.get("console_url")),
-        float(started_at) if is_time else None,
+        bounds.unix_seconds(row.get("started_at")),
     )
 
 

@@ -12,6 +12,7 @@ from airflow_trtc.aio import within
 from airflow_trtc.errors import TrtcError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.journal.owners import how_to_stop
 
 STOP_SECONDS = 20.0  # Airflow gives a trigger's on_kill 30 in all
 STATES_SECONDS = 10.0
@@ -63,11 +64,7 @@ async def astop(hook: TrtcHook, job: JobRef, seconds: float = STOP_SECONDS) -> s
 
 def describe_failed_stop(job: JobRef, error: str) -> str:
     """What happened, and what to do, for the log."""
-    return (
-        f"Cannot stop the {job.kind}, which may run on and cost money: {error}. Stop it by hand, with"
-        f" TrtcStopRecordingOperator, TrtcHook.stop() or in the console. Id: {job.job_id}, application"
-        f" {job.sdk_app_id}, region {job.region}"
-    )
+    return f"Cannot stop the {job.kind}, which may run on and cost money: {error}. {how_to_stop(job)}"
 
 
 async def has_left_deferral(task_instance: Any) -> bool:

@@ -18,7 +18,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_trtc.journal.keys import KeyRange
-from airflow_trtc.journal.owners import OWNERS, Owner, decide, failed, is_closed, noted, owner_from
+from airflow_trtc.journal.owners import (
+    OWNERS,
+    Owner,
+    decide,
+    failed,
+    how_to_stop,
+    is_closed,
+    noted,
+    owner_from,
+)
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.web import teams
 from airflow_trtc.web.processing import database
@@ -209,9 +218,7 @@ def stop_owned_job(owner: Owner) -> str | None:
 def _describe(owner: Owner, error: str) -> str:
     return (
         f"Cannot stop a {owner.job.kind} whose task is gone, and which may run on and cost money: {error}."
-        f" Stop it by hand, with TrtcStopRecordingOperator, TrtcHook.stop() or in the console. Id:"
-        f" {owner.job.job_id}, application {owner.job.sdk_app_id}, region {owner.job.region}, task"
-        f" {_name(owner)}"
+        f" {how_to_stop(owner.job)}, task {_name(owner)}"
     )
 
 
