@@ -1,25 +1,24 @@
-"""The calls of cloud recording, and those that describe scripted jobs: parameters in, answers out."""
+"""The calls of cloud recording and of scripted jobs, and where all others are: parameters in, answers out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from airflow_trtc.emulator import admission, jobs, presence, schemas
+from airflow_trtc.emulator import admission, families, jobs, presence, schemas
+from airflow_trtc.emulator.action import REGIONS, Action, Call
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.files import MAX_RECOVERIES
 from airflow_trtc.emulator.options import built
-from airflow_trtc.emulator.parameters import Schema, Values, text
+from airflow_trtc.emulator.parameters import Values, text
 from airflow_trtc.emulator.polls import Polls
-from airflow_trtc.emulator.recordings import Origin, Recording, View, advance, end, read
+from airflow_trtc.emulator.recordings import Recording, View, advance, end, read
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.seeding import Seed, recording_of
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
 VERSION = "2019-07-22"
-REGIONS = frozenset({"ap-beijing", "ap-guangzhou", "ap-mumbai", "ap-shanghai", "ap-singapore"})
 CREATE_REGIONS = REGIONS - {"ap-mumbai"}
 REGION_NAME = re.compile(
     r"ap-(bangkok|beijing|chengdu|chongqing|guangzhou|hongkong|jakarta|mumbai|nanjing|seoul|shanghai|singapore"
@@ -29,28 +28,6 @@ REGION_NAME = re.compile(
 DESCRIBE = "DescribeCloudRecording"
 _SDK_APP_ID_SPELLINGS = ("SdkAppId", "SdkAppid", "Sdkappid")
 """As the SDK's models of different calls have it; some send it as text."""
-
-
-@dataclass
-class Call:
-    """One accepted request: its parameters, the instant, whose it is, and what shall happen to its answer."""
-
-    values: Values
-    now: float
-    origin: Origin
-    fault: str | None = None
-
-
-@dataclass(frozen=True)
-class Action:
-    """One call: what it takes, where it is offered (None: in every region), and what it does."""
-
-    run: Callable[[State, Call], Values]
-    schema: Schema
-    regions: frozenset[str] | None = REGIONS
-    id_param: str = "TaskId"
-    takes_more: bool = False
-    """Whether parameters that the schema does not name pass unchecked."""
 
 
 def create(state: State, call: Call) -> Values:
@@ -111,6 +88,7 @@ ACTIONS: Mapping[str, Action] = {
     DESCRIBE: Action(describe, schemas.DESCRIBE),
     "ModifyCloudRecording": Action(modify, schemas.MODIFY),
     "DeleteCloudRecording": Action(delete, schemas.DELETE),
+    **families.ACTIONS,
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from airflow_trtc.emulator import actions, faults, parameters, signature
-from airflow_trtc.emulator.actions import Action, Call
+from airflow_trtc.emulator.action import Action, Call
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.faults import Answer
 from airflow_trtc.emulator.options import check_json

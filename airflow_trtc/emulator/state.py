@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from airflow_trtc.emulator import names
 from airflow_trtc.emulator.callbacks import Callbacks
@@ -25,6 +25,7 @@ from airflow_trtc.emulator.throttle import RateLimiter
 
 SECRET_PARAMETERS = frozenset({"AccessKey", "SecretKey", "UserSig", "PrivateMapKey"})
 HIDDEN = "***"
+_Part = TypeVar("_Part")
 
 
 class State:
@@ -68,8 +69,15 @@ class State:
         self.counters: dict[str, Counter[str]] = {}
         self.throttled = 0
         self.requests: deque[dict[str, Any]] = deque(maxlen=self.settings.keep_requests)
+        self._parts: dict[Callable[[], Any], Any] = {}
         self.secrets: set[str] = set()
         """The secrets in all requests. No control route and no page may show them."""
+
+    def part(self, kind: Callable[[], _Part]) -> _Part:
+        """What a family of calls remembers: made by `kind` at first, and forgotten by :meth:`reset`."""
+        if kind not in self._parts:
+            self._parts[kind] = kind()
+        return cast("_Part", self._parts[kind])
 
     def add(self, recording: Recording, now: float, *, is_over: bool = False) -> None:
         """Take a new recording in and report its events from now on, unless it is over."""

@@ -1,0 +1,9 @@
+"""Mixing and relays to CDNs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_trtc.emulator.action import Action
+
+ACTIONS: Mapping[str, Action] = {}

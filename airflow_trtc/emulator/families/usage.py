@@ -1,0 +1,9 @@
+"""The usage statistics: minutes that were used, from what happened here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_trtc.emulator.action import Action
+
+ACTIONS: Mapping[str, Action] = {}
