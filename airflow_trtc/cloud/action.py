@@ -59,6 +59,7 @@ class Action:
         value is refused with ``FailedOperation.TaskExist``. Empty when there is none.
     :param key_bytes: how long such a key may be.
     :param find_action: the action that finds what was started with a key; empty when none does.
+    :param find_params: what it must be given beside the key and the application.
     :param id_field: where its answer has the id of what it created; empty when it has none.
     :param is_stream: whether it answers with a stream of events.
     :param own_types: its parameters and their types, where the SDK has no model of it; else empty.
@@ -78,6 +79,7 @@ class Action:
     key_param: str = ""
     key_bytes: int = 64
     find_action: str = ""
+    find_params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     id_field: str = ""
     is_stream: bool = False
     own_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -348,11 +348,17 @@ _ROWS = (
         requests_per_second=50,
         key_param="SessionId",
         find_action="DescribeAITranscription",
+        find_params=MappingProxyType({"TaskId": ""}),
         id_field="TaskId",
     ),
     # The vendor's model has TaskId as required, and its text allows it to be empty beside a SessionId.
     _ai_transcription(
-        "DescribeAITranscription", "read", "status", alternatives=(("TaskId",), ("SdkAppId", "SessionId"))
+        "DescribeAITranscription",
+        "read",
+        "status",
+        "",
+        {"TaskId": _said("empty to ask by SessionId")},
+        alternatives=(("TaskId",), ("SdkAppId", "SessionId")),
     ),
     _ai_transcription("StopAITranscription", "idempotent", "stop it", "TaskId", app_param=""),
     _conversation(
