@@ -87,10 +87,13 @@ def check_required(row: Action, params: Mapping[str, Any], filled_in: Collection
     :param filled_in: parameters that are given later.
     :raises TrtcSetupError: one is missing.
     """
-    if missing := row.missing(params, filled_in):
-        needs = [*row.required, *(" or ".join("+".join(each) for each in [one]) for one in row.alternatives)]
-        message = f"{row.name} lacks {', '.join(missing)}. It requires {', '.join(needs)}."
-        raise TrtcSetupError(message, action=row.name)
+    if not (missing := row.missing(params, filled_in)):
+        return
+    choice = " or ".join("+".join(each) for each in row.alternatives)
+    needs = ", ".join([*row.required, *([choice] if choice else [])])
+    hint = " Set sdk_app_id in the connection, or give it." if row.app_param in missing else ""
+    message = f"{row.name} lacks {', '.join(missing)}. It requires {needs}.{hint}"
+    raise TrtcSetupError(message, action=row.name)
 
 
 def check_limits(row: Action, params: Mapping[str, Any]) -> None:

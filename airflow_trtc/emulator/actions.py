@@ -84,11 +84,11 @@ def delete(state: State, call: Call) -> Values:
 
 
 ACTIONS: Mapping[str, Action] = {
+    **families.ACTIONS,
     "CreateCloudRecording": Action(create, schemas.CREATE, CREATE_REGIONS),
     DESCRIBE: Action(describe, schemas.DESCRIBE),
     "ModifyCloudRecording": Action(modify, schemas.MODIFY),
     "DeleteCloudRecording": Action(delete, schemas.DELETE),
-    **families.ACTIONS,
 }
 
 
