@@ -25,6 +25,7 @@ MAX_TABLES = 30
 MAX_WORDS = 1000
 SAMPLE_RATE = 16_000
 MS_PER_CHARACTER = 60
+CHUNK_BYTES = 16_000
 MAX_SPOKEN_MS = 2_000
 """Longer texts are spoken faster here: nobody listens."""
 
@@ -263,9 +264,21 @@ def speak(state: State, call: Call) -> Values:
     return answer
 
 
-def refuse_to_stream(state: State, call: Call) -> Values:
-    """Say that this emulator streams nothing; the service answers early errors as plain JSON, too."""
-    raise ApiError("UnsupportedOperation", message="This emulator does not stream; call TextToSpeech.")
+def stream(state: State, call: Call) -> Values:
+    """Answer the same in chunks."""
+    audio = base64.b64decode(speak(state, call)["Audio"])
+    chunks = [audio[begin : begin + CHUNK_BYTES] for begin in range(0, len(audio), CHUNK_BYTES)]
+    call.events = [
+        {
+            "Type": "chunk",
+            "ChunkId": f"chunk_{number}",
+            "Audio": base64.b64encode(chunk).decode(),
+            "Seq": number,
+            "IsEnd": number == len(chunks) - 1,
+        }
+        for number, chunk in enumerate(chunks)
+    ]
+    return {}
 
 
 def clone_voice(state: State, call: Call) -> Values:
@@ -328,7 +341,7 @@ _RUNS: Mapping[str, Run] = {
     "DescribeVoicePrint": describe_voices,
     "DeleteVoicePrint": delete_voice,
     "TextToSpeech": speak,
-    "TextToSpeechSSE": refuse_to_stream,
+    "TextToSpeechSSE": stream,
     "VoiceClone": clone_voice,
     "CreateAudioModerationSync": moderate,
 }
