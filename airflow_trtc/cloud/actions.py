@@ -42,8 +42,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" (did you mean {by_lower_case[near[0]]!r}?)" if near else ""
 
 
-def _span(low: float, high: float, unit: str = "") -> Limit:
-    return Limit(text=f"{low:g} to {high:g} {unit}".strip(), low=low, high=high)
+def _span(low: int, high: int, unit: str = "") -> Limit:
+    return Limit(text=f"{low} to {high} {unit}".strip(), low=low, high=high)
 
 
 def _most(most: int, unit: str) -> Limit:
