@@ -52,7 +52,7 @@ class Type:
     """
 
     kind: str | None
-    model: type[Any] | None = None
+    model: Any = None
     in_list: bool = False
 
     def __str__(self) -> str:
@@ -102,7 +102,7 @@ def check_limits(row: Action, params: Mapping[str, Any]) -> None:
     :raises TrtcSetupError: one is beyond its limit.
     """
     for name, limit in row.limits.items():
-        value = params.get(name)
+        value: Any = params.get(name)
         if not limit.allows(value):
             shown = str(value) if isinstance(value, int | float) else f"{len(value)} long"
             message = f"The parameter {name!r} of {row.name} must be {limit.text}, not {shown:.{MAX_SHOWN}}."

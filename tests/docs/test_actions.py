@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow_trtc.cloud.action import Action
 from airflow_trtc.cloud.actions import ACTIONS
 from tests.docs.pages import PAGES, table
@@ -93,7 +95,7 @@ def test_the_mistakes_are_found_as_told() -> None:
     from tests.cloud.requests import least
 
     bucket = {"Vendor": 0, "Region": "r", "AccessKey": "a", "SecretKey": "s"}
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "DescribeRoomInfo": {"Roomid": "7"},
         "RemoveUser": {"UserIds": "u"},
         "CreateCloudSliceTask": {"SliceStorageParams": {"CloudSliceStorage": bucket}},

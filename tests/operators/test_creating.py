@@ -278,7 +278,9 @@ def test_rows_are_read_as_they_were_written_and_others_refused() -> None:
         handed_on=True,
     )
     assert read_creation(creation.to_json()) == creation
-    for row in (None, [], {}, {**creation.to_json(), "v": 2}, {**creation.to_json(), "digest": None}):
+    written = creation.to_json()
+    others: list[Any] = [None, [], {}, {**written, "v": 2}, {**written, "digest": None}]
+    for row in others:
         with pytest.raises(ValueError, match="no row of this version"):
             read_creation(row)
 
