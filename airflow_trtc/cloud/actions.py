@@ -119,6 +119,8 @@ _INGEST = {
 _WORDS = {
     "WordWeights": _most(1000, "words, of weight 1 to 11 or 100"),
 }
+# Its text says so; the vendor's model does not, and nor do we refuse what lacks it.
+_NEEDED = _said("is needed, too")
 _MONTH = {"EndTime": _said("at most 31 days after StartTime")}
 _DAYS_14 = _said("at most 14 days ago")
 _PAGE = {"PageSize": _span(1, 100)}
@@ -251,6 +253,7 @@ _ROWS = (
         "pull an online stream into a room",
         "SdkAppId RoomId RoomIdType UserId UserSig",
         {
+            "StreamUrl": _NEEDED,
             **_INGEST,
             "RepeatNum": _span(-1, 1000, "(not 0; -1 for ever)"),
             "MaxDuration": _span(1, 10080, "minutes"),
@@ -366,6 +369,7 @@ _ROWS = (
         "create",
         "start a voice agent in a room",
         "SdkAppId RoomId AgentConfig",
+        {"LLMConfig": _NEEDED, "TTSConfig": _NEEDED},
         key_param="SessionId",
         find_action="DescribeAIConversation",
         id_field="TaskId",

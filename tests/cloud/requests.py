@@ -37,10 +37,14 @@ VALUES: dict[str, Any] = {
     "UserId": "robot",
     "Weight": 5,
 }
+BUCKET = {"Vendor": 0, "Region": "ap-guangzhou", "Bucket": "b-1", "AccessKey": "AK", "SecretKey": "SK"}
 # What the models do not say, and the service asks for all the same.
 MORE: dict[str, dict[str, Any]] = {
     "ControlAIConversation": {"TransparentData": {"Data": "x"}},
     "CreateCloudRecording": {"StorageParams": {"CloudVod": {"TencentVod": {}}}},
+    "CreateCloudSliceTask": {"SliceStorageParams": {"CloudSliceStorage": BUCKET}},
+    "StartAIConversation": {"LLMConfig": '{"LLMType": "openai"}', "TTSConfig": '{"TTSType": "flow"}'},
+    "StartStreamIngest": {"StreamUrl": "https://example.com/lesson.mp4"},
     "StartWebRecord": {"StorageParams": {"CloudVod": {"TencentVod": {}}}},
 }
 TIMES = {
