@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import base64
+import time
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_trtc.cloud.action import Action
 from airflow_trtc.cloud.nested import REQUIRED_INSIDE
 from airflow_trtc.cloud.parameters import Type, _types, _types_of
 
-NOW = 1_767_225_600  # 2026-01-01 00:00 UTC
 SOUND = base64.b64encode(b"sound").decode()
 # By name; whatever is not here has a value by its type.
 VALUES: dict[str, Any] = {
     "Audio": SOUND,
     "AudioFormat": 0,
-    "AuType": ["Conversation"],
+    "AuType": ["conversation"],
     "Business": 1,
     "Command": "TransparentData",
     "Content": SOUND,
     "DescribeMode": 1,
-    "EndTime": NOW + 3600,
     "FileUrl": "https://example.com/a.wav",
     "MixType": "single",
     "Period": "d",
@@ -30,12 +30,12 @@ VALUES: dict[str, Any] = {
     "RecordUrl": "https://example.com/lesson",
     "RoomId": "7",
     "RoomIdType": 0,
-    "StartTime": NOW,
     "StrRoomId": "room",
-    "Type": "Audio",
+    "Type": "audio",
     "Url": "rtmp://example.com/live/stream",
     "UserId": "robot",
     "Weight": 5,
+    "WithTranscoding": 0,
 }
 BUCKET = {"Vendor": 0, "Region": "ap-guangzhou", "Bucket": "b-1", "AccessKey": "AK", "SecretKey": "SK"}
 # What the models do not say, and the service asks for all the same.
@@ -44,15 +44,18 @@ MORE: dict[str, dict[str, Any]] = {
     "CreateCloudRecording": {"StorageParams": {"CloudVod": {"TencentVod": {}}}},
     "CreateCloudSliceTask": {"SliceStorageParams": {"CloudSliceStorage": BUCKET}},
     "StartAIConversation": {"LLMConfig": '{"LLMType": "openai"}', "TTSConfig": '{"TTSType": "flow"}'},
+    "StartPublishCdnStream": {"PublishCdnParams": [{"PublishCdnUrl": VALUES["PublishCdnUrl"]}]},
     "StartStreamIngest": {"StreamUrl": "https://example.com/lesson.mp4"},
     "StartWebRecord": {"StorageParams": {"CloudVod": {"TencentVod": {}}}},
 }
-TIMES = {
-    "DescribeTrtcRoomUsage": "2026-01-01 00:00",
-    "DescribeTRTCAIRecognitionUsage": "2026-01-01 00:00:00",
-    "DescribeTRTCSegmentModerationUsage": "2026-01-01 00:00:00",
-    "DescribeTRTCDedicatedCloudAccUsage": "2026-01-01 00:00:00",
+FORMATS = {
+    "DescribeTrtcRoomUsage": "%Y-%m-%d %H:%M",
+    "DescribeTRTCAIRecognitionUsage": "%Y-%m-%d %H:%M:%S",
+    "DescribeTRTCSegmentModerationUsage": "%Y-%m-%d %H:%M:%S",
+    "DescribeTRTCDedicatedCloudAccUsage": "%Y-%m-%d %H:%M:%S",
 }
+SPAN = {"StartTime": 2 * 3600, "EndTime": 3600}
+"""How long ago, in seconds, so that every action answers for it."""
 
 
 def least(row: Action, user_sig: str = "sig") -> dict[str, Any]:
@@ -64,6 +67,8 @@ def least(row: Action, user_sig: str = "sig") -> dict[str, Any]:
         for name in dict.fromkeys(names)
         if name != row.app_param
     }
+    if "AgentParams" in needed:  # the model takes it as optional
+        needed["AgentParams"]["UserSig"] = user_sig
     return {**needed, **MORE.get(row.name, {})}
 
 
@@ -75,8 +80,10 @@ def _value(row: Action, name: str, wanted: Type, user_sig: str) -> Any:
         return [made] if wanted.in_list else made
     if name == "UserSig":
         return user_sig
-    if wanted.kind == "str" and name in ("StartTime", "EndTime"):
-        return TIMES.get(row.name, "2026-01-01")
+    if name in SPAN:
+        at = time.time() - SPAN[name]
+        shown = datetime.fromtimestamp(at, timezone.utc).strftime(FORMATS.get(row.name, "%Y-%m-%d"))
+        return shown if wanted.kind == "str" else int(at)
     value = VALUES.get(name, 1 if wanted.kind in ("int", "float") else f"a-{name}")
     if wanted.in_list and not isinstance(value, list):
         return [value]
