@@ -44,7 +44,10 @@ MORE: dict[str, dict[str, Any]] = {
     "CreateCloudRecording": {"StorageParams": {"CloudVod": {"TencentVod": {}}}},
     "CreateCloudSliceTask": {"SliceStorageParams": {"CloudSliceStorage": BUCKET}},
     "StartAIConversation": {"LLMConfig": '{"LLMType": "openai"}', "TTSConfig": '{"TTSType": "flow"}'},
-    "StartPublishCdnStream": {"PublishCdnParams": [{"PublishCdnUrl": VALUES["PublishCdnUrl"]}]},
+    "StartPublishCdnStream": {
+        "PublishCdnParams": [{"PublishCdnUrl": VALUES["PublishCdnUrl"]}],
+        "AudioParams": {"AudioEncode": {"SampleRate": 48000, "Channel": 2, "BitRate": 64}},
+    },
     "StartStreamIngest": {"StreamUrl": "https://example.com/lesson.mp4"},
     "StartWebRecord": {"StorageParams": {"CloudVod": {"TencentVod": {}}}},
 }
