@@ -104,9 +104,32 @@ def check_limits(row: Action, params: Mapping[str, Any]) -> None:
     for name, limit in row.limits.items():
         value: Any = params.get(name)
         if not limit.allows(value):
-            shown = str(value) if isinstance(value, int | float) else f"{len(value)} long"
-            message = f"The parameter {name!r} of {row.name} must be {limit.text}, not {shown:.{MAX_SHOWN}}."
+            message = f"The parameter {name!r} of {row.name} must be {limit.text}, not {_shown(value)}."
             raise TrtcSetupError(message, action=row.name)
+
+
+def told_limits(row: Action, params: Mapping[str, Any]) -> str:
+    """The documented limits of what is given, with the values, for the error of a refusal; else empty."""
+    told = [
+        f"{name} {limit.text}, given {_shown(params[name])}"
+        for name, limit in row.limits.items()
+        if params.get(name) is not None
+    ]
+    return f"Documented limits of {row.name}: {'; '.join(told)}." if told else ""
+
+
+def answer_types(action: str) -> Mapping[str, Type]:
+    """The fields of an action's answer and what they are; empty where the SDK has no model of it.
+
+    Reads the SDK's models, as `check` does.
+    """
+    model = getattr(_models(), f"{action}Response", None)
+    return {} if model is None else _types_of(model)
+
+
+def inner_types(wanted: Type) -> Mapping[str, Type]:
+    """The fields of an object, or of each object in a list; empty for plain values."""
+    return {} if wanted.model is None else _types_of(wanted.model)
 
 
 def with_app_id(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> dict[str, Any]:
@@ -222,6 +245,14 @@ class _Check:
 
     def _error(self, message: str) -> TrtcSetupError:
         return TrtcSetupError(message, action=self._action)
+
+
+def _shown(value: Any) -> str:
+    """What is beyond a limit: a number, a short plain text such as a date, else only how long it is."""
+    if isinstance(value, int | float):
+        return f"{value}"[:MAX_SHOWN]
+    is_plain = isinstance(value, str) and len(value) <= MAX_SHOWN and not value.lstrip().startswith("{")
+    return value if is_plain else f"{len(value)} long"
 
 
 def _pairs(path: str, given: Mapping[str, Any], types: Mapping[str, Type]) -> Iterator[tuple[str, Any, Type]]:

@@ -22,12 +22,12 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
-from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.creating import Creator, creation_store
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.picking import pick, read_path
+from airflow_trtc.operators.picking import check_path, pick, read_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -157,14 +157,28 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             app_id: Any = self.sdk_app_id
             hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
             row = action_of(self.action)
+            self._check_result(row)
             given = _each_leaf(self.parameters or {}, lambda _, leaf: revealed(leaf))
             params = checks.typed(row.name, given, self._rendered_later)
-            if row.effect != "create":
-                return self._result(hook.call(row.name, params))
-            answer = self._creator(context, hook, row, params).create()
+            creator = self._creator(context, hook, row, params) if row.effect == "create" else None
+            try:
+                answer = creator.create() if creator else hook.call(row.name, params)
+            except TrtcError as error:
+                raise _with_limits(error, row, params) from None
+            self.log.info("%s was answered (request %s)", row.name, answer.get("RequestId"))
             value = self._result(answer)
-        creation_store(context, self.log).hand_on(tries_of(context))
+        if creator:
+            creator.store.hand_on(creator.tries)
         return value
+
+    def _check_result(self, row: Action) -> None:
+        """Find out that a part cannot be in the answer before anything is sent."""
+        if self.result:
+            try:
+                check_path(self.result, checks.answer_types(row.name))
+            except LookupError as error:
+                message = f"result={self.result!r} cannot be in the answer of {row.name}: {error}."
+                raise TrtcSetupError(message, action=row.name) from None
 
     def _creator(self, context: Context, hook: TrtcHook, row: Action, params: dict[str, Any]) -> Creator:
         ti = context["ti"]
@@ -229,6 +243,14 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
         for secret in checks.secrets_in(_each_leaf(self.parameters, lambda _, leaf: revealed(leaf))):
             if not is_template(secret):
                 mask_secret(secret)
+
+
+def _with_limits(error: TrtcError, row: Action, params: Mapping[str, Any]) -> TrtcError:
+    """The refusal of a parameter, with the documented limits."""
+    is_about_limits = (error.code or "").startswith(("InvalidParameter", "LimitExceeded"))
+    if is_about_limits and (told := checks.told_limits(row, params)):
+        error.message = f"{error.message} {told}"
+    return error
 
 
 def _hidden(value: Any) -> Any:

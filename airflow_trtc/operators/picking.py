@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from airflow_trtc.cloud.actions import did_you_mean
+from airflow_trtc.cloud.parameters import Type, inner_types
+
 Step: TypeAlias = "str | int"
 EACH = "*"
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[(-?[0-9]{1,9}|\*)\])*")
@@ -34,6 +37,30 @@ def pick(answer: Any, path: str) -> Any:
     :raises LookupError: it is not there; the text says how far the path leads, and what is there instead.
     """
     return _pick(answer, _steps(path), "")
+
+
+def check_path(path: str, types: Mapping[str, Type]) -> None:
+    """Check, before anything is sent, that a path can be in an answer.
+
+    :param types: of the answer; when there are none, nothing is known of it.
+    :raises LookupError: it names a field that such an answer does not have, or takes an item of no list.
+    """
+    is_list, model = False, types
+    where = "the answer"
+    for step in _steps(path):
+        if isinstance(step, int) or step == EACH:
+            if not is_list:
+                raise LookupError(f"{where} is not a list, so there is no [{step}]")
+            is_list = False
+            continue
+        if is_list:
+            raise LookupError(f"{where} is a list; write {where}[0].{step}, or {where}[*].{step} for all")
+        if not model:
+            return
+        if step not in model:
+            raise LookupError(f"{where} has no {step}{did_you_mean(step, model)}")
+        where = step if where == "the answer" else f"{where}.{step}"
+        is_list, model = model[step].in_list, inner_types(model[step])
 
 
 def _steps(path: str) -> tuple[Step, ...]:

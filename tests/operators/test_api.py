@@ -152,11 +152,41 @@ def test_a_part_of_the_answer_is_returned(service: Emulator, task: Task) -> None
     assert run(task, "DescribePicture", result="PictureInfo[*].PictureId") == made
     assert run(task, "DescribePicture", result="PictureInfo[-1].Width") == 120
     with pytest.raises(
-        AirflowFailException, match=r"'Totl' is not in its answer.*it has Total, PictureInfo, Req"
+        AirflowFailException, match=r"was carried out, and .* has 2 items, so there is no \[2\]"
     ):
-        run(task, "DescribePicture", result="Totl")
-    with pytest.raises(AirflowFailException, match=r"PictureInfo has 2 items, so there is no \[2\]"):
         run(task, "DescribePicture", result="PictureInfo[2]")
+
+
+@pytest.mark.parametrize(
+    "action, path, words",
+    [
+        ("DescribePicture", "Totl", r"the answer has no Totl \(did you mean 'Total'\?\)"),
+        (
+            "DescribePicture",
+            "PictureInfo.Width",
+            r"is a list; write PictureInfo\[0\].Width, or PictureInfo\[\*\]",
+        ),
+        ("DescribePicture", "PictureInfo[*].Widht", "PictureInfo has no Widht"),
+        ("DescribePicture", "Total[0]", r"Total is not a list, so there is no \[0\]"),
+        ("CreatePicture", "TaskId", "the answer has no TaskId"),
+    ],
+)
+def test_what_cannot_be_in_the_answer_is_found_before_anything_is_sent(
+    service: Emulator, task: Task, action: str, path: str, words: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=words):
+        run(task, action, least(ACTIONS[action]), result=path)
+    assert sent(service) == []
+
+
+def test_a_refused_parameter_is_told_with_its_documented_limits(service: Emulator, task: Task) -> None:
+    service.fault("error", code="InvalidParameter.QueryScaleOversize", message="Too long.")
+    span = {"StartTime": "2026-01-01", "EndTime": "2026-03-01"}
+    told = (
+        r"Too long\. Documented limits of DescribeTrtcUsage: EndTime at most 31 days .*, given 2026-03-01\."
+    )
+    with pytest.raises(AirflowFailException, match=told):
+        run(task, "DescribeTrtcUsage", span)
 
 
 def test_an_answer_that_is_too_big_for_an_xcom_fails_unless_it_becomes_none(
