@@ -83,17 +83,17 @@ def delete(state: State, call: Call) -> Values:
     return {"TaskId": recording.recording_id}
 
 
-ACTIONS: Mapping[str, Action] = {
+RECORDINGS: Mapping[str, Action] = {
     "CreateCloudRecording": Action(create, schemas.CREATE, CREATE_REGIONS),
     DESCRIBE: Action(describe, schemas.DESCRIBE),
     "ModifyCloudRecording": Action(modify, schemas.MODIFY),
     "DeleteCloudRecording": Action(delete, schemas.DELETE),
-    **families.ACTIONS,
 }
+ACTIONS: Mapping[str, Action] = {**families.ACTIONS, **RECORDINGS}
 
 
 def find(state: State, name: str) -> Action | None:
-    """Return the action of this name: a call of cloud recording, or one for which a job was added."""
+    """Return the action of this name: one that the API has, or a made-up one for which a job was added."""
     id_param = state.job_actions.get(name)
     return ACTIONS.get(name) if id_param is None else _job_action(name, id_param)
 

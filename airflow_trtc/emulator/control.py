@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from airflow_trtc.emulator import billing, jobs, presence
-from airflow_trtc.emulator.actions import ACTIONS
+from airflow_trtc.emulator.actions import RECORDINGS
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.faults import Fault
 from airflow_trtc.emulator.jobs import Job, JobSeed, script_of
@@ -318,7 +318,7 @@ def _end_long_ago(recording: Recording, now: float) -> None:
 
 def _add_job(state: State, options: Options) -> str:
     seed = built(JobSeed, options)
-    if seed.action in ACTIONS:
+    if seed.action in RECORDINGS:
         raise ControlError(f"{seed.action} is about recordings: add_recording(...) adds one")
     now = state.clock.now()
     job = Job(
