@@ -367,9 +367,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             self.console_url = console_url(
                 settings.console_url,
                 endpoint=settings.endpoint,
+                kind=job.kind,
                 sdk_app_id=job.sdk_app_id,
                 region=settings.region,
-                recording_id=job_id,
+                job_id=job_id,
             )
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help

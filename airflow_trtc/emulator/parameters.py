@@ -158,6 +158,8 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "object": lambda value: isinstance(value, dict),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     "strings": _is_list_of(str),
+    "integers": _is_list_of(int),
     "objects": _is_list_of(dict),
 }
