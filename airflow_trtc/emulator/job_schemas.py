@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_trtc.emulator.parameters import Field, Schema, flag, integer, structure, structures, text, texts
+from airflow_trtc.emulator.parameters import (
+    Field,
+    Schema,
+    flag,
+    integer,
+    number,
+    structure,
+    structures,
+    text,
+    texts,
+)
 from airflow_trtc.emulator.schemas import CLOUD_STORAGE, SUBSCRIPTIONS, TENCENT_VOD
-
-
-def number(**more: object) -> Field:
-    """Return a field that is a number with or without a fraction."""
-    return Field("number", **more)  # type: ignore[arg-type]
-
 
 APP = integer(required=True, missing="MissingParameter.SdkAppId")
 TASK_ID = text(required=True, missing="MissingParameter.TaskId")

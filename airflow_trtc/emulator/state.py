@@ -27,7 +27,9 @@ from airflow_trtc.emulator.seeding import check_progress
 from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.throttle import RateLimiter
 
-SECRET_PARAMETERS = frozenset({"AccessKey", "SecretKey", "UserSig", "PrivateMapKey"})
+SECRET_PARAMETERS = frozenset(
+    {"AccessKey", "SecretKey", "UserSig", "IMAdminUserSig", "PrivateMapKey", "APIKey", "Token"}
+)
 HIDDEN = "***"
 _Part = TypeVar("_Part")
 

@@ -1,7 +1,8 @@
-"""Operators that start, change and stop recordings, and the one of event-driven DAGs."""
+"""Operators: for any action, for recordings, and the one of event-driven DAGs."""
 
 from __future__ import annotations
 
+from airflow_trtc.operators.api import TrtcApiOperator
 from airflow_trtc.operators.modify import TrtcModifyRecordingOperator
 from airflow_trtc.operators.record import TrtcRecordRoomOperator
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
@@ -9,6 +10,7 @@ from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
 
 __all__ = [
+    "TrtcApiOperator",
     "TrtcModifyRecordingOperator",
     "TrtcRecordRoomOperator",
     "TrtcStartRecordingOperator",
