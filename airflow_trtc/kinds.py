@@ -123,7 +123,7 @@ INGEST = JobKind(
     label="stream ingest",
     describe_action="DescribeStreamIngest",
     start_action="StartStreamIngest",
-    starts=StartForm(robot="", numeric_room=1, takes_map_key=True),
+    starts=StartForm(robot="", numeric_room=1, takes_map_key=True, publishes=True),
     stop_action="StopStreamIngest",
     absent_statuses=frozenset({"NotExist"}),
     groups=frozenset({7}),

@@ -28,6 +28,7 @@ class StartForm:
     :param needs_storage: whether it must be given.
     :param takes_vod: whether that may be VOD instead.
     :param takes_map_key: whether there is a ``PrivateMapKey``.
+    :param publishes: whether the robot sends into the room, instead of receiving what is there.
     :param replaces: whether a second start by the same robot in the same room ends the first job.
     """
 
@@ -37,6 +38,7 @@ class StartForm:
     needs_storage: bool = False
     takes_vod: bool = False
     takes_map_key: bool = False
+    publishes: bool = False
     replaces: bool = False
 
 
