@@ -122,4 +122,4 @@ class JobKind:
         Ids of the service hold no ``=``: it writes a dot instead.
         """
         name, sign, key = str(job_id).partition("=")
-        return key if sign and self.key_param and name == self.key_param else None
+        return key if key and sign and self.key_param and name == self.key_param else None
