@@ -1,10 +1,11 @@
-"""Operators: for any action, for recordings, and the one of event-driven DAGs."""
+"""Operators: for any action, for recordings and jobs of all other kinds, and the one of event-driven DAGs."""
 
 from __future__ import annotations
 
 from airflow_trtc.operators.api import TrtcApiOperator
 from airflow_trtc.operators.modify import TrtcModifyRecordingOperator
 from airflow_trtc.operators.record import TrtcRecordRoomOperator
+from airflow_trtc.operators.run_job import TrtcRunJobOperator
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
 from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
@@ -13,6 +14,7 @@ __all__ = [
     "TrtcApiOperator",
     "TrtcModifyRecordingOperator",
     "TrtcRecordRoomOperator",
+    "TrtcRunJobOperator",
     "TrtcStartRecordingOperator",
     "TrtcStopRecordingOperator",
     "TrtcTriggeringRecordingOperator",
