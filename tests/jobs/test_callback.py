@@ -114,13 +114,13 @@ def test_an_event_of_a_recording_is_read() -> None:
     assert callback.payload == {"LeaveCode": 0}
     assert callback.event == LEFT
     assert callback.wrapper is None
-    assert callback.recording_id == RECORDING
+    assert callback.family == "recording"
     assert callback.subject == f"task:{RECORDING}"
 
 
-def test_an_event_of_a_room_tells_of_no_recording() -> None:
+def test_an_event_of_a_room_tells_of_no_job() -> None:
     callback = parse(ROOM)
-    assert (callback.room_id, callback.recording_id, callback.subject) == ("8489", None, "room:8489")
+    assert (callback.room_id, callback.family, callback.subject) == ("8489", None, "room:8489")
     assert callback.payload == {}
 
 
