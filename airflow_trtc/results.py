@@ -41,8 +41,8 @@ def file_results(
 ) -> list[dict[str, Any]]:
     """The files as plain dicts, in the order in which they began.
 
-    Keys: ``file_name``, ``format`` (``hls``, ``mp4``, ``aac``, ``ogg``, ``png``), ``user_id`` (None when mixed),
-    ``track_type``, ``media_id``, ``begin_at`` and ``end_at`` (ISO 8601, UTC), ``begin_timestamp_ms``,
+    Keys: ``file_name``, ``format`` (``hls``, ``mp4``, ``aac``, ``ogg``, ``png``), ``user_id`` (None when
+    mixed), ``track_type``, ``media_id``, ``begin_at`` and ``end_at`` (ISO 8601, UTC), ``begin_timestamp_ms``,
     ``object_key`` (prefix, recording id and file name; None for a file in VOD), ``vod_file_id``,
     ``vod_url`` and ``recording_id``. ``end_at``, ``media_id`` and the two of VOD are None unless callbacks
     report them.
@@ -110,8 +110,8 @@ def job_result(
     ``kind``, ``job_id``, ``sdk_app_id`` and ``region`` name the job; ``status`` is the last one that the
     service answered; ``outcome``, ``ended_at``, ``finished_at``, ``problems`` and ``polls`` are those of
     `recording_result`; ``detail`` is what else the last answer held, None when that is nothing. What
-    callbacks brought: ``files``, see `file_results`; ``records``, see `record_results`;
-    ``records_left_out``, how many further ones there were than are kept.
+    callbacks brought: ``files``, those of `file_results`, with ``job_id`` instead of ``recording_id``;
+    ``records``, see `record_results`; ``records_left_out``, how many more there were than are kept.
 
     :param polls: instead of the number in `state`.
     """
@@ -126,10 +126,14 @@ def job_result(
         "problems": [asdict(problem) for problem in finished.problems],
         "polls": state.polls if polls is None else polls,
         "detail": None if state.detail is None else dict(state.detail),
-        "files": file_results(finished.files, job.job_id),
+        "files": [_of_job(file) for file in file_results(finished.files, job.job_id)],
         "records": record_results(state.records.kept),
         "records_left_out": state.records.left_out,
     }
+
+
+def _of_job(file: dict[str, Any]) -> dict[str, Any]:
+    return {"job_id" if name == "recording_id" else name: value for name, value in file.items()}
 
 
 def record_results(records: Sequence[Record]) -> list[dict[str, Any]]:

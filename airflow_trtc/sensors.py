@@ -348,6 +348,9 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _push(self, context: Context, job: JobRef, state: JobState, finished: Finished, polls: int) -> Any:
         summary = job_result(state, finished, job, polls=polls)
+        if state.records.left_out:
+            message = "%d records are beyond what is kept; the receiver's journal has each event"
+            self.log.warning(message, state.records.left_out)
         return push_results(self, context, summary, "job", summary)
 
     # -- beginning and ending ---------------------------------------------------------------------------

@@ -153,7 +153,9 @@ def add_record(records: Records, record: Record) -> Records:
 def merge_records(own: Records, other: Records) -> Records:
     """Everything that either of them holds, as far as the bounds allow, the own ones first."""
     known = {record.identity for record in own.kept}
-    added, beyond, size = [], [], own.size
+    added: list[Record] = []
+    beyond: list[str] = []
+    size = own.size
     for record in other.kept:
         if record.identity in known:
             continue
@@ -191,9 +193,9 @@ def _from_json(item: Mapping[str, Any]) -> Record | None:
     kind = next((one for one in get_args(RecordKind) if one == item.get("kind")), None)
     if identity is None or kind is None or at_ms is None:
         return None
-    texts = {name: bounds.text(item.get(name), LONGEST_TEXT) for name in _TEXT_FIELDS}
-    numbers = {name: bounds.number(item.get(name)) for name in _NUMBER_FIELDS}
-    return Record(identity, kind, at_ms, **texts, **numbers)
+    given: dict[str, Any] = {name: bounds.text(item.get(name), LONGEST_TEXT) for name in _TEXT_FIELDS}
+    given |= {name: bounds.number(item.get(name)) for name in _NUMBER_FIELDS}
+    return Record(identity, kind, at_ms, **given)
 
 
 def counts_to_json(records: Records) -> dict[str, Any]:

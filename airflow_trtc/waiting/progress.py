@@ -22,9 +22,9 @@ def progress(
 ) -> dict[str, Any]:
     """The value of the XCom.
 
-    ``state`` is one word for users, ``file_count`` and ``record_count`` are the numbers of files and records so
-    far; the rest is the whole state but for ``detail``: results may be addresses that open a file to whoever
-    reads them; and but for the records, which may be many: the journal has them.
+    ``state`` is one word for users, ``file_count`` and ``record_count`` are the numbers of files and records
+    so far; the rest is the whole state but for ``detail``: results may be addresses that open a file to
+    whoever reads them; and but for the records, which may be many: the journal has them.
     """
     return {
         **to_json(replace(state, detail=None, records=NO_RECORDS), job),
