@@ -434,17 +434,15 @@ _INGEST_ROWS = (
     ),
 )
 
-_AI = frozenset({AI_GROUP})
-_AI_LEAVE_CODES = {code: words for code, words in _leave_codes("robot").items() if code not in (100, 101)} | {
-    98: "internal error"
-}
+_AI_LEAVE_CODES = {code: words for code, words in _leave_codes("robot").items() if code < 100}
+_AI_LEAVE_CODES |= {98: "internal error"}
 
-_AI_ROWS = (
-    _start(901, AI_GROUP, "AI task"),
-    Event(
-        type=902,
-        name="AI task end",
-        groups=_AI,
+
+def _ai_end(event_type: int, group: int, name: str) -> Event:
+    return Event(
+        type=event_type,
+        name=name,
+        groups=frozenset({group}),
         code_fields=("LeaveCode", "Status"),
         codes=_AI_LEAVE_CODES,
         ends=frozenset(_AI_LEAVE_CODES),
@@ -452,7 +450,14 @@ _AI_ROWS = (
         faults={
             98: Fault("interrupted", "an internal error of the service broke it off; start it anew", "end")
         },
-    ),
+    )
+
+
+_AI = frozenset({AI_GROUP})
+
+_AI_ROWS = (
+    _start(901, AI_GROUP, "AI task"),
+    _ai_end(902, AI_GROUP, "AI task end"),
     Event(type=903, name="sentence", groups=_AI, code_fields=(), record="sentence"),
     Event(type=904, name="speech start", groups=_AI, code_fields=()),
     Event(type=905, name="AI speech end", groups=_AI, code_fields=()),
@@ -514,7 +519,18 @@ _MODERATION_ROWS = (
     _storage_error(1106, MODERATION_GROUP, "moderation error", "what was moderated could not be stored"),
 )
 
-_TRANSCRIPTION_ROWS = (_start(1401, TRANSCRIPTION_GROUP, "transcription"),)
+# The payloads of the last two were in no page that could be read; they are taken as alike to 902 and 903.
+_TRANSCRIPTION_ROWS = (
+    _start(1401, TRANSCRIPTION_GROUP, "transcription"),
+    _ai_end(1402, TRANSCRIPTION_GROUP, "transcription end"),
+    Event(
+        type=1403,
+        name="transcription sentence",
+        groups=frozenset({TRANSCRIPTION_GROUP}),
+        code_fields=(),
+        record="sentence",
+    ),
+)
 
 EVENTS: dict[int, Event] = {
     row.type: row

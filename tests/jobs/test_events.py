@@ -98,13 +98,19 @@ CODES: list[tuple[int, str, int, str, bool, bool]] = [
     (702, "Status", 0, "ended", True, False),
     (901, "Status", 0, "started", False, True),
     (901, "Status", 1, "failed", False, False),
-    (902, "LeaveCode", 0, "stopped by the API", True, False),
-    (902, "LeaveCode", 1, "the customer removed the robot", True, False),
-    (902, "LeaveCode", 2, "the customer dismissed the room", True, False),
-    (902, "LeaveCode", 3, "the server removed the robot", True, False),
-    (902, "LeaveCode", 4, "the server dismissed the room", True, False),
-    (902, "LeaveCode", 98, "internal error", True, False),
-    (902, "LeaveCode", 99, "no stream for MaxIdleTime", True, False),
+    *[
+        (each, "LeaveCode", code, words, True, False)
+        for each in (902, 1402)
+        for code, words in {
+            0: "stopped by the API",
+            1: "the customer removed the robot",
+            2: "the customer dismissed the room",
+            3: "the server removed the robot",
+            4: "the server dismissed the room",
+            98: "internal error",
+            99: "no stream for MaxIdleTime",
+        }.items()
+    ],
     *[
         (each, "LeaveCode", code, words, True, False)
         for each in (1002, 1102)
@@ -172,6 +178,8 @@ NAMES = {
     1105: "moderation sending end",
     1106: "moderation error",
     1401: "transcription start",
+    1402: "transcription end",
+    1403: "transcription sentence",
 }
 ROOMS = {  # name, field of the code, meanings of the codes
     101: ("room created", None, {}),
@@ -201,8 +209,8 @@ ROOMS = {  # name, field of the code, meanings of the codes
     206: ("substream stopped", "Reason", {}),
 }
 # An end of each family that is older than what a test is about.
-ENDS = {3: 302, 4: 401, 7: 702, 8: 802, 9: 902, 10: 1002, 11: 1102}
-WITHOUT_CODE = {304, 307, 308, 309, 903, 904, 905, 906, 908, 909, 1004, 1006, 1104, 1106}
+ENDS = {3: 302, 4: 401, 7: 702, 8: 802, 9: 902, 10: 1002, 11: 1102, 14: 1402}
+WITHOUT_CODE = {304, 307, 308, 309, 903, 904, 905, 906, 908, 909, 1004, 1006, 1104, 1106, 1403}
 ERRORS = {308, 309, 1006, 1106}  # these have no code: they are problems themselves
 
 
@@ -273,7 +281,7 @@ def test_each_code_is_read_and_means_what_is_documented(
     assert describe_news(JobState("rid"), learnt(callback), callback)[0] == line
 
 
-@pytest.mark.parametrize("kind", [*NAMES, 399, 899, 1099, 1402])
+@pytest.mark.parametrize("kind", [*NAMES, 399, 899, 1099, 1404])
 @pytest.mark.parametrize("code", [-1, 7, 97, 102, None, "x", 0.5, True, 10**30])
 def test_an_undocumented_code_ends_nothing_and_is_no_problem(kind: int, code: object) -> None:
     state = learnt(event(kind, {"Status": code, "LeaveCode": code}))
@@ -285,7 +293,7 @@ def test_an_undocumented_code_ends_nothing_and_is_no_problem(kind: int, code: ob
     is_number = type(code) is int and code < 2**63
     assert fact.code == (code if is_number and kind not in WITHOUT_CODE else None)
     assert not fact.is_documented
-    is_start = kind in (301, 306, 701, 801, 901, 1001, 1101) or (kind == 401 and fact.code is not None)
+    is_start = kind in (301, 306, 701, 801, 901, 1001, 1101, 1401) or (kind == 401 and fact.code is not None)
     if earlier := left_earlier(kind):
         assert (learnt(*earlier, event(kind, {"Status": code})).history.end is None) == is_start
 
@@ -461,6 +469,12 @@ PROBLEMS: list[tuple[int, dict[str, Any], str, str]] = [
         {"LeaveCode": 98},
         "interrupted",
         "an internal error of the service broke it off; start it anew (902, LeaveCode 98)",
+    ),
+    (
+        1402,
+        {"LeaveCode": 98},
+        "interrupted",
+        "an internal error of the service broke it off; start it anew (1402, LeaveCode 98)",
     ),
     (1001, {"Status": 1}, "start", "the slicing did not start (1001, Status 1)"),
     (1002, {"LeaveCode": 100}, "interrupted", f"{ROBOT_LOST} (1002, LeaveCode 100)"),
