@@ -199,19 +199,11 @@ def kept_event(callback: Callback) -> dict[str, Any]:
         address = bounds.text(callback.payload.get(documented.detail))
         payload = bounds.mapping(bounds.mapping(event.get("EventInfo")).get("Payload"))
         if address is not None and isinstance(payload, dict):
-            # An error's words may repeat it, in the form that is left of it.
-            left = [text for text in (_without_signatures(address), without_signature(address)) if text]
+            left = without_signature(address) or address  # in this form an error's words may repeat it
             for name, value in payload.items():
-                payload[name] = _replaced(value, left, stream_name(address))
+                payload[name] = value.replace(left, stream_name(address)) if isinstance(value, str) else value
             payload[documented.detail] = stream_name(address)
     return event
-
-
-def _replaced(value: Any, texts: Collection[str], by: str) -> Any:
-    if isinstance(value, str):
-        for text in texts:
-            value = value.replace(text, by)
-    return value
 
 
 def without_signatures(value: Any) -> Any:

@@ -15,7 +15,7 @@ from airflow_trtc.jobs.callback import Callback, without_signature, without_sign
 from airflow_trtc.jobs.events import RecordKind, is_of, row
 
 MAX_RECORDS = 5_000  # of one job
-MAX_CHARACTERS = 1_000_000  # of all of them, as JSON
+MAX_CHARACTERS = 1_500_000  # of all of them, as JSON
 LONGEST_TEXT = 2_000
 LONGEST_NAME = 300
 MAX_RECENT = 200  # more than may come twice
