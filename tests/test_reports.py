@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def meanwhile(*steps: Callable[[], object], after: float = 1.0, every: float = 0
 def relays(emulator: Emulator, job_id: str, *states: tuple[str, int]) -> list[Callable[[], object]]:
     """The callbacks of a relay, one after the other."""
     return [
-        lambda url=url, status=status: emulator.send_event(4, 401, relay_info(job_id, url, status))
+        functools.partial(emulator.send_event, 4, 401, relay_info(job_id, url, status))
         for url, status in states
     ]
 
@@ -160,7 +161,7 @@ def test_sentences_are_handed_on_once_each_and_in_order(
 
     for number in (1, 0):
         say(number)
-    rest = [lambda number=number: say(number) for number in (3, 2, 3, 4)]
+    rest = [functools.partial(say, number) for number in (3, 2, 3, 4)]
     ended = about(job_id, {"LeaveCode": 0}, EventMsTs=now_ms + 9)
     with meanwhile(*rest, lambda: emulator.send_event(9, 902, ended)):
         outcome = wait(mode, "ai_transcription", job_id)

@@ -153,7 +153,7 @@ class Scene:
         :param fed: the change feed hands it over, too.
         """
         at = self.clock.now() - timedelta(seconds=ago)
-        info = {
+        info: dict[str, Any] = {
             "TaskId": self.job.job_id,
             "EventMsTs": round(at.timestamp() * 1000),
             "Payload": payload or {},

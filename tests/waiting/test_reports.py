@@ -31,7 +31,7 @@ def a_relay(*states: tuple[float, str, int], fed: bool = True) -> Scene:
     scene = a_job("relay")
     for at, url, status in states:
         payload = {"Url": url, "Status": status, "ErrorCode": 0, "ErrorMsg": ""}
-        scene.at(at, lambda payload=payload: scene.reported(401, payload, fed=fed))
+        scene.at(at, functools.partial(scene.reported, 401, payload, fed=fed))
     return scene
 
 
@@ -99,7 +99,7 @@ def test_what_is_overtaken_is_sorted_by_when_it_happened() -> None:
     scene = a_job("relay")
     for at, status, ago in ((5, 2, 0.0), (5.1, 1, 4.0), (60, 0, 0.0), (60.5, 5, 1.0)):
         payload = {"Url": A, "Status": status}
-        scene.at(at, lambda payload=payload, ago=ago: scene.reported(401, payload, ago=ago))
+        scene.at(at, functools.partial(scene.reported, 401, payload, ago=ago))
     end = scene.deferred()
     assert isinstance(end, Finished)
     assert end.problems == ()
@@ -229,7 +229,7 @@ def test_a_start_that_failed_fails_the_wait_once_polls_agree(
 def test_an_ingest_that_fails_first_and_then_starts_ends_well() -> None:
     scene = a_job("ingest", seen("InProgress"), seen("InProgress"), GONE)
     for at, status in ((1, 1), (2, 2), (4, 0)):
-        scene.at(at, lambda status=status: scene.reported(701, {"Status": status}))
+        scene.at(at, functools.partial(scene.reported, 701, {"Status": status}))
     end = scene.deferred(interval=60.0)
     assert isinstance(end, Finished)
     assert (end.outcome, end.problems) == ("gone", ())
@@ -240,7 +240,7 @@ def test_what_comes_after_the_end_is_handed_on() -> None:
     scene.at(10, lambda: scene.reported(802, {"Status": 1}))
     for at, name in ((14, "a.mp4"), (21, "b.mp4")):
         vod = {"Status": 0, "TencentVod": {"CacheFile": name, "FileId": name[0]}}
-        scene.at(at, lambda vod=vod: scene.reported(311, vod))
+        scene.at(at, functools.partial(scene.reported, 311, vod))
     end = scene.deferred(interval=600.0, settle_seconds=10.0)
     assert isinstance(end, Finished)
     assert [file.file_name for file in end.files] == ["a.mp4", "b.mp4"]
