@@ -157,6 +157,15 @@ SPEECH = JobKind(
     id_source="the TaskId that AsyncTextToSpeech returned",
 )
 
+RELAY = JobKind(
+    name="relay",
+    describe_action="",  # there is none: only callbacks report
+    start_action="StartPublishCdnStream",
+    stop_action="StopPublishCdnStream",
+    groups=frozenset({4}),
+    id_source="the TaskId that StartPublishCdnStream returned",
+)
+
 KINDS: dict[str, JobKind] = {
     kind.name: kind
     for kind in (
@@ -170,5 +179,11 @@ KINDS: dict[str, JobKind] = {
         INGEST,
         WEB_RECORDING,
         SPEECH,
+        RELAY,
     )
 }
+
+
+def kind_of_group(group: int) -> JobKind | None:
+    """The kind of job that events of this group are about: the first of several; None for none."""
+    return next((kind for kind in KINDS.values() if group in kind.groups), None)

@@ -42,8 +42,10 @@ class Call(Generic[_Value]):
 def describe(kind: JobKind, job: JobRef) -> Call[Snapshot | Absence]:
     """Ask about one job of any kind.
 
-    :raises TrtcSetupError: the job's id is empty, or too long to be one.
+    :raises TrtcSetupError: the job's id is empty, or too long to be one; or nothing describes such jobs.
     """
+    if not kind.describe_action:
+        raise TrtcSetupError(f"The service has no call that describes a {kind.label}; only callbacks report.")
     key = kind.key_of(job.job_id)
     params = _named(kind, job, kind.describe_action) if key is None else _keyed(kind, job.sdk_app_id, key)
     return Call(kind.describe_action, params, partial(_read_job, kind, job.job_id), "read", job.job_id)

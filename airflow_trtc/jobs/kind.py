@@ -48,7 +48,8 @@ class JobKind:
 
     :param name: as users write it, e.g. ``recording``.
     :param label: what messages call it; the name unless given.
-    :param describe_action: the API action that returns its status.
+    :param describe_action: the API action that returns its status; empty when there is none, so that only
+        callbacks report.
     :param id_param: that action's parameter for the job's id; also where its answer repeats it.
     :param start_action: the API action that starts one and answers its id; empty when nobody starts it so.
     :param starts: what that start takes; None for what has operators of its own.
