@@ -17,4 +17,21 @@ RECORDING = JobKind(
     judge=judge,
 )
 
-KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RECORDING,)}
+INGEST = JobKind(
+    name="ingest",
+    describe_action="DescribeStreamIngest",
+    start_action="StartStreamIngest",
+    stop_action="StopStreamIngest",
+    absent_statuses=frozenset({"NotExist"}),
+    id_source="the TaskId that StartStreamIngest returned",
+)
+
+RELAY = JobKind(
+    name="relay",
+    describe_action="",
+    start_action="StartPublishCdnStream",
+    stop_action="StopPublishCdnStream",
+    id_source="the TaskId that StartPublishCdnStream returned",
+)
+
+KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RECORDING, INGEST, RELAY)}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from airflow_trtc.emulator.families.publishing import Relay
 from airflow_trtc.emulator.recordings import Recording, advance
 
 Line = dict[str, Any]
@@ -23,6 +24,28 @@ def bill(recordings: Iterable[Recording], now: float) -> dict[str, Any]:
         "seconds": sum(each["seconds"] for each in lines),
         "by_application": _sums(lines, _APPLICATION),
         "by_room": _sums(lines, _ROOM),
+    }
+
+
+def relay_bill(relays: Iterable[Relay], now: float) -> dict[str, Any]:
+    """Return the lines of these relays, and the ids of those that run at this instant."""
+    lines = [
+        {
+            "relay_id": each.relay_id,
+            **asdict(each.room),
+            "agent_id": each.agent_id,
+            "created_at": each.created_at,
+            "ended_at": each.ended_at,
+            "end_reason": each.end_reason,
+            "seconds": (now if each.ended_at is None else each.ended_at) - each.created_at,
+            "started_by": each.started_by and asdict(each.started_by),
+            "stopped_by": each.stopped_by and asdict(each.stopped_by),
+        }
+        for each in relays
+    ]
+    return {
+        "relays": lines,
+        "running_relays": [each["relay_id"] for each in lines if each["ended_at"] is None],
     }
 
 
