@@ -1,17 +1,41 @@
-"""Operators that start, change and stop recordings, and the one of event-driven DAGs."""
+"""Operators of recordings, rooms, relays and streams played into rooms, and the one of event-driven DAGs."""
 
 from __future__ import annotations
 
+from airflow_trtc.operators.ingest import (
+    TrtcStartIngestOperator,
+    TrtcStopIngestOperator,
+    TrtcUpdateIngestOperator,
+)
 from airflow_trtc.operators.modify import TrtcModifyRecordingOperator
+from airflow_trtc.operators.publishing import (
+    TrtcStartRelayOperator,
+    TrtcStopRelayOperator,
+    TrtcUpdateRelayOperator,
+)
 from airflow_trtc.operators.record import TrtcRecordRoomOperator
+from airflow_trtc.operators.rooms import (
+    TrtcBlockUserOperator,
+    TrtcDismissRoomOperator,
+    TrtcRemoveUsersOperator,
+)
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
 from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
 
 __all__ = [
+    "TrtcBlockUserOperator",
+    "TrtcDismissRoomOperator",
     "TrtcModifyRecordingOperator",
     "TrtcRecordRoomOperator",
+    "TrtcRemoveUsersOperator",
+    "TrtcStartIngestOperator",
     "TrtcStartRecordingOperator",
+    "TrtcStartRelayOperator",
+    "TrtcStopIngestOperator",
     "TrtcStopRecordingOperator",
+    "TrtcStopRelayOperator",
     "TrtcTriggeringRecordingOperator",
+    "TrtcUpdateIngestOperator",
+    "TrtcUpdateRelayOperator",
 ]

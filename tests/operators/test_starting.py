@@ -280,7 +280,7 @@ def starter(hook: FakeHook, slept: list[float], **options: Any) -> RecordingStar
     return RecordingStarter(
         hook=given,
         request=request,
-        store=AttemptStore(None, log),
+        store=AttemptStore(None, log, recording_rows()),
         tries=Tries(1, 0),
         log=log,
         clock=lambda: NOW,
@@ -315,7 +315,7 @@ def test_only_an_unknown_outcome_is_sent_again(error: TrtcError) -> None:
 
 def test_a_refusal_after_a_lost_answer_keeps_the_doubt(store: DictStore) -> None:
     one = starter(FakeHook(LOST, TrtcFailedError("no"), "rid"), [])
-    one.store = AttemptStore(store, one.log)
+    one.store = AttemptStore(store, one.log, recording_rows())
     with pytest.raises(TrtcFailedError):
         one.start()
     assert json.loads(store.rows[KEY])["recording"] is None

@@ -221,7 +221,8 @@ def play(
 def truth(relay: Relay) -> dict[str, Any]:
     """Return all that happened to a relay, as JSON."""
     facts = asdict(relay)
-    return {**facts, **facts.pop("room"), "job_id": relay.relay_id, "is_running": relay.is_running}
+    room = facts.pop("room")
+    return {**facts, **room, "job_id": relay.relay_id, "is_running": relay.is_running}
 
 
 def _all(state: State) -> Relays:
