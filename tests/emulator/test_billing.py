@@ -118,6 +118,8 @@ def test_what_was_not_started_over_the_api_is_not_billed(state):
         "seconds": 0,
         "by_application": [],
         "by_room": [],
+        "relays": [],
+        "running_relays": [],
     }
 
 

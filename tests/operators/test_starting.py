@@ -19,7 +19,7 @@ from airflow_trtc.errors import (
 )
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators import TrtcStartRecordingOperator, start
-from airflow_trtc.operators.attempt_store import KEY, AttemptStore, Tries
+from airflow_trtc.operators.attempt_store import KEY, AttemptStore, Tries, recording_rows
 from airflow_trtc.operators.starting import RecordingStarter, StartRequest
 from airflow_trtc.recording.rooms import Room
 from airflow_trtc.recording.storage import read_storage
