@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.log import mask_secret
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.arguments import Check, is_template, switch
+from airflow_trtc.arguments import Check, is_template, revealed, switch
 from airflow_trtc.errors import TrtcFailedError
 from airflow_trtc.hooks import PLAYS, TrtcHook
 from airflow_trtc.jobs.observation import Absence
@@ -21,6 +21,7 @@ from airflow_trtc.operators.streams import (
     NamesStream,
     StartsStream,
     StopsStream,
+    hiding_urls,
     mask_urls,
 )
 from airflow_trtc.publishing.parameters import (
@@ -48,6 +49,7 @@ class TrtcStartIngestOperator(StartsStream):
 
     :param room_id: the room: an int for a numeric room, a text for a string room. (templated)
     :param stream_url: the address of the stream. Its picture may have 1080p and 30 frames a second at most.
+        Airflow stores and shows ``***`` for one with keys in it, but for values that are mapped over.
         (templated)
     :param room_id_type: ``string`` or ``numeric``: for a room that a template delivers as text. Default: by
         the type of `room_id`. (templated)
@@ -74,7 +76,7 @@ class TrtcStartIngestOperator(StartsStream):
     template_fields: Sequence[str] = (*StartsStream.template_fields, "stream_url", "extra_params")
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **StartsStream.argument_checks,
-        "stream_url": lambda name, value: _required_url(name, value),
+        "stream_url": hiding_urls(lambda name, value: _required_url(name, value)),
         "advanced_permission_control": switch,
         "extra_params": read_ingest_start_params,
     }
@@ -98,7 +100,7 @@ class TrtcStartIngestOperator(StartsStream):
 
     def content(self) -> dict[str, Any]:
         """See the base class."""
-        return {"StreamUrl": self.stream_url, **self.extra_params}
+        return {"StreamUrl": revealed(self.stream_url), **self.extra_params}
 
     def whole(self, hook: TrtcHook, room: Room, user_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """See the base class."""
@@ -163,7 +165,7 @@ class TrtcUpdateIngestOperator(NamesStream):
     template_fields: Sequence[str] = (*NamesStream.template_fields, "stream_url", "extra_params")
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **NamesStream.argument_checks,
-        "stream_url": read_stream_url,
+        "stream_url": hiding_urls(read_stream_url),
         "extra_params": read_ingest_update_params,
     }
     partial_checks: ClassVar[Mapping[str, Check]] = {
@@ -196,7 +198,7 @@ class TrtcUpdateIngestOperator(NamesStream):
             named = self.named()
             hook = self.hook_for(named)
             job = hook.job(INGEST.name, named.job_id or "")
-            params = {"StreamUrl": self.stream_url, **self.extra_params}
+            params = {"StreamUrl": revealed(self.stream_url), **self.extra_params}
             given = {name: value for name, value in params.items() if value is not None}
             try:
                 is_over = hook.update_ingest(job.job_id, given) in INGEST.absent_statuses

@@ -27,7 +27,9 @@ from airflow_trtc.operators.streams import (
     NamesStream,
     StartsStream,
     StopsStream,
+    hiding_urls,
     mask_urls,
+    revealed_urls,
 )
 from airflow_trtc.publishing.parameters import (
     DEFAULT_AUDIO,
@@ -63,7 +65,7 @@ UPDATE_ROWS = RowType(
 )
 _OF_ARGUMENTS = {"PublishCdnParams": "urls", "SingleSubscribeParams": "single_user_id"}
 _CONTENT_CHECKS: Mapping[str, Check] = {
-    "urls": read_urls,
+    "urls": hiding_urls(read_urls),
     "is_tencent_cdn": switch,
     "single_user_id": lambda name, value: None if value in (None, "") else read_present_user(name, value),
     "audio": read_audio,
@@ -82,7 +84,7 @@ def _content(task: Any, audio: Any) -> dict[str, Any]:
     params = {
         "AudioParams": audio,
         "VideoParams": task.video,
-        **cdn_params(task.urls, is_tencent_cdn=task.is_tencent_cdn is not False),
+        **cdn_params(revealed_urls(task.urls), is_tencent_cdn=task.is_tencent_cdn is not False),
         **single_stream(task.single_user_id),
         **task.extra_params,
     }
@@ -138,7 +140,8 @@ class TrtcStartRelayOperator(StartsStream):
     All names inside objects are the service's own (tencentcloud.com/document/product/647/48247).
 
     :param room_id: the room: an int for a numeric room, a text for a string room. (templated)
-    :param urls: where to publish: an address such as ``rtmp://host/app/stream``, or up to ten. (templated)
+    :param urls: where to publish: an address such as ``rtmp://host/app/stream``, or up to ten. Airflow stores
+        and shows ``***`` for those with keys in them, but for values that are mapped over. (templated)
     :param room_id_type: ``string`` or ``numeric``: for a room that a template delivers as text. Default: by
         the type of `room_id`. (templated)
     :param is_tencent_cdn: whether the addresses are of Tencent's own CDN. Publishing to another one costs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,12 +48,31 @@ def hidden(value: Any) -> Any:
     return HiddenText(value) if is_literal else value
 
 
-def mask_urls(values: Any) -> None:
+def hiding_urls(read: Callable[[str, Any], Any]) -> Check:
+    """A check of an address or of several, after which those with keys in them are hidden."""
+
+    def check(name: str, value: Any) -> Any:
+        found = read(name, revealed_urls(value))
+        return [_hidden_url(url) for url in found] if isinstance(found, list) else _hidden_url(found)
+
+    return check
+
+
+def revealed_urls(value: Any) -> Any:
+    """The texts of addresses that are hidden, in a list too; anything else as it is."""
+    return [revealed(url) for url in value] if isinstance(value, list | tuple) else revealed(value)
+
+
+def mask_urls(value: Any) -> None:
     """Have Airflow show no keys that stand in addresses."""
-    for url in [values] if isinstance(values, str) else values or ():
-        if not is_template(url):
-            for secret in secrets_of(url):
-                mask_secret(secret)
+    found = revealed_urls(value)
+    for url in found if isinstance(found, list) else [found]:
+        for secret in () if is_template(url) else secrets_of(url):
+            mask_secret(secret)
+
+
+def _hidden_url(url: Any) -> Any:
+    return HiddenText(url) if secrets_of(url) else url
 
 
 class StartsStream(ChecksArguments, BaseOperator):
