@@ -34,7 +34,14 @@ def create(state: State, call: Call) -> Values:
     """Start a recording. The same robot in the same room ends its earlier recording."""
     schemas.check_create_rules(call.values)
     settings, room = state.settings, _room(call.values)
-    admission.check_robot(settings, room, call.values, now=state.wall() + state.clock_skew_seconds)
+    admission.check_robot(
+        settings,
+        room,
+        call.values,
+        now=state.wall() + state.clock_skew_seconds,
+        private_map_key=call.values.get("PrivateMapKey"),
+        stream_type=call.values["RecordParams"].get("StreamType", 0),
+    )
     is_storage_refused = admission.is_storage_refused(settings, call.values["StorageParams"])
     running = list(state.running(call.now))
     replaced = [

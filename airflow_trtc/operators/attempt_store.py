@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_trtc._compat import task_state_store
 from airflow_trtc.errors import TrtcTransientError
@@ -16,34 +16,6 @@ KEY = "trtc_recording_start"
 # Beyond the time for which the service answers questions a row only says whether the task was cleared.
 MARGIN = timedelta(days=30)
 UNREADABLE = "unreadable"
-
-
-class Kept(Protocol):
-    """What a row holds: a frozen dataclass with ``handed_on``, ``max_tries`` and ``try_number``."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a row of the store."""
-
-
-_Row = TypeVar("_Row", bound=Kept)
-
-
-@dataclass(frozen=True, slots=True)
-class RowType(Generic[_Row]):
-    """One kind of rows.
-
-    :param key: under which the task keeps its row.
-    :param read: reads a row; ValueError for what this version did not write.
-    :param kind: what the rows are.
-    :param retention: how long a row is worth keeping.
-    :param if_lost: what follows when a row cannot be kept that is worth more than itself.
-    """
-
-    key: str
-    read: Callable[[Any], _Row]
-    kind: type[_Row]
-    retention: timedelta
-    if_lost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +45,56 @@ def unreadable(error: Exception) -> TrtcTransientError:
     )
 
 
-class AttemptStore(Generic[_Row]):
-    """The row of one task instance in Airflow's task state store, which outlives tries and clears.
+class Kept(Protocol):
+    """What is kept of a start: a frozen dataclass with these fields, among others."""
+
+    @property
+    def max_tries(self) -> int:
+        """Airflow's number for the task instance when the request was sent."""
+
+    @property
+    def handed_on(self) -> bool:
+        """Whether the task was about to succeed with what it started."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a row of the store."""
+
+
+_Kept = TypeVar("_Kept", bound=Kept)
+
+
+class KeptStore(Generic[_Kept]):
+    """One row of a task instance in Airflow's task state store, which outlives tries and clears.
 
     Below Airflow 3.3 there is none; then nothing is kept.
 
+    :cvar key: the row's key.
+    :cvar loss: what follows for a later try when the row cannot be written, for the log.
     :param store: Airflow's accessor; None where there is none.
+    :param expired_hours: for how long the service answers questions about what was started.
     """
 
-    def __init__(self, store: Any, log: Any, row_type: RowType[_Row]) -> None:
+    key: ClassVar[str]
+    loss: ClassVar[str]
+
+    def __init__(self, store: Any, log: Any, expired_hours: int | None = None) -> None:
         self._store = store
         self._log = log
-        self._type = row_type
+        self._retention = timedelta(hours=expired_hours or DEFAULT_EXPIRED_HOURS) + MARGIN
+
+    def read(self, row: Any) -> _Kept:
+        """Read a row.
+
+        :raises ValueError: this version did not write it.
+        """
+        raise NotImplementedError
 
     @property
     def is_kept(self) -> bool:
         """Whether anything is kept between tries."""
         return self._store is not None
 
-    def load(self) -> _Row | str | None:
+    def load(self) -> _Kept | str | None:
         """What is kept: None for nothing, `UNREADABLE` for what this version did not write.
 
         :raises TrtcTransientError: the store cannot be read, so nothing may be started.
@@ -99,17 +102,17 @@ class AttemptStore(Generic[_Row]):
         if self._store is None:
             return None
         try:
-            row = self._store.get(self._type.key)
+            row = self._store.get(self.key)
         except Exception as error:
             raise unreadable(error) from error
         if row is None:
             return None
         try:
-            return self._type.read(row)
+            return self.read(row)
         except ValueError:
             return UNREADABLE
 
-    def save(self, attempt: _Row) -> None:
+    def save(self, kept: _Kept) -> None:
         """Keep an attempt.
 
         :raises TrtcTransientError: it cannot be kept.
@@ -117,60 +120,53 @@ class AttemptStore(Generic[_Row]):
         if self._store is None:
             return
         try:
-            self._store.set(self._type.key, attempt.to_json(), retention=self._type.retention)
+            self._store.set(self.key, kept.to_json(), retention=self._retention)
         except Exception as error:
             raise TrtcTransientError(
                 f"Cannot keep what this task starts ({type(error).__name__}). Retry the task.",
                 code="Client.NoStateStore",
             ) from error
 
-    def save_if_possible(self, attempt: _Row) -> None:
+    def save_if_possible(self, kept: _Kept) -> None:
         """Keep an attempt that is worth more than its row: if that fails, the log says so."""
         try:
-            self.save(attempt)
+            self.save(kept)
         except TrtcTransientError as error:
-            self._log.warning("%s %s", error.message, self._type.if_lost)
+            self._log.warning("%s %s", error.message, self.loss)
 
     def forget(self) -> None:
         """Drop the row, since what was sent was refused."""
         if self._store is None:
             return
         try:
-            self._store.delete(self._type.key)
+            self._store.delete(self.key)
         except Exception as error:  # then the next try believes that its outcome is unknown: no harm
             self._log.warning("Cannot drop the row of a refused start (%s)", type(error).__name__)
 
     def hand_on(self, tries: Tries) -> None:
         """Note that the task is about to succeed; to be called right before it does."""
         try:
-            kept = self.load()
+            kept: Any = self.load()
         except TrtcTransientError as error:
             self._log.warning("%s", error.message)
             return
-        if isinstance(kept, self._type.kind):
-            row: Any = kept
+        if kept is not None and kept != UNREADABLE:
             self.save_if_possible(
-                replace(row, handed_on=True, max_tries=tries.max_tries, try_number=tries.number)
+                replace(kept, handed_on=True, max_tries=tries.max_tries, try_number=tries.number)
             )
 
 
-def row_store(context: Mapping[str, Any], log: Any, row_type: RowType[_Row]) -> AttemptStore[_Row]:
-    """The store of the task instance that runs, for rows of a kind."""
-    return AttemptStore(task_state_store(context), log, row_type)
+class AttemptStore(KeptStore[Attempt]):
+    """The row about the recording that a task starts."""
+
+    key = KEY
+    loss = "The recording runs; a later try of this task would replace it by another one."
+
+    def read(self, row: Any) -> Attempt:
+        """See the base class."""
+        return read_attempt(row)
 
 
-def recording_rows(expired_hours: int | None = None) -> RowType[Attempt]:
-    """Rows about the start of a recording.
-
-    :param expired_hours: for how long the service answers questions about the recording.
-    """
-    retention = timedelta(hours=expired_hours or DEFAULT_EXPIRED_HOURS) + MARGIN
-    if_lost = "The recording runs; a later try of this task would replace it by another one."
-    return RowType(KEY, read_attempt, Attempt, retention, if_lost)
-
-
-def attempt_store(
-    context: Mapping[str, Any], log: Any, expired_hours: int | None = None
-) -> AttemptStore[Attempt]:
-    """The store of the task instance that runs, for the recording that it starts; see `recording_rows`."""
-    return row_store(context, log, recording_rows(expired_hours))
+def attempt_store(context: Mapping[str, Any], log: Any, expired_hours: int | None = None) -> AttemptStore:
+    """The store of the task instance that runs."""
+    return AttemptStore(task_state_store(context), log, expired_hours)

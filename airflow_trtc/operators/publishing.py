@@ -6,12 +6,11 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import AirflowFailException, AirflowSkipException
+from airflow_trtc._compat import AirflowFailException, AirflowSkipException, task_state_store
 from airflow_trtc.arguments import Check, is_template, name_of, one_of, switch
 from airflow_trtc.bounds import HIGHEST
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
@@ -20,7 +19,7 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.users import read_present_user
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import RELAY
-from airflow_trtc.operators.attempt_store import MARGIN, AttemptStore, RowType, row_store, tries_of
+from airflow_trtc.operators.attempt_store import KeptStore, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
@@ -56,13 +55,6 @@ if TYPE_CHECKING:
 IfOutdated: TypeAlias = Literal["finish", "fail", "skip"]
 # An update that changes nothing: a running relay takes it, or has seen a higher number.
 PROBE_NUMBER = 1
-UPDATE_ROWS = RowType(
-    "trtc_relay_update",
-    read_numbered,
-    Numbered,
-    timedelta(days=1) + MARGIN,
-    "A later try of this task would count as a newer update.",
-)
 _OF_ARGUMENTS = {"PublishCdnParams": "urls", "SingleSubscribeParams": "single_user_id"}
 _CONTENT_CHECKS: Mapping[str, Check] = {
     "urls": hiding_urls(read_urls),
@@ -77,6 +69,17 @@ _PARTIAL_CHECKS: Mapping[str, Check] = {
     "audio": functools.partial(read_audio, later=is_template),
     "video": functools.partial(read_video, later=is_template),
 }
+
+
+class UpdateStore(KeptStore[Numbered]):
+    """The row about the number of an update."""
+
+    key = "trtc_relay_update"
+    loss = "A later try of this task would count as a newer update."
+
+    def read(self, row: Any) -> Numbered:
+        """See the base class."""
+        return read_numbered(row)
 
 
 def _content(task: Any, audio: Any) -> dict[str, Any]:
@@ -351,7 +354,7 @@ class TrtcUpdateRelayOperator(NamesStream):
             hook.check("UpdatePublishCdnStream", params)
             used = named.with_transcoding if self.transcode is None else int(self.transcode)
             params["WithTranscoding"] = transcoding(None, params) if used is None else used
-            store = row_store(context, self.log, UPDATE_ROWS)
+            store = UpdateStore(task_state_store(context), self.log)
             update = self._numbered(store, context, params, named.sequence_number)
             number, was_applied = self._send(hook, job, store, update, _with_signatures(hook, params))
         if was_applied:
@@ -370,7 +373,7 @@ class TrtcUpdateRelayOperator(NamesStream):
         }
 
     def _numbered(
-        self, store: AttemptStore[Numbered], context: Context, params: Mapping[str, Any], last: int
+        self, store: KeptStore[Numbered], context: Context, params: Mapping[str, Any], last: int
     ) -> Numbered:
         """The number of this update, kept before anything is sent with it."""
         tries, now_ms, content = tries_of(context), _now_ms(), digest(params)
@@ -393,7 +396,7 @@ class TrtcUpdateRelayOperator(NamesStream):
         self,
         hook: TrtcHook,
         job: JobRef,
-        store: AttemptStore[Numbered],
+        store: KeptStore[Numbered],
         update: Numbered,
         params: dict[str, Any],
     ) -> tuple[int, bool]:

@@ -82,7 +82,7 @@ class RecordingStarter:
 
     hook: TrtcHook
     request: StartRequest
-    store: AttemptStore[Attempt]
+    store: AttemptStore
     tries: Tries
     log: Any
     clock: Callable[[], datetime] = _now

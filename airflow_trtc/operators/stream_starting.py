@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_trtc import bounds
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators.attempt_store import MARGIN, AttemptStore, RowType, Tries
+from airflow_trtc.operators.attempt_store import KeptStore, Tries
 from airflow_trtc.publishing.attempts import (
     Reason,
     StreamAttempt,
@@ -28,17 +28,21 @@ from airflow_trtc.publishing.started import StartedStream
 
 PAUSES_SECONDS = (3.0, 6.0, 12.0)
 TASK_EXIST = "FailedOperation.TaskExist"
-ROWS = RowType(
-    "trtc_stream_start",
-    read_attempt,
-    StreamAttempt,
-    timedelta(days=7) + MARGIN,  # an ingest plays for a week at most, and a relay's room empties
-    "The job runs; a later try of this task would end it and start another one.",
-)
 
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+class StreamStore(KeptStore[StreamAttempt]):
+    """The row about the relay or the ingest that a task starts."""
+
+    key = "trtc_stream_start"
+    loss = "The job runs; a later try of this task would end it and start another one."
+
+    def read(self, row: Any) -> StreamAttempt:
+        """See the base class."""
+        return read_attempt(row)
 
 
 @dataclass(kw_only=True)
@@ -57,7 +61,7 @@ class StreamStarter:
     hook_for: Callable[[Target], TrtcHook]
     params: Callable[[], dict[str, Any]]
     runs: Callable[[TrtcHook, str], bool]
-    store: AttemptStore[StreamAttempt]
+    store: KeptStore[StreamAttempt]
     tries: Tries
     log: Any
     with_transcoding: int | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
+from airflow_trtc._compat import task_state_store
 from airflow_trtc.arguments import (
     Check,
     ChecksArguments,
@@ -24,10 +25,10 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.users import read_user_id
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import row_store, tries_of
+from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.rooms import check_room, room_of
-from airflow_trtc.operators.stream_starting import ROWS, StreamStarter
+from airflow_trtc.operators.stream_starting import StreamStarter, StreamStore
 from airflow_trtc.publishing.attempts import Target
 from airflow_trtc.publishing.parameters import digest, secrets_of
 from airflow_trtc.publishing.started import NamedStream, read_named
@@ -230,7 +231,7 @@ class StartsStream(ChecksArguments, BaseOperator):
             hook_for=lambda one: hook if one == target else self._hook_for(one),
             params=lambda: self.whole(hook, room, user_id, content),
             runs=self.runs,
-            store=row_store(context, self.log, ROWS),
+            store=StreamStore(task_state_store(context), self.log),
             tries=tries_of(context),
             log=self.log,
             with_transcoding=self.with_transcoding(),

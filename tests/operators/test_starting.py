@@ -19,7 +19,7 @@ from airflow_trtc.errors import (
 )
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators import TrtcStartRecordingOperator, start
-from airflow_trtc.operators.attempt_store import KEY, AttemptStore, Tries, recording_rows
+from airflow_trtc.operators.attempt_store import KEY, AttemptStore, Tries
 from airflow_trtc.operators.starting import RecordingStarter, StartRequest
 from airflow_trtc.recording.rooms import Room
 from airflow_trtc.recording.storage import read_storage
@@ -280,7 +280,7 @@ def starter(hook: FakeHook, slept: list[float], **options: Any) -> RecordingStar
     return RecordingStarter(
         hook=given,
         request=request,
-        store=AttemptStore(None, log, recording_rows()),
+        store=AttemptStore(None, log),
         tries=Tries(1, 0),
         log=log,
         clock=lambda: NOW,
@@ -315,7 +315,7 @@ def test_only_an_unknown_outcome_is_sent_again(error: TrtcError) -> None:
 
 def test_a_refusal_after_a_lost_answer_keeps_the_doubt(store: DictStore) -> None:
     one = starter(FakeHook(LOST, TrtcFailedError("no"), "rid"), [])
-    one.store = AttemptStore(store, one.log, recording_rows())
+    one.store = AttemptStore(store, one.log)
     with pytest.raises(TrtcFailedError):
         one.start()
     assert json.loads(store.rows[KEY])["recording"] is None

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from airflow_trtc.emulator.action import Action, Call
-from airflow_trtc.emulator.admission import check_user_sig
+from airflow_trtc.emulator.admission import check_robot
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.options import check_choice, check_numbers
@@ -107,7 +107,7 @@ def start(state: State, call: Call) -> Values:
         raise ApiError("MissingParameter", "AudioParams")
     now = state.wall() + state.clock_skew_seconds
     for where, user in ((room, agent), *_feedback_rooms(values)):
-        check_user_sig(state.settings, where, user, now=now)
+        check_robot(state.settings, where, user, now=now, private_map_key=False)
     for each in list(running(state, call.now)):
         if (each.room, each.agent_id) == (room, agent["UserId"]):
             end(state, each, call.now, "replaced")

@@ -50,7 +50,7 @@ def halting(context: Any) -> Iterator[None]:
         halt("answered")
         return recording_id
 
-    def save_if_possible(store: AttemptStore[Any], attempt: Any) -> None:
+    def save_if_possible(store: AttemptStore, attempt: Any) -> None:
         keep(store, attempt)
         halt("handed_on" if attempt.handed_on else "kept")
 
