@@ -1,22 +1,25 @@
-"""What was started over the API and for how long it ran: one line for each recording, and sums. Pure."""
+"""What was started over the API and for how long it ran: a line each, and sums. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from airflow_trtc.emulator.families.publishing import Relay
 from airflow_trtc.emulator.recordings import Recording, advance
 
 Line = dict[str, Any]
 
 _APPLICATION = ("sdk_app_id",)
 _ROOM = ("sdk_app_id", "room_id", "is_string_room")
+_KIND = ("kind",)
 
 
-def bill(recordings: Iterable[Recording], now: float) -> dict[str, Any]:
-    """Return the lines of these recordings, their sums, and the ids of those that run at this instant."""
+def bill(recordings: Iterable[Recording], now: float, jobs: Sequence[Line] = ()) -> dict[str, Any]:
+    """Return the lines of these recordings, their sums, and the ids of those that run at this instant.
+
+    :param jobs: the lines of jobs of other kinds.
+    """
     lines = [_line(each, now) for each in recordings]
     return {
         "recordings": lines,
@@ -24,28 +27,9 @@ def bill(recordings: Iterable[Recording], now: float) -> dict[str, Any]:
         "seconds": sum(each["seconds"] for each in lines),
         "by_application": _sums(lines, _APPLICATION),
         "by_room": _sums(lines, _ROOM),
-    }
-
-
-def relay_bill(relays: Iterable[Relay], now: float) -> dict[str, Any]:
-    """Return the lines of these relays, and the ids of those that run at this instant."""
-    lines = [
-        {
-            "relay_id": each.relay_id,
-            **asdict(each.room),
-            "agent_id": each.agent_id,
-            "created_at": each.created_at,
-            "ended_at": each.ended_at,
-            "end_reason": each.end_reason,
-            "seconds": (now if each.ended_at is None else each.ended_at) - each.created_at,
-            "started_by": each.started_by and asdict(each.started_by),
-            "stopped_by": each.stopped_by and asdict(each.stopped_by),
-        }
-        for each in relays
-    ]
-    return {
-        "relays": lines,
-        "running_relays": [each["relay_id"] for each in lines if each["ended_at"] is None],
+        "jobs": list(jobs),
+        "running_jobs": [each["job_id"] for each in jobs if each["ended_at"] is None],
+        "by_kind": _sums(jobs, _KIND, "jobs"),
     }
 
 
@@ -67,16 +51,16 @@ def _line(recording: Recording, now: float) -> Line:
     }
 
 
-def _sums(lines: Iterable[Line], names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _sums(lines: Iterable[Line], names: tuple[str, ...], counted: str = "recordings") -> list[dict[str, Any]]:
     groups: dict[tuple[Any, ...], list[Line]] = {}
     for each in lines:
         groups.setdefault(tuple(each[name] for name in names), []).append(each)
-    return [{**dict(zip(names, key, strict=True)), **_sum(group)} for key, group in groups.items()]
+    return [{**dict(zip(names, key, strict=True)), **_sum(group, counted)} for key, group in groups.items()]
 
 
-def _sum(lines: list[Line]) -> Mapping[str, Any]:
+def _sum(lines: list[Line], counted: str) -> Mapping[str, Any]:
     return {
-        "recordings": len(lines),
+        counted: len(lines),
         "running": sum(each["ended_at"] is None for each in lines),
         "seconds": sum(each["seconds"] for each in lines),
     }

@@ -141,13 +141,10 @@ def show_bill(state: State, options: Options) -> dict[str, Any]:
         for each in state.recordings.values()
         if each.started_by and all(str(getattr(each.recipe, name)) == value for name, value in given.items())
     ]
-    relays = [
-        each
-        for each in publishing.started(state)
-        if all(str(getattr(each.room, name)) == value for name, value in given.items())
-    ]
     now = state.clock.now()
-    return {**billing.bill(chosen, now), **billing.relay_bill(relays, now)}
+    lines = [publishing.line(each, now) for each in publishing.started(state)]
+    wanted = [each for each in lines if all(str(each[name]) == value for name, value in given.items())]
+    return billing.bill(chosen, now, wanted)
 
 
 def show_truth(state: State, options: Options) -> dict[str, Any]:

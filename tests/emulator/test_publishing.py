@@ -97,14 +97,14 @@ def chain(state, relay_id, url=URL):
 def test_a_whole_life(state, start, update, stop):
     relay_id = start()
     assert chain(state, relay_id) == [1, 2]
-    assert run(state, "GET", "bill", {})["running_relays"] == [relay_id]
+    assert run(state, "GET", "bill", {})["running_jobs"] == [relay_id]
     assert update(relay_id, 1) == "OK"
     state.clock.advance(60)
     assert stop(relay_id) == "OK"
     assert chain(state, relay_id) == [1, 2, 5, 0]
     bill = run(state, "GET", "bill", {})
-    assert bill["running_relays"] == []
-    (line,) = bill["relays"]
+    assert bill["running_jobs"] == []
+    (line,) = bill["jobs"]
     assert (line["end_reason"], round(line["seconds"]), line["room_id"]) == ("stopped", 60, "8001")
     assert line["started_by"] is not None is not line["stopped_by"]
     assert (stop(relay_id), update(relay_id, 2)) == ("ResourceNotFound", "FailedOperation.TaskFinished")
@@ -153,7 +153,7 @@ def test_what_is_not_given_stays(state, start, update):
 def test_a_robot_relays_once(state, start):
     first, second, other = start(), start(), start(AgentParams=signed("other"))
     assert truth(state, first)["end_reason"] == "replaced"
-    assert run(state, "GET", "bill", {})["running_relays"] == [second, other]
+    assert run(state, "GET", "bill", {})["running_jobs"] == [second, other]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_robot_relays_once(state, start):
 )
 def test_what_cannot_be_started(state, start, changes, code):
     assert start(**changes) == code
-    assert run(state, "GET", "bill", {})["relays"] == []
+    assert run(state, "GET", "bill", {})["jobs"] == []
 
 
 def test_room_types_are_the_opposite_of_those_of_recordings(state, start):
@@ -285,7 +285,7 @@ def test_the_old_mixing_answers(act):
 def test_a_reset_forgets_relays(state, start):
     start()
     run(state, "POST", "reset", {})
-    assert run(state, "GET", "bill", {})["relays"] == []
+    assert run(state, "GET", "bill", {})["jobs"] == []
     assert len(state.room_followers) == 1
 
 

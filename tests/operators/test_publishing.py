@@ -52,12 +52,12 @@ def stop(**options: Any) -> Any:
 
 
 def relays(service: Emulator) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = service.bill()["relays"]
+    found: list[dict[str, Any]] = service.bill()["jobs"]
     return found
 
 
 def running(service: Emulator) -> list[str]:
-    found: list[str] = service.bill()["running_relays"]
+    found: list[str] = service.bill()["running_jobs"]
     return found
 
 
@@ -513,7 +513,7 @@ def test_a_stop_without_an_id_is_a_mistake_but_in_a_teardown(service: Emulator) 
 def test_a_relay_from_start_to_stop(service: Emulator, trtc_airflow: TrtcAirflow) -> None:
     run = trtc_airflow.run(whole, {"url": f"{URL}?{KEY}"})
     assert run.state == "success", run
-    ((relay_id, _),) = [(each["relay_id"], each) for each in relays(service)]
+    ((relay_id, _),) = [(each["job_id"], each) for each in relays(service)]
     assert run["start"].value == relay_id
     assert [each["was_applied"] for each in run["update"].value] == [True, True, True]
     assert run["stop"].value["was_running"]

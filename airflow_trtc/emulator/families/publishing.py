@@ -225,6 +225,23 @@ def truth(relay: Relay) -> dict[str, Any]:
     return {**facts, **room, "job_id": relay.relay_id, "is_running": relay.is_running}
 
 
+def line(relay: Relay, now: float) -> dict[str, Any]:
+    """Return what a bill says of a relay."""
+    return {
+        "job_id": relay.relay_id,
+        "kind": "relay",
+        **asdict(relay.room),
+        "robot_id": relay.agent_id,
+        "key": None,
+        "created_at": relay.created_at,
+        "ended_at": relay.ended_at,
+        "end_reason": relay.end_reason,
+        "seconds": (now if relay.ended_at is None else relay.ended_at) - relay.created_at,
+        "started_by": relay.started_by and asdict(relay.started_by),
+        "stopped_by": relay.stopped_by and asdict(relay.stopped_by),
+    }
+
+
 def _all(state: State) -> Relays:
     relays = state.part(Relays)
     if not relays.follows:
