@@ -44,8 +44,6 @@ DAY_SECONDS = 86_400
 RECORDS = (
     Privilege.ENTER_ROOM | Privilege.RECEIVE_AUDIO | Privilege.RECEIVE_VIDEO | Privilege.RECEIVE_SUBSTREAM
 )
-# And one that plays a stream there: enter, though nobody else is there yet, and send.
-PLAYS = Privilege.CREATE_ROOM | Privilege.ENTER_ROOM | Privilege.SEND_AUDIO | Privilege.SEND_VIDEO
 MAX_READING_SECONDS = 30.0  # until it is read once more, beside the read that does not end
 
 _Value = TypeVar("_Value")

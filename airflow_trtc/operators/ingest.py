@@ -11,7 +11,7 @@ from airflow.sdk.log import mask_secret
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.arguments import Check, is_template, revealed, switch
 from airflow_trtc.errors import TrtcFailedError
-from airflow_trtc.hooks import PLAYS, TrtcHook
+from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.observation import Absence
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import INGEST
@@ -115,9 +115,7 @@ class TrtcStartIngestOperator(StartsStream):
         if needs_map_key is None:
             needs_map_key = hook.settings.advanced_permission_control
         if needs_map_key:
-            params["PrivateMapKey"] = hook.private_map_key(
-                user_id, room.value, seconds=SIGNATURE_SECONDS, privileges=PLAYS
-            )
+            params["PrivateMapKey"] = hook.private_map_key(user_id, room.value, seconds=SIGNATURE_SECONDS)
             mask_secret(params["PrivateMapKey"])
         return params
 

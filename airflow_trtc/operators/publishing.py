@@ -351,9 +351,10 @@ class TrtcUpdateRelayOperator(NamesStream):
             hook = self.hook_for(named)
             job = hook.job(RELAY.name, named.job_id or "")
             params = _content(self, self.audio)
-            hook.check("UpdatePublishCdnStream", params)
             used = named.with_transcoding if self.transcode is None else int(self.transcode)
             params["WithTranscoding"] = transcoding(None, params) if used is None else used
+            names = {"SdkAppId": job.sdk_app_id, "TaskId": job.job_id, "SequenceNumber": PROBE_NUMBER}
+            hook.check("UpdatePublishCdnStream", {**_with_signatures(hook, params), **names})
             store = UpdateStore(task_state_store(context), self.log)
             update = self._numbered(store, context, params, named.sequence_number)
             number, was_applied = self._send(hook, job, store, update, _with_signatures(hook, params))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -50,7 +50,7 @@ class StreamStarter:
     """Starts what is wanted, unless an earlier try of the task did so and it runs.
 
     :param hook_for: makes the hook for a target's application and region.
-    :param params: makes what is sent, secrets too; called only when something is to be sent.
+    :param params: what is sent; it holds secrets.
     :param runs: asks the service whether a job runs.
     :param tries: Airflow's numbers for the task instance.
     :param clock: the time, in UTC.
@@ -59,7 +59,7 @@ class StreamStarter:
 
     target: Target
     hook_for: Callable[[Target], TrtcHook]
-    params: Callable[[], dict[str, Any]]
+    params: dict[str, Any] = field(repr=False)
     runs: Callable[[TrtcHook, str], bool]
     store: KeptStore[StreamAttempt]
     tries: Tries
@@ -85,7 +85,7 @@ class StreamStarter:
         self._clear(attempt, reason)
         is_unknown = reason is Reason.OUTCOME_UNKNOWN and attempt is not None
         sends = attempt.sends if is_unknown and attempt is not None else 0
-        return self._create(self.params(), sends, replaces_unknown=reason.expels)
+        return self._create(sends, replaces_unknown=reason.expels)
 
     def _earlier(self) -> tuple[StreamAttempt | None, Reason]:
         kept = self.store.load()
@@ -125,7 +125,7 @@ class StreamStarter:
                 target.user_id,
             )
 
-    def _create(self, params: dict[str, Any], sends: int, *, replaces_unknown: bool) -> StartedStream:
+    def _create(self, sends: int, *, replaces_unknown: bool) -> StartedStream:
         """Send it, and again after a lost answer, when the robot was sent out of the room."""
         target = self.target
         for pause in (*PAUSES_SECONDS, None):
@@ -139,7 +139,7 @@ class StreamStarter:
             )
             self.store.save(intent)
             try:
-                job_id = self.hook_for(target).start(target.kind, params)
+                job_id = self.hook_for(target).start(target.kind, self.params)
             except TrtcError as error:
                 is_unknown = _leaves_open(error, replaces_unknown=replaces_unknown)
                 if not (is_unknown or replaces_unknown):

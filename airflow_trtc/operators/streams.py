@@ -216,7 +216,8 @@ class StartsStream(ChecksArguments, BaseOperator):
         app_id: Any = self.sdk_app_id  # rendered from a template it is a text; the hook reads both
         hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
         content = self.content()
-        hook.check(KINDS[self.kind].start_action, content)
+        params = self.whole(hook, room, user_id, content)
+        hook.check(KINDS[self.kind].start_action, {"SdkAppId": hook.required_app_id, **params})
         target = Target(
             kind=self.kind,
             sdk_app_id=hook.required_app_id,
@@ -229,7 +230,7 @@ class StartsStream(ChecksArguments, BaseOperator):
         return StreamStarter(
             target=target,
             hook_for=lambda one: hook if one == target else self._hook_for(one),
-            params=lambda: self.whole(hook, room, user_id, content),
+            params=params,
             runs=self.runs,
             store=StreamStore(task_state_store(context), self.log),
             tries=tries_of(context),
