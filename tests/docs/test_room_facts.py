@@ -52,7 +52,7 @@ def test_choices_and_limits_of_rooms_are_those_of_the_code() -> None:
     from typing import get_args
 
     page = PAGES[ROOMS].text
-    assert [row.strip('"') for row in table(page, "`if_no_room`")] == list(get_args(IfNoRoom))
+    assert [row.strip('"') for row in table(page, "When nobody is there")] == list(get_args(IfNoRoom))
     blocks = table(page, "Whom or what")["block"][1]
     assert set(re.findall(r'"(\w+)"', blocks)) == set(BLOCKS)
     assert (MAX_USERS_A_CALL, f"{MAX_USERS:,}") == (10, "10,000")

@@ -15,8 +15,8 @@ BOTH = pytest.mark.parametrize("by, room_id", [("", 8001), ("ByStrRoomId", "8001
 
 
 def a_state(**options):
-    settings = {"time_scale": 0, "rate_limit": 0, "seed": 7, "callback_url": "http://127.0.0.1:9/"}
-    return State(Settings(**settings, room_events=True, **options))
+    url = "http://127.0.0.1:9/"
+    return State(Settings(time_scale=0, rate_limit=0, seed=7, callback_url=url, room_events=True, **options))
 
 
 @pytest.fixture

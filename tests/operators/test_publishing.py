@@ -242,10 +242,10 @@ def test_when_the_service_cannot_be_asked_nothing_is_started(
 def test_a_probe_that_is_refused_for_its_parameters_found_the_relay(
     service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch, code: str, asks_again: bool
 ) -> None:
-    relay_id = start(task)
-    task.store.rows = {
-        name: row.replace('"handed_on": true', '"handed_on": false') for name, row in task.store.rows.items()
-    }  # type: ignore[union-attr]
+    dies_before_handing_on(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        start(task)
+    (relay_id,) = running(service)
     service.fault("error", action=UPDATE, code=code)
     if asks_again:
         assert start(task) == relay_id
@@ -367,7 +367,7 @@ def test_a_late_try_does_not_undo_a_newer_update(
     with pytest.raises(TrtcTransientError):
         update(task, job_id=relay_id)
     clock[0] += FRESH_MS + 1
-    newer = {"SubscribeAudioList": []}
+    newer: dict[str, Any] = {"SubscribeAudioList": []}
     update(Task(DictStore()), job_id=relay_id, audio=newer)
     with pytest.raises(AirflowFailException, match="was left out"):
         update(task, job_id=relay_id, if_outdated="fail")

@@ -187,7 +187,7 @@ def test_what_retries_may_help_is_left_to_them_and_what_not_fails_for_good(
 # -- whole DAGs ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.trtc_emulator(rate_limit=5)
+@pytest.mark.trtc_emulator(rate_limit=2)
 def test_mapped_tasks_wait_for_their_turn_and_none_fails_of_throttling(
     service: Emulator, trtc_airflow: TrtcAirflow
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_row_is_read_as_it_was_written() -> None:
     ],
 )
 def test_a_row_of_something_else_is_refused(changes: dict[str, Any]) -> None:
-    for wrong in ({**SENT.to_json(), **changes}, None, [], "x"):
+    rows: list[Any] = [{**SENT.to_json(), **changes}, None, [], "x"]
+    for wrong in rows:
         with pytest.raises(ValueError, match="no attempt of this version"):
             read_attempt(wrong)

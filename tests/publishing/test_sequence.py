@@ -75,6 +75,7 @@ def test_a_row_is_read_as_it_was_written() -> None:
     "changes", [{"v": 2}, {"number": 0}, {"number": 10**30}, {"decided_at_ms": "x"}, {"content": None}]
 )
 def test_a_row_of_something_else_is_refused(changes: dict[str, Any]) -> None:
-    for wrong in ({**UPDATE.to_json(), **changes}, None, [], "x"):
+    rows: list[Any] = [{**UPDATE.to_json(), **changes}, None, [], "x"]
+    for wrong in rows:
         with pytest.raises(ValueError, match="no number of this version"):
             read_numbered(wrong)
