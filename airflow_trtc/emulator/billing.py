@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from airflow_trtc.emulator.lives import Life
+from airflow_trtc.emulator.lives import advance as advance_life
 from airflow_trtc.emulator.recordings import Recording, advance
 
 Line = dict[str, Any]
@@ -30,6 +32,32 @@ def bill(recordings: Iterable[Recording], now: float, jobs: Sequence[Line] = ())
         "jobs": list(jobs),
         "running_jobs": [each["job_id"] for each in jobs if each["ended_at"] is None],
         "by_kind": _sums(jobs, _KIND, "jobs"),
+    }
+
+
+def job_lines(lives: Iterable[Life], now: float) -> list[Line]:
+    """Return a line for each of these jobs: what it is, and for how long it ran."""
+    return [_job_line(each, now) for each in lives]
+
+
+def _job_line(life: Life, now: float) -> Line:
+    advance_life(life, now)
+    room, ended_at = life.room, life.ended_at
+    until = life.created_at if life.plan.start_fails else now if ended_at is None else ended_at
+    return {
+        "job_id": life.job_id,
+        "kind": life.nature.kind,
+        "sdk_app_id": life.sdk_app_id,
+        "room_id": room and room.room_id,
+        "is_string_room": room and room.is_string_room,
+        "robot_id": life.robot_id,
+        "key": life.key,
+        "created_at": life.created_at,
+        "ended_at": ended_at,
+        "end_reason": life.end_reason,
+        "seconds": until - life.created_at,
+        "started_by": life.started_by and asdict(life.started_by),
+        "stopped_by": life.stopped_by and asdict(life.stopped_by),
     }
 
 

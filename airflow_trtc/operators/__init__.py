@@ -1,7 +1,8 @@
-"""Operators of recordings, rooms, relays and streams played into rooms, and the one of event-driven DAGs."""
+"""Operators: for any action, for rooms, recordings and jobs of all other kinds, and of event-driven DAGs."""
 
 from __future__ import annotations
 
+from airflow_trtc.operators.api import TrtcApiOperator
 from airflow_trtc.operators.ingest import (
     TrtcStartIngestOperator,
     TrtcStopIngestOperator,
@@ -19,16 +20,19 @@ from airflow_trtc.operators.rooms import (
     TrtcDismissRoomOperator,
     TrtcRemoveUsersOperator,
 )
+from airflow_trtc.operators.run_job import TrtcRunJobOperator
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
 from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
 
 __all__ = [
+    "TrtcApiOperator",
     "TrtcBlockUserOperator",
     "TrtcDismissRoomOperator",
     "TrtcModifyRecordingOperator",
     "TrtcRecordRoomOperator",
     "TrtcRemoveUsersOperator",
+    "TrtcRunJobOperator",
     "TrtcStartIngestOperator",
     "TrtcStartRecordingOperator",
     "TrtcStartRelayOperator",

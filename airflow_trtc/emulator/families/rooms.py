@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_trtc.emulator import presence
+from airflow_trtc.emulator import lives, presence
 from airflow_trtc.emulator.action import Action, Call
 from airflow_trtc.emulator.codes import ApiError
 from airflow_trtc.emulator.events import REMOVED
@@ -69,8 +69,19 @@ def _relays(state: State, room: Room, now: float) -> Iterator[Robot]:
             yield Robot(relay.agent_id, leave)
 
 
-ROBOTS: list[RobotFinder] = [_recorders, _relays]
-"""Who knows of robots in rooms: each is asked for those in one room. Families of calls may add their own."""
+def _others(state: State, room: Room, now: float) -> Iterator[Robot]:
+    for life in state.lives(now):
+        if life.room == room and life.robot_id is not None:
+
+            def leave(at: float, reason: str, life: Any = life) -> None:
+                lives.end(life, at, reason)
+                state.follow_id(life.job_id, at)
+
+            yield Robot(life.robot_id, leave)
+
+
+ROBOTS: tuple[RobotFinder, ...] = (_recorders, _relays, _others)
+"""Who knows of robots in rooms: each is asked for those in one room."""
 
 
 def dismiss(state: State, call: Call) -> Values:
