@@ -121,6 +121,28 @@ class Controls(ABC):
         users: list[str] = self._control("POST", "room", {**where, **people})["users"]
         return users
 
+    def rooms(self) -> dict[str, Any]:
+        """Return who is in ``rooms``, the ``actions`` carried out on rooms, and who is ``blocked`` there."""
+        return self._control("GET", "rooms", {})
+
+    def relay(
+        self,
+        job_id: str | None = None,
+        *,
+        statuses: Iterable[int | Mapping[str, Any]],
+        url: str | None = None,
+    ) -> dict[str, Any]:
+        """Bring the URLs of a relay to statuses, one after the other, and return its truth.
+
+        :param job_id: the relay; without it `url` fares so in relays that are started from then on.
+        :param statuses: numbers, or objects with ``status``, ``after_seconds``, ``error_code`` and
+            ``error_msg``.
+        :param url: this one only.
+        """
+        given = [each if isinstance(each, int) else dict(each) for each in statuses]
+        options = {"job_id": job_id, "url": url, "statuses": given}
+        return self._control("POST", "relay", options)
+
     def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
         """Return all that was started over the API, how long it ran and who started and stopped it.
 

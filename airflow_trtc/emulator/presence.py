@@ -6,19 +6,28 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from airflow_trtc.emulator import lives
-from airflow_trtc.emulator.events import Event, arrivals, departures
+from airflow_trtc.emulator.events import LEFT, Event, arrivals, departures
 from airflow_trtc.emulator.lives import Life
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State
 
 
-def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str], now: float) -> list[str]:
+def move(
+    state: State,
+    room: Room,
+    *,
+    enter: Sequence[str] = (),
+    leave: Sequence[str] = (),
+    now: float,
+    reason: int = LEFT,
+) -> list[str]:
     """Let these anchors leave and those enter, and return who is in the room then.
 
     Who is there already does not enter again. Before the first move in a room, those are in it whom its
     running recordings and jobs have as participants.
 
+    :param reason: why they leave, as the events say.
     :raises ValueError: one who shall leave is not in the room.
     """
     recordings = [each for each in state.running(now) if each.recipe.room == room]
@@ -38,10 +47,12 @@ def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str]
     for life in [each for each in state.lives(now) if each.room == room]:
         lives.follow_room(life, state.rooms[room], now)
         state.follow_id(life.job_id, now)
+    for follow in state.room_followers:
+        follow(room, state.rooms[room], now)
     skew = state.clock_skew_seconds
     events = chain(
         arrivals(room, () if is_told else there, now, skew=skew, is_first=True),
-        departures(room, left, now, skew=skew, is_last=not stayed),
+        departures(room, left, now, skew=skew, is_last=not stayed, reason=reason),
         arrivals(room, entered, now, skew=skew, is_first=not stayed),
     )
     if state.settings.room_events or any(each.callback_plan.room_events for each in recordings):
