@@ -1,1 +1,1 @@
-"""Tables from what the service counts: what is in a row, how an interval is split, and where rows are written."""
+"""Tables of what the service counts: their columns, how intervals are split, where rows are written."""
