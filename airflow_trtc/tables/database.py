@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_trtc.tables.schema import LONGEST_KEY_TEXT, Column, Part, Row, Schema, Value
+from airflow_trtc.tables.schema import LONGEST_KEY_TEXT, Column, Interval, Part, Row, Schema, Value
 from airflow_trtc.tables.writing import Written
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -53,26 +53,29 @@ class Database:
         self._create = create
 
     def written(self, schema: Schema, part: Part) -> Written | None:
-        """What was noted of a write whose interval holds this one whole."""
+        """What was noted of a write whose interval holds this one, if all its rows are still there."""
         table = self._name(schema)
-        where = "table_name = ? AND scope = ? AND from_at <= ? AND to_at >= ?"
-        given = (table, _scope(part), *map(self._value, (part.interval.start, part.interval.end)))
-        with self._cursor() as cursor:
-            try:
-                notes = self._quoted(self._beside(table))
-                cursor.execute(
-                    self._marked(f"SELECT from_at, to_at, row_count FROM {notes} WHERE {where}"), given
-                )
-                found = cursor.fetchone()
-            except Exception:  # each driver has its own class for a table that is not there
-                if self._exists(self._beside(table)):
-                    raise
-                return None
-        if found is None:
+        if not (self._exists(self._beside(table)) and self._exists(table)):
             return None
-        start, end, rows = found
-        same = (start, end) == given[2:]
-        return Written(table, int(rows) if same else None)
+        asked = part.interval
+        where = "table_name = ? AND scope = ? AND from_at <= ? AND to_at >= ?"
+        with self._cursor() as cursor:
+            cursor.execute(
+                self._marked(
+                    f"SELECT from_at, to_at, row_count FROM {self._quoted(self._beside(table))} WHERE {where}"
+                ),
+                (table, _scope(part), self._value(asked.start), self._value(asked.end)),
+            )
+            found = cursor.fetchone()
+            if found is None:
+                return None
+            interval = Interval(_instant(found[0]), _instant(found[1]))
+            where, given = self._where(schema, Part(interval, part.scope))
+            cursor.execute(self._marked(f"SELECT COUNT(*) FROM {self._quoted(table)} WHERE {where}"), given)
+            count = int(cursor.fetchone()[0])
+        if count != int(found[2]):
+            return None
+        return Written(table, count if interval == asked else None)
 
     def replace(self, schema: Schema, part: Part, rows: Sequence[Row]) -> Written:
         """Delete and insert the part's rows in one transaction, and note that they are complete."""
@@ -90,11 +93,15 @@ class Database:
         return Written(table, len(rows))
 
     def _delete(self, cursor: Any, table: str, schema: Schema, part: Part) -> None:
+        where, given = self._where(schema, part)
+        cursor.execute(self._marked(f"DELETE FROM {self._quoted(table)} WHERE {where}"), given)
+
+    def _where(self, schema: Schema, part: Part) -> tuple[str, tuple[Any, ...]]:
+        """The condition that finds a part's rows, and its values."""
         instant = self._quoted(schema.instant)
         tests = [*(f"{self._quoted(name)} = ?" for name in part.scope), f"{instant} >= ?", f"{instant} < ?"]
-        given = [*part.scope.values(), *map(self._value, (part.interval.start, part.interval.end))]
-        statement = f"DELETE FROM {self._quoted(table)} WHERE {' AND '.join(tests)}"
-        cursor.execute(self._marked(statement), tuple(given))
+        given = (*part.scope.values(), *map(self._value, (part.interval.start, part.interval.end)))
+        return " AND ".join(tests), given
 
     def _delete_notes(self, cursor: Any, table: str, part: Part) -> None:
         """Delete the notes of all intervals that share an instant with this one."""
@@ -207,6 +214,11 @@ def table_name(name: str, value: Any) -> str | None:
             f" 63 characters: {value!r:.200}"
         )
     return value
+
+
+def _instant(value: Any) -> datetime:
+    """An instant as the database gives it back: a datetime, or the text that was written."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
 def _scope(part: Part) -> str:
