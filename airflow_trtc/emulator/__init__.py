@@ -133,8 +133,8 @@ The usage calls answer sums of spells: ``usage`` (``trtc``, ``recording_single``
 ``relay``), ``sdk_app_id`` and ``room_id``. Recordings are spells from their start to their end, of ``HD``, or
 of ``Audio`` with stream_type 1, for each user unless mixed. People whom ``room`` moved are spells of ``trtc``
 and ``Audio``. ``make_usage_history`` adds spells of whole minutes in the days before today, the same for the
-same ``seed``. The settings ``usage_zone_hours`` (8) and ``room_usage_seconds`` (15.0) are the zone of the days
-and the pause between two DescribeTrtcRoomUsage::
+same ``seed``. The settings ``usage_zone_hours`` (8) and ``room_usage_seconds`` (15.0) are the zone of the
+days and the pause between two DescribeTrtcRoomUsage::
 
     emulator.add_usage("trtc", "HD", began_at=1767225600, seconds=3600, amount=2)      # 120 minutes
     assert sum(each["seconds"] for each in emulator.usage()) == 3600
