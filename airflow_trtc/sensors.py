@@ -75,6 +75,8 @@ DEFERRAL_MARGIN_SECONDS = 180.0
 MAX_STAY_SECONDS = 60.0
 # Not the hook's ten minutes: a throttled poll is one that taught nothing, and others follow.
 POLL_ATTEMPTS = 4
+# A relay reports within seconds of its start; the minute that the service tries, and a receiver that is slow.
+JOB_CALLBACK_TIMEOUT_SECONDS = 600.0
 
 _NO_TRIGGERER = (
     "The wait takes too long, and its trigger never said how it stands. Check that a triggerer runs, and that"
@@ -111,7 +113,7 @@ class _Leg:
 
     def __init__(
         self,
-        sensor: _JobSensor,
+        sensor: JobSensor,
         context: Context,
         job: JobRef,
         *,
@@ -141,6 +143,8 @@ class _Leg:
             has_past=self.is_later,
             shows_progress=sensor.do_xcom_push,
             stop_at=sensor.stop_at,
+            polls=bool(kind.describe_action),
+            began_at=sensor.began_at(self._context),
         )
         wait = Wait(
             state,
@@ -202,7 +206,7 @@ class _Leg:
         )
 
 
-class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
+class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     """What all sensors share; see `TrtcJobSensor` and `TrtcRecordingSensor`."""
 
     argument_checks: ClassVar[Mapping[str, Check]] = {
@@ -219,7 +223,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     operator_extra_links = (TrtcConsoleLink(),)
     ui_color = "#d7e8ff"
     id_field: ClassVar[str] = "job_id"
-    owns: ClassVar[bool] = False  # whether the task started the job, so that its end is the job's end
+    owns: bool = False  # whether the task started the job, so that its end is the job's end
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -310,6 +314,12 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 raise self._timed_out(_NO_TRIGGERER) from None
             raise
 
+    def began_at(self, context: Context) -> float:
+        """When this try began to wait, Unix seconds: Airflow counts anew whenever it reschedules a task."""
+        is_rescheduled = self.reschedule and context.get("task_reschedule_count")
+        first = context["ti"].get_first_reschedule_date(context) if is_rescheduled else None
+        return first.timestamp() if first is not None else _started_at(context)
+
     # -- what kinds of sensors differ in ----------------------------------------------------------------
 
     def rules(self) -> Rules:
@@ -329,9 +339,18 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _check(self, context: Context) -> None:
         """Refuse what cannot work in this Airflow, before anything is polled."""
+        kind = KINDS[self.kind]
+        if not kind.describe_action and not has_callbacks(context):
+            raise TrtcSetupError(
+                f"The service cannot be asked about a {kind.label}: only callbacks report on it, and Airflow "
+                "can receive them from version 3.3 on. Upgrade Airflow to wait for one."
+            )
 
     def _push(self, context: Context, job: JobRef, state: JobState, finished: Finished, polls: int) -> Any:
         summary = job_result(state, finished, job, polls=polls)
+        if state.records.left_out:
+            message = "%d records are beyond what is kept; the receiver's journal has each event"
+            self.log.warning(message, state.records.left_out)
         return push_results(self, context, summary, "job", summary)
 
     # -- beginning and ending ---------------------------------------------------------------------------
@@ -346,8 +365,9 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             self.log.warning("%s", error)
             return None
         self.log.info(
-            "Waiting for %s; polling every %g s for at most %g s. Console: %s",
+            "Waiting for %s; %s every %g s for at most %g s. Console: %s",
             leg.job,
+            "polling" if KINDS[self.kind].describe_action else "reading its callbacks",
             self.poke_interval,
             self.timeout,
             self.console_url,
@@ -367,9 +387,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             self.console_url = console_url(
                 settings.console_url,
                 endpoint=settings.endpoint,
+                kind=job.kind,
                 sdk_app_id=job.sdk_app_id,
                 region=settings.region,
-                recording_id=job_id,
+                job_id=job_id,
             )
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
@@ -502,7 +523,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         raise error
 
 
-class TrtcJobSensor(_JobSensor):
+class TrtcJobSensor(JobSensor):
     """Wait until a job of any kind has ended, and return its summary.
 
     The same wait as that of `TrtcRecordingSensor`, in all modes, for the kinds of jobs in
@@ -523,7 +544,13 @@ class TrtcJobSensor(_JobSensor):
     :param settle_seconds: how long to wait, after an end, for callbacks that may come later. Default 10.
         (templated)
     :param absent_codes: the service's error codes that mean "not there"; default: those of the kind.
-    :raises AirflowFailException: the set-up is wrong, the job was never seen or did not end well.
+    :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
+        Default: all but ``image``. Those left out are listed in the summary.
+    :param callback_timeout: of a kind that cannot be polled, a relay: how long to wait for the first
+        callback, and for the next one where it has to come soon. Of the others: how long callbacks may
+        report a job that the service does not know. Seconds or a timedelta. Default ten minutes. (templated)
+    :raises AirflowFailException: the set-up is wrong, the job was never seen or did not end well, or a
+        callback is missing without which nothing is known of it.
     :raises AirflowSensorTimeout: `timeout` is over.
     :raises TrtcFailedError: the service refused three polls in a row with an undocumented code.
     """
@@ -535,7 +562,13 @@ class TrtcJobSensor(_JobSensor):
         "region",
         "grace_seconds",
         "settle_seconds",
+        "callback_timeout",
     )
+    argument_checks: ClassVar[Mapping[str, Check]] = {
+        **JobSensor.argument_checks,
+        "fail_on": problem_kinds,
+        "callback_timeout": seconds,
+    }
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -550,6 +583,8 @@ class TrtcJobSensor(_JobSensor):
         grace_seconds: float | timedelta = 30.0,
         settle_seconds: float | timedelta = 10.0,
         absent_codes: Sequence[str] | None = None,
+        fail_on: Collection[str] = FAIL_ON,
+        callback_timeout: float | timedelta = JOB_CALLBACK_TIMEOUT_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -565,10 +600,20 @@ class TrtcJobSensor(_JobSensor):
             **kwargs,
         )
         self.job_id = job_id
+        self.fail_on = fail_on
+        self.callback_timeout: Any = callback_timeout
         self.check_arguments()
 
+    def rules(self) -> Rules:
+        """What the user decided, for the judge."""
+        return replace(
+            super().rules(),
+            fail_on=frozenset(self.fail_on),
+            callback_timeout_seconds=self.callback_timeout,
+        )
 
-class TrtcRecordingSensor(_JobSensor):
+
+class TrtcRecordingSensor(JobSensor):
     """Wait until a cloud recording has ended, or until its files are where they belong, and return them.
 
     The service answers for a recording only while it runs; afterwards it answers as if the recording had
@@ -632,7 +677,7 @@ class TrtcRecordingSensor(_JobSensor):
     )
     id_field = "recording_id"
     argument_checks: ClassVar[Mapping[str, Check]] = {
-        **_JobSensor.argument_checks,
+        **JobSensor.argument_checks,
         "recording": _recording,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,
@@ -706,6 +751,7 @@ class TrtcRecordingSensor(_JobSensor):
         return NamedRecording() if self.recording is None else read_named("recording", self.recording)
 
     def _check(self, context: Context) -> None:
+        super()._check(context)
         self._warn_of_expiry(context)
         if self.wait_for != "recording" and not has_callbacks(context):
             raise TrtcSetupError(

@@ -144,6 +144,8 @@ class TrtcJobTrigger(BaseTrigger):
             shows_progress=given.show_progress,
             limits=given.limits,
             stop_at=given.stop_at,
+            polls=bool(KINDS[given.kind].describe_action),
+            began_at=given.started_at,
         )
         return Wait(
             from_json(given.state, given.job_id),

@@ -1,27 +1,17 @@
-"""How often the service takes an action at most, where it is less than the usual 20 a second. Only figures.
-
-Source: the pages of the actions, e.g. tencentcloud.com/document/api/647/54137 (5 a second) and 647/54327
-(once in 15 seconds).
-"""
+"""How often a process asks for an action at most: less than usual where the service takes it less often."""
 
 from __future__ import annotations
 
-_FIVE_A_SECOND = 4.75  # a little is left to others, as of the usual limit
-_ONCE_IN_FIFTEEN_SECONDS = 1 / 15.5
+from airflow_trtc.cloud.actions import ACTIONS
 
-CEILINGS: dict[str, float] = {
-    "DescribeMixTranscodingUsage": _FIVE_A_SECOND,
-    "DescribeRecordingUsage": _FIVE_A_SECOND,
-    "DescribeRelayUsage": _FIVE_A_SECOND,
-    "DescribeTRTCAIRecognitionUsage": _FIVE_A_SECOND,  # this one and the next two say nothing [unsure]
-    "DescribeTRTCDedicatedCloudAccUsage": _FIVE_A_SECOND,
-    "DescribeTRTCSegmentModerationUsage": _FIVE_A_SECOND,
-    "DescribeTrtcRoomUsage": _ONCE_IN_FIFTEEN_SECONDS,
-    "DescribeTrtcUsage": _FIVE_A_SECOND,
-}
-"""Requests a second, by action."""
+USUAL = 20.0  # a second, of most actions; what the settings allow is meant for these
+SHARE = 0.95  # of a lower limit: a little is left to others, as of the usual one
 
 
 def ceiling(action: str, requests_per_second: float) -> float:
     """Requests a second for an action, at most those that the settings allow."""
-    return min(requests_per_second, CEILINGS.get(action, requests_per_second))
+    row = ACTIONS.get(action)
+    limit = None if row is None else row.requests_per_second
+    if limit is None or limit >= USUAL:
+        return requests_per_second
+    return min(requests_per_second, SHARE * limit)
