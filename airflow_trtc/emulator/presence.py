@@ -11,6 +11,7 @@ from airflow_trtc.emulator.lives import Life
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State
+from airflow_trtc.emulator.usage import Book
 
 
 def move(
@@ -41,6 +42,7 @@ def move(
     stayed = [each for each in there if each not in left]
     entered = [each for each in dict.fromkeys(enter) if each not in stayed]
     state.rooms[room] = [*stayed, *entered]
+    state.part(Book).move(room, entered=state.rooms[room], left=left, now=now)
     for each in recordings:
         follow_room(each, state.rooms[room], now)
         state.follow(each, now)

@@ -1,4 +1,4 @@
-"""Operators: for any action, for rooms, recordings and jobs of all other kinds, and of event-driven DAGs."""
+"""Operators: for any action, rooms, recordings and all other jobs, tables of usage, event-driven DAGs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from airflow_trtc.operators.run_job import TrtcRunJobOperator
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
 from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
+from airflow_trtc.operators.usage import TrtcUsageOperator
 
 __all__ = [
     "TrtcApiOperator",
@@ -42,4 +43,5 @@ __all__ = [
     "TrtcTriggeringRecordingOperator",
     "TrtcUpdateIngestOperator",
     "TrtcUpdateRelayOperator",
+    "TrtcUsageOperator",
 ]
