@@ -11,6 +11,9 @@ from airflow_trtc.emulator import billing, jobs, presence
 from airflow_trtc.emulator.actions import ACTIONS
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.history import History
+from airflow_trtc.emulator.history import truth as call_truth
+from airflow_trtc.emulator.history_seeding import CallSeed, HistorySeed, call_of, history_of
 from airflow_trtc.emulator.jobs import Job, JobSeed, script_of
 from airflow_trtc.emulator.ledger import described, trouble_of
 from airflow_trtc.emulator.options import (
@@ -111,6 +114,27 @@ def move_people(state: State, options: Options) -> dict[str, Any]:
     enter, leave = (_names(name, options.get(name, ())) for name in ("enter", "leave"))
     users = presence.move(state, room, enter=enter, leave=leave, now=state.clock.now())
     return {**asdict(room), "users": users}
+
+
+def add_call(state: State, options: Options) -> dict[str, Any]:
+    """Put one call of the past in, or several given as ``calls``."""
+    if "calls" in options:
+        return {"comm_ids": [_add_call(state, built(CallSeed, each)) for each in options["calls"]]}
+    return {"comm_id": _add_call(state, built(CallSeed, options))}
+
+
+def add_history(state: State, options: Options) -> dict[str, Any]:
+    """Put random calls of the past in."""
+    seeds = history_of(built(HistorySeed, options), state.clock.now())
+    return {"comm_ids": [_add_call(state, each) for each in seeds]}
+
+
+def list_calls(state: State, options: Options) -> dict[str, Any]:
+    """Return what happened in all calls, or in one; what was measured only on demand."""
+    calls, details = state.part(History).calls, options.get("details") == "1"
+    chosen = calls.values() if "comm_id" not in options else [calls[options["comm_id"]]]
+    now = int(state.clock.now())
+    return {"calls": [call_truth(each, now, details=details) for each in chosen]}
 
 
 def show_bill(state: State, options: Options) -> dict[str, Any]:
@@ -252,6 +276,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "script": {"POST": script},
     "end": {"POST": end_recording},
     "room": {"POST": move_people},
+    "calls": {"GET": list_calls, "POST": add_call},
+    "history": {"POST": add_history},
     "bill": {"GET": show_bill},
     "truth": {"GET": show_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
@@ -314,6 +340,12 @@ def _end_long_ago(recording: Recording, now: float) -> None:
         recording.stage = GONE
         recording.history.append((now, GONE))
     advance(recording, now)
+
+
+def _add_call(state: State, seed: CallSeed) -> str:
+    call = call_of(seed, state.settings.sdk_app_id, state.clock.now())
+    state.part(History).add(call)
+    return call.comm_id
 
 
 def _add_job(state: State, options: Options) -> str:
