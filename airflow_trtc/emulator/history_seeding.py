@@ -110,6 +110,7 @@ def call_of(seed: CallSeed, sdk_app_id: int, now: float) -> PastCall:
     destroyed_at = None if seed.lasts_seconds is None else created_at + int(seed.lasts_seconds)
     users = [_user(each) for each in _listed(seed.users)]
     sessions = tuple(_session(each, created_at, destroyed_at) for each in users)
+    _check_apart(sessions)
     return PastCall(
         sdk_app_id=seed.sdk_app_id or sdk_app_id,
         room_id=seed.room_id,
@@ -189,6 +190,15 @@ def _session(seed: UserSeed, created_at: int, destroyed_at: int | None) -> Sessi
         happenings=_happenings(seed, joined_at, left_at),
         troubles=tuple(_trouble(each, joined_at) for each in seed.unusual),
     )
+
+
+def _check_apart(sessions: Sequence[Session]) -> None:
+    """Raise unless no user is in the room twice at a time."""
+    ends: dict[str, float] = {}
+    for each in sorted(sessions, key=lambda one: one.joined_at):
+        if each.joined_at < ends.get(each.user_id, 0.0):
+            raise ValueError(f"{each.user_id} is in the room twice at a time")
+        ends[each.user_id] = float("inf") if each.left_at is None else each.left_at
 
 
 def _numbers(name: str, value: object) -> tuple[float, ...]:

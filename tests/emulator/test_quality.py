@@ -144,7 +144,8 @@ def test_unusual_events_are_at_most_twenty(call, emulator, now):
 
 def test_scale_counts_whole_days_of_china(call, emulator, now):
     today = (now + 8 * HOUR) // DAY * DAY - 8 * HOUR
-    twice = ["ann", {"user_id": "ann", "joins_after_seconds": 60}, "bob"]
+    first = {"user_id": "ann", "stays_seconds": 10}
+    twice = [first, {"user_id": "ann", "joins_after_seconds": 60}, "bob"]
     emulator.add_call("8001", users=twice, began_at=today - 100)
     emulator.add_call("8001", users=["ann"], began_at=today - 50)
     emulator.add_call("8002", users=["ann"], began_at=today - DAY - 100)
@@ -266,6 +267,7 @@ def test_a_random_history_is_the_same_each_time(state):
         ({"room_id": "8001", "users": ["ann", 5]}, "users must be a number, or a list"),
         ({"room_id": "8001", "users": [{"user_id": "a", "stays_seconds": 700}]}, "not in the room"),
         ({"room_id": "8001", "users": [{"user_id": "a", "measured": {"loss": 1}}]}, "loss is none of appCpu"),
+        ({"room_id": "8001", "users": ["ann", "ann"]}, "ann is in the room twice at a time"),
         ({"room_id": "8001", "step_seconds": 0}, "step_seconds must be 1"),
         ({"room_id": "8001", "began_at": 4e9}, "future"),
     ],
