@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from airflow_trtc.emulator import billing, jobs, presence
+from airflow_trtc.emulator import billing, jobs, presence, usage
 from airflow_trtc.emulator.actions import ACTIONS
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.faults import Fault
@@ -33,6 +33,8 @@ from airflow_trtc.emulator.state import State, ledger_of, truth
 Options = Mapping[str, Any]
 Operation = Callable[[State, Options], dict[str, Any]]
 
+SECONDS_PER_HOUR = 3600
+_HISTORY_OPTIONS: Options = {"days": 90, "seed": 1, "rooms": 3, "sdk_app_id": None}
 _ROOM_OPTIONS = ("room_id", "enter", "leave", "is_string_room", "sdk_app_id")
 
 
@@ -146,6 +148,39 @@ def show_bill(state: State, options: Options) -> dict[str, Any]:
         if each.started_by and all(str(getattr(each.recipe, name)) == value for name, value in given.items())
     ]
     return billing.bill(chosen, state.clock.now())
+
+
+def show_usage(state: State, options: Options) -> dict[str, Any]:
+    """Return every spell up to now, of one application if wanted."""
+    book, now = state.part(usage.Book), state.clock.now()
+    spells = book.all(state.recordings.values(), now)
+    if "sdk_app_id" in options:
+        spells = [each for each in spells if str(each.sdk_app_id) == str(options["sdk_app_id"])]
+    return {"spells": usage.described(spells)}
+
+
+def add_usage(state: State, options: Options) -> dict[str, Any]:
+    """Add a spell, or several given as ``spells``."""
+    given = options.get("spells", [options])
+    own = {"sdk_app_id": state.settings.sdk_app_id}
+    spells = [built(usage.Spell, {**own, **each}) for each in given]
+    state.part(usage.Book).spells += spells
+    return {"spells": len(spells)}
+
+
+def make_history(state: State, options: Options) -> dict[str, Any]:
+    """Add spells for the days before today, the same for the same seed."""
+    if unknown := sorted(set(options) - set(_HISTORY_OPTIONS)):
+        raise ControlError(f"unknown option {', '.join(unknown)}; there are: {', '.join(_HISTORY_OPTIONS)}")
+    given = {name: options.get(name, default) for name, default in _HISTORY_OPTIONS.items()}
+    days, seed, rooms = (check_count(name, given[name], usage.MAX_DAYS) for name in ("days", "seed", "rooms"))
+    sdk_app_id = check_count("sdk_app_id", given["sdk_app_id"] or 0, MAX_APPLICATION)
+    zone_seconds = state.settings.usage_zone_hours * SECONDS_PER_HOUR
+    now = state.clock.now()
+    today = now - (now + zone_seconds) % usage.DAY_SECONDS
+    spells = list(usage.history(days, seed, sdk_app_id or state.settings.sdk_app_id, round(today), rooms))
+    state.part(usage.Book).spells += spells
+    return {"spells": len(spells)}
 
 
 def show_truth(state: State, options: Options) -> dict[str, Any]:
@@ -279,6 +314,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "calls": {"GET": list_calls, "POST": add_call},
     "history": {"POST": add_history},
     "bill": {"GET": show_bill},
+    "usage": {"GET": show_usage, "POST": add_usage},
+    "usage-history": {"POST": make_history},
     "truth": {"GET": show_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},

@@ -9,6 +9,7 @@ from airflow_trtc.emulator.events import Event, arrivals, departures
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State
+from airflow_trtc.emulator.usage import Book
 
 
 def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str], now: float) -> list[str]:
@@ -30,6 +31,7 @@ def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str]
     stayed = [each for each in there if each not in left]
     entered = [each for each in dict.fromkeys(enter) if each not in stayed]
     state.rooms[room] = [*stayed, *entered]
+    state.part(Book).move(room, entered=state.rooms[room], left=left, now=now)
     for each in recordings:
         follow_room(each, state.rooms[room], now)
         state.follow(each, now)

@@ -1,4 +1,4 @@
-"""Operators that start, change and stop recordings, and the one of event-driven DAGs."""
+"""Operators that start, change and stop recordings, read usage, and the one of event-driven DAGs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from airflow_trtc.operators.record import TrtcRecordRoomOperator
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
 from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
+from airflow_trtc.operators.usage import TrtcUsageOperator
 
 __all__ = [
     "TrtcModifyRecordingOperator",
@@ -14,4 +15,5 @@ __all__ = [
     "TrtcStartRecordingOperator",
     "TrtcStopRecordingOperator",
     "TrtcTriggeringRecordingOperator",
+    "TrtcUsageOperator",
 ]

@@ -49,9 +49,9 @@ def check_whole_days(interval: Interval, zone: tzinfo) -> None:
         if midnight(at, zone) != at:
             raise TrtcSetupError(
                 f"The interval {interval} is not made of whole days of the time zone {zone}:"
-                f" {at.astimezone(zone).isoformat()} is no midnight. Give the DAG a schedule that begins days"
-                f" there, such as CronTriggerTimetable('0 0 * * *', timezone='{zone}') with an interval of a"
-                " day, or give the operator start and end."
+                f" {at.astimezone(zone).isoformat()} is no midnight. Give the DAG the schedule"
+                f" CronDataIntervalTimetable('0 0 * * *', timezone='{zone}'), or give the operator start and"
+                " end."
             )
 
 

@@ -6,32 +6,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_trtc.tables.schema import Part, Schema, check_rows
+from airflow_trtc.tables.schema import Part, Row, Schema, check_rows
 
 
 @dataclass(frozen=True)
 class Written:
     """What a write left behind.
 
-    :param rows: how many.
     :param place: the path of a file, or the name of a table.
+    :param rows: how many; None where only reading it again could say.
     """
 
-    rows: int
     place: str
+    rows: int | None = None
 
 
 class Target(Protocol):
     """Files in a folder, or a table of a database."""
 
     def written(self, schema: Schema, part: Part) -> Written | None:
-        """What an earlier write left behind for this part, if it is there completely."""
+        """What an earlier write left behind for this part, if all of it is there."""
 
-    def replace(self, schema: Schema, part: Part, rows: list[dict[str, Any]]) -> Written:
+    def replace(self, schema: Schema, part: Part, rows: Sequence[Row]) -> Written:
         """Put the rows in the place of what the part held, whole or not at all."""
 
 
