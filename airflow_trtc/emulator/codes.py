@@ -50,10 +50,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "InvalidParameter.SdkAppId": ("SdkAppId `{detail}` is invalid.", "SdkAppId `{detail}` 错误。"),
     "InvalidParameter.UserSig": ("The UserSig is expired or wrong. {detail}", "UserSig过期或错误。{detail}"),
-    "InvalidParameter.QueryScaleOversize": (
-        "The queried range exceeds the documented limit. {detail}",
-        "查询范围超过文档限制。{detail}",
-    ),
     "InvalidParameter.PageSizeOversize": ("PageSize is too large: {detail}.", "PageSize超过限制：{detail}。"),
     "InvalidParameter.StartTsOversize": (
         "The start time exceeds the documented limit: {detail}.",
