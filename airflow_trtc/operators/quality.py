@@ -14,7 +14,7 @@ from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.writing import FillsTable
 from airflow_trtc.steps import drive
 from airflow_trtc.tables import quality_plans as plans
-from airflow_trtc.tables.quality import DATA_TYPES
+from airflow_trtc.tables.quality import DATA_TYPES, Room
 from airflow_trtc.tables.quality_plans import KEPT, TABLES, Begin, Reading, Table, Write
 from airflow_trtc.tables.schema import Interval
 from airflow_trtc.tables.writing import Target, write
@@ -134,17 +134,19 @@ class TrtcQualityOperator(FillsTable):
         }
 
     def _reading(self, sdk_app_id: int, interval: Interval, zone: ZoneInfo, now: datetime) -> Reading:
-        try:
-            calls = self.comm_ids and tuple(plans.named_call(sdk_app_id, each) for each in self.comm_ids)
-        except ValueError as error:
-            raise TrtcSetupError(f"comm_ids: {error}") from None
+        calls: tuple[Room, ...] | None = None
+        if self.comm_ids is not None:
+            try:
+                calls = tuple(plans.named_call(sdk_app_id, each) for each in self.comm_ids)
+            except ValueError as error:
+                raise TrtcSetupError(f"comm_ids: {error}") from None
         return Reading(
             sdk_app_id,
             interval,
             zone,
             since=min(interval.start, now - KEPT + MARGIN),
-            calls=calls if self.comm_ids is not None else None,
-            longest_call=timedelta(seconds=float(self.longest_call_seconds)),
+            calls=calls,
+            longest_call=timedelta(seconds=seconds("longest_call_seconds", self.longest_call_seconds)),
             data_types=tuple(self.data_types or DATA_TYPES),
         )
 
