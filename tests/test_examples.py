@@ -8,9 +8,11 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -32,6 +34,7 @@ def can_be_imported(path: Path) -> bool:
 
 # Which file defines which DAGs; a test compares this with what the files hold.
 _DAGS = {
+    "daily_usage.py": {"trtc_daily_usage"},
     "process_each_recording.py": {"trtc_process_each_recording"},
     "wait_for_mp4.py": {"trtc_wait_for_mp4"},
     "watch_each_recording.py": {"trtc_watch_each_recording"},
@@ -138,6 +141,43 @@ def test_importing_the_examples_loads_no_sdk() -> None:
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     assert run.stdout.split()[-1] == "False"
+
+
+def test_daily_usage_adds_up_and_tells_of_a_day_that_is_out_of_line(
+    trtc_airflow: TrtcAirflow, tmp_path: Path, load_dags: Callable[[Path], ModuleType]
+) -> None:
+    module = load_dags(EXAMPLES / "daily_usage.py")
+    emulator, app = trtc_airflow.emulator, trtc_airflow.emulator.sdk_app_id
+    today = datetime.now(module.BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    ends = [today - timedelta(days=number) for number in range(9, 0, -1)]  # so each is over for a day
+    for end in ends:
+        minutes = 30 if end != ends[-1] else 300
+        began_at = (end - timedelta(hours=5)).timestamp()
+        emulator.add_usage("trtc", "HD", began_at=began_at, seconds=60 * minutes)
+        emulator.add_usage("recording_multi", "Audio", began_at=began_at, seconds=600)
+    folder = f"file://{tmp_path}"
+    runs = [trtc_airflow.run(module.dag, {"folder": folder}, logical_date=end) for end in ends]
+    assert {run.state for run in runs} == {"success"}
+    days = module.read_days(folder, ends[-1])
+    expected = [[40.0, (30 * 3.99 + 10 * 1.49) / 1000]] * 8 + [[310.0, (300 * 3.99 + 10 * 1.49) / 1000]]
+    assert {name: list(each.values()) for name, each in days.items()} == {"lessons": approx_all(expected)}
+    assert [run["alert"].mapped[0].state for run in runs if run["alert"].mapped] == ["success"]
+    text = result(runs[-1], "alert", 0)
+    assert text.startswith("lessons used 310 minutes (1.21 USD) on ")
+    assert text.endswith("usually 40")
+    picture = Path(result(runs[-1], "picture").removeprefix("file://")).read_text()
+    root = ElementTree.fromstring(picture)
+    assert len([each for each in root.iter() if each.tag.endswith("title")]) == 9
+    assert "lessons: 630 minutes" in picture
+    assert emulator.state()["counters"] == {
+        "DescribeTrtcUsage": {"OK": 9},
+        "DescribeRecordingUsage": {"OK": 18},
+    }
+    assert app in module.APPLICATIONS
+
+
+def approx_all(rows: list[list[float]]) -> list[Any]:
+    return [pytest.approx(row) for row in rows]
 
 
 def test_fan_out_has_one_task_for_each_file(trtc_connection: Emulator, run_example: RunExample) -> None:

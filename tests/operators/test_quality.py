@@ -17,7 +17,7 @@ from airflow_trtc.tables.quality import SCHEMAS
 from airflow_trtc.tables.schema import Interval
 from tests.operators.running import sent
 from tests.tables.things import SqliteHook
-from tests.tables.truth import CHINA, expected, in_order
+from tests.tables.quality_truth import CHINA, expected, in_order
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator

@@ -25,7 +25,7 @@ from airflow_trtc.jobs.answers import UnreadableAnswer
 from airflow_trtc.steps import drive
 from airflow_trtc.tables.quality_plans import TABLES, Begin, Reading, Write, check, named_call
 from airflow_trtc.tables.schema import Interval, check_rows
-from tests.tables.truth import expected, in_order
+from tests.tables.quality_truth import expected, in_order
 
 APP = 1400000001
 CHINA = ZoneInfo("Asia/Shanghai")
