@@ -29,6 +29,9 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     add_history(**options)       POST   /_control/history    options -> {"comm_ids": [...]}
     calls(details=False)         GET    /_control/calls[?comm_id=...][&details=1]
     bill(room_id=None)           GET    /_control/bill[?room_id=...][&sdk_app_id=...]
+    add_usage(usage, key, ...)   POST   /_control/usage      options, or {"spells": [options, ...]}
+    make_usage_history(days=90)  POST   /_control/usage-history   {"days": ..., "seed": ..., "rooms": ...}
+    usage()                      GET    /_control/usage[?sdk_app_id=...]
     truth(id)                    GET    /_control/truth?job_id=<percent-encoded>
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
@@ -150,6 +153,18 @@ those that run; ``seconds`` of all; and the sums ``by_application`` and ``by_roo
 ``running`` and ``seconds``::
 
     assert len(emulator.bill("8001")["recordings"]) == 1
+
+The usage calls answer sums of spells: ``usage`` (``trtc``, ``recording_single``, ``recording_multi``,
+``mix_transcoding``, ``relay``, ``ai``, ``moderation``, ``slicing``, ``acceleration``), ``key`` (``Audio``,
+``HD``, ...), ``began_at`` (Unix time), ``seconds``, ``amount`` (how many at the same time; the Mbit/s of
+``relay``), ``sdk_app_id`` and ``room_id``. Recordings are spells from their start to their end, of ``HD``, or
+of ``Audio`` with stream_type 1, for each user unless mixed. People whom ``room`` moved are spells of ``trtc``
+and ``Audio``. ``make_usage_history`` adds spells of whole minutes in the days before today, the same for the
+same ``seed``. The settings ``usage_zone_hours`` (8) and ``room_usage_seconds`` (15.0) are the zone of the
+days and the pause between two DescribeTrtcRoomUsage::
+
+    emulator.add_usage("trtc", "HD", began_at=1767225600, seconds=3600, amount=2)      # 120 minutes
+    assert sum(each["seconds"] for each in emulator.usage()) == 3600
 
 Options of ``add_recording``, also of ``new_recordings``, that concern callbacks::
 

@@ -81,7 +81,7 @@ class TrtcAirflow:
         :param dag: see :meth:`load`.
         :param conf: the run's configuration.
         :param dag_id: see :meth:`load`.
-        :param logical_date: the run's date; its data interval is the last one that is over then. Default: now.
+        :param logical_date: the run's date: its data interval is the last one over by then. Default: now.
         :param waits: other values for parameters of all its TRTC sensors, e.g. ``timeout=2``.
         """
         return self._run(self.load(dag, dag_id), conf, waits, logical_date)
@@ -180,7 +180,6 @@ def _store(bag: Any) -> None:
 
 
 def _last_event_id() -> int:
-    from datetime import datetime
 
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
@@ -192,8 +191,6 @@ def _last_event_id() -> int:
 
 def _next_event(dag_id: str, after_id: int) -> AssetEvent | None:
     """The first event after that one of an asset that the DAG is scheduled on."""
-    from datetime import datetime
-
     from airflow.models.asset import AssetEvent, DagScheduleAssetReference
     from airflow.utils.session import create_session
     from sqlalchemy import select
