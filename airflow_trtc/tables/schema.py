@@ -81,8 +81,8 @@ class Interval:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise ValueError(f"an interval needs time zones: {self.start} to {self.end}")
-        object.__setattr__(self, "start", self.start.astimezone(timezone.utc))
-        object.__setattr__(self, "end", self.end.astimezone(timezone.utc))
+        object.__setattr__(self, "start", _plain(self.start))
+        object.__setattr__(self, "end", _plain(self.end))
         if self.start >= self.end:
             raise ValueError(f"the interval ends before it begins, or at once: {self}")
 
@@ -96,6 +96,12 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.start.isoformat()} to {self.end.isoformat()}"
+
+
+def _plain(at: datetime) -> datetime:
+    """The instant in UTC, as the standard library's class: Airflow gives pendulum's, whose sums differ."""
+    utc = at.astimezone(timezone.utc)
+    return datetime.combine(utc.date(), utc.time(), timezone.utc)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from airflow_trtc.operators import TrtcQualityOperator, writing
 from airflow_trtc.tables.quality import SCHEMAS
 from airflow_trtc.tables.schema import Interval
 from tests.operators.running import sent
-from tests.tables.things import SqliteHook
 from tests.tables.quality_truth import CHINA, expected, in_order
+from tests.tables.things import SqliteHook
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
+    from airflow_trtc.testing import TrtcAirflow
 
 pytestmark = pytest.mark.trtc_emulator(rate_limit=0)
 
@@ -189,6 +190,23 @@ def test_trouble_leaves_the_table_as_it_was(history: Emulator, midnight: datetim
     with pytest.raises(TrtcFailedError):
         run("users", yesterday, path=path, if_written="replace")
     assert rows_of("users", tmp_path) == before
+
+
+def test_a_dag_reads_the_day_of_its_run_once(
+    history: Emulator, trtc_airflow: TrtcAirflow, midnight: datetime, tmp_path: Path
+) -> None:
+    from airflow.sdk import DAG
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    schedule = CronDataIntervalTimetable("0 0 * * *", timezone="Asia/Shanghai")
+    with DAG("quality", schedule=schedule, start_date=midnight - 30 * DAY, catchup=False) as dag:
+        TrtcQualityOperator.partial(task_id="read", path=f"file://{tmp_path}").expand(what=list(SCHEMAS))
+    calls = history.calls(details=True)
+    for days in (1, 0, 1):  # the first day is asked for twice
+        assert trtc_airflow.run(dag, logical_date=midnight - days * DAY).state == "success"
+    both = Interval(midnight - 2 * DAY, midnight)
+    for what in SCHEMAS:
+        assert rows_of(what, tmp_path) == expected(what, calls, both)
 
 
 @pytest.mark.trtc_emulator(rate_limit=5)

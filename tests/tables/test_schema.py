@@ -95,3 +95,12 @@ def test_an_interval_keeps_utc_and_lasts() -> None:
         Interval(DAY, DAY)
     with pytest.raises(ValueError, match="needs time zones"):
         Interval(DAY.replace(tzinfo=None), DAY)
+
+
+def test_an_interval_of_airflow_is_one_of_the_standard_library() -> None:
+    import pendulum
+
+    interval = Interval(pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"), pendulum.datetime(2026, 1, 2))
+    assert [type(each) for each in (interval.start, interval.end)] == [dt.datetime, dt.datetime]
+    assert interval.start == dt.datetime(2025, 12, 31, 16, tzinfo=UTC)
+    assert interval.length % dt.timedelta(hours=1) == dt.timedelta(0)
