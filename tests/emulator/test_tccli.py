@@ -53,3 +53,26 @@ def test_create_from_json(tccli, emulator, create_values, tmp_path):
     ]
     made = json.loads(tccli("CreateCloudRecording", *options).stdout)
     assert emulator.truth(made["TaskId"])["status"] == "InProgress"
+
+
+@pytest.mark.parametrize(
+    "action, more, field",
+    [
+        ("DescribeRoomInfo", ["--RoomId", "8001"], "RoomList"),
+        ("DescribeUserInfo", ["--CommId", "?"], "UserList"),
+        ("DescribeCallDetailInfo", ["--CommId", "?", "--DataType", '["rtt"]'], "Data"),
+        ("DescribeUserEvent", ["--CommId", "?", "--RoomId", "8001", "--UserId", "ann"], "Data"),
+        ("DescribeUnusualEvent", [], "AbnormalExperienceList"),
+        ("DescribeScaleInfo", [], "ScaleList"),
+        ("DescribeTRTCRealTimeScaleData", [], "Data"),
+    ],
+)
+def test_quality(tccli, emulator, action, more, field):
+    unusual = [{"experience_id": 4, "causes": [2024]}]
+    user = {"user_id": "ann", "unusual": unusual}
+    now = int(emulator.health()["now"])
+    start = now - 100 if field != "ScaleList" else now - 2 * 86_400
+    comm_id = emulator.add_call("8001", users=[user], began_at=now - 90, lasts_seconds=60)
+    given = [comm_id if each == "?" else each for each in more]
+    done = tccli(action, "--StartTime", str(start), "--EndTime", str(now), *given)
+    assert json.loads(done.stdout)[field], done.stderr

@@ -88,6 +88,8 @@ def test_files_say_what_happened(history: Emulator, what: str, midnight: datetim
     assert summary["rows"] == len(truth)
     assert summary["requests"] == len(sent(history))
     assert (summary["what"], summary["from_at"]) == (what, yesterday.start.isoformat())
+    keys = ["what", "place", "rows", "parts", "parts_written_before", "requests"]
+    assert list(summary) == [*keys, "from_at", "to_at", "sdk_app_id"]
     assert str(tmp_path) in summary["place"]
 
 
