@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 IF_WRITTEN = ("skip", "replace")
+_ONE_TARGET = "give either path, for files, or sql_conn_id, for a database"
 
 
 def _zone_name(name: str, value: Any) -> str:
@@ -123,7 +124,7 @@ class FillsTable(ChecksArguments, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if (path is None) == (sql_conn_id is None):
-            raise ValueError("give either path, for files, or sql_conn_id, for a database")
+            raise ValueError(_ONE_TARGET)
         self.start = start
         self.end = end
         self.time_zone = time_zone
@@ -169,6 +170,8 @@ class FillsTable(ChecksArguments, BaseOperator):
 
         :raises TrtcSetupError: the connection is missing or of a wrong type, or a package is not installed.
         """
+        if (self.path is None) == (self.sql_conn_id is None):  # a template may render to nothing
+            raise TrtcSetupError(f"{_ONE_TARGET[0].upper()}{_ONE_TARGET[1:]}.")
         if self.path is None:
             return Database(_sql_hook(self.sql_conn_id or ""), self.table, create=self.create_table)
         from airflow.sdk import ObjectStoragePath

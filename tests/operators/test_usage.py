@@ -242,6 +242,10 @@ def test_bad_templates_are_refused_before_anything_is_sent(service: Emulator, da
     operator.table = "a b"
     with pytest.raises(AirflowFailException, match="table must be made of letters"):
         operator.execute(context())
+    operator = TrtcUsageOperator(task_id="usage", usage="trtc", path="{{ x }}")
+    operator.path = ""
+    with pytest.raises(AirflowFailException, match="Give either path, for files, or sql_conn_id"):
+        operator.execute(context())
     assert sent(service) == []
 
 
