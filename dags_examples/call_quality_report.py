@@ -31,7 +31,7 @@ from airflow_trtc.operators import TrtcQualityOperator
 try:
     from airflow.sdk import CronDataIntervalTimetable
 except ImportError:  # Airflow 3.1
-    from airflow.timetables.interval import CronDataIntervalTimetable
+    from airflow.timetables.interval import CronDataIntervalTimetable  # type: ignore[assignment]
 
 BEIJING = timezone(timedelta(hours=8))
 LOSS, FREEZES = ("aLoss", "bigvLoss"), ("aBlock", "bigvBlock")
@@ -99,11 +99,9 @@ with DAG(
     )
 
     @task
-    def report(
-        params: dict[str, Any], data_interval_start: datetime, data_interval_end: datetime
-    ) -> list[dict[str, Any]]:
+    def report(folder: str, start: str, end: str) -> list[dict[str, Any]]:
         """Write the report, and return the users who fared badly."""
-        folder, span = params["folder"], (data_interval_start, data_interval_end)
+        span = datetime.fromisoformat(start), datetime.fromisoformat(end)
         calls = {row["comm_id"]: row for row in rows_of(folder, "trtc_rooms", *span, "created_at")}
         stays = sum(1 for _ in rows_of(folder, "trtc_call_users", *span, "joined_at"))
         found = worst_users(rows_of(folder, "trtc_call_details", *span, "at"))
@@ -112,7 +110,7 @@ with DAG(
             for each in found
             if each["mean_loss_percent"] >= BAD_LOSS or each["freezes_seconds"] >= BAD_FREEZES
         ]
-        day = f"{data_interval_start.astimezone(BEIJING):%Y-%m-%d}"
+        day = f"{span[0].astimezone(BEIJING):%Y-%m-%d}"
         lines = [
             f"# Call quality of {day}",
             "",
@@ -130,4 +128,8 @@ with DAG(
         (ObjectStoragePath(folder) / f"{day}.md").write_text("\n".join([*lines, ""]))
         return bad[:WORST]
 
-    [rooms, users, details] >> report()
+    [rooms, users, details] >> report(
+        folder="{{ params.folder }}",
+        start="{{ data_interval_start.isoformat() }}",
+        end="{{ data_interval_end.isoformat() }}",
+    )
