@@ -15,14 +15,12 @@ from airflow_trtc.operators.writing import FillsTable
 from airflow_trtc.steps import drive
 from airflow_trtc.tables import quality_plans as plans
 from airflow_trtc.tables.quality import DATA_TYPES, Room
-from airflow_trtc.tables.quality_plans import KEPT, TABLES, Begin, Reading, Table, Write
+from airflow_trtc.tables.quality_plans import KEPT, TABLES, Begin, Reading, Step, Table, Write
 from airflow_trtc.tables.schema import Interval
 from airflow_trtc.tables.writing import Target, write
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_trtc.cloud.calls import Call
 
 MARGIN = timedelta(hours=1)
 """How long reading may take until what is kept just now is kept no more."""
@@ -170,7 +168,7 @@ class _Progress:
         self._place: str | None = None
         self._rows = self._parts = self._before = self._requests = 0
 
-    def carry_out(self, step: Begin | Call[Any] | Write) -> Any:
+    def carry_out(self, step: Step) -> Any:
         """Do what a step says."""
         if isinstance(step, Begin):
             return not (self._skips and self._is_written(step))

@@ -80,6 +80,7 @@ class Write:
     rows: list[Row] = field(repr=False)
 
 
+Step: TypeAlias = "Begin | Call[Any] | Write"
 Plan: TypeAlias = Generator["Begin | Call[Any] | Write", Any, _Value]
 
 
