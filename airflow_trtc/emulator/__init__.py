@@ -140,7 +140,7 @@ or ``began_seconds_ago`` (3600), ``lasts_seconds`` (600; null: it goes on), ``cr
 ``days`` (7) with up to ``most_users`` (4) of up to ``longest_seconds`` (5400), ``seed`` (0), ``sdk_app_id``,
 ``step_seconds`` (60). ``calls`` returns all: ``comm_id``, ``sdk_app_id``, ``room_id``, ``creator_id``,
 ``created_at``, ``destroyed_at``, and ``sessions`` with their ``events`` and ``unusual`` experiences; with
-``details`` the ``series`` of what was measured, too::
+``details`` the ``series`` of what was measured, too. People whom ``room`` moves make calls as well::
 
     comm_id = emulator.add_call("8001", users=["ann", {"user_id": "bob", "measured": {"aLoss": 40}}])
     emulator.calls(details=True)

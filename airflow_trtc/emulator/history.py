@@ -6,9 +6,15 @@ What a user measured is not kept but computed when it is asked for, always the s
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from airflow_trtc.emulator.rooms import Room
+
+STEP_SECONDS = 10
+ENTERED, LEFT = (5003, 1), (5008, 1)
+"""Numbers and first parameters of two events (Event ID Mapping Table, trtc.io/document/37906)."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +119,11 @@ class PastCall:
 
 
 class History:
-    """All calls there were, by their ids."""
+    """All calls there were, by their ids: those that were added, and those of people who were moved."""
 
     def __init__(self) -> None:
         self.calls: dict[str, PastCall] = {}
+        self._going_on: dict[Room, str] = {}
 
     def add(self, call: PastCall) -> None:
         """Take a call in; a second one of the same room and second is a ``ValueError``."""
@@ -124,10 +131,54 @@ class History:
             raise ValueError(f"there is a call {call.comm_id} already")
         self.calls[call.comm_id] = call
 
+    def move(self, room: Room, *, there: Collection[str], now: float) -> None:
+        """Note who is in a room from now on: the first to enter begins a call, the last to leave ends it."""
+        at = int(now)
+        call = self.calls.get(self._going_on.get(room, ""))
+        if call is None:
+            if not there:
+                return
+            number = room_number(room.room_id, is_string_room=room.is_string_room)
+            begun = PastCall(
+                room.sdk_app_id, room.room_id, number, next(iter(there)), at, None, (), STEP_SECONDS
+            )
+            call = self.calls.get(begun.comm_id, begun)  # one that began in this second goes on
+        sessions = [_left(each, at) if each.user_id not in there else each for each in call.sessions]
+        inside = {each.user_id for each in sessions if each.left_at is None}
+        for user_id in there:
+            if user_id not in inside:
+                sessions = [each for each in sessions if (each.user_id, each.joined_at) != (user_id, at)]
+                sessions.append(Session(user_id, at, None, happenings=(_end(at, ENTERED),)))
+        call = replace(call, sessions=tuple(sessions), destroyed_at=None if there else at)
+        self.calls[call.comm_id] = call
+        self._going_on[room] = call.comm_id
+        if not there:
+            del self._going_on[room]
+
     def of_application(self, sdk_app_id: int) -> Iterator[PastCall]:
         """Yield an application's calls, the newest first."""
         found = (each for each in self.calls.values() if each.sdk_app_id == sdk_app_id)
         yield from sorted(found, key=lambda each: (each.created_at, each.comm_id), reverse=True)
+
+
+def room_number(room_id: str, *, is_string_room: bool) -> int:
+    """A numeric room's number; that of a string room is some other number [unsure]."""
+    return zlib.crc32(room_id.encode()) if is_string_room else int(room_id)
+
+
+def ends(joined_at: int, left_at: int | None) -> tuple[Happening, ...]:
+    """The events of a stay unless others are given: entered, and left."""
+    return (_end(joined_at, ENTERED), *(() if left_at is None else (_end(left_at, LEFT),)))
+
+
+def _end(at: int, event: tuple[int, int]) -> Happening:
+    return Happening(at * 1000, event[0], first=event[1])
+
+
+def _left(session: Session, at: int) -> Session:
+    if session.left_at is not None:
+        return session
+    return replace(session, left_at=at, happenings=(*session.happenings, _end(at, LEFT)))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_trtc.emulator.history import MEASURES, Happening, PastCall, Session, Trouble
+from airflow_trtc.emulator.history import (
+    MEASURES,
+    STEP_SECONDS,
+    Happening,
+    PastCall,
+    Session,
+    Trouble,
+    ends,
+    room_number,
+)
 from airflow_trtc.emulator.options import (
     built,
     check_choice,
@@ -19,12 +27,9 @@ from airflow_trtc.emulator.options import (
 )
 from airflow_trtc.emulator.rooms import looks_like_string_room
 
-STEP_SECONDS = 10
 LONGEST_DAYS = 60
 LATEST = 4_102_444_800  # 2100
 _DEVICES = ("iOS", "Android", "Windows", "macOS", "Web")
-ENTERED, LEFT = (5003, 1), (5008, 1)
-"""Numbers and first parameters of two events (Event ID Mapping Table, trtc.io/document/37906)."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def call_of(seed: CallSeed, sdk_app_id: int, now: float) -> PastCall:
     return PastCall(
         sdk_app_id=seed.sdk_app_id or sdk_app_id,
         room_id=seed.room_id,
-        room_number=_room_number(seed.room_id),
+        room_number=room_number(seed.room_id, is_string_room=looks_like_string_room(seed.room_id)),
         creator_id=seed.creator_id or (users[0].user_id if users else ""),
         created_at=created_at,
         destroyed_at=destroyed_at,
@@ -194,11 +199,11 @@ def _session(seed: UserSeed, created_at: int, destroyed_at: int | None) -> Sessi
 
 def _check_apart(sessions: Sequence[Session]) -> None:
     """Raise unless no user is in the room twice at a time."""
-    ends: dict[str, float] = {}
+    until: dict[str, float] = {}
     for each in sorted(sessions, key=lambda one: one.joined_at):
-        if each.joined_at < ends.get(each.user_id, 0.0):
+        if each.joined_at < until.get(each.user_id, 0.0):
             raise ValueError(f"{each.user_id} is in the room twice at a time")
-        ends[each.user_id] = float("inf") if each.left_at is None else each.left_at
+        until[each.user_id] = float("inf") if each.left_at is None else each.left_at
 
 
 def _numbers(name: str, value: object) -> tuple[float, ...]:
@@ -224,8 +229,7 @@ class _EventSeed:
 
 def _happenings(seed: UserSeed, joined_at: int, left_at: int | None) -> tuple[Happening, ...]:
     if seed.events is None:
-        ends = ((joined_at, ENTERED), *(() if left_at is None else ((left_at, LEFT),)))
-        return tuple(Happening(at * 1000, event_id, first=first) for at, (event_id, first) in ends)
+        return ends(joined_at, left_at)
     events = [built(_EventSeed, each) for each in seed.events]
     return tuple(
         Happening(
@@ -262,8 +266,3 @@ def _cause(given: object) -> tuple[int, str]:
     if not isinstance(peer_id, str):
         raise ValueError("causes: an event's number, or a pair of it and the id of a peer")
     return check_count("causes", event_id), peer_id
-
-
-def _room_number(room_id: str) -> int:
-    """A numeric room's number; that of a string room is some other number [unsure]."""
-    return zlib.crc32(room_id.encode()) if looks_like_string_room(room_id) else int(room_id)

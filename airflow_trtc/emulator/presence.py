@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from airflow_trtc.emulator.events import Event, arrivals, departures
+from airflow_trtc.emulator.history import History
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State
@@ -32,6 +33,7 @@ def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str]
     entered = [each for each in dict.fromkeys(enter) if each not in stayed]
     state.rooms[room] = [*stayed, *entered]
     state.part(Book).move(room, entered=state.rooms[room], left=left, now=now)
+    state.part(History).move(room, there=state.rooms[room], now=now)
     for each in recordings:
         follow_room(each, state.rooms[room], now)
         state.follow(each, now)

@@ -245,6 +245,38 @@ def test_limits_of_dashboards(caller, emulator, now, action, changes, code):
     assert refused(caller(emulator, "sync"), action, values) == code
 
 
+def test_people_who_were_moved_make_calls(call, emulator, now):
+    emulator.room("8001", enter=["ann", "bob"])
+    emulator.advance(60)
+    emulator.room("8001", leave="ann")
+    emulator.advance(60)
+    emulator.room("8001", enter="ann", leave="bob")
+    emulator.advance(30)
+    emulator.room("8001", leave="ann")
+    (comm_id,) = {each["CommId"] for each in call("DescribeRoomInfo", span(now - 10, now + 200))["RoomList"]}
+    users = call("DescribeUserInfo", span(now - 10, now + 200, CommId=comm_id))["UserList"]
+    begun = int(comm_id.split("_")[2])
+    told = [(each["UserId"], each["JoinTs"] - begun, each["LeaveTs"] - begun) for each in users]
+    assert told == [("ann", 0, 60), ("bob", 0, 120), ("ann", 120, 150)]
+    events = span(now - 10, now + 200, CommId=comm_id, RoomId="8001", UserId="ann")
+    content = call("DescribeUserEvent", events)["Data"][0]["Content"]
+    assert [each["EventId"] for each in content] == [5003, 5008, 5003, 5008]
+
+
+def test_a_room_that_everybody_left_is_over(state):
+    for options in ({"enter": ["ann"]}, {"leave": ["ann"]}, {"enter": ["ann"]}):
+        run(state, "POST", "room", {"room_id": "stage", **options})
+    (again,) = run(state, "GET", "calls", {})["calls"]  # all in one second
+    assert [each["left_at"] for each in again["sessions"]] == [None]
+    state.clock.advance(5)
+    run(state, "POST", "room", {"room_id": "stage", "leave": ["ann"]})
+    run(state, "POST", "room", {"room_id": "stage", "is_string_room": True, "enter": ["bob"]})
+    first, second = run(state, "GET", "calls", {})["calls"]
+    assert first["destroyed_at"] - first["created_at"] == 5
+    assert second["created_at"] == first["destroyed_at"]
+    assert [each["user_id"] for each in second["sessions"]] == ["bob"]
+
+
 def test_a_random_history_is_the_same_each_time(state):
     def stories():
         state.reset()
