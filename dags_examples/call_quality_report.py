@@ -4,7 +4,8 @@ Three tables are read: the calls, their users, and of what users measured the lo
 and video stood still. The report names the users who lost most or saw most freezes, worst first.
 
 Reading measurements takes a request for each hour of a call and six users, so big applications choose few
-data types, or read the details of some calls only (comm_ids). The days are those of Beijing.
+data types, or read the details of some calls only (comm_ids). The days are those of Beijing. The service needs
+some minutes to collect what was measured, so the tasks begin a while after the day's end.
 
 Try it without an account. This prints the connection to export before Airflow starts:
 
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import DAG, ObjectStoragePath, Param, task
 
 from airflow_trtc.operators import TrtcQualityOperator
@@ -87,6 +89,10 @@ with DAG(
         ),
     },
 ) as dag:
+    collected = DateTimeSensorAsync(
+        task_id="collected", target_time="{{ data_interval_end.add(minutes=15) }}"
+    )
+
     options: dict[str, Any] = {"path": "{{ params.folder }}", "retries": 3}
     rooms = TrtcQualityOperator(task_id="rooms", what="rooms", **options)
     users = TrtcQualityOperator(task_id="users", what="users", **options)
@@ -128,8 +134,12 @@ with DAG(
         (ObjectStoragePath(folder) / f"{day}.md").write_text("\n".join([*lines, ""]))
         return bad[:WORST]
 
-    [rooms, users, details] >> report(
-        folder="{{ params.folder }}",
-        start="{{ data_interval_start.isoformat() }}",
-        end="{{ data_interval_end.isoformat() }}",
+    (
+        collected
+        >> [rooms, users, details]
+        >> report(
+            folder="{{ params.folder }}",
+            start="{{ data_interval_start.isoformat() }}",
+            end="{{ data_interval_end.isoformat() }}",
+        )
     )

@@ -190,6 +190,7 @@ def test_the_report_of_call_quality_names_the_users_who_fared_worst(
     connection["extra"]["requests_per_second"] = 1000
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
     today = datetime.now(module.BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    today -= timedelta(days=1)  # so that the day is over for a while
     began_at = (today - timedelta(hours=5)).timestamp()
     lossy = {"user_id": "eve", "measured": {"aLoss": 40, "bigvLoss": 20}}
     frozen = {"user_id": "bob", "measured": {"bigvBlock": 900, "aBlock": 0}}
