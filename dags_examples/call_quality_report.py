@@ -4,8 +4,8 @@ Three tables are read: the calls, their users, and of what users measured the lo
 and video stood still. The report names the users who lost most or saw most freezes, worst first.
 
 Reading measurements takes a request for each hour of a call and six users, so big applications choose few
-data types, or read the details of some calls only (comm_ids). The days are those of Beijing. The service needs
-some minutes to collect what was measured, so the tasks begin a while after the day's end.
+data types, or read the details of some calls only (comm_ids). The days are those of Beijing. The service
+needs some minutes to collect what was measured, so the tasks begin a while after the day's end.
 
 Try it without an account. This prints the connection to export before Airflow starts:
 

@@ -12,12 +12,11 @@ import pytest
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.errors import TrtcFailedError
-from airflow_trtc.operators import TrtcQualityOperator, writing
+from airflow_trtc.operators import TrtcQualityOperator
 from airflow_trtc.tables.quality import SCHEMAS
 from airflow_trtc.tables.schema import Interval
 from tests.operators.running import sent
 from tests.tables.quality_truth import CHINA, expected, in_order
-from tests.tables.things import SqliteHook
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
@@ -72,10 +71,18 @@ def rows_of(what: str, folder: Path) -> list[dict[str, Any]]:
         for line in path.read_text().splitlines()
     ]
     for row in found:
-        for column in schema.columns:
-            if column.type == "instant" and row[column.name] is not None:
-                row[column.name] = datetime.fromisoformat(row[column.name])
+        read_columns(what, row)
     return in_order(found)
+
+
+def read_columns(what: str, row: dict[str, Any]) -> None:
+    """Make values again of what files and SQLite hold."""
+    for column in SCHEMAS[what].columns:
+        value = row[column.name]
+        if column.type == "instant" and value is not None:
+            row[column.name] = datetime.fromisoformat(value)
+        elif column.type == "flag":
+            row[column.name] = bool(value)
 
 
 @pytest.mark.parametrize("what", SCHEMAS)
@@ -121,15 +128,20 @@ def test_a_run_that_failed_goes_on_where_it_was(
 def test_databases(
     history: Emulator, midnight: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = str(tmp_path / "tables.db")
-    monkeypatch.setattr(writing, "_sql_hook", lambda conn_id: SqliteHook(file))
+    file = tmp_path / "tables.db"
+    monkeypatch.setenv("AIRFLOW_CONN_LITE", json.dumps({"conn_type": "sqlite", "host": str(file)}))
     yesterday = Interval(midnight - DAY, midnight)
-    for what in SCHEMAS:
+    for what, schema in SCHEMAS.items():
         for _ in range(2):
-            run(what, yesterday, sql_conn_id="db", if_written="replace")
-        with sqlite3.connect(file) as connection:
-            (count,) = connection.execute(f"SELECT count(*) FROM {SCHEMAS[what].name}").fetchone()
-        assert count == len(expected(what, history.calls(details=True), yesterday))
+            run(what, yesterday, sql_conn_id="lite", if_written="replace")
+        connection = sqlite3.connect(file)
+        columns = ", ".join(schema.names)
+        found = connection.execute(f"SELECT {columns} FROM {schema.name}").fetchall()
+        connection.close()
+        rows = [dict(zip(schema.names, each, strict=True)) for each in found]
+        for row in rows:
+            read_columns(what, row)
+        assert in_order(rows) == expected(what, history.calls(details=True), yesterday)
 
 
 def test_given_times_go_before_the_runs(history: Emulator, midnight: datetime, tmp_path: Path) -> None:

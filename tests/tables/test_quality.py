@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -207,6 +209,58 @@ def test_what_is_not_an_answer_is_refused(name: str, changes: dict[str, Any], wo
     with pytest.raises(UnreadableAnswer, match=words) as caught:
         read(QUESTION, answer(**changes))
     assert f"DescribeRoomInfo of application {APP}, call 1400000001_8001_1, 2026-11-28" in str(caught.value)
+
+
+ODD: list[Any] = [
+    None,
+    True,
+    "",
+    " ",
+    "x" * 300,
+    "\0",
+    "\ud800",
+    -1,
+    0,
+    1.5,
+    2**64,
+    float("nan"),
+    float("inf"),
+    [],
+    [[]],
+    {},
+]
+
+
+def paths(value: Any) -> list[list[Any]]:
+    """The way to each value inside."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [[], *([key, *path] for key, each in inner for path in paths(each))]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_whatever_comes_in_is_rows_that_fit_or_unreadable(name: str) -> None:
+    read, answer = READERS[name]
+    makers: dict[str, Callable[[Any], Any]] = {
+        "rooms": lambda page: [quality.room_row(APP, each) for each in page.items],
+        "users": lambda page: [quality.user_row(APP, "c", each) for each in page.items],
+        "details": lambda page: [quality.detail_row(APP, "c", each) for each in page.points],
+        "events": lambda events: quality.event_rows(APP, "c", "8001", "ann", events),
+        "unusual": lambda page: quality.unusual_rows(APP, page.items),
+        "scale": lambda days: [quality.scale_row(APP, each) for each in days],
+    }
+    table = name.replace("series", "details")
+    schema = quality.SCHEMAS[table]
+    scope: dict[str, Any] = {"sdk_app_id": APP, "comm_id": "c"}
+    always = Interval(datetime(2000, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc))
+    part = Part(always, {each: scope[each] for each in schema.scope})
+    for path in paths(answer())[1:]:
+        for odd in ODD:
+            changed = place = copy.deepcopy(answer())
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = odd
+            with contextlib.suppress(UnreadableAnswer):
+                check_rows(schema, part, makers[table](read(QUESTION, changed)))
 
 
 @pytest.mark.parametrize("total, days", [(2, [DAY]), (2, [DAY, DAY])])
