@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MARGIN = timedelta(hours=1)
 """How long reading may take until what is kept just now is kept no more."""
+REQUESTS_PER_LINE = 500
+"""How often a task that takes long says how far it is: at least twice a minute, at the service's limit."""
 
 
 def _now() -> datetime:
@@ -61,8 +63,8 @@ class TrtcQualityOperator(FillsTable):
     of `time_zone`. Calls that go on are in the table as they were when they were read;
     ``if_written="replace"`` reads them again.
 
-    Returns ``what``, ``place``, ``rows`` (written now), ``parts`` and ``parts_written_before``, ``requests``,
-    ``from_at``, ``to_at`` and ``sdk_app_id``.
+    Returns ``what``, ``place`` (the folder or the table), ``rows`` and ``parts`` (written now),
+    ``parts_written_before``, ``requests``, ``from_at``, ``to_at`` and ``sdk_app_id``.
 
     :param what: ``rooms``, ``users``, ``details`` (measurements), ``events``, ``unusual`` (bad experiences),
         or ``scale`` (sums of days). (templated)
@@ -119,12 +121,14 @@ class TrtcQualityOperator(FillsTable):
             interval, zone = self.interval(context), ZoneInfo(self.time_zone)
             plans.check(table, interval, zone, now)
             reading = self._reading(hook.required_app_id, interval, zone, now)
-            progress = _Progress(table, hook, self.target(), skips=self.if_written == "skip")
+            progress = _Progress(table, hook, self.target(), self.log, skips=self.if_written == "skip")
             self.log.info("Reading %s of application %s, %s", self.what, reading.sdk_app_id, interval)
             drive(table.plan(reading), progress.carry_out)
-        self.log.info("Done: %s", progress)
+        self.log.info("Wrote %s", progress)
+        name = table.schema.name
         return {
             "what": self.what,
+            "place": self.table or name if self.path is None else f"{self.path}".rstrip("/") + f"/{name}",
             **progress.summary(),
             "from_at": interval.start.isoformat(),
             "to_at": interval.end.isoformat(),
@@ -160,39 +164,33 @@ class TrtcQualityOperator(FillsTable):
 class _Progress:
     """Carries the steps of a plan out, and counts."""
 
-    def __init__(self, table: Table, hook: TrtcHook, target: Target, *, skips: bool) -> None:
+    def __init__(self, table: Table, hook: TrtcHook, target: Target, log: Any, *, skips: bool) -> None:
         self._table = table
         self._hook = hook
         self._target = target
+        self._log = log
         self._skips = skips
-        self._place: str | None = None
         self._rows = self._parts = self._before = self._requests = 0
 
     def carry_out(self, step: Step) -> Any:
         """Do what a step says."""
         if isinstance(step, Begin):
-            return not (self._skips and self._is_written(step))
+            is_written = self._skips and self._target.written(self._table.schema, step.part) is not None
+            self._before += is_written
+            return not is_written
         if isinstance(step, Write):
-            written = write(self._target, self._table.schema, step.part, step.rows)
-            self._place = written.place
+            write(self._target, self._table.schema, step.part, step.rows)
             self._parts += 1
             self._rows += len(step.rows)
             return None
         self._requests += 1
+        if self._requests % REQUESTS_PER_LINE == 0:
+            self._log.info("So far %s", self)
         return self._hook.run(step)
-
-    def _is_written(self, step: Begin) -> bool:
-        found = self._target.written(self._table.schema, step.part)
-        if found is None:
-            return False
-        self._place = found.place
-        self._before += 1
-        return True
 
     def summary(self) -> dict[str, Any]:
         """What a run hands on."""
         return {
-            "place": self._place,
             "rows": self._rows,
             "parts": self._parts,
             "parts_written_before": self._before,

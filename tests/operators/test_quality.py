@@ -97,7 +97,7 @@ def test_files_say_what_happened(history: Emulator, what: str, midnight: datetim
     assert (summary["what"], summary["from_at"]) == (what, yesterday.start.isoformat())
     keys = ["what", "place", "rows", "parts", "parts_written_before", "requests"]
     assert list(summary) == [*keys, "from_at", "to_at", "sdk_app_id"]
-    assert str(tmp_path) in summary["place"]
+    assert summary["place"] == f"file://{tmp_path}/{SCHEMAS[what].name}"
 
 
 def test_a_second_run_reads_nothing_again_unless_it_is_told_to(
@@ -133,7 +133,8 @@ def test_databases(
     yesterday = Interval(midnight - DAY, midnight)
     for what, schema in SCHEMAS.items():
         for _ in range(2):
-            run(what, yesterday, sql_conn_id="lite", if_written="replace")
+            summary = run(what, yesterday, sql_conn_id="lite", if_written="replace")
+            assert summary["place"] == schema.name
         connection = sqlite3.connect(file)
         columns = ", ".join(schema.names)
         found = connection.execute(f"SELECT {columns} FROM {schema.name}").fetchall()
