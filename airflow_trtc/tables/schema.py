@@ -81,8 +81,8 @@ class Interval:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise ValueError(f"an interval needs time zones: {self.start} to {self.end}")
-        object.__setattr__(self, "start", _plain(self.start))
-        object.__setattr__(self, "end", _plain(self.end))
+        object.__setattr__(self, "start", _in_utc(self.start))
+        object.__setattr__(self, "end", _in_utc(self.end))
         if self.start >= self.end:
             raise ValueError(f"the interval ends before it begins, or at once: {self}")
 
@@ -98,8 +98,8 @@ class Interval:
         return f"{self.start.isoformat()} to {self.end.isoformat()}"
 
 
-def _plain(at: datetime) -> datetime:
-    """The instant in UTC, as the standard library's class: Airflow gives pendulum's, whose sums differ."""
+def _in_utc(at: datetime) -> datetime:
+    """The same instant as a plain datetime: those of pendulum, which Airflow hands out, reckon otherwise."""
     utc = at.astimezone(timezone.utc)
     return datetime.combine(utc.date(), utc.time(), timezone.utc)
 
