@@ -182,6 +182,21 @@ class TrtcHook(BaseHook):
         """
         return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
 
+    def find(self, kind: str, key: str, *, attempts: int | None = None) -> str | None:
+        """The id of the running job that was given this name at its start; None when there is none.
+
+        :param kind: a kind of jobs that can be named, see `JobKind.key_param`.
+        :param attempts: see :meth:`run`.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        row = KINDS[kind]
+        try:
+            return self.run(calls.find(row, self.required_app_id, key), attempts)
+        except TrtcFailedError as error:
+            if is_absent(error.code, row.absent_codes):
+                return None
+            raise
+
     def modify_recording(self, recording_id: str, params: Mapping[str, Any]) -> None:
         """Replace what a running recording subscribes to, and its layout. What `params` lacks is reset.
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from airflow_trtc.cloud.calls import Effect
+from airflow_trtc.cloud.action import Effect
 from airflow_trtc.errors import TrtcThrottledError, TrtcTransientError
 
 DEFAULT_ATTEMPTS = 4

@@ -32,9 +32,13 @@ def judge(kind: JobKind, state: JobState, rules: Rules, at: datetime) -> Verdict
     if state.last_seen_at is not None and state.status in kind.ends_well:
         return Finished("exited", state.files, state.last_seen_at)
     if state.status in kind.ends_badly:
-        reason = f"the {kind.name} failed: its status is {state.status}"
+        reason = f"the {kind.label} failed: its status is {state.status}"
         return Failed(Failure.RECORDING, f"{reason}.\nId: {state.job_id}")
-    return judge_polls(kind.name, state, rules, kind.forgotten_after) or running(kind.name, state)
+    verdict = judge_polls(kind.label, state, rules, kind.forgotten_after) or running(kind.label, state)
+    if isinstance(verdict, Finished) and verdict.outcome == "gone" and not kind.ends_by_absence:
+        reason = f"the service no longer knows the {kind.label}, of which it never said how it ended"
+        return Failed(Failure.RECORDING, f"{reason}; the last status was {state.status}.\nId: {state.job_id}")
+    return verdict
 
 
 def running(name: str, state: JobState) -> Waiting:

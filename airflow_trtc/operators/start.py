@@ -22,6 +22,7 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.kinds import RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.operators.attempt_store import attempt_store, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
@@ -204,9 +205,10 @@ class StartsRecordings(ChecksArguments, BaseOperator):
             self.console_url = console_url(
                 hook.settings.console_url,
                 endpoint=hook.settings.endpoint,
+                kind=RECORDING.name,
                 sdk_app_id=started.sdk_app_id,
                 region=started.region,
-                recording_id=started.recording_id,
+                job_id=started.recording_id,
             )
             return started
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_trtc.aio import loop_time
@@ -20,10 +21,11 @@ def progress(
 ) -> dict[str, Any]:
     """The value of the XCom.
 
-    ``state`` is one word for users, ``file_count`` the number of files so far; the rest is the whole state.
+    ``state`` is one word for users, ``file_count`` the number of files so far; the rest is the whole state
+    but for ``detail``: results may be addresses that open a file to whoever reads them.
     """
     return {
-        **to_json(state, job),
+        **to_json(replace(state, detail=None), job),
         "state": state_word(state),
         "file_count": len(state.files),
         "console_url": console_url,
