@@ -143,6 +143,22 @@ class Controls(ABC):
         options = {"job_id": job_id, "url": url, "statuses": given}
         return self._control("POST", "relay", options)
 
+    def add_call(self, room_id: str, **options: Any) -> str:
+        """Put a call of the past in and return its ``CommId``; the package docstring lists the options."""
+        return str(self._control("POST", "calls", {"room_id": room_id, **options})["comm_id"])
+
+    def add_history(self, **options: Any) -> list[str]:
+        """Put random calls of the last days in and return their ids; see the package docstring."""
+        comm_ids: list[str] = self._control("POST", "history", options)["comm_ids"]
+        return comm_ids
+
+    def calls(self, *, details: bool = False) -> list[dict[str, Any]]:
+        """Return what happened in all calls of the past, and what was measured if wanted."""
+        found: list[dict[str, Any]] = self._control("GET", "calls", {"details": "1"} if details else {})[
+            "calls"
+        ]
+        return found
+
     def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
         """Return all that was started over the API, how long it ran and who started and stopped it.
 

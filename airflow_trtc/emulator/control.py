@@ -14,6 +14,9 @@ from airflow_trtc.emulator.families import publishing
 from airflow_trtc.emulator.families import rooms as room_calls
 from airflow_trtc.emulator.families.publishing import UrlStep
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.history import History
+from airflow_trtc.emulator.history import truth as call_truth
+from airflow_trtc.emulator.history_seeding import CallSeed, HistorySeed, call_of, history_of
 from airflow_trtc.emulator.jobs import Job, JobSeed, life_of, script_of
 from airflow_trtc.emulator.ledger import described, trouble_of
 from airflow_trtc.emulator.lives import LifeSeed
@@ -140,6 +143,27 @@ def play_relay(state: State, options: Options) -> dict[str, Any]:
     publishing.play(state, steps, relay_id=relay_id, url=options.get("url"), now=state.clock.now())
     relay = publishing.find(state, relay_id or "")
     return {} if relay is None else publishing.truth(relay)
+
+
+def add_call(state: State, options: Options) -> dict[str, Any]:
+    """Put one call of the past in, or several given as ``calls``."""
+    if "calls" in options:
+        return {"comm_ids": [_add_call(state, built(CallSeed, each)) for each in options["calls"]]}
+    return {"comm_id": _add_call(state, built(CallSeed, options))}
+
+
+def add_history(state: State, options: Options) -> dict[str, Any]:
+    """Put random calls of the past in."""
+    seeds = history_of(built(HistorySeed, options), state.clock.now())
+    return {"comm_ids": [_add_call(state, each) for each in seeds]}
+
+
+def list_calls(state: State, options: Options) -> dict[str, Any]:
+    """Return what happened in all calls, or in one; what was measured only on demand."""
+    calls, details = state.part(History).calls, options.get("details") == "1"
+    chosen = calls.values() if "comm_id" not in options else [calls[options["comm_id"]]]
+    now = int(state.clock.now())
+    return {"calls": [call_truth(each, now, details=details) for each in chosen]}
 
 
 def show_bill(state: State, options: Options) -> dict[str, Any]:
@@ -321,6 +345,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "room": {"POST": move_people},
     "rooms": {"GET": show_rooms},
     "relay": {"POST": play_relay},
+    "calls": {"GET": list_calls, "POST": add_call},
+    "history": {"POST": add_history},
     "bill": {"GET": show_bill},
     "usage": {"GET": show_usage, "POST": add_usage},
     "usage-history": {"POST": make_history},
@@ -385,6 +411,12 @@ def _end_long_ago(recording: Recording, now: float) -> None:
         recording.stage = GONE
         recording.history.append((now, GONE))
     advance(recording, now)
+
+
+def _add_call(state: State, seed: CallSeed) -> str:
+    call = call_of(seed, state.settings.sdk_app_id, state.clock.now())
+    state.part(History).add(call)
+    return call.comm_id
 
 
 def _add_job(state: State, options: Options) -> str:

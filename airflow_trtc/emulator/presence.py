@@ -7,6 +7,7 @@ from itertools import chain
 
 from airflow_trtc.emulator import lives
 from airflow_trtc.emulator.events import LEFT, Event, arrivals, departures
+from airflow_trtc.emulator.history import History
 from airflow_trtc.emulator.lives import Life
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
@@ -43,6 +44,7 @@ def move(
     entered = [each for each in dict.fromkeys(enter) if each not in stayed]
     state.rooms[room] = [*stayed, *entered]
     state.part(Book).move(room, entered=state.rooms[room], left=left, now=now)
+    state.part(History).move(room, there=state.rooms[room], now=now)
     for each in recordings:
         follow_room(each, state.rooms[room], now)
         state.follow(each, now)

@@ -1,4 +1,4 @@
-"""Operators: for any action, rooms, recordings and all other jobs, tables of usage, event-driven DAGs."""
+"""Operators: for any action, rooms, all kinds of jobs, tables of usage and quality, event-driven DAGs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow_trtc.operators.publishing import (
     TrtcStopRelayOperator,
     TrtcUpdateRelayOperator,
 )
+from airflow_trtc.operators.quality import TrtcQualityOperator
 from airflow_trtc.operators.record import TrtcRecordRoomOperator
 from airflow_trtc.operators.rooms import (
     TrtcBlockUserOperator,
@@ -31,6 +32,7 @@ __all__ = [
     "TrtcBlockUserOperator",
     "TrtcDismissRoomOperator",
     "TrtcModifyRecordingOperator",
+    "TrtcQualityOperator",
     "TrtcRecordRoomOperator",
     "TrtcRemoveUsersOperator",
     "TrtcRunJobOperator",

@@ -360,3 +360,79 @@ def test_the_summary_of_usage_has_the_keys_of_a_real_one() -> None:
         "granularity",
         "usage",
     ]
+
+
+# -- call quality ---------------------------------------------------------------------------------------
+
+
+def test_every_own_parameter_of_call_quality_is_explained_and_no_other() -> None:
+    from airflow_trtc.operators import TrtcQualityOperator, TrtcUsageOperator
+
+    explained = table(PAGES["quality"].section("TrtcQualityOperator"), "Parameter")
+    own = set(inspect.signature(TrtcQualityOperator.__init__).parameters) - {"self", "kwargs"}
+    assert set(explained) == own
+    default = inspect.signature(TrtcQualityOperator.__init__).parameters["longest_call_seconds"].default
+    assert ast.literal_eval(explained["longest_call_seconds"][0].strip("`")) == default
+    templated = {name for name, cells in explained.items() if "templated" in cells[1]}
+    assert templated == own & set(TrtcQualityOperator.template_fields)
+    others = parameters_of(TrtcQualityOperator) - own
+    assert others == parameters_of(TrtcUsageOperator) - {"usage", "granularity"}
+
+
+def test_tables_of_call_quality_are_those_of_the_code() -> None:
+    from airflow_trtc.tables.quality import DATA_TYPES, SCHEMAS
+    from airflow_trtc.tables.quality_plans import TABLES
+
+    page = PAGES["quality"]
+    assert table(page.section("Data types"), "Data type") == {
+        name: list(cells) for name, cells in DATA_TYPES.items()
+    }
+    listed = {name: cells[0] for name, cells in table(page.text, "`what`").items()}
+    assert listed == {name: f"[`{each.name}`](#{each.name})" for name, each in SCHEMAS.items()}
+    assert list(listed) == list(TABLES)
+    for schema in SCHEMAS.values():
+        assert table(page.section(schema.name), "Column") == {
+            each.name: [
+                f"{each.type} (key)" if each.name in schema.key else each.type,
+                each.unit or "",
+                each.doc,
+            ]
+            for each in schema.columns
+        }
+
+
+def test_limits_of_call_quality_are_those_of_the_code() -> None:
+    from airflow_trtc.tables import quality_plans as plans
+
+    rows = table(PAGES["quality"].section("How many requests it takes"), "Call")
+    hours = {
+        name: f"{span.total_seconds() / 3600:g} hours"
+        for name, span in (
+            ("DescribeRoomInfo", plans.ROOMS_SPAN),
+            ("DescribeUserInfo", plans.USERS_SPAN),
+        )
+    }
+    for name, span in hours.items():
+        assert rows[name][0].startswith(span)
+        assert f", {plans.PAGE_SIZE} " in rows[name][0]
+    assert rows["DescribeCallDetailInfo"] == [f"an hour of a call, {plans.DETAILS_PAGE_SIZE} users"]
+    assert rows["DescribeUnusualEvent"] == [f"an hour, {plans.MOST_UNUSUAL} bad experiences"]
+    assert rows["DescribeScaleInfo"] == [f"{plans.KEPT.days} days"]
+    minutes = plans.DETAILS_SPAN.total_seconds() / 60
+    assert f"| {minutes:g} minutes of a call |" in PAGES["quality"].text
+
+
+def test_the_summary_of_call_quality_has_the_keys_of_a_real_one() -> None:
+    """As `tests/operators/test_quality.py` compares with real ones."""
+    (shown,) = (json.loads(block) for block in PAGES["quality"].of("json"))
+    assert list(shown) == [
+        "what",
+        "place",
+        "rows",
+        "parts",
+        "parts_written_before",
+        "requests",
+        "from_at",
+        "to_at",
+        "sdk_app_id",
+    ]
