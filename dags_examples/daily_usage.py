@@ -37,7 +37,7 @@ from airflow_trtc.operators import TrtcUsageOperator
 try:
     from airflow.sdk import CronDataIntervalTimetable
 except ImportError:  # Airflow 3.1
-    from airflow.timetables.interval import CronDataIntervalTimetable
+    from airflow.timetables.interval import CronDataIntervalTimetable  # type: ignore[assignment]
 
 APPLICATIONS = {1400000001: "lessons"}
 KINDS = {"trtc": "trtc_usage", "recording": "trtc_recording_usage"}
@@ -107,8 +107,8 @@ def draw(days: Days) -> str:
                 f' height="{height:.1f}" fill="{colour}">'
                 f"<title>{date} {name}: {minutes:,.0f} minutes, {cost:,.2f} USD</title></rect>"
             )
-    for x, anchor, date in ((60, "start", dates[:1]), (700, "end", dates[-1:])):
-        parts += [f'<text x="{x}" y="318" text-anchor="{anchor}">{each}</text>' for each in date]
+    for x, anchor, some in ((60, "start", dates[:1]), (700, "end", dates[-1:])):
+        parts += [f'<text x="{x}" y="318" text-anchor="{anchor}">{date}</text>' for date in some]
     for line, (name, colour) in enumerate(zip(sorted(days), COLOURS * len(days), strict=False)):
         minutes, cost = (sum(day[index] for day in days[name].values()) for index in (0, 1))
         y = 345 + 20 * line
@@ -170,5 +170,6 @@ with DAG(
         print(text)
         return text
 
-    counted >> usage >> [picture(), strange := out_of_line()]
+    # The context is handed in by Airflow.
+    counted >> usage >> [picture(), strange := out_of_line()]  # type: ignore[call-arg]
     alert.expand(text=strange)

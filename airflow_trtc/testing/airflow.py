@@ -140,7 +140,7 @@ class TrtcAirflow:
         logs = TaskLogs()
         prepare_test_runs()
         with in_a_hurry(dag, waits), logs.collected():
-            date = {} if logical_date is None else {"logical_date": logical_date}
+            date: dict[str, Any] = {} if logical_date is None else {"logical_date": logical_date}
             run = dag.test(run_conf=dict(conf or {}), **date)
         return _result(run, logs)
 

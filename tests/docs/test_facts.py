@@ -307,7 +307,7 @@ def test_every_parameter_of_usage_is_explained_and_no_other() -> None:
     for name, cells in explained.items():
         if cells[0].startswith("`"):
             for kind in TrtcUsageOperator.__mro__:
-                parameter = inspect.signature(kind.__init__).parameters.get(name)
+                parameter = inspect.signature(kind).parameters.get(name)
                 if parameter is not None:
                     assert ast.literal_eval(cells[0].strip("`")) == parameter.default
                     break
