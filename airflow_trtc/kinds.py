@@ -7,7 +7,7 @@ status that no row names only waits.
 from __future__ import annotations
 
 from airflow_trtc.jobs.answers import read_recording
-from airflow_trtc.jobs.kind import JobKind
+from airflow_trtc.jobs.kind import JobKind, StartForm
 from airflow_trtc.recording.judge import FORGOTTEN_AFTER, judge
 
 RECORDING = JobKind(
@@ -31,6 +31,14 @@ SLICING = JobKind(
     label="cloud slicing",
     describe_action="DescribeCloudSliceTask",
     start_action="CreateCloudSliceTask",
+    starts=StartForm(
+        robot="",
+        numeric_room=1,
+        storage=("SliceStorageParams", "CloudSliceStorage"),
+        needs_storage=True,
+        takes_map_key=True,
+        replaces=True,
+    ),
     stop_action="DeleteCloudSliceTask",
     ends_well=_CLOUD_END,
     groups=frozenset({10}),
@@ -43,6 +51,12 @@ MODERATION = JobKind(
     label="cloud moderation",
     describe_action="DescribeCloudModeration",
     start_action="CreateCloudModeration",
+    starts=StartForm(
+        robot="",
+        numeric_room=1,
+        storage=("ModerationStorageParams", "CloudModerationStorage"),
+        replaces=True,
+    ),
     stop_action="DeleteCloudModeration",
     ends_well=_CLOUD_END,
     groups=frozenset({11}),
@@ -55,6 +69,7 @@ LIVE_MODERATION = JobKind(
     label="live-stream moderation",
     describe_action="DescribeLiveStreamModeration",
     start_action="CreateLiveStreamModeration",
+    starts=StartForm(storage=("LiveModerationStorageParams", "CloudModerationStorage")),
     stop_action="DeleteLiveStreamModeration",
     ends_well=_CLOUD_END,
     groups=frozenset({11}),
@@ -67,6 +82,7 @@ TRANSCRIPTION = JobKind(
     label="cloud transcription",
     describe_action="DescribeCloudTranscription",
     start_action="CreateCloudTranscription",
+    starts=StartForm(robot="TranscriptionParam", numeric_room=0, replaces=True),
     stop_action="DeleteCloudTranscription",
     ends_well=_CLOUD_END,
     groups=frozenset({14}),
@@ -78,6 +94,7 @@ AI_TRANSCRIPTION = JobKind(
     label="AI transcription",
     describe_action="DescribeAITranscription",
     start_action="StartAITranscription",
+    starts=StartForm(robot="TranscriptionParams", numeric_room=0),
     stop_action="StopAITranscription",
     app_param="",
     key_param="SessionId",
@@ -92,6 +109,7 @@ AI_CONVERSATION = JobKind(
     label="AI conversation",
     describe_action="DescribeAIConversation",
     start_action="StartAIConversation",
+    starts=StartForm(robot="AgentConfig", numeric_room=0),
     stop_action="StopAIConversation",
     app_param="",
     key_param="SessionId",
@@ -105,6 +123,7 @@ INGEST = JobKind(
     label="stream ingest",
     describe_action="DescribeStreamIngest",
     start_action="StartStreamIngest",
+    starts=StartForm(robot="", numeric_room=1, takes_map_key=True, publishes=True),
     stop_action="StopStreamIngest",
     absent_statuses=frozenset({"NotExist"}),
     groups=frozenset({7}),
@@ -116,6 +135,7 @@ WEB_RECORDING = JobKind(
     label="web page recording",
     describe_action="DescribeWebRecord",
     start_action="StartWebRecord",
+    starts=StartForm(storage=("StorageParams", "CloudStorage"), needs_storage=True, takes_vod=True),
     stop_action="StopWebRecord",
     app_param="",
     key_param="RecordId",
@@ -128,6 +148,7 @@ SPEECH = JobKind(
     label="text to speech",
     describe_action="DescribeAsyncTextToSpeech",
     start_action="AsyncTextToSpeech",
+    starts=StartForm(),
     app_param="",
     ends_well=frozenset({"Success"}),
     ends_badly=frozenset({"Failed", "Expired"}),

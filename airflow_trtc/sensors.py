@@ -113,7 +113,7 @@ class _Leg:
 
     def __init__(
         self,
-        sensor: _JobSensor,
+        sensor: JobSensor,
         context: Context,
         job: JobRef,
         *,
@@ -206,7 +206,7 @@ class _Leg:
         )
 
 
-class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
+class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     """What all sensors share; see `TrtcJobSensor` and `TrtcRecordingSensor`."""
 
     argument_checks: ClassVar[Mapping[str, Check]] = {
@@ -223,7 +223,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     operator_extra_links = (TrtcConsoleLink(),)
     ui_color = "#d7e8ff"
     id_field: ClassVar[str] = "job_id"
-    owns: ClassVar[bool] = False  # whether the task started the job, so that its end is the job's end
+    owns: bool = False  # whether the task started the job, so that its end is the job's end
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -387,9 +387,10 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             self.console_url = console_url(
                 settings.console_url,
                 endpoint=settings.endpoint,
+                kind=job.kind,
                 sdk_app_id=job.sdk_app_id,
                 region=settings.region,
-                recording_id=job_id,
+                job_id=job_id,
             )
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
@@ -522,7 +523,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         raise error
 
 
-class TrtcJobSensor(_JobSensor):
+class TrtcJobSensor(JobSensor):
     """Wait until a job of any kind has ended, and return its summary.
 
     The same wait as that of `TrtcRecordingSensor`, in all modes, for the kinds of jobs in
@@ -564,7 +565,7 @@ class TrtcJobSensor(_JobSensor):
         "callback_timeout",
     )
     argument_checks: ClassVar[Mapping[str, Check]] = {
-        **_JobSensor.argument_checks,
+        **JobSensor.argument_checks,
         "fail_on": problem_kinds,
         "callback_timeout": seconds,
     }
@@ -612,7 +613,7 @@ class TrtcJobSensor(_JobSensor):
         )
 
 
-class TrtcRecordingSensor(_JobSensor):
+class TrtcRecordingSensor(JobSensor):
     """Wait until a cloud recording has ended, or until its files are where they belong, and return them.
 
     The service answers for a recording only while it runs; afterwards it answers as if the recording had
@@ -676,7 +677,7 @@ class TrtcRecordingSensor(_JobSensor):
     )
     id_field = "recording_id"
     argument_checks: ClassVar[Mapping[str, Check]] = {
-        **_JobSensor.argument_checks,
+        **JobSensor.argument_checks,
         "recording": _recording,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,

@@ -173,7 +173,7 @@ def test_vendor_sdk_stays_in_cloud_and_inside_functions(name: str) -> None:
         assert "tencentcloud" not in {each.split(".")[0] for each in mentioned_by(name)}
 
 
-PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "kinds")]
+PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "publishing", "kinds")]
 
 
 @pytest.mark.parametrize("name", sorted({*PURE, "journal.keys", "journal.plans", "waiting.engine"}))

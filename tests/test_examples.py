@@ -34,6 +34,8 @@ def can_be_imported(path: Path) -> bool:
 _DAGS = {
     "process_each_recording.py": {"trtc_process_each_recording"},
     "wait_for_mp4.py": {"trtc_wait_for_mp4"},
+    "dismiss_stale_rooms.py": {"trtc_dismiss_stale_rooms"},
+    "relay_to_cdn.py": {"trtc_relay_to_cdn"},
     "watch_each_recording.py": {"trtc_watch_each_recording"},
     "when_a_room_is_dismissed.py": {"trtc_when_a_room_is_dismissed"},
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
@@ -367,3 +369,34 @@ def test_a_lesson_that_is_over_is_not_recorded(run_example: RunExample, trtc_con
     assert run.state == "failed"
     assert "which has passed, so nothing was started" in run["lesson"].log
     assert trtc_connection.bill()["recordings"] == []
+
+
+def test_rooms_that_are_open_for_too_long_are_dismissed(
+    run_example: RunExample, trtc_connection: Emulator
+) -> None:
+    for room_id in ("8001", "8002"):
+        trtc_connection.room(room_id, enter=["alice", "bob"])
+    run = run_example("dismiss_stale_rooms.py", "trtc_dismiss_stale_rooms", hours=1)
+    assert states(run)["dismiss", -1] == "skipped"
+    assert result(run, "report") == "dismissed: none"
+    run = run_example("dismiss_stale_rooms.py", "trtc_dismiss_stale_rooms", hours=0)
+    assert run.state == "success", run
+    assert result(run, "report") == "dismissed: 8001, 8002"
+    assert trtc_connection.room("8001") == trtc_connection.room("8002") == []
+
+
+def test_a_lesson_is_published_changed_and_stopped(
+    run_example: RunExample, trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "rtmp://push.example/live/lesson?txSecret=0123456789&txTime=1"
+    monkeypatch.setenv("AIRFLOW_VAR_TRTC_PUSH_URL", url)
+    run = run_example("relay_to_cdn.py", "trtc_relay_to_cdn", room_id=8001, seconds=0)
+    assert run.state == "success", run
+    (line,) = trtc_connection.bill()["jobs"]
+    assert (line["kind"], line["room_id"], line["end_reason"]) == ("relay", "8001", "stopped")
+    truth = trtc_connection.truth(line["job_id"])
+    assert list(truth["statuses"]) == [url]
+    layout = truth["content"]["VideoParams"]["LayoutParams"]
+    assert layout["MaxVideoUser"]["UserMediaStream"]["UserInfo"]["UserId"] == "teacher"
+    assert result(run, "spotlight")["was_applied"]
+    assert "0123456789" not in "".join(run[task_id].log for task_id in ("start", "spotlight", "stop"))

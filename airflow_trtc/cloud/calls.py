@@ -5,38 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from airflow_trtc import bounds
 from airflow_trtc.cloud import parameters
+from airflow_trtc.cloud.action import Effect
+from airflow_trtc.cloud.actions import effect_of
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.answers import read_answer, read_found, read_id
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
 
-Effect: TypeAlias = Literal["read", "idempotent", "create"]
 _Value = TypeVar("_Value")
-
-# Actions whose effect does not follow from the first letters of the name.
-EFFECTS: dict[str, Effect] = {
-    "DownloadRecognizeVocabV3": "read",
-    "SetUserBlocked": "idempotent",
-    "SetUserBlockedByStrRoomId": "idempotent",
-    "SetVocabStateV3": "idempotent",
-    "UpdateRecognizeVocabV3": "idempotent",
-    "UpdateStreamIngest": "idempotent",
-    "UpdateVoicePrint": "idempotent",
-}
-_EFFECTS_BY_VERB: dict[str, Effect] = {
-    "Describe": "read",
-    "Get": "read",
-    "List": "read",
-    "Query": "read",
-    "Delete": "idempotent",
-    "Modify": "idempotent",
-    "Stop": "idempotent",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +37,6 @@ class Call(Generic[_Value]):
     read: Callable[[dict[str, Any]], _Value] = field(repr=False, compare=False)
     effect: Effect
     job_id: str | None = None
-
-
-def effect_of(action: str) -> Effect:
-    """What an action does, for those that have no function of their own here; ``create`` when in doubt."""
-    if action in EFFECTS:
-        return EFFECTS[action]
-    return next((effect for verb, effect in _EFFECTS_BY_VERB.items() if action.startswith(verb)), "create")
 
 
 def describe(kind: JobKind, job: JobRef) -> Call[Snapshot | Absence]:

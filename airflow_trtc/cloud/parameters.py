@@ -1,46 +1,135 @@
-"""Whether the parameters of any action are spelt right, checked before anything is sent.
+"""The parameters of any action, checked before anything is sent: names, types, what is required, limits.
 
-The service ignores or refuses what it does not know, and the SDK sends misspelt names without a word;
-the SDK's request models say which names there are.
+The service ignores or refuses what it does not know, and the SDK sends misspelt names and wrong types without
+a word. Its request models say which names there are, and their docstrings which types: the one place where
+it keeps them. Python without docstrings (``-OO``) checks names and nesting only.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from airflow_trtc import bounds
+from airflow_trtc.cloud.action import SECRET_PARAMS, Action
+from airflow_trtc.cloud.actions import action_of, did_you_mean
+from airflow_trtc.cloud.nested import REQUIRED_INSIDE
 from airflow_trtc.errors import TrtcSetupError
 
-# Documented (tencentcloud.com/document/product/647/51289), but missing from the SDK 3.1.195.
-NOT_IN_SDK = {
-    "SetUserBlocked": ("SdkAppId", "RoomId", "UserId", "IsMute"),
-    "SetUserBlockedByStrRoomId": ("SdkAppId", "RoomId", "UserId", "IsMute"),
+_TYPE = re.compile(r"^\s*:type (\w+): (?:(list) of )?(?::class:`[\w.]*\.)?(\w+)", re.MULTILINE)
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "": "an object",
 }
-STREAMING = ("TextToSpeechSSE",)
-APP_ID_SPELLINGS = ("SdkAppId", "SdkAppid", "Sdkappid")
-APP_ID_AS_TEXT = ("DescribeTRTCRealTime", "DescribeTRTCMarket")
+_PLURALS = {"int": "whole numbers", "float": "numbers", "bool": "booleans", "str": "texts", "": "objects"}
+_GIVEN = {
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a number with a fraction",
+    str: "a text",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+}
+MAX_SHOWN = 32  # characters of a wrong value
+WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """What a parameter must be.
+
+    :param kind: ``int``, ``float``, ``bool`` or ``str``; empty for an object; None when it is not known.
+    :param model: the SDK's model of the object, or of each object in the list.
+    :param in_list: whether it is a list of such.
+    """
+
+    kind: str | None
+    model: Any = None
+    in_list: bool = False
+
+    def __str__(self) -> str:
+        kind = self.kind or ""
+        return f"a list of {_PLURALS[kind]}" if self.in_list else _WORDS[kind]
 
 
 def check(action: str, params: Mapping[str, Any]) -> None:
-    """Check the names of an action's parameters, nested ones too, and that JSON can carry their values.
+    """Check an action's parameters: names and types, nested ones too, what is required, limits, and JSON.
 
-    Which are required and what values they take is left to the service.
-
-    :raises TrtcSetupError: the action or a parameter is unknown; the message names the path and what
-        was probably meant.
+    :raises TrtcSetupError: the action is unknown or a parameter is wrong; the message names its path, what
+        was given, and the documented limit if there is one. It never shows a secret.
     """
-    if action in STREAMING:
-        raise TrtcSetupError(f"{action} answers with a stream, which is not supported.", action=action)
+    row = action_of(action)
+    if row.is_stream:
+        other = "use TextToSpeech, or AsyncTextToSpeech for long texts"
+        message = f"{action} answers with a stream, which is not supported; {other}."
+        raise TrtcSetupError(message, action=action)
     _check_mapping(action, params)
-    names = _top_level(action)
-    _check_names(action, "", params, names)
-    model = getattr(_models(), f"{action}Request", None)
-    if model is not None:
-        _check_nested(action, "", params, model)
+    checked = _Check(row)
+    checked.names("", params, tuple(_types(row)))
+    checked.types("", params, _types(row))
+    check_required(row, params)
+    checked.nested("", params, _types(row))
+    check_limits(row, params)
     _check_json(action, params)
+
+
+def check_required(row: Action, params: Mapping[str, Any], filled_in: Collection[str] = ()) -> None:
+    """Check that what the action requires is given. Needs no SDK.
+
+    :param filled_in: parameters that are given later.
+    :raises TrtcSetupError: one is missing.
+    """
+    if not (missing := row.missing(params, filled_in)):
+        return
+    choice = " or ".join("+".join(each) for each in row.alternatives)
+    needs = ", ".join([*row.required, *([choice] if choice else [])])
+    hint = " Set sdk_app_id in the connection, or give it." if row.app_param in missing else ""
+    message = f"{row.name} lacks {', '.join(missing)}. It requires {needs}.{hint}"
+    raise TrtcSetupError(message, action=row.name)
+
+
+def check_limits(row: Action, params: Mapping[str, Any]) -> None:
+    """Check numbers and lengths against the documented limits. Needs no SDK.
+
+    :raises TrtcSetupError: one is beyond its limit.
+    """
+    for name, limit in row.limits.items():
+        value: Any = params.get(name)
+        if not limit.allows(value):
+            message = f"The parameter {name!r} of {row.name} must be {limit.text}, not {_shown(value)}."
+            raise TrtcSetupError(message, action=row.name)
+
+
+def told_limits(row: Action, params: Mapping[str, Any]) -> str:
+    """The documented limits of what is given, with the values, for the error of a refusal; else empty."""
+    told = [
+        f"{name} {limit.text}, given {_shown(params[name])}"
+        for name, limit in row.limits.items()
+        if params.get(name) is not None
+    ]
+    return f"Documented limits of {row.name}: {'; '.join(told)}." if told else ""
+
+
+def answer_types(action: str) -> Mapping[str, Type]:
+    """The fields of an action's answer and what they are; empty where the SDK has no model of it.
+
+    Reads the SDK's models, as `check` does.
+    """
+    model = getattr(_models(), f"{action}Response", None)
+    return {} if model is None else _types_of(model)
+
+
+def inner_types(wanted: Type) -> Mapping[str, Type]:
+    """The fields of an object, or of each object in a list; empty for plain values."""
+    return {} if wanted.model is None else _types_of(wanted.model)
 
 
 def with_app_id(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> dict[str, Any]:
@@ -50,12 +139,165 @@ def with_app_id(action: str, params: Mapping[str, Any], sdk_app_id: int | None) 
 
     :raises TrtcSetupError: the action is unknown, or the parameters are no dictionary.
     """
+    row = action_of(action)
     _check_mapping(action, params)
-    spelling = next((name for name in APP_ID_SPELLINGS if name in _top_level(action)), None)
     filled = dict(params)
-    if spelling is not None and spelling not in filled and sdk_app_id is not None:
-        filled[spelling] = str(sdk_app_id) if action.startswith(APP_ID_AS_TEXT) else sdk_app_id
+    if row.app_param and row.app_param not in filled and sdk_app_id is not None:
+        filled[row.app_param] = str(sdk_app_id) if row.app_as_text else sdk_app_id
     return {name: value for name, value in filled.items() if value is not None}
+
+
+def typed(action: str, params: Mapping[str, Any], paths: Collection[str]) -> dict[str, Any]:
+    """The parameters with texts at these paths as the numbers and booleans that the action wants.
+
+    For values that were rendered from templates, which are always texts. What cannot be read stays.
+
+    :param paths: as `check` writes them, e.g. ``AgentConfig.MaxIdleTime`` or ``UserIds[0]``.
+    :raises TrtcSetupError: the action is unknown.
+    """
+    return _typed("", dict(params), _types(action_of(action)), frozenset(paths))
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value inside parameters that is neither an object nor a list, with its path."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from leaves(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """Every secret in parameters, however deep, also those in texts that are JSON, such as ``LLMConfig``."""
+    for path, leaf in leaves(value):
+        if not isinstance(leaf, str) or not leaf:
+            continue
+        name = path.rsplit(".", 1)[-1].partition("[")[0]
+        if name in SECRET_PARAMS:
+            yield leaf
+        elif leaf.lstrip().startswith("{") and any(secret in leaf for secret in SECRET_PARAMS):
+            yield from secrets_in(_json_object(leaf))
+
+
+class _Check:
+    """The checks of one request's names and types, in depth."""
+
+    def __init__(self, row: Action) -> None:
+        self._action = row.name
+        self._limits = row.limits
+
+    def names(self, path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        for name in given:
+            if name not in known:
+                where = f"{path}{name}"
+                hint = did_you_mean(name, known)
+                raise self._error(f"{self._action} has no parameter {where!r}{hint}.")
+
+    def types(self, path: str, given: Mapping[str, Any], types: Mapping[str, Type]) -> None:
+        for where, value, wanted in _pairs(path, given, types):
+            if wanted.kind is None:
+                continue
+            if not _fits(wanted, value):
+                raise self._wrong(where, wanted, value)
+            if wanted.in_list:
+                one = Type(wanted.kind, wanted.model)
+                for index, item in enumerate(value):
+                    self._one(f"{where}[{index}]", item, one)
+            else:
+                self._one(where, value, wanted)
+
+    def nested(self, path: str, given: Mapping[str, Any], types: Mapping[str, Type]) -> None:
+        """Check what is required inside of objects."""
+        for where, value, wanted in _pairs(path, given, types):
+            if wanted.model is None:
+                continue
+            named = {f"{where}[{index}]": item for index, item in enumerate(value)}
+            for place, item in (named if wanted.in_list else {where: value}).items():
+                needed = REQUIRED_INSIDE.get(wanted.model.__name__, ())
+                missing = [name for name in needed if item.get(name) is None or item.get(name) == ""]
+                if missing:
+                    lacking = ", ".join(f"{place}.{name}" for name in missing)
+                    raise self._error(f"{self._action} lacks {lacking}.")
+                self.nested(f"{place}.", item, _types_of(wanted.model))
+
+    def _one(self, where: str, value: Any, wanted: Type) -> None:
+        if not _fits(wanted, value):
+            raise self._wrong(where, wanted, value)
+        if wanted.model is not None:
+            types = _types_of(wanted.model)
+            self.names(f"{where}.", value, tuple(types))
+            self.types(f"{where}.", value, types)
+
+    def _wrong(self, where: str, wanted: Type, given: object) -> TrtcSetupError:
+        shown = _GIVEN.get(type(given), type(given).__name__)
+        name = where.rsplit(".", 1)[-1].partition("[")[0]
+        if name not in SECRET_PARAMS and wanted.kind in ("int", "float", "bool") and not wanted.in_list:
+            shown += f" ({given!r:.{MAX_SHOWN}})" if isinstance(given, str | int | float) else ""
+        hint = ""
+        if wanted.kind == "str" and isinstance(given, Mapping) and not wanted.in_list:
+            hint = " (JSON as text: json.dumps(...))"
+        limit = f" Documented limit: {self._limits[where].text}." if where in self._limits else ""
+        message = f"The parameter {where!r} of {self._action} must be {wanted}{hint}, not {shown}.{limit}"
+        return self._error(message)
+
+    def _error(self, message: str) -> TrtcSetupError:
+        return TrtcSetupError(message, action=self._action)
+
+
+def _shown(value: Any) -> str:
+    """What is beyond a limit: a number, a short plain text such as a date, else only how long it is."""
+    if isinstance(value, int | float):
+        return f"{value}"[:MAX_SHOWN]
+    is_plain = isinstance(value, str) and len(value) <= MAX_SHOWN and not value.lstrip().startswith("{")
+    return value if is_plain else f"{len(value)} long"
+
+
+def _pairs(path: str, given: Mapping[str, Any], types: Mapping[str, Type]) -> Iterator[tuple[str, Any, Type]]:
+    for name, value in given.items():
+        if value is not None:
+            yield f"{path}{name}", value, types[name]
+
+
+def _fits(wanted: Type, value: object) -> bool:
+    if wanted.in_list:
+        return isinstance(value, list | tuple)
+    if wanted.kind == "":
+        return isinstance(value, Mapping)
+    if wanted.kind == "bool" or isinstance(value, bool):
+        return wanted.kind == "bool" and isinstance(value, bool)
+    if wanted.kind == "float":
+        return isinstance(value, int | float)
+    return isinstance(value, int if wanted.kind == "int" else str)
+
+
+def _typed(path: str, given: Any, types: Mapping[str, Type], paths: frozenset[str]) -> dict[str, Any]:
+    return {
+        name: _typed_value(f"{path}{name}", value, types[name], paths) if name in types else value
+        for name, value in given.items()
+    }
+
+
+def _typed_value(where: str, value: Any, wanted: Type, paths: frozenset[str]) -> Any:
+    if wanted.in_list and isinstance(value, list | tuple):
+        one = Type(wanted.kind, wanted.model)
+        return [_typed_value(f"{where}[{index}]", item, one, paths) for index, item in enumerate(value)]
+    if wanted.model is not None and isinstance(value, Mapping):
+        return _typed(f"{where}.", value, _types_of(wanted.model), paths)
+    if where not in paths or not isinstance(value, str):
+        return value
+    if wanted.kind == "bool":
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if wanted.kind in ("int", "float") and WHOLE_NUMBER.fullmatch(value):
+        return int(value)
+    if wanted.kind == "float":
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
 
 
 @cache
@@ -65,63 +307,40 @@ def _models() -> Any:
     return models
 
 
-def _top_level(action: str) -> tuple[str, ...]:
-    if action in NOT_IN_SDK:
-        return NOT_IN_SDK[action]
-    model = getattr(_models(), f"{action}Request", None)
+def _types(row: Action) -> Mapping[str, Type]:
+    """The parameters of an action and what they must be."""
+    if row.own_types:
+        return {name: Type(kind) for name, kind in row.own_types.items()}
+    model = getattr(_models(), f"{row.name}Request", None)
     if model is None:
-        raise TrtcSetupError(f"There is no action {action!r}{_hint(action, _actions())}.", action=action)
-    return _properties(model)
+        message = (
+            f"The installed tencentcloud-sdk-python has no {row.name}; install 3.1.195 or a newer release."
+        )
+        raise TrtcSetupError(message, action=row.name)
+    return _types_of(model)
 
 
 @cache
-def _actions() -> tuple[str, ...]:
-    names = (name.removesuffix("Request") for name in vars(_models()) if name.endswith("Request"))
-    return (*names, *NOT_IN_SDK)
+def _types_of(model: type[Any]) -> Mapping[str, Type]:
+    names = [name for name, value in vars(model).items() if isinstance(value, property)]
+    written = {name: rest for name, *rest in _TYPE.findall(model.__init__.__doc__ or "")}
+    return {name: _type(model, name, written.get(name)) for name in names}
 
 
-def _properties(model: type[Any]) -> tuple[str, ...]:
-    return tuple(name for name, value in vars(model).items() if isinstance(value, property))
+def _type(model: type[Any], name: str, written: list[str] | None) -> Type:
+    if written is None:
+        return _probed(model, name)
+    is_list, kind = bool(written[0]), written[1]
+    if kind in _WORDS:
+        return Type(kind, in_list=is_list)
+    inner = getattr(_models(), kind, None)
+    return Type("" if isinstance(inner, type) else None, inner, is_list)
 
 
-def _check_mapping(action: str, params: object) -> None:
-    if not isinstance(params, Mapping):
-        raise TrtcSetupError("The parameters must be a dictionary.", action=action)
+def _probed(model: type[Any], name: str) -> Type:
+    """What a nested parameter must be when the docstrings are gone; plain values stay unknown.
 
-
-def _check_names(action: str, path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for name in given:
-        if name not in known:
-            where = f"{path}{name}"
-            raise TrtcSetupError(
-                f"{action} has no parameter {where!r}{_hint(str(name), known)}.", action=action
-            )
-
-
-def _check_nested(action: str, path: str, given: Mapping[str, Any], model: type[Any]) -> None:
-    for name, value in given.items():
-        inner, in_list = _type_of(model, name)
-        if inner is None or value is None:
-            continue
-        if in_list and not isinstance(value, (list, tuple)):
-            raise _wrong_type(action, f"{path}{name}", "a list of objects", value)
-        items = {f"{path}{name}[{index}]": item for index, item in enumerate(value)} if in_list else None
-        for where, item in ({f"{path}{name}": value} if items is None else items).items():
-            if not isinstance(item, Mapping):
-                raise _wrong_type(action, where, "an object", item)
-            _check_names(action, f"{where}.", item, _properties(inner))
-            _check_nested(action, f"{where}.", item, inner)
-
-
-def _wrong_type(action: str, where: str, wanted: str, given: object) -> TrtcSetupError:
-    message = f"The parameter {where!r} of {action} must be {wanted}, not {type(given).__name__}."
-    return TrtcSetupError(message, action=action)
-
-
-def _type_of(model: type[Any], name: str) -> tuple[type[Any] | None, bool]:
-    """Which model a nested parameter has, and whether in a list; None when it is a plain value.
-
-    Asks the model to read an empty one, which works without docstrings, too.
+    Asks the model to read an empty one.
     """
     probe = model()
     probe._deserialize({name: {}})
@@ -129,7 +348,14 @@ def _type_of(model: type[Any], name: str) -> tuple[type[Any] | None, bool]:
     if in_list := isinstance(value, list):
         probe._deserialize({name: [{}]})
         (value,) = getattr(probe, f"_{name}")
-    return (None if value is None or isinstance(value, dict) else type(value)), in_list
+    if value is None or isinstance(value, dict):
+        return Type(None)
+    return Type("", type(value), in_list)
+
+
+def _check_mapping(action: str, params: object) -> None:
+    if not isinstance(params, Mapping):
+        raise TrtcSetupError("The parameters must be a dictionary.", action=action)
 
 
 def _check_json(action: str, params: Mapping[str, Any]) -> None:
@@ -139,7 +365,8 @@ def _check_json(action: str, params: Mapping[str, Any]) -> None:
         raise TrtcSetupError(f"The parameters cannot be sent as JSON: {error}.", action=action) from error
 
 
-def _hint(name: str, known: tuple[str, ...]) -> str:
-    by_lower_case = {right.lower(): right for right in known}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
-    return f" (did you mean {by_lower_case[near[0]]!r}?)" if near else ""
+def _json_object(text: str) -> Any:
+    try:
+        return bounds.mapping(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}

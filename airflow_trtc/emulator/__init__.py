@@ -24,6 +24,8 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     end(recording_id)            POST   /_control/end        {"recording_id": ...}
     room(id, enter=[...], leave=[...])  POST  /_control/room  {"room_id": ..., "enter": [...], "leave": [...]}
                                         -> {"users": [...], ...}
+    rooms()                      GET    /_control/rooms
+    relay(job_id, statuses=[...])  POST   /_control/relay    {"job_id": ..., "url": ..., "statuses": [...]}
     bill(room_id=None)           GET    /_control/bill[?room_id=...][&sdk_app_id=...]
     truth(id)                    GET    /_control/truth?job_id=<percent-encoded>
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
@@ -114,6 +116,21 @@ a 102::
 
     emulator.room("8001", enter=["alice"])     # with room_events=True: callbacks, so that a DAG starts
     emulator.room("8001", leave=["alice"])     # its recordings end after MaxIdleTime, unless another enters
+
+A room is there while someone is in it: anchors, and robots that record or relay. ``DismissRoom`` sends all of
+them out (104 with Reason 3, 102, recordings 302 with LeaveCode 2), ``RemoveUser`` those it names (LeaveCode
+1); ``FailedOperation.RoomNotExist`` if there is nobody. ``SetUserBlocked`` is only noted. ``rooms`` returns
+``rooms`` with their ``users``, the ``actions`` carried out, and who is ``blocked`` how.
+
+``StartPublishCdnStream`` starts a relay, which calls back for each URL (401) with 1 and 2, at its end with 5
+and 0. ``relay`` lets one come to other statuses: numbers, or objects with ``status``, ``after_seconds``,
+``error_code`` and ``error_msg``. A relay ends when it is stopped (``end_reason`` stopped), when its room was
+without anchors for MaxIdleTime (idle), with its room or robot (dismissed, removed), when all its URLs are at
+0 (failed), and when its robot relays again in the same room (replaced) [unsure]. ``truth`` of a relay has
+``statuses``, ``history``, ``updates``, ``sequence_number`` and ``content``::
+
+    emulator.relay(relay_id, statuses=[3, 2])                        # a glitch
+    emulator.relay(url="rtmp://h/a/s", statuses=[1, 4, 0])           # relays to come never connect there
 
 ``bill`` has all that was started over the API since the last ``reset()``: ``recordings``, one each, with
 ``recording_id``, ``sdk_app_id``, ``room_id``, ``is_string_room``, ``robot_id``, ``created_at``, ``ended_at``,

@@ -15,12 +15,16 @@ REGIONS = frozenset({"ap-beijing", "ap-guangzhou", "ap-mumbai", "ap-shanghai", "
 
 @dataclass
 class Call:
-    """One accepted request: its parameters, the instant, whose it is, and what shall happen to its answer."""
+    """One accepted request: its parameters, the instant, whose it is, and what shall happen to its answer.
+
+    ``events`` are what the answer streams, for a call that answers so.
+    """
 
     values: Values
     now: float
     origin: Origin
     fault: str | None = None
+    events: list[Values] | None = None
 
 
 @dataclass(frozen=True)

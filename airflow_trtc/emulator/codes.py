@@ -36,6 +36,9 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The application does not support this method of cloud recording.",
         "云端录制方法不支持。",
     ),
+    "FailedOperation.TaskExist": ("The task exists already.", "任务已存在。"),
+    "FailedOperation.TaskFinished": ("The task is finished.", "任务已结束。"),
+    "FailedOperation.TaskNotExist": ("The task does not exist.", "任务不存在。"),
     "FailedOperation.RestrictedConcurrency": (
         "Restricted concurrency: at most {detail} recordings at one time.",
         "并发录制任务数超过限制：{detail}。",

@@ -22,6 +22,7 @@ from airflow_trtc.emulator.state import State, secrets_in, without_secrets
 SERVICE = "trtc"
 MAX_BODY_BYTES = 10 * 1024 * 1024
 OTHER_ACTION = "(other)"
+EVENT_STREAM = b"text/event-stream"
 
 log = logging.getLogger("airflow_trtc.emulator")
 
@@ -44,6 +45,7 @@ class Outcome:
     code: str = "OK"
     fault: str | None = None
     request_id: str | None = None
+    events: list[dict[str, Any]] | None = None
 
 
 def respond(state: State, request: Request) -> Answer:
@@ -72,11 +74,18 @@ def _answer(state: State, request: Request, instead: faults.Fault | None) -> tup
     body = {"Response": {**outcome.inside, "RequestId": request_id}}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     answer = Answer(text.encode(), is_error=outcome.code != "OK")
+    if outcome.events is not None:
+        answer = _streamed(outcome.events, request_id)
     if outcome.fault:
         answer = faults.spoil(answer, outcome.fault)
     elif instead:
         outcome.fault = instead.kind
     return answer, outcome
+
+
+def _streamed(events: list[dict[str, Any]], request_id: str) -> Answer:
+    lines = (json.dumps({**each, "RequestId": request_id}, separators=(",", ":")) for each in events)
+    return Answer("".join(f"data: {line}\n\n" for line in lines).encode(), content_type=EVENT_STREAM)
 
 
 def _carry_out(state: State, request: Request, instead: faults.Fault | None, request_id: str) -> Outcome:
@@ -85,7 +94,7 @@ def _carry_out(state: State, request: Request, instead: faults.Fault | None, req
             detail = _detail_of(instead.error_code, state.settings)
             raise ApiError(instead.error_code, detail, message=instead.message)
         call, action = _accept(state, request, request_id)
-        return Outcome(action.run(state, call), fault=call.fault)
+        return Outcome(action.run(state, call), fault=call.fault, events=call.events)
     except ApiError as error:
         language = request.headers.get("x-tc-language", "zh-CN")
         return Outcome({"Error": {"Code": error.code, "Message": error.text(language)}}, error.code)

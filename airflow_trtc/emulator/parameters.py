@@ -47,6 +47,11 @@ def flag() -> Field:
     return Field("boolean")
 
 
+def number(**more: Any) -> Field:
+    """Return a field for a number that may have a fraction."""
+    return Field("number", **more)
+
+
 def structure(fields: Schema, **more: Any) -> Field:
     """Return a field that is an object."""
     return Field("object", fields=fields, **more)
@@ -130,15 +135,22 @@ def _misfits(wanted: Field, value: Any) -> Iterator[bool]:
 
 
 def _coerce_one(wanted: Field, value: Any) -> Any:
-    if wanted.kind == "integer" and isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
-        return int(value)
+    if wanted.kind in ("integer", "number") and isinstance(value, str):
+        return _number(value, wanted.kind)
     if wanted.kind == "boolean" and value in ("true", "false", "True", "False"):
         return value in ("true", "True")
     if wanted.kind == "object" and isinstance(value, dict):
         return coerce(wanted.fields, value)
-    if wanted.kind == "objects" and isinstance(value, list):
-        return [coerce(wanted.fields, each) if isinstance(each, dict) else each for each in value]
+    if isinstance(value, list):
+        one = {"objects": Field("object", fields=wanted.fields), "integers": integer(), "numbers": number()}
+        return [_coerce_one(one.get(wanted.kind, text()), each) for each in value]
     return value
+
+
+def _number(value: str, kind: str) -> Any:
+    if re.fullmatch(r"-?\d{1,19}", value):
+        return int(value)
+    return float(value) if kind == "number" and re.fullmatch(r"-?\d{1,19}\.\d{1,19}", value) else value
 
 
 def _with_lists(node: Any) -> Any:
@@ -149,15 +161,18 @@ def _with_lists(node: Any) -> Any:
     return [values[str(index)] for index in range(len(values))] if is_list else values
 
 
-def _is_list_of(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(isinstance(each, kind) for each in value)
+def _is_list_of(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(type(each) in kinds for each in value)
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "integer": lambda value: type(value) is int,
+    "number": lambda value: type(value) in (int, float),
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "object": lambda value: isinstance(value, dict),
     "strings": _is_list_of(str),
     "objects": _is_list_of(dict),
+    "integers": _is_list_of(int),
+    "numbers": _is_list_of(int, float),
 }

@@ -160,9 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         " where other users cannot read it",
     )
     add("--app-id", type=int, default=settings.DEFAULT_SDK_APP_ID, help="application that sends")
-    add(
-        "--type", type=int, default=302, help="event type of any group, such as 302, 102 or 401"
-    )
+    add("--type", type=int, default=302, help="event type of any group, such as 302, 102 or 401")
     add(
         "--recording-id",
         "--job-id",

@@ -84,6 +84,8 @@ class Settings:
     """What is listed with OutputFormat 3 or 4, which no page says: ``nothing``, ``index`` or ``media``."""
     new_recordings: Mapping[str, Any] = field(default_factory=dict)
     """Progress options (see ``add_recording``) for what CreateCloudRecording starts."""
+    new_jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The same for jobs of other kinds (see ``add_job``), by kind."""
     clock_skew_seconds: float = 0.0
     """How far the service's clock is ahead of this machine's, until ``skew_clock()`` says otherwise."""
     callback_url: str | None = None

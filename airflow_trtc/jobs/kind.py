@@ -17,6 +17,32 @@ Reader: TypeAlias = "Callable[[Mapping[str, Any], str], Snapshot]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartForm:
+    """Where the parameters of a start have what is filled in for the user.
+
+    :param robot: the parameter with the robot's ``UserId`` and ``UserSig``; empty where these are parameters
+        themselves. None: no robot enters a room.
+    :param numeric_room: the ``RoomIdType`` of numeric rooms, which is 1 in some calls and 0 in others; None:
+        it is about no room.
+    :param storage: the parameter for a bucket, and the object in it that names one; None: there is none.
+    :param needs_storage: whether it must be given.
+    :param takes_vod: whether that may be VOD instead.
+    :param takes_map_key: whether there is a ``PrivateMapKey``.
+    :param publishes: whether the robot sends into the room, instead of receiving what is there.
+    :param replaces: whether a second start by the same robot in the same room ends the first job.
+    """
+
+    robot: str | None = None
+    numeric_room: int | None = None
+    storage: tuple[str, str] | None = None
+    needs_storage: bool = False
+    takes_vod: bool = False
+    takes_map_key: bool = False
+    publishes: bool = False
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind:
     """One kind of job.
 
@@ -26,6 +52,7 @@ class JobKind:
         callbacks report.
     :param id_param: that action's parameter for the job's id; also where its answer repeats it.
     :param start_action: the API action that starts one and answers its id; empty when nobody starts it so.
+    :param starts: what that start takes; None for what has operators of its own.
     :param stop_action: the API action that stops one, by the same parameters; empty when nothing does.
     :param app_param: the parameter for the application of those that describe and stop; empty when they have
         none. The one that starts always has ``SdkAppId``.
@@ -53,6 +80,7 @@ class JobKind:
     describe_action: str
     label: str = ""
     start_action: str = ""
+    starts: StartForm | None = None
     stop_action: str = ""
     id_param: str = "TaskId"
     app_param: str = "SdkAppId"
@@ -95,4 +123,4 @@ class JobKind:
         Ids of the service hold no ``=``: it writes a dot instead.
         """
         name, sign, key = str(job_id).partition("=")
-        return key if sign and self.key_param and name == self.key_param else None
+        return key if key and sign and self.key_param and name == self.key_param else None

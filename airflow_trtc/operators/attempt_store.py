@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_trtc._compat import task_state_store
 from airflow_trtc.errors import TrtcTransientError
@@ -45,26 +45,56 @@ def unreadable(error: Exception) -> TrtcTransientError:
     )
 
 
-class AttemptStore:
-    """The row of one task instance in Airflow's task state store, which outlives tries and clears.
+class Kept(Protocol):
+    """What is kept of a start: a frozen dataclass with these fields, among others."""
+
+    @property
+    def max_tries(self) -> int:
+        """Airflow's number for the task instance when the request was sent."""
+
+    @property
+    def handed_on(self) -> bool:
+        """Whether the task was about to succeed with what it started."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a row of the store."""
+
+
+_Kept = TypeVar("_Kept", bound=Kept)
+
+
+class KeptStore(Generic[_Kept]):
+    """One row of a task instance in Airflow's task state store, which outlives tries and clears.
 
     Below Airflow 3.3 there is none; then nothing is kept.
 
+    :cvar key: the row's key.
+    :cvar loss: what follows for a later try when the row cannot be written, for the log.
     :param store: Airflow's accessor; None where there is none.
-    :param expired_hours: for how long the service answers questions about the recording.
+    :param expired_hours: for how long the service answers questions about what was started.
     """
+
+    key: ClassVar[str]
+    loss: ClassVar[str]
 
     def __init__(self, store: Any, log: Any, expired_hours: int | None = None) -> None:
         self._store = store
         self._log = log
         self._retention = timedelta(hours=expired_hours or DEFAULT_EXPIRED_HOURS) + MARGIN
 
+    def read(self, row: Any) -> _Kept:
+        """Read a row.
+
+        :raises ValueError: this version did not write it.
+        """
+        raise NotImplementedError
+
     @property
     def is_kept(self) -> bool:
         """Whether anything is kept between tries."""
         return self._store is not None
 
-    def load(self) -> Attempt | str | None:
+    def load(self) -> _Kept | str | None:
         """What is kept: None for nothing, `UNREADABLE` for what this version did not write.
 
         :raises TrtcTransientError: the store cannot be read, so nothing may be started.
@@ -72,17 +102,17 @@ class AttemptStore:
         if self._store is None:
             return None
         try:
-            row = self._store.get(KEY)
+            row = self._store.get(self.key)
         except Exception as error:
             raise unreadable(error) from error
         if row is None:
             return None
         try:
-            return read_attempt(row)
+            return self.read(row)
         except ValueError:
             return UNREADABLE
 
-    def save(self, attempt: Attempt) -> None:
+    def save(self, kept: _Kept) -> None:
         """Keep an attempt.
 
         :raises TrtcTransientError: it cannot be kept.
@@ -90,43 +120,51 @@ class AttemptStore:
         if self._store is None:
             return
         try:
-            self._store.set(KEY, attempt.to_json(), retention=self._retention)
+            self._store.set(self.key, kept.to_json(), retention=self._retention)
         except Exception as error:
             raise TrtcTransientError(
                 f"Cannot keep what this task starts ({type(error).__name__}). Retry the task.",
                 code="Client.NoStateStore",
             ) from error
 
-    def save_if_possible(self, attempt: Attempt) -> None:
+    def save_if_possible(self, kept: _Kept) -> None:
         """Keep an attempt that is worth more than its row: if that fails, the log says so."""
         try:
-            self.save(attempt)
+            self.save(kept)
         except TrtcTransientError as error:
-            self._log.warning(
-                "%s The recording runs; a later try of this task would replace it by another one.",
-                error.message,
-            )
+            self._log.warning("%s %s", error.message, self.loss)
 
     def forget(self) -> None:
         """Drop the row, since what was sent was refused."""
         if self._store is None:
             return
         try:
-            self._store.delete(KEY)
+            self._store.delete(self.key)
         except Exception as error:  # then the next try believes that its outcome is unknown: no harm
             self._log.warning("Cannot drop the row of a refused start (%s)", type(error).__name__)
 
     def hand_on(self, tries: Tries) -> None:
         """Note that the task is about to succeed; to be called right before it does."""
         try:
-            kept = self.load()
+            kept: Any = self.load()
         except TrtcTransientError as error:
             self._log.warning("%s", error.message)
             return
-        if isinstance(kept, Attempt):
+        if kept is not None and kept != UNREADABLE:
             self.save_if_possible(
                 replace(kept, handed_on=True, max_tries=tries.max_tries, try_number=tries.number)
             )
+
+
+class AttemptStore(KeptStore[Attempt]):
+    """The row about the recording that a task starts."""
+
+    key = KEY
+    loss = "The recording runs; a later try of this task would replace it by another one."
+
+    def read(self, row: Any) -> Attempt:
+        """See the base class."""
+        return read_attempt(row)
 
 
 def attempt_store(context: Mapping[str, Any], log: Any, expired_hours: int | None = None) -> AttemptStore:

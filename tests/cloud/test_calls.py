@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_trtc import bounds
-from airflow_trtc.cloud.calls import Call, any_action, describe, effect_of
+from airflow_trtc.cloud.calls import Call, any_action, describe
 from airflow_trtc.cloud.failures import value_of
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.answers import UnreadableAnswer, read_answer
@@ -169,25 +169,6 @@ def test_what_is_too_long_for_airflow_is_cut_or_left_out():
     assert seen.files == (RecordedFile("a\ufffdb", "\ufffd", None, None),)
     many = [{"FileName": f"{number}.m3u8"} for number in range(10_005)]
     assert len(to_snapshot({"Status": "Idle", "StorageFileList": many}, "rec").files) == 10_000
-
-
-@pytest.mark.parametrize(
-    "action, effect",
-    [
-        ("DescribeCloudRecording", "read"),
-        ("GetRecognizeVocabV3", "read"),
-        ("DownloadRecognizeVocabV3", "read"),
-        ("StopWebRecord", "idempotent"),
-        ("SetUserBlocked", "idempotent"),
-        ("UpdateStreamIngest", "idempotent"),
-        ("UpdatePublishCdnStream", "create"),
-        ("CreateCloudRecording", "create"),
-        ("RemoveUser", "create"),
-        ("NewActionOfTomorrow", "create"),
-    ],
-)
-def test_an_effect_follows_from_the_name_unless_the_table_knows_better(action, effect):
-    assert effect_of(action) == effect
 
 
 def test_any_action_is_a_call_that_shows_no_secrets():

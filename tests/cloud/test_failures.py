@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from airflow_trtc.cloud.calls import Call, effect_of
+from airflow_trtc.cloud.actions import effect_of
+from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.codes import ADVICE
 from airflow_trtc.cloud.failures import BadStatus, classify, failure, translated, unwrap, value_of
 from airflow_trtc.errors import (

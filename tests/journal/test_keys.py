@@ -190,7 +190,12 @@ def test_a_value_names_its_job(job: JobRef) -> None:
         head_value(job, state, {"pages": 2, "file_count": 150}),
     ):
         assert job_from(value) == job
-    assert head_value(job, state, {"pages": 2, "file_count": 150}) == {**state, **job_fields(job), "pages": 2, "file_count": 150}
+    assert head_value(job, state, {"pages": 2, "file_count": 150}) == {
+        **state,
+        **job_fields(job),
+        "pages": 2,
+        "file_count": 150,
+    }
 
 
 @pytest.mark.parametrize(
