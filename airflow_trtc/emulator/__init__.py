@@ -26,7 +26,14 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
                                         -> {"users": [...], ...}
     rooms()                      GET    /_control/rooms
     relay(job_id, statuses=[...])  POST   /_control/relay    {"job_id": ..., "url": ..., "statuses": [...]}
+    add_call(room_id, **options) POST   /_control/calls      options, or {"calls": [options, ...]}
+                                        -> {"comm_id": ...} or {"comm_ids": [...]}
+    add_history(**options)       POST   /_control/history    options -> {"comm_ids": [...]}
+    calls(details=False)         GET    /_control/calls[?comm_id=...][&details=1]
     bill(room_id=None)           GET    /_control/bill[?room_id=...][&sdk_app_id=...]
+    add_usage(usage, key, ...)   POST   /_control/usage      options, or {"spells": [options, ...]}
+    make_usage_history(days=90)  POST   /_control/usage-history   {"days": ..., "seed": ..., "rooms": ...}
+    usage()                      GET    /_control/usage[?sdk_app_id=...]
     truth(id)                    GET    /_control/truth?job_id=<percent-encoded>
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
@@ -132,6 +139,29 @@ without anchors for MaxIdleTime (idle), with its room or robot (dismissed, remov
     emulator.relay(relay_id, statuses=[3, 2])                        # a glitch
     emulator.relay(url="rtmp://h/a/s", statuses=[1, 4, 0])           # relays to come never connect there
 
+``add_call`` puts a call of the past in, which ``DescribeRoomInfo`` and the other calls of quality and history
+then answer from. Options: ``users`` (how many, their ids, or objects as below), ``began_at`` (Unix seconds)
+or ``began_seconds_ago`` (3600), ``lasts_seconds`` (600; null: it goes on), ``creator_id`` (the first user),
+``sdk_app_id``, and ``step_seconds``, how far apart measurements are (10). Of a user::
+
+    user_id                required
+    joins_after_seconds    counted from the begin of the call (0)
+    stays_seconds          (to its end)
+    device_type, sdk_version, client_ip
+    measured               {"aLoss": 30, "bigvBlock": [0, 500]}: instead of usual values, again and again
+    events                 [{"event_id": 5003, "after_seconds": 0, "peer_id": "", "stream_type": 0,
+                           "first": 1, "second": -1}, ...]; default: entered (5003), and left (5008)
+    unusual                [{"experience_id": 4, "after_seconds": 60, "causes": [2024, [2017, "bob"]]}, ...]
+
+``add_history`` puts random calls in, the same ones for the same options and hour: ``calls`` (20) in the last
+``days`` (7) with up to ``most_users`` (4) of up to ``longest_seconds`` (5400), ``seed`` (0), ``sdk_app_id``,
+``step_seconds`` (60). ``calls`` returns all: ``comm_id``, ``sdk_app_id``, ``room_id``, ``creator_id``,
+``created_at``, ``destroyed_at``, and ``sessions`` with their ``events`` and ``unusual`` experiences; with
+``details`` the ``series`` of what was measured, too. People whom ``room`` moves make calls as well::
+
+    comm_id = emulator.add_call("8001", users=["ann", {"user_id": "bob", "measured": {"aLoss": 40}}])
+    emulator.calls(details=True)
+
 ``bill`` has all that was started over the API since the last ``reset()``: ``recordings``, one each, with
 ``recording_id``, ``sdk_app_id``, ``room_id``, ``is_string_room``, ``robot_id``, ``created_at``, ``ended_at``,
 ``end_reason``, ``seconds`` (from its creation to its end or now, 0 when the recorder failed to start), and
@@ -140,6 +170,18 @@ those that run; ``seconds`` of all; and the sums ``by_application`` and ``by_roo
 ``running`` and ``seconds``::
 
     assert len(emulator.bill("8001")["recordings"]) == 1
+
+The usage calls answer sums of spells: ``usage`` (``trtc``, ``recording_single``, ``recording_multi``,
+``mix_transcoding``, ``relay``, ``ai``, ``moderation``, ``slicing``, ``acceleration``), ``key`` (``Audio``,
+``HD``, ...), ``began_at`` (Unix time), ``seconds``, ``amount`` (how many at the same time; the Mbit/s of
+``relay``), ``sdk_app_id`` and ``room_id``. Recordings are spells from their start to their end, of ``HD``, or
+of ``Audio`` with stream_type 1, for each user unless mixed. People whom ``room`` moved are spells of ``trtc``
+and ``Audio``. ``make_usage_history`` adds spells of whole minutes in the days before today, the same for the
+same ``seed``. The settings ``usage_zone_hours`` (8) and ``room_usage_seconds`` (15.0) are the zone of the
+days and the pause between two DescribeTrtcRoomUsage::
+
+    emulator.add_usage("trtc", "HD", began_at=1767225600, seconds=3600, amount=2)      # 120 minutes
+    assert sum(each["seconds"] for each in emulator.usage()) == 3600
 
 Options of ``add_recording``, also of ``new_recordings``, that concern callbacks::
 
