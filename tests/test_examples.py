@@ -39,6 +39,7 @@ _DAGS = {
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
     "record_a_lesson.py": {"trtc_record_a_lesson"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
+    "transcribe_a_lesson.py": {"trtc_transcribe_a_lesson"},
     "record_by_the_clock.py": {"trtc_record_by_the_clock"},
     "record_many_rooms.py": {"trtc_record_many_rooms"},
     "record_when_a_user_enters.py": {"trtc_record_when_a_user_enters"},
@@ -367,3 +368,20 @@ def test_a_lesson_that_is_over_is_not_recorded(run_example: RunExample, trtc_con
     assert run.state == "failed"
     assert "which has passed, so nothing was started" in run["lesson"].log
     assert trtc_connection.bill()["recordings"] == []
+
+
+def test_a_lesson_is_transcribed_by_the_clock(trtc_connection: Emulator, run_example: RunExample) -> None:
+    run = run_example(
+        "transcribe_a_lesson.py", "trtc_transcribe_a_lesson", room_id=8001, seconds=1, language="zh"
+    )
+    assert run.state == "success"
+    (job,) = trtc_connection.state()["jobs"].values()
+    assert (job["kind"], job["room_id"], job["is_string_room"]) == ("ai_transcription", "8001", False)
+    assert job["end_reason"] == "deleted"
+    assert result(run, "report") == f"ai_transcription {job['job_id']}: gone"
+    (sent,) = (
+        each["parameters"]
+        for each in trtc_connection.state(requests=True)["requests"]
+        if each["action"] == "StartAITranscription"
+    )
+    assert sent["RecognizeConfig"] == {"Language": "zh"}
