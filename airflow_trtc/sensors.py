@@ -126,7 +126,9 @@ class _Leg:
         self._hook = hook
         self._clock = SystemClock()
         self._store = worker_store(context)
-        self.journal = Journal(Rows(job), is_available=self._store is not None)
+        # A name may be given to another job later; nothing is kept about one.
+        is_kept = self._store is not None and KINDS[job.kind].key_of(job.job_id) is None
+        self.journal = Journal(Rows(job), is_available=is_kept)
         self.is_later = bool(context.get("task_reschedule_count")) or (context["ti"].try_number or 1) > 1
         self.worker = self._carry(state or JobState(job.job_id))
 
@@ -382,7 +384,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             hook = TrtcHook(self.trtc_conn_id, region=region, sdk_app_id=app_id)
             job_id = self._find_job(context, given_id)
             setattr(self, self.id_field, job_id)
-            job = hook.job(self.kind, job_id)
+            job = self._resolved(hook, hook.job(self.kind, job_id))
             settings = hook.settings
             self.console_url = console_url(
                 settings.console_url,
@@ -390,13 +392,28 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 kind=job.kind,
                 sdk_app_id=job.sdk_app_id,
                 region=settings.region,
-                job_id=job_id,
+                job_id=job.job_id,
             )
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
+
+    def _resolved(self, hook: TrtcHook, job: JobRef) -> JobRef:
+        """The job by the service's id, if it is named by what its start gave it and runs."""
+        kind = KINDS[job.kind]
+        if (key := kind.key_of(job.job_id)) is None:
+            return job
+        try:
+            found = hook.find(job.kind, key, attempts=POLL_ATTEMPTS)
+        except TrtcError as error:
+            self.log.warning("Cannot ask which job %s is: %s", job.job_id, error)
+            found = None
+        if found is None:
+            return job
+        self.log.info("%s is the %s %s", job.job_id, kind.label, found)
+        return replace(job, job_id=found)
 
     def _find_job(self, context: Context, given_id: Any) -> str:
         """The id of the job to wait for.
@@ -452,9 +469,16 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _defers(self, leg: _Leg) -> bool:
         # Without a journal a rescheduled task would forget, at every poll, that it ever saw the job.
-        return self.deferrable or (self.reschedule and not leg.wait.is_kept)
+        return self.deferrable or (self.reschedule and (self._is_named or not leg.wait.is_kept))
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether the job is named by what its start gave it, which the service forgets with the job."""
+        return KINDS[self.kind].key_of(getattr(self, self.id_field)) is not None
 
     def _why_not_rescheduled(self, leg: _Leg) -> str:
+        if self._is_named:
+            return "Deferring instead of rescheduling: once the job is over, nothing would say which it was"
         why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
         return f"Deferring instead of rescheduling: nothing is kept between reschedules ({why})"
 
