@@ -5,17 +5,20 @@
 
 ``trtc://recordings/finished?sdk_app_id=..&wait_for=..`` is a recording that reached a milestone, once for
 each recording; the partition key is its id. ``trtc://events/<type>?sdk_app_id=..`` is a single callback of
-any family. Both parameters may be left out. The receiver in Airflow's API server emits them. Importing this
+any group; for the number of a documented type its name will do, such as ``room_dismissed``. Both parameters
+may be left out. The receiver in Airflow's API server emits them. Importing this
 module costs nothing; what is in the URIs is read by pure functions.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from airflow_trtc.jobs.events import NAMED
 from airflow_trtc.jobs.verdict import MILESTONES, WaitFor
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 SCHEME = "trtc"
 
 _FORMS = (
-    "use trtc://recordings/finished, trtc://events/<event type>, each with ?sdk_app_id=<number> if it"
-    " is about one application only, the first also with wait_for=<milestone>"
+    "use trtc://recordings/finished, trtc://events/<number or name of an event type>, each with"
+    " ?sdk_app_id=<number> if it is about one application only, the first also with wait_for=<milestone>"
 )
 
 
@@ -68,11 +71,12 @@ def finished_recordings(wait_for: str = "recording", sdk_app_id: int | None = No
     return Asset(name=_named(name, sdk_app_id), uri=uri_of(wanted))
 
 
-def events(event_type: int, sdk_app_id: int | None = None) -> Asset:
-    """Every event of one type, of any family, e.g. 102: a room was dismissed.
+def events(event_type: int | str, sdk_app_id: int | None = None) -> Asset:
+    """Every event of one type, of any group, e.g. ``room_dismissed`` or 102.
 
+    :param event_type: its number, documented or not, or its name in :data:`airflow_trtc.jobs.events.NAMED`.
     :param sdk_app_id: only events of this application; None for all.
-    :raises ValueError: one of the numbers is none.
+    :raises ValueError: there is no such name, or one of the numbers is none.
     """
     from airflow.sdk import Asset
 
@@ -84,7 +88,7 @@ def events(event_type: int, sdk_app_id: int | None = None) -> Asset:
 def create_asset(
     *,
     wait_for: str = "recording",
-    event_type: int | None = None,
+    event_type: int | str | None = None,
     sdk_app_id: int | None = None,
     extra: dict[str, Any] | None = None,
 ) -> Asset:
@@ -137,10 +141,10 @@ def parse_uri(uri: str) -> FinishedRecordings | SingleEvents | None:
             raise ValueError(f"{uri}: wait_for is {given!r}, but must be one of {', '.join(MILESTONES)}")
         _check_nothing_left(uri, query)
         return FinishedRecordings(wait_for, sdk_app_id)
-    if parts.netloc == "events" and (number := _number(path[1:])) is not None:
+    if parts.netloc == "events" and (number := _event_type(path[1:])) is not None:
         _check_nothing_left(uri, query)
         return SingleEvents(number, sdk_app_id)
-    raise ValueError(f"{uri} is no asset of Tencent RTC; {_FORMS}")
+    raise ValueError(f"{uri} is no asset of Tencent RTC; {_hint(parts)}{_FORMS}")
 
 
 def _app(uri: str, text: str | None) -> int | None:
@@ -148,6 +152,16 @@ def _app(uri: str, text: str | None) -> int | None:
     if text is not None and not number:
         raise ValueError(f"{uri}: sdk_app_id must be a number such as 1400000001, not {text!r}")
     return number
+
+
+def _event_type(text: str) -> int | None:
+    """The number of a type that is given by its number or its name."""
+    return NAMED[text].type if text in NAMED else _number(text)
+
+
+def _hint(parts: SplitResult) -> str:
+    near = difflib.get_close_matches(parts.path.strip("/"), NAMED, n=1) if parts.netloc == "events" else []
+    return f"did you mean {near[0]!r}? Else " if near else ""
 
 
 def _number(text: str) -> int | None:

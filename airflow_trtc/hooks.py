@@ -7,7 +7,7 @@ import functools
 import json
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from airflow.sdk import BaseHook
 
 from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, says_no_connection
-from airflow_trtc.cloud import calls, checkup, parameters, sharing
+from airflow_trtc.cloud import calls, checkup, parameters, rooms, sharing, streams
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.endpoint import region_name
@@ -28,8 +28,9 @@ from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, Trtc
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.users import BLOCKS, in_calls, read_block
 from airflow_trtc.jobs.verdict import is_absent
-from airflow_trtc.kinds import KINDS, RECORDING
+from airflow_trtc.kinds import INGEST, KINDS, RECORDING, RELAY
 from airflow_trtc.provider import connection_type
 
 if TYPE_CHECKING:
@@ -182,6 +183,21 @@ class TrtcHook(BaseHook):
         """
         return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
 
+    def find(self, kind: str, key: str, *, attempts: int | None = None) -> str | None:
+        """The id of the running job that was given this name at its start; None when there is none.
+
+        :param kind: a kind of jobs that can be named, see `JobKind.key_param`.
+        :param attempts: see :meth:`run`.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        row = KINDS[kind]
+        try:
+            return self.run(calls.find(row, self.required_app_id, key), attempts)
+        except TrtcFailedError as error:
+            if is_absent(error.code, row.absent_codes):
+                return None
+            raise
+
     def modify_recording(self, recording_id: str, params: Mapping[str, Any]) -> None:
         """Replace what a running recording subscribes to, and its layout. What `params` lacks is reset.
 
@@ -212,6 +228,89 @@ class TrtcHook(BaseHook):
         except TrtcFailedError as error:
             return _was_running(error, KINDS[kind])
         return True
+
+    def dismiss_room(self, room_id: int | str) -> bool:
+        """Dismiss a room, and return whether it was there.
+
+        :param room_id: an int for a numeric room, a text for a string room.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        return self._run_in_room(rooms.dismiss(self.required_app_id, room_id))
+
+    def remove_users(self, room_id: int | str, users: Sequence[str]) -> bool:
+        """Remove users from a room, ten with each request, and return whether the room was there.
+
+        :param room_id: as :meth:`dismiss_room`.
+        :raises TrtcError: some may be removed and some not; see the classes in :mod:`airflow_trtc.errors`.
+        """
+        was_there = False
+        for some in in_calls(users):
+            if not self._run_in_room(rooms.remove_users(self.required_app_id, room_id, some)):
+                return was_there  # when its last user was removed, there is no room for the others
+            was_there = True
+        return was_there
+
+    def block_user(self, room_id: int | str, user_id: str, block: str) -> bool:
+        """Say what of a user a room no longer passes on, and return whether the room was there.
+
+        :param room_id: as :meth:`dismiss_room`.
+        :param block: ``audio``, ``video``, ``both``, or ``none`` to pass everything on again.
+        :raises ValueError: `block` is none of these.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        is_mute = BLOCKS[read_block("block", block)]
+        return self._run_in_room(rooms.block_user(self.required_app_id, room_id, user_id, is_mute))
+
+    def _run_in_room(self, call: Call[None]) -> bool:
+        try:
+            self.run(call)
+        except TrtcFailedError as error:
+            if error.code != rooms.ROOM_NOT_EXIST:
+                raise
+            return error.follows_unknown  # then it was there until our own request, whose answer was lost
+        return True
+
+    def update_relay(self, job_id: str, params: Mapping[str, Any], sequence_number: int) -> bool:
+        """Change a relay to CDNs, and return whether it was done: False when it has seen a higher number.
+
+        :param params: ``WithTranscoding`` and what is to change, with the service's own names.
+        :param sequence_number: higher than that of the update before.
+        :raises TrtcFailedError: the relay is over, or never existed.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        try:
+            self.run(streams.update_relay(self.job(RELAY.name, job_id), params, sequence_number))
+        except TrtcFailedError as error:
+            if error.code != streams.REQUEST_OUTDATED:
+                raise
+            return False
+        return True
+
+    def update_ingest(self, job_id: str, params: Mapping[str, Any]) -> str:
+        """Change what is played into a room, and return the status then: ``NotExist`` when it is over.
+
+        :raises TrtcFailedError: it is over, or never existed; the service says so in either way.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        return self.run(streams.update_ingest(self.job(INGEST.name, job_id), params))
+
+    def stop_relay(self, job_id: str, record_key: str | None = None) -> bool:
+        """As :meth:`stop`, of a relay.
+
+        :param record_key: that of its recording, to end that at once, too.
+        """
+        try:
+            self.run(streams.stop_relay(self.job(RELAY.name, job_id), record_key))
+        except TrtcFailedError as error:
+            return _was_running(error, RELAY)
+        return True
+
+    def check(self, action: str, params: Mapping[str, Any]) -> None:
+        """Check the names of an action's parameters, nested ones too; nothing is sent.
+
+        :raises TrtcSetupError: one does not exist.
+        """
+        parameters.check(action, params)
 
     def job(self, kind: str, job_id: str) -> JobRef:
         """The identity of a job in the hook's application and region.
@@ -434,9 +533,9 @@ class TrtcHook(BaseHook):
 
 
 def _was_running(error: TrtcFailedError, kind: JobKind) -> bool:
-    """False for the error of a job that is over; any other error is raised."""
+    """What the error of a job that is over says; any other error is raised."""
     if is_absent(error.code, kind.absent_codes):
-        return False
+        return error.follows_unknown  # then it ran until our own request, whose answer was lost
     raise error
 
 

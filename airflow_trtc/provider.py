@@ -47,7 +47,8 @@ _OTHER_FIELDS = {
     ),
     "console_url": _field(
         "Page of a recording",
-        "Address with {sdk_app_id}, {recording_id} and {region}; shown as a button at the task.",
+        "Address with {sdk_app_id}, {region} and {recording_id}, or {kind} and {job_id} for all jobs; shown"
+        " as a button at the task.",
     ),
     "callback_secret": _field(
         "Callback key",

@@ -75,6 +75,8 @@ DEFERRAL_MARGIN_SECONDS = 180.0
 MAX_STAY_SECONDS = 60.0
 # Not the hook's ten minutes: a throttled poll is one that taught nothing, and others follow.
 POLL_ATTEMPTS = 4
+# A relay reports within seconds of its start; the minute that the service tries, and a receiver that is slow.
+JOB_CALLBACK_TIMEOUT_SECONDS = 600.0
 
 _NO_TRIGGERER = (
     "The wait takes too long, and its trigger never said how it stands. Check that a triggerer runs, and that"
@@ -111,7 +113,7 @@ class _Leg:
 
     def __init__(
         self,
-        sensor: _JobSensor,
+        sensor: JobSensor,
         context: Context,
         job: JobRef,
         *,
@@ -124,7 +126,9 @@ class _Leg:
         self._hook = hook
         self._clock = SystemClock()
         self._store = worker_store(context)
-        self.journal = Journal(Rows(job), is_available=self._store is not None)
+        # A name may be given to another job later; nothing is kept about one.
+        is_kept = self._store is not None and KINDS[job.kind].key_of(job.job_id) is None
+        self.journal = Journal(Rows(job), is_available=is_kept)
         self.is_later = bool(context.get("task_reschedule_count")) or (context["ti"].try_number or 1) > 1
         self.worker = self._carry(state or JobState(job.job_id))
 
@@ -141,6 +145,8 @@ class _Leg:
             has_past=self.is_later,
             shows_progress=sensor.do_xcom_push,
             stop_at=sensor.stop_at,
+            polls=bool(kind.describe_action),
+            began_at=sensor.began_at(self._context),
         )
         wait = Wait(
             state,
@@ -202,7 +208,7 @@ class _Leg:
         )
 
 
-class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
+class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     """What all sensors share; see `TrtcJobSensor` and `TrtcRecordingSensor`."""
 
     argument_checks: ClassVar[Mapping[str, Check]] = {
@@ -219,7 +225,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
     operator_extra_links = (TrtcConsoleLink(),)
     ui_color = "#d7e8ff"
     id_field: ClassVar[str] = "job_id"
-    owns: ClassVar[bool] = False  # whether the task started the job, so that its end is the job's end
+    owns: bool = False  # whether the task started the job, so that its end is the job's end
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -310,6 +316,12 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 raise self._timed_out(_NO_TRIGGERER) from None
             raise
 
+    def began_at(self, context: Context) -> float:
+        """When this try began to wait, Unix seconds: Airflow counts anew whenever it reschedules a task."""
+        is_rescheduled = self.reschedule and context.get("task_reschedule_count")
+        first = context["ti"].get_first_reschedule_date(context) if is_rescheduled else None
+        return first.timestamp() if first is not None else _started_at(context)
+
     # -- what kinds of sensors differ in ----------------------------------------------------------------
 
     def rules(self) -> Rules:
@@ -329,9 +341,18 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _check(self, context: Context) -> None:
         """Refuse what cannot work in this Airflow, before anything is polled."""
+        kind = KINDS[self.kind]
+        if not kind.describe_action and not has_callbacks(context):
+            raise TrtcSetupError(
+                f"The service cannot be asked about a {kind.label}: only callbacks report on it, and Airflow "
+                "can receive them from version 3.3 on. Upgrade Airflow to wait for one."
+            )
 
     def _push(self, context: Context, job: JobRef, state: JobState, finished: Finished, polls: int) -> Any:
         summary = job_result(state, finished, job, polls=polls)
+        if state.records.left_out:
+            message = "%d records are beyond what is kept; the receiver's journal has each event"
+            self.log.warning(message, state.records.left_out)
         return push_results(self, context, summary, "job", summary)
 
     # -- beginning and ending ---------------------------------------------------------------------------
@@ -346,8 +367,9 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             self.log.warning("%s", error)
             return None
         self.log.info(
-            "Waiting for %s; polling every %g s for at most %g s. Console: %s",
+            "Waiting for %s; %s every %g s for at most %g s. Console: %s",
             leg.job,
+            "polling" if KINDS[self.kind].describe_action else "reading its callbacks",
             self.poke_interval,
             self.timeout,
             self.console_url,
@@ -362,20 +384,36 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             hook = TrtcHook(self.trtc_conn_id, region=region, sdk_app_id=app_id)
             job_id = self._find_job(context, given_id)
             setattr(self, self.id_field, job_id)
-            job = hook.job(self.kind, job_id)
+            job = self._resolved(hook, hook.job(self.kind, job_id))
             settings = hook.settings
             self.console_url = console_url(
                 settings.console_url,
                 endpoint=settings.endpoint,
+                kind=job.kind,
                 sdk_app_id=job.sdk_app_id,
                 region=settings.region,
-                recording_id=job_id,
+                job_id=job.job_id,
             )
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
+
+    def _resolved(self, hook: TrtcHook, job: JobRef) -> JobRef:
+        """The job by the service's id, if it is named by what its start gave it and runs."""
+        kind = KINDS[job.kind]
+        if (key := kind.key_of(job.job_id)) is None:
+            return job
+        try:
+            found = hook.find(job.kind, key, attempts=POLL_ATTEMPTS)
+        except TrtcError as error:
+            self.log.warning("Cannot ask which job %s is: %s", job.job_id, error)
+            found = None
+        if found is None:
+            return job
+        self.log.info("%s is the %s %s", job.job_id, kind.label, found)
+        return replace(job, job_id=found)
 
     def _find_job(self, context: Context, given_id: Any) -> str:
         """The id of the job to wait for.
@@ -431,9 +469,16 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _defers(self, leg: _Leg) -> bool:
         # Without a journal a rescheduled task would forget, at every poll, that it ever saw the job.
-        return self.deferrable or (self.reschedule and not leg.wait.is_kept)
+        return self.deferrable or (self.reschedule and (self._is_named or not leg.wait.is_kept))
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether the job is named by what its start gave it, which the service forgets with the job."""
+        return KINDS[self.kind].key_of(getattr(self, self.id_field)) is not None
 
     def _why_not_rescheduled(self, leg: _Leg) -> str:
+        if self._is_named:
+            return "Deferring instead of rescheduling: once the job is over, nothing would say which it was"
         why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
         return f"Deferring instead of rescheduling: nothing is kept between reschedules ({why})"
 
@@ -502,7 +547,7 @@ class _JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         raise error
 
 
-class TrtcJobSensor(_JobSensor):
+class TrtcJobSensor(JobSensor):
     """Wait until a job of any kind has ended, and return its summary.
 
     The same wait as that of `TrtcRecordingSensor`, in all modes, for the kinds of jobs in
@@ -523,7 +568,13 @@ class TrtcJobSensor(_JobSensor):
     :param settle_seconds: how long to wait, after an end, for callbacks that may come later. Default 10.
         (templated)
     :param absent_codes: the service's error codes that mean "not there"; default: those of the kind.
-    :raises AirflowFailException: the set-up is wrong, the job was never seen or did not end well.
+    :param fail_on: the kinds of problems that fail the task when callbacks report them, see `Problem`.
+        Default: all but ``image``. Those left out are listed in the summary.
+    :param callback_timeout: of a kind that cannot be polled, a relay: how long to wait for the first
+        callback, and for the next one where it has to come soon. Of the others: how long callbacks may
+        report a job that the service does not know. Seconds or a timedelta. Default ten minutes. (templated)
+    :raises AirflowFailException: the set-up is wrong, the job was never seen or did not end well, or a
+        callback is missing without which nothing is known of it.
     :raises AirflowSensorTimeout: `timeout` is over.
     :raises TrtcFailedError: the service refused three polls in a row with an undocumented code.
     """
@@ -535,7 +586,13 @@ class TrtcJobSensor(_JobSensor):
         "region",
         "grace_seconds",
         "settle_seconds",
+        "callback_timeout",
     )
+    argument_checks: ClassVar[Mapping[str, Check]] = {
+        **JobSensor.argument_checks,
+        "fail_on": problem_kinds,
+        "callback_timeout": seconds,
+    }
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -550,6 +607,8 @@ class TrtcJobSensor(_JobSensor):
         grace_seconds: float | timedelta = 30.0,
         settle_seconds: float | timedelta = 10.0,
         absent_codes: Sequence[str] | None = None,
+        fail_on: Collection[str] = FAIL_ON,
+        callback_timeout: float | timedelta = JOB_CALLBACK_TIMEOUT_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -565,10 +624,20 @@ class TrtcJobSensor(_JobSensor):
             **kwargs,
         )
         self.job_id = job_id
+        self.fail_on = fail_on
+        self.callback_timeout: Any = callback_timeout
         self.check_arguments()
 
+    def rules(self) -> Rules:
+        """What the user decided, for the judge."""
+        return replace(
+            super().rules(),
+            fail_on=frozenset(self.fail_on),
+            callback_timeout_seconds=self.callback_timeout,
+        )
 
-class TrtcRecordingSensor(_JobSensor):
+
+class TrtcRecordingSensor(JobSensor):
     """Wait until a cloud recording has ended, or until its files are where they belong, and return them.
 
     The service answers for a recording only while it runs; afterwards it answers as if the recording had
@@ -632,7 +701,7 @@ class TrtcRecordingSensor(_JobSensor):
     )
     id_field = "recording_id"
     argument_checks: ClassVar[Mapping[str, Check]] = {
-        **_JobSensor.argument_checks,
+        **JobSensor.argument_checks,
         "recording": _recording,
         "wait_for": one_of(get_args(WaitFor)),
         "callback_timeout": seconds,
@@ -706,6 +775,7 @@ class TrtcRecordingSensor(_JobSensor):
         return NamedRecording() if self.recording is None else read_named("recording", self.recording)
 
     def _check(self, context: Context) -> None:
+        super()._check(context)
         self._warn_of_expiry(context)
         if self.wait_for != "recording" and not has_callbacks(context):
             raise TrtcSetupError(

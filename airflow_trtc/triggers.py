@@ -144,12 +144,17 @@ class TrtcJobTrigger(BaseTrigger):
             shows_progress=given.show_progress,
             limits=given.limits,
             stop_at=given.stop_at,
+            polls=bool(KINDS[given.kind].describe_action),
+            began_at=given.started_at,
         )
+        kind = KINDS[given.kind]
+        # A name may be given to another job later; nothing is kept about one.
+        is_kept = store is not None and kind.key_of(given.job_id) is None
         return Wait(
             from_json(given.state, given.job_id),
-            functools.partial(verdict_of, KINDS[given.kind]),
+            functools.partial(verdict_of, kind),
             given.rules,
-            journal=Journal(Rows(given.job), is_available=store is not None),
+            journal=Journal(Rows(given.job), is_available=is_kept),
             clock=clock,
             pace=given.pace,
             circumstances=circumstances,

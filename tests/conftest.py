@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from tests.versions import HAS_STATE_STORE
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
     from airflow_trtc.testing import DagResult, TrtcAirflow
+    from tests.stack.postgresql import PostgreSql
 
 # How long an example takes says something of the machine only.
 settings.register_profile("no-stopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -69,6 +71,27 @@ def airflow_db(trtc_airflow_home: Path) -> Path:
     """A migrated SQLite database of this test session; returns Airflow's home."""
     (trtc_airflow_home / "dags").mkdir(exist_ok=True)
     return trtc_airflow_home
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
+    """A PostgreSQL with an empty database."""
+    from tests.stack.postgresql import PostgreSql
+    from tests.stack.processes import Watchdog
+
+    watchdog = Watchdog()
+    server = PostgreSql(log_folder=tmp_path_factory.mktemp("postgresql"), watchdog=watchdog)
+    try:
+        server.component.start()
+        give_up_at = time.monotonic() + 30
+        while not server.is_ready:
+            assert time.monotonic() < give_up_at, server.component.log()
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.stop()
+        server.remove()
+        watchdog.close()
 
 
 @pytest.fixture

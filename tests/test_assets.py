@@ -10,6 +10,7 @@ import pytest
 from airflow_trtc import assets
 from airflow_trtc.assets import FinishedRecordings, SingleEvents, events, finished_recordings, parse_uri
 from airflow_trtc.jobs import verdict
+from airflow_trtc.jobs.events import NAMED
 from airflow_trtc.journal.store import JOURNAL
 
 ASSETS = [
@@ -26,6 +27,10 @@ ASSETS = [
         FinishedRecordings(sdk_app_id=1400000001),
     ),
     (events(102), "trtc_events_102", SingleEvents(102)),
+    (events("room_dismissed"), "trtc_events_102", SingleEvents(102)),
+    (events("102"), "trtc_events_102", SingleEvents(102)),
+    (events(999), "trtc_events_999", SingleEvents(999)),
+    (events("relay", 1400000001), "trtc_events_401_1400000001", SingleEvents(401, 1400000001)),
     (events(102, 1400000001), "trtc_events_102_1400000001", SingleEvents(102, 1400000001)),
 ]
 
@@ -38,7 +43,7 @@ def test_an_asset_means_what_it_was_made_for(asset, name, wanted):
 
 
 def test_every_asset_is_another_one():
-    assert len({asset.uri for asset, _, _ in ASSETS}) == len({asset.name for asset, _, _ in ASSETS}) == 6
+    assert len({asset.uri for asset, _, _ in ASSETS}) == len({asset.name for asset, _, _ in ASSETS}) == 8
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ def test_wrong_arguments_are_refused():
     for make in (
         lambda: finished_recordings("hls"),
         lambda: finished_recordings(sdk_app_id=-1),
-        lambda: events("room"),  # type: ignore[arg-type]
+        lambda: events("room"),
         lambda: events(102, 0),
     ):
         with pytest.raises(ValueError, match="trtc"):
@@ -120,3 +125,29 @@ def test_airflow_asks_the_handler_when_an_asset_is_made(tmp_path: Path):
     assert Asset("trtc://recordings/finished?wait_for=recording").uri == "trtc://recordings/finished"
     with pytest.raises(ValueError, match="wait_for is 'hls'"):
         Asset("trtc://recordings/finished?wait_for=hls")
+
+
+def test_a_uri_may_name_an_event_and_has_one_spelling() -> None:
+    from airflow.sdk import Asset
+
+    assert Asset("trtc://events/room_dismissed").uri == events(102).uri == "trtc://events/102"
+    assert assets.create_asset(event_type="sentence", sdk_app_id=5) == events(903, 5)
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("room_dismised", "did you mean 'room_dismissed'? "),
+        ("Room_Dismissed", "use trtc://"),
+        ("zzz", "use trtc://"),
+    ],
+)
+def test_a_name_that_no_event_has_is_refused_and_a_near_one_is_offered(name: str, hint: str) -> None:
+    with pytest.raises(ValueError, match="is no asset of Tencent RTC") as refused:
+        events(name)
+    assert hint in str(refused.value)
+
+
+def test_every_documented_event_has_an_asset_by_its_name() -> None:
+    for name, event in NAMED.items():
+        assert events(name).uri == f"trtc://events/{event.type}"

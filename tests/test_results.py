@@ -124,8 +124,12 @@ def test_the_summary_of_another_kind_of_job() -> None:
         "outcome": "exited",
         "first_seen_at": "2026-06-01T12:00:00+00:00",
         "finished_at": "2026-06-01T12:00:00+00:00",
+        "ended_at": None,
         "problems": [],
         "polls": 3,
         "detail": {"Url": "https://x.example/a"},
+        "files": [],
+        "records": [],
+        "records_left_out": 0,
     }
     assert job_result(state, Finished("gone", (), at), JOB, polls=9)["polls"] == 9

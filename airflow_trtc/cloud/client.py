@@ -16,6 +16,7 @@ from airflow_trtc.cloud import failures
 from airflow_trtc.cloud.budget import Budget, shared_budget
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.key_source import Keys, KeySource
+from airflow_trtc.cloud.rates import ceiling
 from airflow_trtc.cloud.retries import aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
 from airflow_trtc.cloud.settings import TrtcSettings
@@ -43,7 +44,10 @@ class _Client:
         return self._budgets[action]
 
     def _reserve(self, call: Call[Any]) -> float:
-        return self.budget(call.action).reserve(self.settings.requests_per_second)
+        return self.budget(call.action).reserve(self._ceiling(call))
+
+    def _ceiling(self, call: Call[Any]) -> float:
+        return ceiling(call.action, self.settings.requests_per_second)
 
     @contextmanager
     def _sending(self, call: Call[Any]) -> Iterator[None]:
@@ -52,7 +56,7 @@ class _Client:
             with failures.translated(call, self.settings.endpoint):
                 yield
         except TrtcThrottledError:
-            self.budget(call.action).refused(self.settings.requests_per_second)
+            self.budget(call.action).refused(self._ceiling(call))
             raise
 
 

@@ -38,7 +38,7 @@ EXTRA_FIELDS = (
     "callback_unsigned",
 )
 FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
-CONSOLE_URL_FIELDS = ("sdk_app_id", "recording_id", "region")
+CONSOLE_URL_FIELDS = ("sdk_app_id", "region", "recording_id", "kind", "job_id")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrtcSettings:
         20 a second and action, see :mod:`airflow_trtc.cloud.budget`.
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
     :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
-    :param console_url: template of a page about one recording, see :func:`from_connection`.
+    :param console_url: template of a page about one job, see :func:`from_connection`.
     :param advanced_permission_control: whether the application's rooms ask for a PrivateMapKey; no client
         reads it.
     :param warnings: what seems wrong but could be ignored, one sentence each.
@@ -114,7 +114,7 @@ def from_connection(
     :param host: empty for the public API; a host name, ``host:port`` or a URL.
     :param schema: ``http`` or ``https`` when the host does not say it itself.
     :param extra: the fields of :data:`EXTRA_FIELDS`. ``console_url`` may contain ``{sdk_app_id}``,
-        ``{recording_id}`` and ``{region}``.
+        ``{region}``, ``{kind}`` and ``{job_id}``, or ``{recording_id}`` for a page of recordings only.
     :raises TrtcSetupError: a value is missing, of the wrong kind or out of range.
     """
     fields = _Fields(extra)

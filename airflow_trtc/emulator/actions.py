@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_trtc.emulator import admission, families, jobs, presence, schemas
+from airflow_trtc.emulator import admission, families, presence, schemas
 from airflow_trtc.emulator.action import REGIONS, Action, Call
 from airflow_trtc.emulator.codes import ApiError
+from airflow_trtc.emulator.families.jobs import answer_of
 from airflow_trtc.emulator.files import MAX_RECOVERIES
 from airflow_trtc.emulator.options import built
 from airflow_trtc.emulator.parameters import Values, text
@@ -34,7 +35,14 @@ def create(state: State, call: Call) -> Values:
     """Start a recording. The same robot in the same room ends its earlier recording."""
     schemas.check_create_rules(call.values)
     settings, room = state.settings, _room(call.values)
-    admission.check_robot(settings, room, call.values, now=state.wall() + state.clock_skew_seconds)
+    admission.check_robot(
+        settings,
+        room,
+        call.values,
+        now=state.wall() + state.clock_skew_seconds,
+        private_map_key=call.values.get("PrivateMapKey"),
+        stream_type=call.values["RecordParams"].get("StreamType", 0),
+    )
     is_storage_refused = admission.is_storage_refused(settings, call.values["StorageParams"])
     running = list(state.running(call.now))
     replaced = [
@@ -104,13 +112,9 @@ def _job_action(name: str, id_param: str) -> Action:
         job = state.jobs.get(call.values[id_param])
         if job is None or job.action != name or sdk_app_id_of(call.values) not in (None, job.sdk_app_id):
             raise ApiError(state.settings.absent_code)
-        step = jobs.read(job, call.now)
-        if step.error:
-            raise ApiError(step.error, message=step.message)
-        if step.gone:
+        if (found := answer_of(job, call)) is None:
             raise ApiError(state.settings.absent_code)
-        call.fault = step.fault
-        return {id_param: job.job_id, **step.answer}
+        return {id_param: job.job_id, **found}
 
     schema = {id_param: text(required=True)}
     return Action(describe_job, schema, regions=None, id_param=id_param, takes_more=True)

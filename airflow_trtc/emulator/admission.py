@@ -12,14 +12,26 @@ from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.user_sig import Door, NotValidError
 
 
-def check_robot(settings: Settings, room: Room, values: Values, *, now: float) -> None:
-    """Raise unless the robot of this CreateCloudRecording may enter its room at this Unix time."""
-    door = Door(room, values["UserId"], settings.sdk_secret_key, now)
+def check_robot(
+    settings: Settings,
+    room: Room,
+    robot: Values,
+    *,
+    now: float,
+    private_map_key: object = None,
+    stream_type: int = 0,
+) -> None:
+    """Raise unless a robot may enter a room at this Unix time.
+
+    :param robot: its UserId and UserSig.
+    :param private_map_key: as the request has it; False for calls that take none.
+    :param stream_type: what it receives, as StreamType of recordings.
+    """
+    door = Door(room, robot["UserId"], settings.sdk_secret_key, now)
     if settings.check_user_sig:
-        _check("UserSig", settings.user_sig_code, lambda: door.check_user_sig(values["UserSig"]))
-    if settings.advanced_permission_control:
-        key, stream_type = values.get("PrivateMapKey"), values["RecordParams"].get("StreamType", 0)
-        code = settings.private_map_key_code
+        _check("UserSig", settings.user_sig_code, lambda: door.check_user_sig(robot["UserSig"]))
+    if settings.advanced_permission_control and private_map_key is not False:
+        key, code = str(private_map_key or ""), settings.private_map_key_code
         if not key:
             raise ApiError(code, "PrivateMapKey is missing: advanced permission control is on.")
         _check("PrivateMapKey", code, lambda: door.check_private_map_key(key, stream_type=stream_type))

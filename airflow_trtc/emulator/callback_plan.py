@@ -68,8 +68,7 @@ class CallbackPlan:
                 check_seconds("failovers", seconds)
         _check_list("upload_errors", self.upload_errors, Mapping)
         _check_list("image_errors", self.image_errors, str)
-        for event_type, trouble in self.callbacks.items():
-            _check_trouble(str(event_type), trouble)
+        check_troubles(self.callbacks)
         check_count("files_per_310", self.files_per_310)
 
     def with_refused_storage(self) -> CallbackPlan:
@@ -81,8 +80,7 @@ class CallbackPlan:
 
     def trouble_of(self, event_type: int) -> str | float | None:
         """Return what shall happen to events of this type: lost, doubled, seconds of delay, or nothing."""
-        wanted = str(event_type)
-        return next((given for name, given in self.callbacks.items() if str(name) == wanted), None)
+        return trouble_of(self.callbacks, event_type)
 
     def upload_statuses(self) -> list[int]:
         """Return the statuses of the 305 events in order."""
@@ -95,6 +93,18 @@ class CallbackPlan:
     def vod_statuses(self, number: int) -> list[int]:
         """Return the statuses reported one after the other for the VOD file of this number, from 0."""
         return _stages(_of_number(self.vod_status, number))
+
+
+def check_troubles(callbacks: Mapping[str, str | float]) -> None:
+    """Raise ``ValueError`` unless this says of types of events what shall happen to them."""
+    for event_type, trouble in callbacks.items():
+        _check_trouble(str(event_type), trouble)
+
+
+def trouble_of(callbacks: Mapping[str, str | float], event_type: int) -> str | float | None:
+    """Return what shall happen to events of this type: lost, doubled, seconds of delay, or nothing."""
+    wanted = str(event_type)
+    return next((given for name, given in callbacks.items() if str(name) == wanted), None)
 
 
 def _stages(status: int | Sequence[int]) -> list[int]:

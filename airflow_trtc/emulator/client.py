@@ -36,24 +36,22 @@ class Controls(ABC):
 
     def add_job(
         self,
-        action: str,
+        action: str = "",
         *,
-        steps: Iterable[Mapping[str, Any]],
-        id_param: str = "TaskId",
-        job_id: str | None = None,
-        sdk_app_id: int | None = None,
+        kind: str | None = None,
+        steps: Iterable[Mapping[str, Any]] = (),
+        **options: Any,
     ) -> str:
-        """Put a job of any other kind in and return its id: from now on ``action`` is answered by ``steps``.
+        """Put a job of any other kind in and return its id; the package docstring lists the options.
 
-        :param action: the describe action, known to the SDK or not, e.g. ``DescribeMadeUpTask``.
-        :param steps: the answers one after the other; the package docstring explains them.
-        :param id_param: the name of the parameter by which the action is asked for a job.
-        :param job_id: instead of a fresh id.
-        :param sdk_app_id: instead of the account's application.
+        :param action: for a job that is nothing but a script: the describe action, known to the SDK or not,
+            e.g. ``DescribeMadeUpTask``, which from now on is answered.
+        :param kind: for a job that lives as those of its kind, e.g. ``transcription``.
+        :param steps: the answers one after the other; with a `kind`, before its life is seen.
         """
-        options = {"action": action, "steps": [dict(step) for step in steps], "id_param": id_param}
-        more = {"job_id": job_id, "sdk_app_id": sdk_app_id}
-        return str(self._control("POST", "jobs", {**options, **more})["job_id"])
+        what = {"action": action} if kind is None else {"kind": kind}
+        given = {**what, "steps": [dict(step) for step in steps], **options}
+        return str(self._control("POST", "jobs", given)["job_id"])
 
     def set_callback(self, url: str | None, key: str | EllipsisType | None = ...) -> None:
         """Send callbacks there from now on, or nowhere; the key stays unless given, None does not sign."""
@@ -123,19 +121,89 @@ class Controls(ABC):
         users: list[str] = self._control("POST", "room", {**where, **people})["users"]
         return users
 
-    def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
-        """Return every recording started over the API, how long it ran and who started and stopped it.
+    def rooms(self) -> dict[str, Any]:
+        """Return who is in ``rooms``, the ``actions`` carried out on rooms, and who is ``blocked`` there."""
+        return self._control("GET", "rooms", {})
 
-        :param room_id: only recordings of rooms with this name.
-        :param sdk_app_id: only recordings of this application.
+    def relay(
+        self,
+        job_id: str | None = None,
+        *,
+        statuses: Iterable[int | Mapping[str, Any]],
+        url: str | None = None,
+    ) -> dict[str, Any]:
+        """Bring the URLs of a relay to statuses, one after the other, and return its truth.
+
+        :param job_id: the relay; without it `url` fares so in relays that are started from then on.
+        :param statuses: numbers, or objects with ``status``, ``after_seconds``, ``error_code`` and
+            ``error_msg``.
+        :param url: this one only.
+        """
+        given = [each if isinstance(each, int) else dict(each) for each in statuses]
+        options = {"job_id": job_id, "url": url, "statuses": given}
+        return self._control("POST", "relay", options)
+
+    def add_call(self, room_id: str, **options: Any) -> str:
+        """Put a call of the past in and return its ``CommId``; the package docstring lists the options."""
+        return str(self._control("POST", "calls", {"room_id": room_id, **options})["comm_id"])
+
+    def add_history(self, **options: Any) -> list[str]:
+        """Put random calls of the last days in and return their ids; see the package docstring."""
+        comm_ids: list[str] = self._control("POST", "history", options)["comm_ids"]
+        return comm_ids
+
+    def calls(self, *, details: bool = False) -> list[dict[str, Any]]:
+        """Return what happened in all calls of the past, and what was measured if wanted."""
+        found: list[dict[str, Any]] = self._control("GET", "calls", {"details": "1"} if details else {})[
+            "calls"
+        ]
+        return found
+
+    def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
+        """Return all that was started over the API, how long it ran and who started and stopped it.
+
+        :param room_id: only what was started for rooms with this name.
+        :param sdk_app_id: only what was started for this application.
         """
         given = {"room_id": room_id, "sdk_app_id": sdk_app_id}
         chosen = {name: value for name, value in given.items() if value is not None}
         return self._control("GET", "bill", chosen)
 
-    def end(self, recording_id: str) -> None:
-        """End a recording now."""
-        self._control("POST", "end", {"recording_id": recording_id})
+    def add_usage(self, usage: str, key: str, *, began_at: float, seconds: float, **options: Any) -> None:
+        """Let something have been used: minutes of calls, of recordings, the bandwidth of relays.
+
+        :param usage: ``trtc``, ``recording_single``, ``recording_multi``, ``mix_transcoding``, ``relay``, ...
+        :param key: the key under which it is counted, e.g. ``Audio``; see the package docstring.
+        :param began_at: Unix time.
+        :param seconds: how long.
+        :param options: ``amount``, ``sdk_app_id`` and ``room_id``.
+        """
+        given = {"usage": usage, "key": key, "began_at": began_at, "seconds": seconds}
+        self._control("POST", "usage", {**given, **options})
+
+    def make_usage_history(
+        self, *, days: int = 90, seed: int = 1, rooms: int = 3, sdk_app_id: int | None = None
+    ) -> None:
+        """Let all kinds of things have been used in the days before today: the same for the same seed.
+
+        :param rooms: how many, and how much of each kind a day at most.
+        :param sdk_app_id: instead of the account's application.
+        """
+        options = {"days": days, "seed": seed, "rooms": rooms, "sdk_app_id": sdk_app_id}
+        self._control("POST", "usage-history", options)
+
+    def usage(self, *, sdk_app_id: int | None = None) -> list[dict[str, Any]]:
+        """Return all that was used, an entry for each stretch of time; the usage calls answer their sums.
+
+        Each has ``usage``, ``key``, ``began_at``, ``seconds``, ``amount``, ``sdk_app_id`` and ``room_id``.
+        """
+        options = {} if sdk_app_id is None else {"sdk_app_id": sdk_app_id}
+        spells: list[dict[str, Any]] = self._control("GET", "usage", options)["spells"]
+        return spells
+
+    def end(self, job_id: str) -> None:
+        """End a recording, or a job with a life, now."""
+        self._control("POST", "end", {"job_id": job_id})
 
     def fault(self, kind: str, **options: Any) -> None:
         """Start a fault; the package docstring lists kinds and options."""

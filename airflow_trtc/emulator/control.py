@@ -7,12 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from airflow_trtc.emulator import billing, jobs, presence
+from airflow_trtc.emulator import billing, jobs, lives, presence, usage
 from airflow_trtc.emulator.actions import RECORDINGS
 from airflow_trtc.emulator.events import Event, with_times
+from airflow_trtc.emulator.families import publishing
+from airflow_trtc.emulator.families import rooms as room_calls
+from airflow_trtc.emulator.families.publishing import UrlStep
 from airflow_trtc.emulator.faults import Fault
-from airflow_trtc.emulator.jobs import Job, JobSeed, script_of
+from airflow_trtc.emulator.history import History
+from airflow_trtc.emulator.history import truth as call_truth
+from airflow_trtc.emulator.history_seeding import CallSeed, HistorySeed, call_of, history_of
+from airflow_trtc.emulator.jobs import Job, JobSeed, life_of, script_of
 from airflow_trtc.emulator.ledger import described, trouble_of
+from airflow_trtc.emulator.lives import LifeSeed
+from airflow_trtc.emulator.natures import BY_DESCRIBE, NATURES
 from airflow_trtc.emulator.options import (
     MAX_APPLICATION,
     MAX_SECONDS,
@@ -30,6 +38,8 @@ from airflow_trtc.emulator.state import State, ledger_of, truth
 Options = Mapping[str, Any]
 Operation = Callable[[State, Options], dict[str, Any]]
 
+SECONDS_PER_HOUR = 3600
+_HISTORY_OPTIONS: Options = {"days": 90, "seed": 1, "rooms": 3, "sdk_app_id": None}
 _ROOM_OPTIONS = ("room_id", "enter", "leave", "is_string_room", "sdk_app_id")
 
 
@@ -83,7 +93,8 @@ def script(state: State, options: Options) -> dict[str, Any]:
     """Answer for a recording or job by these steps from now on; none end a recording's script."""
     now = state.clock.now()
     if job := state.jobs.get(_job_id(options)):
-        job.script = script_of(options["steps"], now)
+        jobs.play(job, options["steps"], now)
+        state.follow_id(job.job_id, now)
         return jobs.truth(job, now)
     recording = _find(state, options)
     if steps := [step_of(step) for step in options["steps"]]:
@@ -95,9 +106,13 @@ def script(state: State, options: Options) -> dict[str, Any]:
 
 
 def end_recording(state: State, options: Options) -> dict[str, Any]:
-    """End a recording now."""
-    recording = _find(state, options)
+    """End a recording, or a job with a life, now."""
     now = state.clock.now()
+    if (job := state.jobs.get(_job_id(options))) and job.life is not None:
+        lives.end(job.life, now, "ended")
+        state.follow_id(job.job_id, now)
+        return jobs.truth(job, now)
+    recording = _find(state, options)
     end(recording, now, "ended")
     state.follow(recording, now)
     return truth(recording, now)
@@ -113,6 +128,44 @@ def move_people(state: State, options: Options) -> dict[str, Any]:
     return {**asdict(room), "users": users}
 
 
+def show_rooms(state: State, options: Options) -> dict[str, Any]:
+    """Return who is in the rooms into which people were moved, and what calls did to rooms."""
+    rooms = [{**asdict(room), "users": list(users)} for room, users in state.rooms.items()]
+    return {"rooms": rooms, **room_calls.truth(state)}
+
+
+def play_relay(state: State, options: Options) -> dict[str, Any]:
+    """Bring URLs of a relay, or a URL in relays to come, to statuses; return the relay if one was named."""
+    if unknown := sorted(set(options) - {"job_id", "url", "statuses"}):
+        raise ControlError(f"unknown option {', '.join(unknown)}; there are: job_id, url, statuses")
+    relay_id, given = options.get("job_id"), options["statuses"]
+    steps = [built(UrlStep, {"status": each} if isinstance(each, int) else each) for each in given]
+    publishing.play(state, steps, relay_id=relay_id, url=options.get("url"), now=state.clock.now())
+    relay = publishing.find(state, relay_id or "")
+    return {} if relay is None else publishing.truth(relay)
+
+
+def add_call(state: State, options: Options) -> dict[str, Any]:
+    """Put one call of the past in, or several given as ``calls``."""
+    if "calls" in options:
+        return {"comm_ids": [_add_call(state, built(CallSeed, each)) for each in options["calls"]]}
+    return {"comm_id": _add_call(state, built(CallSeed, options))}
+
+
+def add_history(state: State, options: Options) -> dict[str, Any]:
+    """Put random calls of the past in."""
+    seeds = history_of(built(HistorySeed, options), state.clock.now())
+    return {"comm_ids": [_add_call(state, each) for each in seeds]}
+
+
+def list_calls(state: State, options: Options) -> dict[str, Any]:
+    """Return what happened in all calls, or in one; what was measured only on demand."""
+    calls, details = state.part(History).calls, options.get("details") == "1"
+    chosen = calls.values() if "comm_id" not in options else [calls[options["comm_id"]]]
+    now = int(state.clock.now())
+    return {"calls": [call_truth(each, now, details=details) for each in chosen]}
+
+
 def show_bill(state: State, options: Options) -> dict[str, Any]:
     """Return what was started over the API and how long it ran, of one application or room if wanted."""
     given = {name: str(options[name]) for name in ("sdk_app_id", "room_id") if name in options}
@@ -121,14 +174,55 @@ def show_bill(state: State, options: Options) -> dict[str, Any]:
         for each in state.recordings.values()
         if each.started_by and all(str(getattr(each.recipe, name)) == value for name, value in given.items())
     ]
-    return billing.bill(chosen, state.clock.now())
+    now = state.clock.now()
+    others = [job.life for job in state.jobs.values() if job.life is not None and job.life.started_by]
+    relays = [publishing.line(each, now) for each in publishing.started(state)]
+    lines = [*billing.job_lines(others, now), *relays]
+    wanted = [each for each in lines if all(str(each[name]) == value for name, value in given.items())]
+    return billing.bill(chosen, now, wanted)
+
+
+def show_usage(state: State, options: Options) -> dict[str, Any]:
+    """Return every spell up to now, of one application if wanted."""
+    book, now = state.part(usage.Book), state.clock.now()
+    spells = book.all(state.recordings.values(), now)
+    if "sdk_app_id" in options:
+        spells = [each for each in spells if str(each.sdk_app_id) == str(options["sdk_app_id"])]
+    return {"spells": usage.described(spells)}
+
+
+def add_usage(state: State, options: Options) -> dict[str, Any]:
+    """Add a spell, or several given as ``spells``."""
+    given = options.get("spells", [options])
+    own = {"sdk_app_id": state.settings.sdk_app_id}
+    spells = [built(usage.Spell, {**own, **each}) for each in given]
+    state.part(usage.Book).spells += spells
+    return {"spells": len(spells)}
+
+
+def make_history(state: State, options: Options) -> dict[str, Any]:
+    """Add spells for the days before today, the same for the same seed."""
+    if unknown := sorted(set(options) - set(_HISTORY_OPTIONS)):
+        raise ControlError(f"unknown option {', '.join(unknown)}; there are: {', '.join(_HISTORY_OPTIONS)}")
+    given = {name: options.get(name, default) for name, default in _HISTORY_OPTIONS.items()}
+    days, seed, rooms = (check_count(name, given[name], usage.MAX_DAYS) for name in ("days", "seed", "rooms"))
+    sdk_app_id = check_count("sdk_app_id", given["sdk_app_id"] or 0, MAX_APPLICATION)
+    zone_seconds = state.settings.usage_zone_hours * SECONDS_PER_HOUR
+    now = state.clock.now()
+    today = now - (now + zone_seconds) % usage.DAY_SECONDS
+    spells = list(usage.history(days, seed, sdk_app_id or state.settings.sdk_app_id, round(today), rooms))
+    state.part(usage.Book).spells += spells
+    return {"spells": len(spells)}
 
 
 def show_truth(state: State, options: Options) -> dict[str, Any]:
     """Return all that really happened to one recording or job."""
     now = state.clock.now()
     if job := state.jobs.get(_job_id(options)):
-        return jobs.truth(job, now)
+        shown = jobs.truth(job, now)
+        return shown if job.life is None else {**shown, "callbacks": ledger_of(state, job.job_id)}
+    if relay := publishing.find(state, _job_id(options)):
+        return {**publishing.truth(relay), "callbacks": ledger_of(state, relay.relay_id)}
     recording = _find(state, options)
     return {**truth(recording, now), "callbacks": ledger_of(state, recording.recording_id)}
 
@@ -169,8 +263,7 @@ def skew_clock(state: State, options: Options) -> dict[str, Any]:
 def set_receiver(state: State, options: Options) -> dict[str, Any]:
     """Send callbacks to another address, or to none; without ``key`` the key stays."""
     key = options.get("key", state.callbacks.key)
-    recordings = state.recordings.values()
-    state.callbacks.set_receiver(options["url"], key, recordings, state.clock.now())
+    state.callbacks.set_receiver(options["url"], key, state.sources, state.clock.now())
     state.on_news()
     return {"url": state.callbacks.url}
 
@@ -184,10 +277,8 @@ def send_event(state: State, options: Options) -> dict[str, Any]:
     info = with_times(group, event_type, now + state.clock_skew_seconds, options.get("event_info") or {})
     # As JSON: what the caller does with the dict later changes no event.
     event = Event(group, event_type, now, json.loads(json.dumps(info)))
-    recording_id = str(info.get("TaskId", ""))
-    record = state.callbacks.send(
-        event, recording_id if recording_id in state.recordings else None, sdk_app_id
-    )
+    job_id = str(info.get("TaskId", ""))
+    record = state.callbacks.send(event, job_id if state.has(job_id) else None, sdk_app_id)
     state.on_news()
     return record
 
@@ -252,7 +343,13 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "script": {"POST": script},
     "end": {"POST": end_recording},
     "room": {"POST": move_people},
+    "rooms": {"GET": show_rooms},
+    "relay": {"POST": play_relay},
+    "calls": {"GET": list_calls, "POST": add_call},
+    "history": {"POST": add_history},
     "bill": {"GET": show_bill},
+    "usage": {"GET": show_usage, "POST": add_usage},
+    "usage-history": {"POST": make_history},
     "truth": {"GET": show_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},
@@ -316,10 +413,20 @@ def _end_long_ago(recording: Recording, now: float) -> None:
     advance(recording, now)
 
 
+def _add_call(state: State, seed: CallSeed) -> str:
+    call = call_of(seed, state.settings.sdk_app_id, state.clock.now())
+    state.part(History).add(call)
+    return call.comm_id
+
+
 def _add_job(state: State, options: Options) -> str:
+    if "kind" in options:
+        return _add_life(state, options)
     seed = built(JobSeed, options)
     if seed.action in RECORDINGS:
         raise ControlError(f"{seed.action} is about recordings: add_recording(...) adds one")
+    if seed.action in BY_DESCRIBE and seed.id_param != "TaskId":
+        raise ControlError(f"the id_param of {seed.action} is TaskId")
     now = state.clock.now()
     job = Job(
         job_id=_free_id(state, seed.job_id),
@@ -333,10 +440,24 @@ def _add_job(state: State, options: Options) -> str:
     return job.job_id
 
 
-def _free_id(state: State, wanted: str | None) -> str:
+def _add_life(state: State, options: Options) -> str:
+    """Put a job with a life of its kind in; with ``steps``, these answer first."""
+    seed = built(LifeSeed, {name: value for name, value in options.items() if name != "steps"})
+    now, steps = state.clock.now(), options.get("steps") or ()
+    job_id = _free_id(state, seed.job_id, NATURES[seed.kind].id_shape)
+    life = life_of(seed, state.settings, job_id, now, clock_skew_seconds=state.clock_skew_seconds)
+    script = script_of(steps, now, is_endless=False) if steps else None
+    if "participants" not in options:
+        presence.join_life(state, life, now)
+    state.add_life(life, now)
+    state.jobs[job_id].script = script
+    return job_id
+
+
+def _free_id(state: State, wanted: str | None, shape: str = "cloud") -> str:
     if wanted and state.has(wanted):
         raise ControlError(f"there is a recording or job {wanted!r} already")
-    return wanted or state.new_id()
+    return wanted or state.new_id(shape)
 
 
 def _job_id(options: Options) -> str:

@@ -21,6 +21,9 @@ ROOM, MEDIA, RECORDING = 1, 2, 3
 STREAM_INGEST = 7
 """The one group whose events carry ``CallbackMsTs``."""
 
+LEFT, REMOVED = 1, 3
+"""Why a user is no longer in a room: ``Reason`` of 104."""
+
 NAMES: Mapping[int, str] = {
     101: "room created",
     102: "room dismissed",
@@ -40,9 +43,44 @@ NAMES: Mapping[int, str] = {
     310: "media files uploaded",
     311: "file on VOD",
     312: "VOD over",
+    105: "role changed",
+    202: "video off",
+    204: "audio off",
+    205: "substream on",
+    206: "substream off",
+    401: "relay",
+    701: "ingest started",
+    702: "ingest over",
+    801: "page recorder",
+    802: "page recorded",
+    803: "page status",
+    804: "page limit",
+    901: "AI task started",
+    902: "AI task over",
+    903: "sentence",
+    904: "speech began",
+    905: "AI spoke",
+    906: "AI metric",
+    908: "AI error",
+    909: "AI session",
+    1001: "slicing started",
+    1002: "slicing left",
+    1003: "slice upload started",
+    1004: "slice uploaded",
+    1005: "slice upload over",
+    1006: "slice upload error",
+    1101: "moderation started",
+    1102: "moderation left",
+    1103: "moderation sends",
+    1104: "moderation result",
+    1105: "moderation over",
+    1106: "moderation error",
+    1401: "transcription started",
+    1402: "transcription over",
+    1403: "transcribed sentence",
 }
 
-_LEAVE_CODES = {"idle": 99, "replaced": 101}
+_LEAVE_CODES = {"removed": 1, "dismissed": 2, "idle": 99, "replaced": 101}
 _TYPES_WITH_TIME_AS_TEXT = frozenset({301, 302, 307})
 _MISHAPS = frozenset({306, 308, 309})
 _STREAMS = {0: (203, 201), 1: (203,), 2: (201,)}
@@ -283,10 +321,12 @@ def arrivals(
             steps += 1
 
 
-def departures(room: Room, users: Sequence[str], at: float, *, skew: float, is_last: bool) -> Iterator[Event]:
+def departures(
+    room: Room, users: Sequence[str], at: float, *, skew: float, is_last: bool, reason: int = LEFT
+) -> Iterator[Event]:
     """Yield the events of anchors who leave; the last one's leaving dismisses the room."""
     for user in users:
-        yield _room_event(room, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": 1}, skew)
+        yield _room_event(room, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": reason}, skew)
     if users and is_last:
         yield _room_event(room, ROOM, 102, at, {}, skew)
 

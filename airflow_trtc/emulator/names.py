@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import random
+import uuid
 from datetime import datetime, timezone
 
 
@@ -23,6 +24,24 @@ def decode(name: str) -> str:
 def recording_id(source: random.Random) -> str:
     """Return a new id of 76 to 84 characters; it may hold ``+``, ``-`` and end with dots."""
     return _encode_bytes(source.randbytes(source.randint(55, 62)))
+
+
+def job_id(source: random.Random, shape: str, now: float) -> str:
+    """Return a new id as each family's samples have it.
+
+    :param shape: ``cloud`` as recordings; ``long``, alike with some 115 characters; ``url_safe``; ``ai``,
+        ``v2_<date>_<random>``; ``uuid``.
+    :param now: Unix seconds.
+    """
+    if shape == "long":
+        return _encode_bytes(source.randbytes(source.randint(84, 88)))
+    if shape == "url_safe":
+        return base64.urlsafe_b64encode(source.randbytes(57)).decode()
+    if shape == "ai":
+        return f"v2_{datetime.fromtimestamp(now, timezone.utc):%Y%m%d}_{source.randbytes(10).hex()}"
+    if shape == "uuid":
+        return str(uuid.UUID(bytes=source.randbytes(16), version=4))
+    return recording_id(source)
 
 
 def room_part(room_id: str, *, is_string_room: bool) -> str:

@@ -39,8 +39,10 @@ class Html(str):
 
 
 def recording_page(state: State, recording_id: str) -> str:
-    """Return the page of one recording, or raise :class:`ControlError` if there is none."""
+    """Return the page of one recording or job, or raise :class:`ControlError` if there is none."""
     recording = state.recordings.get(recording_id)
+    if recording is None and recording_id in state.jobs:
+        return _job_page(state, recording_id)
     if recording is None:
         raise ControlError(f"no recording {recording_id!r}", 404)
     facts = truth(recording, state.clock.now())
@@ -82,6 +84,22 @@ def overview_page(state: State) -> str:
         parts.append(_heading(2, f"Callbacks to {state.callbacks.url}"))
         parts.append(_table((), [(name.capitalize(), number) for name, number in counters]))
     return _page("Recordings", parts)
+
+
+def _job_page(state: State, job_id: str) -> str:
+    facts = jobs.truth(state.jobs[job_id], state.clock.now())
+    shown = ("kind", "action", "status", "room_id", "sdk_app_id", "robot_id", "key", "end_reason", "reads")
+    rows = [
+        (name.replace("_", " ").capitalize(), facts[name]) for name in shown if facts.get(name) is not None
+    ]
+    parts: list[str] = [_heading(1, job_id), _table((), rows)]
+    if state.callbacks.url is not None:
+        parts += [_heading(2, "Callbacks"), _callbacks(state, job_id)]
+    if "history" in facts:
+        history = ((_when(each["at"]), each["stage"]) for each in facts["history"])
+        parts += [_heading(2, "History"), _table(("When", "Stage"), history)]
+    parts.append(Html('<p><a href="./">All recordings and jobs</a></p>'))
+    return _page("Job", parts)
 
 
 def _facts(facts: dict[str, Any]) -> Html:
@@ -129,8 +147,16 @@ def _files(files: Sequence[dict[str, Any]]) -> Html:
 
 def _jobs(state: State, now: float) -> Html:
     facts = (jobs.truth(job, now) for job in state.jobs.values())
-    rows = [(each["job_id"], each["action"], json.dumps(each["step"]), each["reads"]) for each in facts]
-    return _table(("Job", "Action", "Answers", "Polls"), rows)
+    rows = [
+        (
+            _link(each["job_id"]),
+            each.get("kind", each["action"]),
+            json.dumps(each["step"]) if "step" in each else each["status"],
+            each["reads"],
+        )
+        for each in facts
+    ]
+    return _table(("Job", "Kind", "Answers", "Polls"), rows)
 
 
 def _callbacks(state: State, recording_id: str) -> Html:

@@ -1,4 +1,9 @@
-"""A plausible event of each type, to try a receiver with. Pure functions."""
+"""A plausible event of each type, to try a receiver with. Pure functions.
+
+Sources: those of :mod:`airflow_trtc.emulator.events`, and for the other groups trtc.io/document/54913
+(relays), 62717 (ingest), 66149 and 68331 (AI), 73393 (slicing), 73394 (moderation) and 80094 (transcription).
+Where a page has no sample, what its table says; 1402 and 1403 are taken as alike to 902 and 903.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +22,50 @@ _LIVES: tuple[Mapping[str, Any], ...] = (
     {"storage": "vod"},
 )
 _USER = {"UserId": "anchor_1"}
+_ROBOT = {"UserId": "robot_1"}
+_OF_AI = {"RoomIdType": 0}
+_ROUND = "070c4908-1057-4ced-a949-356bf11848bc"
+_SLICE = "1400000001_8001_anchor_1_20260121020226"
+_SAID = {
+    "UserId": "anchor_1",
+    "Text": "Good morning, everybody.",
+    "StartTimeMs": 1234,
+    "EndTimeMs": 2269,
+    "RoundId": _ROUND,
+}
+_HIT = {
+    "DataId": "547512114953106866",
+    "RequestId": "a82e0175-65ed-46b5-a656-45814aea1c60",
+    "MediaType": 1,
+    "Suggest": 2,
+    "Label": "Ad",
+    "Rate": 90,
+    "Image": "",
+    "Audio": "https://bucket.example/547512114835666354.ogg",
+    "AudioText": "buy now",
+    "CheckDetail": [{"Label": "Ad", "Suggest": 2, "Keywords": ["buy"], "Score": 90}],
+}
 _OTHERS: Mapping[int, Mapping[str, Any]] = {
+    101: _USER,
+    102: {},
+    103: {**_USER, "Role": 20, "TerminalType": 100, "UserType": 3, "Reason": 1},
+    104: {**_USER, "Role": 20, "Reason": 1},
     105: {**_USER, "Role": 21},
+    201: _USER,
     202: {**_USER, "Reason": 0},
+    203: _USER,
     204: {**_USER, "Reason": 0},
     205: _USER,
     206: {**_USER, "Reason": 0},
     401: {
         "RoomType": 1,
         **_USER,
-        "Payload": {"Url": "rtmp://x", "Status": 2, "ErrorCode": 0, "ErrorMsg": ""},
+        "Payload": {
+            "Url": "rtmp://push.example/live/lesson",
+            "Status": 2,
+            "ErrorCode": 0,
+            "ErrorMsg": "",
+        },
     },
     701: {"Status": 0},
     702: {"Status": 0},
@@ -34,10 +73,35 @@ _OTHERS: Mapping[int, Mapping[str, Any]] = {
     802: {"Payload": {"Status": 1, "EventMessage": ""}},
     803: {"Payload": {"Status": 1, "EventMessage": "PageRefresh"}},
     804: {"Payload": {"Status": 1, "EventMessage": ""}},
-    902: {"RoomIdType": 0, "Payload": {"LeaveCode": 0}},
-    1002: {"Payload": {"LeaveCode": 0}},
-    1102: {"Payload": {"LeaveCode": 0}},
+    901: {**_OF_AI, "Payload": {"Status": 0}},
+    902: {**_OF_AI, "Payload": {"LeaveCode": 0}},
+    903: {**_OF_AI, "Payload": _SAID},
+    904: {**_OF_AI, "Payload": {"UserId": "anchor_1", "RoundId": _ROUND}},
+    905: {**_OF_AI, "Payload": {"UserId": "robot_1", "RoundId": _ROUND, "Text": "Good morning."}},
+    906: {**_OF_AI, "Payload": {"Metric": "llm_first_token", "Value": 218, "Tag": {"RoundId": _ROUND}}},
+    908: {
+        **_OF_AI,
+        "Payload": {"Metric": "llm_error", "Tag": {"RoundId": _ROUND, "Code": 0, "Message": ""}},
+    },
+    909: {**_OF_AI, "Payload": {"Status": "session_ready"}},
+    1001: {**_ROBOT, "Payload": {"Status": 0}},
+    1002: {**_ROBOT, "Payload": {"LeaveCode": 0}},
+    1003: {**_ROBOT, "Payload": {"Status": 0}},
+    1004: {**_ROBOT, "Payload": {"FileName": f"anchor_1/audios/{_SLICE}.ogg", "StreamUserId": "anchor_1"}},
+    1005: {**_ROBOT, "Payload": {"Status": 0}},
+    1006: {**_ROBOT, "Payload": {"Code": 403, "Message": "AccessDenied"}},
+    1101: {**_ROBOT, "Payload": {"Status": 0}},
+    1102: {**_ROBOT, "Payload": {"LeaveCode": 0}},
+    1103: {**_ROBOT, "Payload": {"Status": 0}},
+    1104: {**_ROBOT, "StreamerUserId": "anchor_1", "Payload": _HIT},
+    1105: {**_ROBOT, "Payload": {"Status": 0}},
+    1106: {**_ROBOT, "Payload": {"Code": 10002, "Message": "BadRequest"}},
+    1401: {**_OF_AI, "RobotId": "robot_1", "Payload": {"Status": 0}},
+    1402: {**_OF_AI, "RobotId": "robot_1", "Payload": {"LeaveCode": 0}},
+    1403: {**_OF_AI, "RobotId": "robot_1", "Payload": _SAID},
 }
+_FLAT_GROUPS = (1, 2, 7)
+"""Groups whose events have no payload: what they say stands beside the ids."""
 _ROOM_GROUPS = (1, 2)
 _GROUPS_WITHOUT_ROOM = (7, 8)
 
@@ -51,10 +115,15 @@ def sample(
     now: float,
     payload: Mapping[str, Any] | None = None,
 ) -> Event:
-    """Return an event of this type that happened now; ``payload`` replaces the usual one."""
+    """Return an event of this type that happened now; ``payload`` replaces the usual one.
+
+    In groups whose events have no payload it adds to what they say, or replaces it, field by field.
+    """
     found = _from_a_life(event_type, recording_id, room_id, sdk_app_id, now)
     event = found or _from_the_table(event_type, recording_id, room_id, now)
-    info = dict(event.info) if payload is None else {**event.info, "Payload": dict(payload)}
+    given = {} if payload is None else dict(payload)
+    is_flat = payload is None or event.group in _FLAT_GROUPS
+    info = {**event.info, **(given if is_flat else {"Payload": given})}
     return Event(event.group, event.type, now, {**info, **with_times(event.group, event.type, now, {})})
 
 

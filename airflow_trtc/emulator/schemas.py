@@ -187,10 +187,13 @@ def check_layout(layout: dict[str, Any]) -> None:
             raise ApiError("MissingParameter", f"MixLayoutParams.WaterMarkList.{index}.{needed}")
 
 
+def is_numeric_room(room: str) -> bool:
+    """Return whether this can be the number of a room."""
+    return room.isascii() and room.isdigit() and 1 <= int(room[:11]) <= MAX_NUMERIC_ROOM
+
+
 def _check_room(values: dict[str, Any]) -> None:
-    room = values["RoomId"]
-    is_numeric = room.isascii() and room.isdigit() and 1 <= int(room[:11]) <= MAX_NUMERIC_ROOM
-    if values.get("RoomIdType", 1) == 1 and not is_numeric:
+    if values.get("RoomIdType", 1) == 1 and not is_numeric_room(values["RoomId"]):
         raise out_of_range("RoomId must be a number of 32 bits unless RoomIdType is 0")
 
 

@@ -9,11 +9,12 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow_trtc.emulator import names, settings
+from airflow_trtc.emulator.events import RECORDING, Event
 from airflow_trtc.emulator.messages import body_of, check_url, envelope, headers
 from airflow_trtc.emulator.samples import sample
 from airflow_trtc.emulator.sending import Connection, Reply, SendingError
@@ -94,7 +95,7 @@ def _body(options: argparse.Namespace) -> Callable[[float], bytes]:
         now=time.time(),
         payload=_payload(options.payload),
     )
-    print(f"event {event.type} of {_subject(event.info)} to {options.url}")
+    print(f"event {event.type} of {_subject(event)} to {options.url}")
     return lambda now: body_of(envelope(event, now), is_indented=options.indented)
 
 
@@ -103,8 +104,10 @@ def _key(options: argparse.Namespace) -> str:
     return str(options.key or from_environment or settings.DEFAULT_CALLBACK_KEY)
 
 
-def _subject(info: Mapping[str, Any]) -> str:
-    return f"recording {info['TaskId']}" if "TaskId" in info else f"room {info['RoomId']}"
+def _subject(event: Event) -> str:
+    if "TaskId" not in event.info:
+        return f"room {event.info['RoomId']}"
+    return f"{'recording' if event.group == RECORDING else 'job'} {event.info['TaskId']}"
 
 
 def _payload(text: str | None) -> dict[str, Any] | None:
@@ -157,10 +160,20 @@ def _parser() -> argparse.ArgumentParser:
         " where other users cannot read it",
     )
     add("--app-id", type=int, default=settings.DEFAULT_SDK_APP_ID, help="application that sends")
-    add("--type", type=int, default=302, help="event type: 302 recorder left, 305, 310, 311, 102 ...")
-    add("--recording-id", default=None, help="recording that the event is about; without it a new one")
+    add("--type", type=int, default=302, help="event type of any group, such as 302, 102 or 401")
+    add(
+        "--recording-id",
+        "--job-id",
+        default=None,
+        help="TaskId of the recording or other job that the event is about; without it a new one",
+    )
     add("--room-id", default="8001", help="room of the recording")
-    add("--payload", default=None, metavar="JSON", help="instead of the usual payload of this type")
+    add(
+        "--payload",
+        default=None,
+        metavar="JSON",
+        help="instead of the usual payload; of rooms, media and ingest: added to the event",
+    )
     add("--file", default=None, metavar="PATH", help="send the bytes of this file instead of an event")
     add("--repeat", type=_positive, default=1, metavar="N", help="send the same event N times")
     add("--indented", action="store_true", help="with tabs and newlines, as the service sends some events")

@@ -86,7 +86,7 @@ class Emulator(Controls):
                 "region": self.region,
                 "sdk_app_id": self.sdk_app_id,
                 "sdk_secret_key": self.sdk_secret_key,
-                "console_url": f"{self.url}/_control/recordings/{{recording_id}}",
+                "console_url": f"{self.url}/_control/recordings/{{job_id}}",
                 **({} if key is None else {"callback_secret": key}),
             },
         }

@@ -72,6 +72,10 @@ class Settings:
     """Emulated seconds per real second; 0 stops the clock, ``advance()`` moves it by hand."""
     rate_limit: int = DEFAULT_RATE_LIMIT
     """Requests per real second, action and account; 0 means no limit."""
+    room_usage_seconds: float = 15.0
+    """Real seconds between two DescribeTrtcRoomUsage of a key pair; 0 means no limit."""
+    usage_zone_hours: float = 8.0
+    """How far ahead of UTC the days of the usage calls are."""
     concurrency_limit: int = DEFAULT_CONCURRENCY_LIMIT
     """Recordings at one time; one more is ``FailedOperation.RestrictedConcurrency``; 0 means no limit."""
     exited_seconds: float = 0.0
@@ -84,6 +88,8 @@ class Settings:
     """What is listed with OutputFormat 3 or 4, which no page says: ``nothing``, ``index`` or ``media``."""
     new_recordings: Mapping[str, Any] = field(default_factory=dict)
     """Progress options (see ``add_recording``) for what CreateCloudRecording starts."""
+    new_jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The same for jobs of other kinds (see ``add_job``), by kind."""
     clock_skew_seconds: float = 0.0
     """How far the service's clock is ahead of this machine's, until ``skew_clock()`` says otherwise."""
     callback_url: str | None = None

@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
-from airflow_trtc.emulator import names
-from airflow_trtc.emulator.callbacks import Callbacks
+from airflow_trtc.emulator import jobs, names
+from airflow_trtc.emulator.callbacks import Callbacks, RecordingSource, Source
 from airflow_trtc.emulator.clock import Clock
 from airflow_trtc.emulator.faults import Faults
 from airflow_trtc.emulator.jobs import Job
 from airflow_trtc.emulator.ledger import described
+from airflow_trtc.emulator.life_events import LifeTimeline
+from airflow_trtc.emulator.lives import Life
+from airflow_trtc.emulator.lives import advance as advance_life
 from airflow_trtc.emulator.messages import check_key, check_url
+from airflow_trtc.emulator.natures import BY_DESCRIBE
 from airflow_trtc.emulator.recordings import Recording, advance, produced_files
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.seeding import check_progress
@@ -41,6 +45,7 @@ class State:
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         check_progress(settings.new_recordings)
+        jobs.check_new_jobs(settings.new_jobs)
         if settings.callback_url is not None:
             check_url(settings.callback_url)
         if settings.callback_key is not None:
@@ -61,9 +66,11 @@ class State:
         self.recordings: dict[str, Recording] = {}
         self.rooms: dict[Room, list[str]] = {}
         """Who is in the rooms into which people were moved; in others it is as their recordings plan it."""
+        self.room_followers: list[Callable[[Room, list[str], float], None]] = []
+        """Called with who is in a room, after people moved there at an instant."""
         self.jobs: dict[str, Job] = {}
         self.job_actions: dict[str, str] = {}
-        """The actions for which a job was added, and the name of their id parameter."""
+        """The made-up actions for which a job was added, and the name of their id parameter."""
         self.faults = Faults()
         chosen = self.settings.seed
         self.callbacks = Callbacks(self.settings, random.random() if chosen is None else chosen)
@@ -84,14 +91,21 @@ class State:
     def add(self, recording: Recording, now: float, *, is_over: bool = False) -> None:
         """Take a new recording in and report its events from now on, unless it is over."""
         self.recordings[recording.recording_id] = recording
-        self.callbacks.begin(recording, now, is_over=is_over)
+        self._report(RecordingSource(recording), now, is_over=is_over)
+
+    def _report(self, source: Source, now: float, *, is_over: bool = False) -> None:
+        self.callbacks.begin(source, now, is_over=is_over)
         if self.callbacks.url is not None:
             self.on_news()
 
     def follow(self, recording: Recording, now: float) -> None:
         """Notice what a read or a command changed in a recording, so that it is reported in time."""
+        self.follow_id(recording.recording_id, now)
+
+    def follow_id(self, job_id: str, now: float) -> None:
+        """As :meth:`follow`, of a recording or another job with this id."""
         known = self.callbacks.next_at()
-        self.callbacks.follow(recording, now)
+        self.callbacks.follow(job_id, now)
         if self.callbacks.next_at() != known:
             self.on_news()
 
@@ -101,20 +115,44 @@ class State:
         if self.callbacks.outbox:
             self.on_news()
 
+    @property
+    def sources(self) -> list[Source]:
+        """All that has events to report."""
+        lives = [LifeTimeline(each.life) for each in self.jobs.values() if each.life is not None]
+        return [*map(RecordingSource, self.recordings.values()), *lives]
+
+    def add_life(self, life: Life, now: float) -> None:
+        """Take a new job with a life in, and report its events from now on."""
+        self.jobs[life.job_id] = jobs.job_of(life)
+        self._report(LifeTimeline(life), now)
+
+    def lives(self, now: float, kind: str | None = None) -> Iterator[Life]:
+        """Yield the lives that have not ended, of one kind if wanted, each brought to this instant."""
+        for job in self.jobs.values():
+            life = job.life
+            if life is not None and kind in (None, life.nature.kind) and life.is_running:
+                advance_life(life, now)
+                if life.is_running:
+                    yield life
+
     def add_job(self, job: Job) -> None:
         """Take a new job in; from now on its action is answered."""
-        id_param = self.job_actions.setdefault(job.action, job.id_param)
-        if id_param != job.id_param:
-            raise ValueError(f"the id_param of {job.action} is {id_param} already")
+        if job.action not in BY_DESCRIBE:
+            id_param = self.job_actions.setdefault(job.action, job.id_param)
+            if id_param != job.id_param:
+                raise ValueError(f"the id_param of {job.action} is {id_param} already")
         self.jobs[job.job_id] = job
 
     def has(self, job_id: str) -> bool:
         """Return whether a recording or another job has this id."""
         return job_id in self.recordings or job_id in self.jobs
 
-    def new_id(self) -> str:
-        """Return an id that no recording and no other job has."""
-        while self.has(job_id := names.recording_id(self.random)):
+    def new_id(self, shape: str = "cloud") -> str:
+        """Return an id that no recording and no other job has.
+
+        :param shape: see `names.job_id`.
+        """
+        while self.has(job_id := names.job_id(self.random, shape, self.clock.now())):
             pass
         return job_id
 

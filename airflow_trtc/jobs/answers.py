@@ -33,12 +33,21 @@ def read_answer(kind: JobKind, answer: Mapping[str, Any], job_id: str) -> Snapsh
     :param answer: what is inside ``Response``.
     :raises UnreadableAnswer: there is no status in it, or it is about another job.
     """
-    if kind.read is not None:
-        seen = kind.read(answer, job_id)
-    else:
-        status = bounds.label(answer.get(kind.status_param), MAX_STATUS)  # some kinds answer a number
-        seen = _snapshot(answer, job_id, status, kind.id_param)
+    seen = kind.read(answer, job_id) if kind.read is not None else _read_simple(kind, answer, job_id)
     return Absence(seen.status, seen.request_id) if seen.status in kind.absent_statuses else seen
+
+
+def _read_simple(kind: JobKind, answer: Mapping[str, Any], job_id: str) -> Snapshot:
+    status = bounds.label(answer.get(kind.status_param), MAX_STATUS)  # some kinds answer a number
+    key = kind.key_of(job_id)
+    names = kind.details
+    if key is None:
+        seen = _snapshot(answer, job_id, status, kind.id_param)
+    else:
+        seen = replace(_snapshot(answer, key, status, kind.key_param), job_id=job_id)
+        names = (kind.id_param, *names)  # what callbacks and stops know it by
+    found = {name: value for name in names if (value := answer.get(name)) not in (None, "")}
+    return replace(seen, detail=found) if found else seen
 
 
 def read_recording(answer: Mapping[str, Any], job_id: str) -> Snapshot:
@@ -64,6 +73,20 @@ def read_id(value: object) -> str:
     job_id = bounds.job_id(value)
     if job_id is None:
         raise UnreadableAnswer("The answer names no job: whether one was started is not known.")
+    return job_id
+
+
+def read_found(kind: JobKind, answer: Mapping[str, Any], key: str) -> str:
+    """Read the id of the job that has this key.
+
+    :raises UnreadableAnswer: the answer names none, or is about another job.
+    """
+    answered = bounds.text(answer.get(kind.key_param))
+    if answered is not None and answered != key:
+        raise UnreadableAnswer("The answer is about another job.", OTHER_JOB)
+    job_id = bounds.job_id(answer.get(kind.id_param))
+    if job_id is None:
+        raise UnreadableAnswer("The answer names no job.")
     return job_id
 
 

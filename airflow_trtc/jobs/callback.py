@@ -23,17 +23,20 @@ from urllib.parse import urlsplit, urlunsplit
 
 from airflow_trtc import bounds
 from airflow_trtc.bounds import DEEPEST
-from airflow_trtc.jobs.events import RECORDING_GROUPS
+from airflow_trtc.jobs.events import FAMILIES, row
 
 LONGEST_NUMBER = 400  # digits; PostgreSQL and Python read longer ones only with an effort
 HIGHEST_TYPE = 999_999_999
 ADDRESS_SECONDS = 60
+LONGEST_HOST = 200
+DIGEST_DIGITS = 12  # of the name of a stream's address
 
 # What `Callback` has as attributes of its own; the rest of EventInfo distinguishes events as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
 _IDS = frozenset({"TaskId", "RoomId", "UserId"})  # no addresses, and exact: rows are found by them
 _END = r"[^\s\"'<>\\]"  # what an address may consist of, also within a sentence or JSON text
 _ADDRESS = re.compile(rf"\b[A-Za-z][A-Za-z0-9+.-]{{0,20}}://{_END}+")
+_STREAM_NAME = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]{{0,20}}://[^/?#@\s]*)?#[0-9a-f]{{{DIGEST_DIGITS}}}")
 _USER = re.compile(r"(:\\/\\/)[^\s/\"'<>\\@]{1,300}@")  # of an address within JSON text
 # Of an address without a scheme, or with blanks in it.
 _QUERY = re.compile(rf"[?#][\w.~%\[\]-]{{1,100}}(?:=|%3[Dd]){_END}*")
@@ -53,9 +56,9 @@ class Callback:
 
     :param group: family of events (``EventGroupId``), e.g. 3 for on-cloud recording.
     :param type: what happened (``EventType``), e.g. 310; may be an undocumented one.
-    :param task_id: the recording (or other task); None when it has none, or one too long to be an id.
+    :param task_id: the job; None when it names none, or one too long to be an id.
     :param room_id: the room, as a text also when its id is a number.
-    :param user_id: a user, or the recording's robot.
+    :param user_id: a user, or a job's robot.
     :param happened_at_ms: Unix milliseconds; None when the event has no time.
     :param sent_at_ms: when this delivery was sent; differs between deliveries of one event.
     :param payload: the event's ``Payload``; empty when there is none.
@@ -77,9 +80,14 @@ class Callback:
     identity: str
 
     @property
-    def recording_id(self) -> str | None:
-        """The recording it is about; None for events of other families."""
-        return self.task_id if self.group in RECORDING_GROUPS else None
+    def family(self) -> str | None:
+        """The family of the job it is about, see `JobRef.family`; None when it is about none."""
+        return FAMILIES.get(self.group) if self.task_id is not None else None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What it says: its payload, or of events that have none all of ``EventInfo``."""
+        return bounds.mapping(self.event.get("EventInfo")) if row(self.type).is_flat else self.payload
 
     @property
     def subject(self) -> str:
@@ -163,6 +171,39 @@ def without_signature(address: str) -> str | None:
     except ValueError:
         return None
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def stream_name(address: str) -> str:
+    """A name for an address that a stream is pushed to: scheme, host and a digest of all of it.
+
+    Such addresses have a key in their path or query, with which anyone could push. The name of a name is
+    the name itself.
+    """
+    if _STREAM_NAME.fullmatch(address):
+        return address
+    digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_DIGITS]
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return f"#{digest}"
+    host = parts.netloc.rpartition("@")[2][:LONGEST_HOST]
+    name = f"{parts.scheme}://{host}#{digest}"
+    return name if host and _STREAM_NAME.fullmatch(name) else f"#{digest}"
+
+
+def kept_event(callback: Callback) -> dict[str, Any]:
+    """The event as it is stored, where every author of a DAG may read it: without signatures and keys."""
+    event: dict[str, Any] = bounds.plain(without_signatures(callback.event))
+    documented = row(callback.type)
+    if documented.detail_is_stream and documented.detail is not None:
+        address = bounds.text(callback.payload.get(documented.detail))
+        payload = bounds.mapping(bounds.mapping(event.get("EventInfo")).get("Payload"))
+        if address is not None and isinstance(payload, dict):
+            left = without_signature(address) or address  # in this form an error's words may repeat it
+            for name, value in payload.items():
+                payload[name] = value.replace(left, stream_name(address)) if isinstance(value, str) else value
+            payload[documented.detail] = stream_name(address)
+    return event
 
 
 def without_signatures(value: Any) -> Any:

@@ -13,14 +13,22 @@ from datetime import datetime
 from typing import Any
 
 from airflow_trtc import bounds
-from airflow_trtc.jobs.callback import HIGHEST_TYPE, Callback, without_signature, without_signatures
-from airflow_trtc.jobs.events import EVENTS, IN_VOD, ITSELF, LEFT, MOVED, RECORDING_GROUPS, Event, row
+from airflow_trtc.jobs.callback import (
+    HIGHEST_TYPE,
+    Callback,
+    stream_name,
+    without_signature,
+    without_signatures,
+)
+from airflow_trtc.jobs.events import EVENTS, IN_VOD, ITSELF, MOVED, SLICED, Event, is_of, row
 from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.slices import slices_of
 
 LONGEST_DETAIL = 300
 MAX_FILES = 1_000  # of one callback
 MAX_FACTS = 10_000  # of one stored row, before they are merged
 MAX_ODD_FACTS = 200  # texts and undocumented codes make any number; the first ones say what happened
+MAX_STATES = 600  # of things with states of their own, such as relays; the last ones say where they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ class CallbackHistory:
 
     @property
     def end(self) -> CallbackFact | None:
-        """What proves that the job has ended: that the recorder left, else what only follows an end.
+        """What proves that the job has ended: that its robot left, else what only follows an end.
 
         A later start, or a later move to another machine, takes an earlier proof back. Some events tell
         whole seconds only: what ended in the second of a start came after it, which of a move is not said.
@@ -88,14 +96,37 @@ class CallbackHistory:
         moved = max((fact.happened_at_ms for fact in self.of(MOVED)), default=0)
         proofs = [
             fact
-            for fact in self.facts
-            if fact.code in row(fact.type).ends
-            and fact.happened_at_ms >= moved
+            for fact in self._ends
+            if fact.happened_at_ms >= moved
             and (fact.happened_at_ms >= restart or fact.happened_at_ms == _second_of(restart))
         ]
-        # Only the recorder's leaving says when and how the job ended; the others come after it.
-        left = [fact for fact in proofs if fact.type == LEFT]
+        # Only a robot's leaving, for one, says when and how the job ended; the others come after it.
+        left = [fact for fact in proofs if row(fact.type).is_exit]
         return max(left, key=_order) if left else min(proofs, key=_order, default=None)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether another callback must follow soon: something is in a state that does not last."""
+        return any(fact.code in row(fact.type).passing for states in self.states() for fact in states[-1:])
+
+    def states(self) -> list[list[CallbackFact]]:
+        """The states of each thing that has states of its own, such as a relay; of each the latest last."""
+        found: dict[tuple[int, str], list[CallbackFact]] = {}
+        for fact in self.facts:
+            if row(fact.type).is_state and fact.code is not None:
+                found.setdefault((fact.type, fact.detail), []).append(fact)
+        # Of two in one millisecond, the one that ends it came last.
+        return [sorted(facts, key=_state_order) for facts in found.values()]
+
+    @property
+    def _ends(self) -> list[CallbackFact]:
+        """What says that the job has ended, unless something later says otherwise."""
+        simple = [
+            fact for fact in self.facts if not row(fact.type).is_state and fact.code in row(fact.type).ends
+        ]
+        latest = [states[-1] for states in self.states()]
+        is_over = all(fact.code in row(fact.type).ends for fact in latest)
+        return [*simple, *(latest if is_over else [])]
 
     @property
     def failed_start(self) -> CallbackFact | None:
@@ -129,8 +160,14 @@ def merge_histories(*histories: CallbackHistory) -> CallbackHistory:
         key = (fact.type, fact.code, fact.detail)
         facts[key] = max(facts.get(key, fact), fact, key=_later)
     common = [fact for fact in facts.values() if _is_common(fact)]
-    odd = sorted((fact for fact in facts.values() if not _is_common(fact)), key=_order)
-    return CallbackHistory(tuple(sorted([*common, *odd[:MAX_ODD_FACTS]], key=_order)))
+    states = sorted((fact for fact in facts.values() if _is_state(fact)), key=_order)
+    odd = sorted((fact for fact in facts.values() if not (_is_common(fact) or _is_state(fact))), key=_order)
+    kept = [*common, *states[-MAX_STATES:], *odd[:MAX_ODD_FACTS]]
+    return CallbackHistory(tuple(sorted(kept, key=_order)))
+
+
+def _is_state(fact: CallbackFact) -> bool:
+    return row(fact.type).is_state and fact.is_documented and not _is_common(fact)
 
 
 def _is_common(fact: CallbackFact) -> bool:
@@ -148,14 +185,18 @@ def _later(fact: CallbackFact) -> tuple[int, float]:
     return fact.happened_at_ms, -fact.received_at.timestamp()
 
 
+def _state_order(fact: CallbackFact) -> tuple[int, bool]:
+    return fact.happened_at_ms, not fact.code
+
+
 def _order(fact: CallbackFact) -> tuple[int, int, int, str]:
     return fact.happened_at_ms, fact.type, -1 if fact.code is None else fact.code, fact.detail
 
 
 def _fact(callback: Callback, received_at: datetime) -> CallbackFact | None:
-    if callback.group not in RECORDING_GROUPS:
+    event, payload = row(callback.type), callback.fields
+    if not is_of(event, callback.group):
         return None
-    event, payload = row(callback.type), callback.payload
     code = _code(event, payload)
     # Files that arrived speak for themselves; there may be hundreds.
     has_files = event.file_codes is not None and code in event.file_codes
@@ -174,6 +215,9 @@ def _code(event: Event, payload: Mapping[str, Any]) -> int | None:
 
 
 def _detail(event: Event, payload: Mapping[str, Any]) -> str:
+    if event.detail_is_stream and event.detail is not None:
+        address = bounds.text(payload.get(event.detail))
+        return stream_name(address) if address is not None else ""
     places = [payload, *(bounds.mapping(payload.get(name)) for name in event.file_objects)]
     found = next((words for place in places if (words := _words(place, event.detail))), "")
     return (without_signature(found) or "") if event.detail_is_address else found
@@ -185,9 +229,11 @@ def _words(place: Mapping[str, Any], name: str | None) -> str:
 
 def files_of(callback: Callback) -> tuple[RecordedFile, ...]:
     """The files that a callback names and that exist: in the bucket, on their way to it, or in VOD."""
-    event, payload = row(callback.type), callback.payload
+    event, payload = row(callback.type), callback.fields
     if callback.group not in event.groups:
         return ()
+    if event.type == SLICED:  # their form is documented loosely
+        return slices_of(callback)
     if event.file_codes is not None and _code(event, payload) not in event.file_codes:
         return ()
     files: dict[str, RecordedFile] = {}

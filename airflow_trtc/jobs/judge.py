@@ -6,10 +6,15 @@ prolong the wait, and "not there" ends it only for a job that was seen, or that 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from airflow_trtc.jobs.history import CallbackFact
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Trouble
+from airflow_trtc.jobs.problem import Problem
+from airflow_trtc.jobs.problems import problems_of
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.jobs.verdict import WRONG_CLOCK, Failed, Failure, Finished, Rules, Verdict, Waiting
 
@@ -23,18 +28,115 @@ def verdict_of(kind: JobKind, state: JobState, rules: Rules, at: datetime) -> Ve
 
 
 def judge(kind: JobKind, state: JobState, rules: Rules, at: datetime) -> Verdict:
-    """Say where a job of a simple kind stands after the last poll.
+    """Say where a job of a simple kind stands after the last poll and the last callback.
 
     A status that ends the job decides, whatever the polls after it met with.
-
-    :param at: the present time.
     """
+    if state.status in kind.ends_badly:
+        reason = f"the {kind.label} failed: its status is {state.status}"
+        return Failed(Failure.RECORDING, f"{reason}.\nId: {state.job_id}")
+    end = (
+        _judge_end(kind, state, rules, at) if kind.describe_action else _judge_reports(kind, state, rules, at)
+    )
+    return conclude(kind.label, state, rules, end, at)
+
+
+def conclude(name: str, state: JobState, rules: Rules, end: Verdict, at: datetime) -> Verdict:
+    """What follows from the end of any job: how it ended, as far as callbacks report.
+
+    :param name: what to call the job.
+    :param end: the verdict on whether it has ended; any but `Finished` stays.
+    """
+    if not isinstance(end, Finished):
+        return end
+    if state.history.facts and end.outcome in ("exited", "gone"):
+        until = end.finished_at + timedelta(seconds=rules.settle_seconds)
+        if at < until:
+            # A poll was quicker than the callback, which says how it ended, and perhaps names more files.
+            return Waiting(
+                f"the {name} has ended; its callback should be on the way", until=until, asks=False
+            )
+    end = replace(end, problems=problems_of(state))
+    if bad := [problem for problem in end.problems if problem.kind in rules.fail_on and problem.is_final]:
+        return Failed(Failure.RECORDING, ended_badly(name, state, bad))
+    return end
+
+
+def ended_badly(name: str, state: JobState, problems: Collection[Problem]) -> str:
+    """Why such a job fails its wait, and what to do, for a person to read."""
+    kinds = ", ".join(dict.fromkeys(problem.kind for problem in problems))
+    return (
+        f"the service reports that the {name} did not end well: "
+        + "; ".join(problem.message for problem in problems)
+        + f". Files found: {len(state.files)}. To continue anyway, leave {kinds} out of fail_on and clear "
+        f"the task; nothing is lost.\nId: {state.job_id}"
+    )
+
+
+def _judge_end(kind: JobKind, state: JobState, rules: Rules, at: datetime) -> Verdict:
+    if (end := state.history.end) is not None:
+        return _judge_reported_end(kind, state, rules, end, at)
     if state.last_seen_at is not None and state.status in kind.ends_well:
         return Finished("exited", state.files, state.last_seen_at)
-    if state.status in kind.ends_badly:
-        reason = f"the {kind.name} failed: its status is {state.status}"
-        return Failed(Failure.RECORDING, f"{reason}.\nId: {state.job_id}")
-    return judge_polls(kind.name, state, rules, kind.forgotten_after) or running(kind.name, state)
+    failed = state.history.failed_start
+    if failed is not None and _is_believed(failed, state, rules, at):
+        return _judge_reported_end(kind, state, rules, failed, at)
+    verdict = judge_polls(kind.label, state, rules, kind.forgotten_after) or running(kind.label, state)
+    if isinstance(verdict, Finished) and verdict.outcome == "gone" and not kind.ends_by_absence:
+        reason = f"the service no longer knows the {kind.label}, of which it never said how it ended"
+        return Failed(Failure.RECORDING, f"{reason}; the last status was {state.status}.\nId: {state.job_id}")
+    return verdict
+
+
+def _is_believed(failed: CallbackFact, state: JobState, rules: Rules, at: datetime) -> bool:
+    """Whether a start that failed is the end: some kinds try again, and polls show them meanwhile."""
+    return state.is_gone or at >= failed.received_at + timedelta(seconds=rules.callback_timeout_seconds)
+
+
+def _judge_reported_end(
+    kind: JobKind, state: JobState, rules: Rules, proof: CallbackFact, at: datetime
+) -> Verdict:
+    """What a callback proves, once those had time to come that it may have overtaken.
+
+    Files and sentences may follow an end; and a relay that gets other addresses has for a moment none.
+    """
+    last = state.history.last_received_at or proof.received_at
+    until = last + timedelta(seconds=rules.settle_seconds)
+    if at < until:
+        # Polls continue: should the receiver's clock be ahead, they end the wait.
+        asks = bool(kind.describe_action) and not state.is_gone
+        why = f"a callback reports the end of the {kind.label}; waiting for those that it may have overtaken"
+        return Waiting(why, until=until, asks=asks)
+    return Finished("callback", state.files, proof.received_at)
+
+
+def _judge_reports(kind: JobKind, state: JobState, rules: Rules, at: datetime) -> Verdict:
+    """The verdict on a job of which only callbacks report: nothing can be polled."""
+    history, limit = state.history, timedelta(seconds=rules.callback_timeout_seconds)
+    if (proof := history.end or history.failed_start) is not None:
+        return _judge_reported_end(kind, state, rules, proof, at)
+    last = history.last_received_at if history.is_passing else None
+    since = last if history.facts else state.waiting_since
+    if since is None:
+        return Waiting(f"the {kind.label} is running, as far as callbacks report", asks=False)
+    if at < since + limit:
+        what = "is in between two states" if last is not None else "was not reported by any callback yet"
+        return Waiting(f"the {kind.label} {what}", until=since + limit, asks=False)
+    return Failed(Failure.NO_CALLBACK, _no_callback(kind.label, state, rules))
+
+
+def _no_callback(name: str, state: JobState, rules: Rules) -> str:
+    seen = "no further callback" if state.history.facts else "no callback at all"
+    return (
+        f"only callbacks report on a {name}, and {seen} came within {rules.callback_timeout_seconds:g} s.\n"
+        "(1) None at all: check in the console that callbacks of this kind are on and lead to the receiver "
+        "in Airflow's API server, and that the keys are equal; the API server's log names refused ones. "
+        "Try it with: python -m airflow_trtc.emulator send-callback --help\n"
+        f"(2) the id or the application is wrong: compare it with the answer of the call that started the "
+        f"{name};\n"
+        "(3) Airflow was away for more than a minute, which is how long the service tries: whether it still "
+        f"runs is not known. Stop it if it should not.\nId: {state.job_id}"
+    )
 
 
 def running(name: str, state: JobState) -> Waiting:

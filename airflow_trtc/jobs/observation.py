@@ -8,17 +8,17 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_trtc.jobs.callback import Callback
 
-_FORMATS = {"m3u8": "hls", "mp4": "mp4", "aac": "aac"}
+_FORMATS = {"m3u8": "hls", "mp4": "mp4", "aac": "aac", "ogg": "ogg", "png": "png"}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """One file of a recording, as the service lists it or as a callback names it.
+    """One file of a recording or slicing, as the service lists it or as a callback names it.
 
     What the service does not say is None. Lists name index files only; callbacks also name conversions
     (mp4, aac) and files in VOD, and only they give the last four fields.
 
-    :param file_name: name without the prefix and the recording's folder, unique in a recording.
+    :param file_name: name without the prefix and the job's folder, unique in a job.
     :param user_id: whose stream it is; None when the file mixes several users.
     :param track_type: ``audio``, ``video`` or ``audio_video``.
     :param begin_timestamp_ms: Unix milliseconds of its first media.
@@ -39,7 +39,7 @@ class RecordedFile:
 
     @property
     def format(self) -> str | None:
-        """``hls``, ``mp4`` or ``aac``, by the ending of the name or the address in VOD; else None."""
+        """``hls``, ``mp4``, ``aac``, ``ogg`` or ``png``, by the name's ending, or its VOD address's."""
         endings = (text.rpartition(".")[2].lower() for text in (self.file_name, self.vod_url or ""))
         return next((_FORMATS[ending] for ending in endings if ending in _FORMATS), None)
 

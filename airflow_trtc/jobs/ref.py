@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+# Callbacks do not always say of which kind their job is: these kinds share one family of events.
+FAMILIES: Mapping[str, str] = {
+    "web_recording": "recording",  # its files may come in the group of cloud recordings
+    "ai_transcription": "ai",
+    "ai_conversation": "ai",
+    "live_moderation": "moderation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,11 @@ class JobRef:
     sdk_app_id: int
     region: str | None
     job_id: str
+
+    @property
+    def family(self) -> str:
+        """The family of events that report on it: the kind's own name, where no other kind shares them."""
+        return FAMILIES.get(self.kind, self.kind)
 
     def __str__(self) -> str:
         region = f", region {self.region}" if self.region else ""

@@ -23,6 +23,17 @@ from airflow_trtc.jobs.history import (
     merge_histories,
 )
 from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.records import (
+    NO_RECORDS,
+    Records,
+    add_record,
+    counts_from_json,
+    counts_to_json,
+    merge_records,
+    record_of,
+    records_from_json,
+    records_to_json,
+)
 from airflow_trtc.jobs.ref import JobRef
 
 VERSION = 1
@@ -46,7 +57,7 @@ class JobState:
     """Everything that is known of one job.
 
     :param files: every file that any poll listed or any callback named, in the order of first sight.
-    :param history: what callbacks reported, besides files.
+    :param history: what callbacks reported, besides files and records.
     :param status: the last status that the service answered; None when it never answered one.
     :param first_seen_at: first answer that showed the job; None when there was none.
     :param last_seen_at: last answer that showed the job.
@@ -59,6 +70,8 @@ class JobState:
     :param trouble: what went wrong with the last poll; None when it was answered.
     :param stopped_at: when a wait stopped the job, as it was told to; None when none did.
     :param stop_error: why the last try to stop it failed; None when none failed, or one succeeded since.
+    :param records: the sentences or moderation hits that callbacks brought.
+    :param waiting_since: when this wait began; None where nothing waits. Never stored.
     """
 
     job_id: str
@@ -76,6 +89,8 @@ class JobState:
     trouble: Trouble | None = field(default=None, compare=False)
     stopped_at: datetime | None = None
     stop_error: str | None = None
+    records: Records = NO_RECORDS
+    waiting_since: datetime | None = field(default=None, compare=False)
 
     @property
     def was_seen(self) -> bool:
@@ -134,8 +149,14 @@ def _learn_snapshot(state: JobState, seen: Snapshot, at: datetime) -> JobState:
 def _learn_callback(state: JobState, callback: Callback, at: datetime) -> JobState:
     if callback.task_id != state.job_id:
         return state
-    files = merge_files(state.files, files_of(callback))
-    return replace(state, files=files, history=add_callback(state.history, callback, at))
+    files, history = files_of(callback), add_callback(state.history, callback, at)
+    record = record_of(callback, round(at.timestamp() * 1000))
+    return replace(
+        state,
+        files=merge_files(state.files, files) if files else state.files,
+        history=history,
+        records=state.records if record is None else add_record(state.records, record),
+    )
 
 
 def _answer_for_another(seen: Snapshot) -> Trouble:
@@ -169,6 +190,7 @@ def combine(own: JobState, other: JobState) -> JobState:
         later,
         files=merge_files(earlier.files, later.files),
         history=merge_histories(earlier.history, later.history),
+        records=merge_records(earlier.records, later.records),
         status=latest_sight.status,
         first_seen_at=min(_present(own.first_seen_at, other.first_seen_at), default=None),
         last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
@@ -179,6 +201,7 @@ def combine(own: JobState, other: JobState) -> JobState:
         trouble=own.trouble,
         stopped_at=stopped_at,
         stop_error=own.stop_error if stopped_at is None else None,
+        waiting_since=own.waiting_since,
     )
 
 
@@ -218,6 +241,8 @@ def to_json(state: JobState, job: JobRef | None = None) -> dict[str, Any]:
         "refusals": state.refusals,
         "files": files_to_json(state.files),
         "history": history_to_json(state.history),
+        **({"records": records_to_json(state.records.kept)} if state.records.kept else {}),
+        **({"records_beyond": beyond} if (beyond := counts_to_json(state.records)) else {}),
         **{name: time.isoformat() if (time := getattr(state, name)) else None for name in _TIMES},
         **({"detail": dict(state.detail)} if state.detail is not None else {}),
         **({"stopped_at": state.stopped_at.isoformat()} if state.stopped_at is not None else {}),
@@ -240,6 +265,7 @@ def from_json(value: object, job_id: str) -> JobState:
         job_id,
         files=files_from_json(form.get("files")),
         history=history_from_json(form.get("history")),
+        records=counts_from_json(form.get("records_beyond"), records_from_json(form.get("records"))),
         status=bounds.text(form.get("status")),
         polls=bounds.count(form.get("polls")),
         refusals=bounds.count(form.get("refusals")),

@@ -155,7 +155,9 @@ def is_absent(code: str | None, absent_codes: Collection[str] = ABSENT_CODES) ->
 def describe_news(before: JobState, after: JobState, observation: Observation) -> list[str]:
     """What a poll or a callback changed, a line each for the log; empty when all is as it was."""
     news = []
-    if isinstance(observation, Callback) and after != before:
+    # Of thousands of sentences each line would be the same; what was said is for no log.
+    is_record = isinstance(observation, Callback) and row(observation.type).record is not None
+    if isinstance(observation, Callback) and after != before and not is_record:
         news.append(_describe_callback(before, after, observation))
     if after.status != before.status:
         news.append(
@@ -163,6 +165,8 @@ def describe_news(before: JobState, after: JobState, observation: Observation) -
         )
     known_names = {file.file_name for file in before.files}
     news += [f"new file {file.file_name}" for file in after.files if file.file_name not in known_names]
+    if after.records.left_out and not before.records.left_out:
+        news.append(f"{len(after.records.kept)} records are kept; further ones are only counted")
     if after.is_gone and not before.is_gone and isinstance(observation, Absence):
         verb = "no longer knows" if after.was_seen else "does not know"
         news.append(f"the service {verb} it ({observation.code})")

@@ -35,7 +35,7 @@ MAX_KEPT = 2000  # entries in memory, for triggers that start after they were re
 
 log = logging.getLogger(__name__)
 
-_Job: TypeAlias = "tuple[int, str]"  # callbacks name application and id; neither kind nor region
+_Job: TypeAlias = "tuple[str, int, str]"  # family, application and id; callbacks name neither kind nor region
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ class Entry:
     """
 
     seq: int
-    sdk_app_id: int
-    job_id: str
+    job: JobRef
     received_at: datetime
     callback: Callback | None
 
@@ -94,7 +93,11 @@ def read_entry(item: object) -> Entry | None:
         callback = None if row.get("event") is None else parse_event(row["event"])
     except ValueError:
         return None
-    return Entry(seq, job.sdk_app_id, job.job_id, bounds.moment(received_at_ms), callback)
+    return Entry(seq, job, bounds.moment(received_at_ms), callback)
+
+
+def _subject(job: JobRef) -> _Job:
+    return job.family, job.sdk_app_id, job.job_id
 
 
 class FeedSubscription:
@@ -107,8 +110,8 @@ class FeedSubscription:
     :ivar reader: the reader that fills it.
     """
 
-    def __init__(self, job: _Job, position: int, wake: Callable[[], None] = lambda: None) -> None:
-        self.job = job
+    def __init__(self, job: JobRef, position: int, wake: Callable[[], None] = lambda: None) -> None:
+        self.job = _subject(job)
         self.position = position
         self.has_gap = False
         self.is_unavailable = False
@@ -220,7 +223,7 @@ class FeedReader:
         if subscription.position < first_kept - 1:
             subscription.add_gap()
         for entry in self._kept:
-            if (entry.sdk_app_id, entry.job_id) == subscription.job:
+            if _subject(entry.job) == subscription.job:
                 subscription.add(entry)
 
     async def _read_on(self) -> None:
@@ -284,7 +287,7 @@ class FeedReader:
                 self._skip_to(entry.seq - 1)
             self._kept.append(entry)
             self._end = entry.seq
-            for subscription in tuple(self._subscriptions.get((entry.sdk_app_id, entry.job_id), ())):
+            for subscription in tuple(self._subscriptions.get(_subject(entry.job), ())):
                 subscription.add(entry)
         if self._end < last:  # the page was pruned, or cannot be read
             self._skip_to(last)
@@ -312,7 +315,7 @@ def subscribed(
     :param position: number of the last entry that the worker could know; None when it could not read that.
     :param wake: see `FeedSubscription`.
     """
-    subscription = FeedSubscription((job.sdk_app_id, job.job_id), position or 0, wake)
+    subscription = FeedSubscription(job, position or 0, wake)
     if store is None:
         subscription.is_unavailable = True
         yield subscription

@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow_trtc import bounds
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.journal.keys import MAX_APP, KeyRange, job_fields, job_from, make_key
+from airflow_trtc.journal.keys import MAX_APP, KeyRange, job_fields, job_from, kind_key, make_key
 from airflow_trtc.journal.plans import Get, Plan, Set
 
 _LAST_MS = 10**13 - 1
@@ -87,7 +87,7 @@ def entry_from(key: str, value: object) -> IndexEntry | None:
 
 def note_key(job: JobRef) -> str:
     """Key of the note that says which row of the index is this job's."""
-    return make_key("at", job.kind, job.sdk_app_id, job.job_id)
+    return make_key("at", job.family, job.sdk_app_id, job.job_id)
 
 
 def note_value(entry: IndexEntry) -> dict[str, Any]:
@@ -101,6 +101,12 @@ def noted_key(value: object) -> str | None:
     return key if isinstance(key, str) and _KEY.fullmatch(key) else None
 
 
+def noted_kind(value: object) -> str | None:
+    """The kind of the job that a note, or the row with `kind_key`, is about."""
+    job = job_from(value)
+    return None if job is None else job.kind
+
+
 def phase_of(key: str) -> Phase:
     """The phase in the key of a row of the index."""
     return Phase(int(key[4]))
@@ -111,6 +117,8 @@ def index_plan(entry: IndexEntry) -> Plan[bool]:
 
     :param entry: `at` has to be the first sight in the job's head row, by which the row is found again.
     """
+    if entry.job.kind != entry.job.family:  # of callbacks the API server could only guess it
+        yield Set(kind_key(entry.job), {"v": 1, **job_fields(entry.job)})
     if noted_key((yield Get(note_key(entry.job)))) is not None:
         return False
     yield Set(entry.key, entry.value)

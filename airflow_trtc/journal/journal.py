@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from airflow_trtc.jobs.records import NO_RECORDS
 from airflow_trtc.jobs.state import JobState, combine
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.journal.index import IndexEntry, Phase, index_plan
@@ -72,10 +73,12 @@ class Journal:
 
     def _save(self, state: JobState, only_news: bool) -> Plan[JobState]:
         job = self._rows.job
-        stored, joined = yield from save_plan(self._rows.polls, job, state, only_news=only_news)
+        # Records come by callbacks only, so the other row has them all.
+        without = replace(state, records=NO_RECORDS)
+        stored, joined = yield from save_plan(self._rows.polls, job, without, only_news=only_news)
         if joined.first_seen_at is not None and not stored.was_seen:
             yield from index_plan(IndexEntry(job, Phase.RUNNING, joined.first_seen_at))
-        return joined
+        return replace(joined, records=state.records)
 
     def _attempt(self, plan: Plan[_Result]) -> Plan[_Result | None]:
         if not self.is_available:

@@ -20,7 +20,7 @@ from airflow_trtc.jobs.verdict import Finished
 JOURNAL_NAME = "trtc_recordings"
 JOURNAL_URI = "trtc://recordings/"  # as Airflow spells it
 
-FILES_PER_PAGE = 100
+ITEMS_PER_PAGE = 100
 LOG_KEY = "log"
 ENTRIES_PER_PAGE = 100
 MAX_KEY = 480  # the store takes 512; pages add a suffix
@@ -38,9 +38,9 @@ def make_key(head: str, *parts: str | int) -> str:
     return key if len(key) <= MAX_KEY else f"{head}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def page_key(key: str, page: int) -> str:
-    """Key of a page of the files of a head row."""
-    return f"{key}/files/{page}"
+def page_key(key: str, page: int, part: str = "files") -> str:
+    """Key of a page of the files or records of a head row."""
+    return f"{key}/{part}/{page}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,16 @@ class Rows:
     @property
     def polls(self) -> str:
         """Key of what polls showed, in the job's region: elsewhere the same id may be unknown."""
-        return make_key("poll", *_in_region(self.job))
+        return make_key("poll", self.job.kind, *_in_region(self.job)[1:])
 
     @property
     def callbacks(self) -> str:
-        """Key of what callbacks reported; no region, since a callback names none."""
+        """Key of what callbacks reported; no region, since a callback names none, and no kind either."""
         return make_key("cb", *_anywhere(self.job))
 
 
 def _anywhere(job: JobRef) -> tuple[str | int, ...]:
-    return job.kind, job.sdk_app_id, job.job_id
+    return job.family, job.sdk_app_id, job.job_id
 
 
 def _in_region(job: JobRef) -> tuple[str | int, ...]:
@@ -88,9 +88,9 @@ def job_from(value: object) -> JobRef | None:
     return JobRef(kind, sdk_app_id, bounds.job_id(fields.get("region")), job_id)
 
 
-def head_value(job: JobRef, state: Mapping[str, Any], pages: int, file_count: int) -> dict[str, Any]:
-    """Value of a head row: the job's state without its files, and how many of these its pages hold."""
-    return {**state, **job_fields(job), "pages": pages, "file_count": file_count}
+def head_value(job: JobRef, state: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]:
+    """Value of a head row: the job's state without files and records, and how many its pages hold."""
+    return {**state, **job_fields(job), **counts}
 
 
 def inbox_key(received_at_ms: int, sdk_app_id: int, identity: str) -> str:
@@ -137,6 +137,11 @@ def done_key(job: JobRef, milestone: str) -> str:
     return make_key("done", *_anywhere(job), milestone)
 
 
+def kind_key(job: JobRef) -> str:
+    """Key of what a wait says of a job's kind, where callbacks do not say it."""
+    return make_key("kind", *_anywhere(job))
+
+
 def connections_key(sdk_app_id: int) -> str:
     """Key of the names of the connections through which an application's callbacks come."""
     return make_key("conns", sdk_app_id)
@@ -166,7 +171,7 @@ class KeyRange:
 INBOX = KeyRange("in/", f"in/{0:013d}", f"in/{10**13 - 1:013d}")
 LOG_PAGES = KeyRange("log/", f"log/{0:010d}", f"log/{10**10 - 1:010d}")
 # What was written long ago may go; not the counter of the log, nor what is still to be processed.
-LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/", "job/", "at/", "own/")
+LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/", "job/", "at/", "kind/", "own/")
 
 
 def due_range(now_ms: int) -> KeyRange:

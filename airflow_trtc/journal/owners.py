@@ -92,9 +92,10 @@ def owner_key(task: TaskId, job: JobRef) -> str:
 
 def how_to_stop(job: JobRef) -> str:
     """What a person can do about a job that nothing here could stop."""
+    operator = "TrtcStopRecordingOperator, " if job.kind == "recording" else ""
     return (
-        "Stop it by hand, with TrtcStopRecordingOperator, TrtcHook.stop() or in the console. Id:"
-        f" {job.job_id}, application {job.sdk_app_id}, region {job.region}"
+        f"Stop it by hand, with {operator}TrtcHook.stop() or in the console. Id: {job.job_id}, application"
+        f" {job.sdk_app_id}, region {job.region}"
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from airflow_trtc import bounds, steps
+from airflow_trtc.jobs.records import counts_from_json, merge_records, records_from_json, records_to_json
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import (
     JobState,
@@ -20,9 +21,15 @@ from airflow_trtc.jobs.state import (
     to_json,
 )
 from airflow_trtc.jobs.verdict import Finished
-from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key, due_value, head_value, page_key
+from airflow_trtc.journal.keys import ITEMS_PER_PAGE, LOG_KEY, Rows, due_key, due_value, head_value, page_key
 
 MAX_PAGES = 1000  # rows may hold made-up numbers, which must not keep readers busy for ever
+
+Part: TypeAlias = Literal["files", "records"]
+PARTS: Mapping[Part, str] = {
+    "files": "pages",
+    "records": "record_pages",
+}  # where the head says how many pages
 
 _Result = TypeVar("_Result")
 
@@ -56,29 +63,38 @@ class Set:
 Plan: TypeAlias = Generator[Get | Set, Any, _Result]
 
 
-def _pages(state: JobState) -> list[list[dict[str, Any]]]:
-    rows = files_to_json(state.files)
-    return [rows[start : start + FILES_PER_PAGE] for start in range(0, len(rows), FILES_PER_PAGE)]
+def _in_pages(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    return [rows[start : start + ITEMS_PER_PAGE] for start in range(0, len(rows), ITEMS_PER_PAGE)]
 
 
-def page_count(head: object) -> int:
-    """How many pages a head row says it has; never more than could be."""
-    return min(bounds.count(bounds.mapping(head).get("pages")), MAX_PAGES)
+def page_count(head: object, part: Part) -> int:
+    """How many pages of a part a head row says it has; never more than could be."""
+    return min(bounds.count(bounds.mapping(head).get(PARTS[part])), MAX_PAGES)
 
 
 def load_plan(key: str, job_id: str) -> Plan[JobState]:
     """Read a head row with its pages; what cannot be read is left out."""
     head = yield Get(key)
     state = from_json(head, job_id)
-    pages = page_count(head)
-    files: list[Any] = []
+    files = yield from _load_pages(key, "files", page_count(head, "files"))
+    records = yield from _load_pages(key, "records", page_count(head, "records"))
+    beyond = bounds.mapping(head).get("records_beyond")
+    return replace(
+        state,
+        files=files_from_json(files),
+        records=counts_from_json(beyond, records_from_json(records)),
+    )
+
+
+def _load_pages(key: str, part: Part, pages: int) -> Plan[list[Any]]:
+    items: list[Any] = []
     page, is_full = 0, False
     # Of two writers at the same time the slower may shorten the head: read one page beyond a full one.
     while page < pages or (is_full and page < MAX_PAGES):
-        rows = bounds.items((yield Get(page_key(key, page))), FILES_PER_PAGE)
-        files += rows
-        page, is_full = page + 1, len(rows) >= FILES_PER_PAGE
-    return replace(state, files=files_from_json(files))
+        rows = bounds.items((yield Get(page_key(key, page, part))), ITEMS_PER_PAGE)
+        items += rows
+        page, is_full = page + 1, len(rows) >= ITEMS_PER_PAGE
+    return items
 
 
 def save_plan(
@@ -91,8 +107,12 @@ def save_plan(
     """
     stored = yield from load_plan(key, job.job_id)
     joined = combine(state, stored)
-    # Stored files stay in front, so that full pages never change.
-    joined = replace(joined, files=merge_files(stored.files, joined.files))
+    # What is stored stays in front, so that full pages never change.
+    joined = replace(
+        joined,
+        files=merge_files(stored.files, joined.files),
+        records=merge_records(stored.records, joined.records),
+    )
     # The writer has just polled; machines' clocks may differ, so times do not decide which state is newer.
     if state.last_seen_at is not None:
         joined = replace(joined, status=state.status, exited_at=state.exited_at)
@@ -100,13 +120,26 @@ def save_plan(
         joined = replace(joined, absent_since=state.absent_since, absent_at=state.absent_at)
     if only_news and not is_news(stored, joined):
         return stored, joined
-    old, new = _pages(stored), _pages(joined)
+    counts = {"file_count": len(joined.files)}
+    old, new = _parts(stored), _parts(joined)
+    for part, field in PARTS.items():
+        pages = yield from _save_pages(key, part, _in_pages(old[part]), _in_pages(new[part]))
+        if pages or part == "files":
+            counts[field] = pages
+    head = to_json(replace(joined, files=(), records=replace(joined.records, kept=())))
+    yield Set(key, head_value(job, head, counts))
+    return stored, joined
+
+
+def _parts(state: JobState) -> dict[Part, list[dict[str, Any]]]:
+    return {"files": files_to_json(state.files), "records": records_to_json(state.records.kept)}
+
+
+def _save_pages(key: str, part: Part, old: list[Any], new: list[Any]) -> Plan[int]:
     for page, rows in enumerate(new):
         if old[page : page + 1] != [rows]:
-            yield Set(page_key(key, page), rows)
-    head = to_json(replace(joined, files=()))
-    yield Set(key, head_value(job, head, len(new), len(joined.files)))
-    return stored, joined
+            yield Set(page_key(key, page, part), rows)
+    return len(new)
 
 
 def load_all(rows: Rows) -> Plan[JobState]:

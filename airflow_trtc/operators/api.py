@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.log import mask_secret
 
 from airflow_trtc import bounds
 from airflow_trtc._compat import AirflowFailException, has_xcom_backend
 from airflow_trtc.arguments import (
     Check,
     ChecksArguments,
-    HiddenText,
     is_template,
     name_of,
     required_name,
-    revealed,
 )
 from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
@@ -27,6 +24,7 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.creating import Creator, creation_store
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
 from airflow_trtc.operators.picking import check_path, pick, read_path
 
 if TYPE_CHECKING:
@@ -118,14 +116,12 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.action = action
-        self.parameters = _hidden(parameters)
+        self.parameters = hidden(parameters)
         self.result = result
         self.sdk_app_id = sdk_app_id
         self.region = region
         self.trtc_conn_id = trtc_conn_id
-        self._rendered_later = frozenset(
-            path for path, leaf in checks.leaves(parameters) if isinstance(leaf, str) and is_template(leaf)
-        )
+        self._rendered_later = rendered_later(parameters)
         self._mask()
         self.check_arguments()
 
@@ -133,7 +129,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
         if "parameters" in kwargs:
-            kwargs["parameters"] = _hidden(kwargs["parameters"])
+            kwargs["parameters"] = hidden(kwargs["parameters"])
         return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
@@ -158,8 +154,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
             row = action_of(self.action)
             self._check_result(row)
-            given = _each_leaf(self.parameters or {}, lambda _, leaf: revealed(leaf))
-            params = checks.typed(row.name, given, self._rendered_later)
+            params = checks.typed(row.name, shown(self.parameters or {}), self._rendered_later)
             creator = self._creator(context, hook, row, params) if row.effect == "create" else None
             try:
                 answer = creator.create() if creator else hook.call(row.name, params)
@@ -240,9 +235,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
         self._mask()
 
     def _mask(self) -> None:
-        for secret in checks.secrets_in(_each_leaf(self.parameters, lambda _, leaf: revealed(leaf))):
-            if not is_template(secret):
-                mask_secret(secret)
+        mask(self.parameters)
 
 
 def _with_limits(error: TrtcError, row: Action, params: Mapping[str, Any]) -> TrtcError:
@@ -251,21 +244,3 @@ def _with_limits(error: TrtcError, row: Action, params: Mapping[str, Any]) -> Tr
     if is_about_limits and (told := checks.told_limits(row, params)):
         error.message = f"{error.message} {told}"
     return error
-
-
-def _hidden(value: Any) -> Any:
-    """Parameters with the secrets that stand in the DAG hidden; anything else as it is."""
-    return _each_leaf(value, _hidden_leaf) if isinstance(value, Mapping) else value
-
-
-def _hidden_leaf(name: str, leaf: Any) -> Any:
-    is_literal = isinstance(leaf, str) and not is_template(leaf)
-    return HiddenText(leaf) if is_literal and any(checks.secrets_in({name: leaf})) else leaf
-
-
-def _each_leaf(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:
-    if isinstance(value, Mapping):
-        return {key: _each_leaf(each, change, str(key)) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_each_leaf(each, change, name) for each in value]
-    return change(name, value)

@@ -10,6 +10,8 @@ The rows below are all there is to it:
                                                  changed; else returns it
     a request without its answer, with a key     asks what the key started, and sends the same if nothing is
                                                  there: the service starts one job for each key
+    a request without its answer that replaces   sends the same: the service ends what the first one started
+    what an earlier one started
     a request without its answer, without a key  fails for good; if the task was cleared since: sends, since
                                                  somebody looked and decided so
     something that cannot be read                fails once for good, and drops it
@@ -59,7 +61,8 @@ class Creation:
     :param generation: how often what was asked for had to be asked for under another key.
     :param answer: None until the service answered, or if the answer is too big to keep.
     :param is_answered: whether the service answered.
-    :param is_refused: whether it refused, so that nothing was created.
+    :param is_refused: whether it refused, so that nothing was created; or what was created is over, and a
+        new one is wanted.
     :param handed_on: whether the task was about to succeed with it.
     """
 
@@ -139,12 +142,12 @@ class Step(enum.Enum):
     FAIL = "fail"
 
 
-def step_of(kept: Creation | None, digest: str, max_tries: int, *, has_key: bool) -> Step:
+def step_of(kept: Creation | None, digest: str, max_tries: int, *, may_repeat: bool) -> Step:
     """Decide by what is kept.
 
     :param digest: of what is asked for now.
     :param max_tries: Airflow's number for this task instance now; it is raised when the task is cleared.
-    :param has_key: whether the service knows repetitions by a key.
+    :param may_repeat: whether the service knows repetitions by a key, or ends what the first one started.
     """
     if kept is None or kept.is_refused:
         return Step.SEND
@@ -152,9 +155,19 @@ def step_of(kept: Creation | None, digest: str, max_tries: int, *, has_key: bool
     if kept.is_answered:
         is_anew = is_cleared and (kept.handed_on or kept.digest != digest)
         return Step.SEND if is_anew else Step.RETURN
-    if has_key:
+    if may_repeat:
         return Step.RESOLVE
     return Step.SEND if is_cleared else Step.FAIL
+
+
+def renounce(store: CreationStore) -> None:
+    """Note that what was created is over and a new one is wanted, though the arguments are the same."""
+    try:
+        kept = store.load()
+    except TrtcTransientError:
+        return  # the next step meets the same trouble, and says so
+    if isinstance(kept, Creation):
+        store.save_if_possible(replace(kept, is_refused=True))
 
 
 def next_generation(kept: Creation | None) -> int:
@@ -196,6 +209,7 @@ class Creator:
     :param params: its parameters; they may hold secrets.
     :param identity: what names the run of the task: dag_id, run_id, task_id, map_index.
     :param tries: Airflow's numbers for the task instance.
+    :param replaces: whether a second request ends what the first one started, as that of the same robot does.
     :param clock: the time, in UTC.
     :param sleep: waits so many seconds.
     """
@@ -207,6 +221,7 @@ class Creator:
     store: CreationStore
     tries: Tries
     log: Any
+    replaces: bool = False
     clock: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
 
@@ -226,7 +241,7 @@ class Creator:
             )
         settings = self.hook.settings
         digest = digest_of(self.row.name, self.params, settings.sdk_app_id, settings.region)
-        match step_of(kept, digest, self.tries.max_tries, has_key=bool(self.row.key_param)):
+        match step_of(kept, digest, self.tries.max_tries, may_repeat=self._may_be_repeated):
             case Step.RETURN if kept is not None:
                 return self._kept_answer(kept)
             case Step.FAIL if kept is not None:
@@ -246,6 +261,10 @@ class Creator:
                 self._id_in(kept.answer),
             )
         return self._send(digest, next_generation(kept))
+
+    @property
+    def _may_be_repeated(self) -> bool:
+        return self.replaces or bool(self.row.key_param)
 
     def _kept_answer(self, kept: Creation) -> dict[str, Any]:
         if kept.answer is None:
@@ -267,7 +286,7 @@ class Creator:
         """Send it; with a key ask first what it started when that is not known, and send the same again."""
         params, key = self._with_key(generation)
         for pause in (*PAUSES_SECONDS, None):
-            if is_repeated and (found := self._find(params, key)) is not None:
+            if is_repeated and key and (found := self._find(params, key)) is not None:
                 return self._keep(self._intent(digest, generation), found)
             intent = self._intent(digest, generation)
             self.store.save(intent)
@@ -285,6 +304,8 @@ class Creator:
                 ):
                     self._refused(intent, key)
                     raise
+                if is_repeated:  # and not found: another job of the same robot may be on its way out
+                    self.sleep(pause or 0.0)
                 is_repeated = True
                 continue
             return self._keep(intent, answer)
@@ -317,12 +338,13 @@ class Creator:
         return {self.row.id_field: found, "RequestId": answer.get("RequestId")}
 
     def _may_repeat(self, error: TrtcError, key: str, pause: float | None) -> bool:
-        """True, or raise: without a key nothing may be repeated, and with one not for ever."""
-        if not key:
+        """True, or raise: not everything may be repeated, and nothing for ever."""
+        if not self._may_be_repeated:
             raise self._unknown(str(error)) from None
         if pause is None:
             raise error
-        self.log.warning("%s It is not known whether it was carried out; asking by its key %s", error, key)
+        next_step = f"asking by its key {key}" if key else "sending the same, which ends what was started"
+        self.log.warning("%s It is not known whether it was carried out; %s", error, next_step)
         return True
 
     def _refused(self, intent: Creation, key: str) -> None:

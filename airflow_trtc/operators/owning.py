@@ -4,7 +4,7 @@
     ---------------------------------------------------  ------------------------------------------------
     it defers                                            runs on; the trigger owns it
     an error, and Airflow will try again                 runs on; the next try takes it over (Airflow 3.3)
-    any other error, a skip, a limit, a signal           is stopped
+    any other error, a skip, a limit, a signal           is stopped, if the service has a call for that
     a signal, and Airflow has given this try up          runs on; the next try, or the API server, decides
     success                                              is over; if that is not certain, it is stopped
 
@@ -32,10 +32,12 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.keys import job_fields, job_from
 from airflow_trtc.journal.owners import CLOSED, Owner, TaskId
 from airflow_trtc.journal.store import worker_store
+from airflow_trtc.kinds import KINDS
 from airflow_trtc.operators.attempt_store import Tries, tries_of, unreadable
 from airflow_trtc.waiting.stopping import describe_failed_stop, stop, within_seconds
 
 VERSION = 1
+_RUNS_ON = "The %s runs on and ends by itself: the service has no call that stops it. Id: %s"
 KEPT_KEY = "trtc_owned_job"
 KILL_SECONDS = 4.0  # Airflow kills the process five seconds after the signal
 ENDS_FOR_GOOD = (AirflowFailException, AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout)
@@ -90,6 +92,12 @@ def lets_run(error: BaseException, now: Tries, *, is_remembered: bool) -> bool:
     """
     will_retry = isinstance(error, Exception) and not isinstance(error, ENDS_FOR_GOOD)
     return is_remembered and will_retry and now.number <= now.max_tries
+
+
+def _can_stop(owned: OwnedJob) -> bool:
+    """Whether the service has a call that stops such a job. One of an unknown kind is left to that call."""
+    kind = KINDS.get(owned.job.kind)
+    return kind is None or kind.can_stop
 
 
 class _Memory:
@@ -156,10 +164,16 @@ class Ownership:
         except Exception as error:
             raise unreadable(error) from error
 
-    def begin(self, job: JobRef, *, started_at: float, stop_at: float | None) -> None:
+    def begin(self, job: JobRef, *, started_at: float, stop_at: float | None) -> OwnedJob:
         """Own a job from now on: one that was just started, or one that this try takes over."""
-        self.kept = OwnedJob(job, started_at, stop_at, self.tries)
+        kept = self.kept = OwnedJob(job, started_at, stop_at, self.tries)
         self._keep()
+        if _can_stop(kept):
+            self._prepare_stop(job)
+        return kept
+
+    def _prepare_stop(self, job: JobRef) -> None:
+        assert self.kept is not None
         self._write_row(self._owner(self.kept).value)
         hook = self._hook = self._hook_for(job)
         try:
@@ -193,7 +207,10 @@ class Ownership:
         if error is not None and lets_run(error, self.tries, is_remembered=remembers):
             self._log.info("The %s runs on; the next try continues with it", kept.job.kind)
             return
-        if not (is_over or kept.is_over or self._stop(kept)):
+        if error is not None and not _can_stop(kept):
+            self._log.info(_RUNS_ON, kept.job.kind, kept.job.job_id)
+            return
+        if not (is_over or kept.is_over or not _can_stop(kept) or self._stop(kept)):
             return  # its row stays open, so that the API server goes on trying
         self.kept = replace(kept, is_over=True)
         self._keep()
@@ -201,13 +218,18 @@ class Ownership:
 
     def replace(self, old: OwnedJob) -> None:
         """Stop the job of an earlier try, since this one starts its own. Never raises."""
-        if not old.is_over and self._stop(old):
+        if not _can_stop(old):
+            self._log.info(_RUNS_ON, old.job.kind, old.job.job_id)
+        elif not old.is_over and self._stop(old):
             self._write_row(dict(CLOSED), old)
 
     def kill(self) -> None:
         """Stop the job at once; for signal handlers. Never raises, and takes seconds at most."""
         self.is_killed = True
         if (kept := self.kept) is None or kept.is_over:
+            return
+        if not _can_stop(kept):
+            self._log.info(_RUNS_ON, kept.job.kind, kept.job.job_id)
             return
         if (error := within_seconds(KILL_SECONDS, lambda: self._keep_and_stop(kept))) is not None:
             self._log.error("%s", describe_failed_stop(kept.job, error))

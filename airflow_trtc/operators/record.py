@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_trtc._compat import AirflowRescheduleException, TaskDeferred
 from airflow_trtc.arguments import Check, duration_or_instant
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.kinds import RECORDING
 from airflow_trtc.operators.attempt_store import attempt_store
-from airflow_trtc.operators.owning import Ownership, takes_over
+from airflow_trtc.operators.owner import OwnsJob
 from airflow_trtc.operators.start import RECORDING_XCOM, StartsRecordings
 from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
-from airflow_trtc.recording.started import NamedRecording
+from airflow_trtc.recording.started import NamedRecording, StartedRecording
 from airflow_trtc.recording.storage import read_storage
 from airflow_trtc.sensors import TrtcRecordingSensor
-from airflow_trtc.waiting.arguments import read_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +25,7 @@ _NAMES = ("recording_id", "recording")
 _WAIT_FIELDS = tuple(name for name in TrtcRecordingSensor.template_fields if name not in _NAMES)
 
 
-class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
+class TrtcRecordRoomOperator(StartsRecordings, OwnsJob, TrtcRecordingSensor):
     """Record a room: start, wait for the end, and return the files, as one task that owns its recording.
 
     What `TrtcStartRecordingOperator` and `TrtcRecordingSensor` do, with the arguments of both, and the XComs
@@ -68,120 +63,36 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
         **StartsRecordings.start_checks,
         "stop_after": duration_or_instant,
     }
-    owns = True
-    _is_complete = False
 
     def __init__(
         self, *, stop_after: float | str | timedelta | datetime | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(recording_id="", **kwargs)
-        self.stop_after: Any = stop_after
-        self._ownership: Ownership | None = None
-        self._is_complete = True
-        self.check_arguments()
+        super().__init__(recording_id="", stop_after=stop_after, **kwargs)
+        self._started: StartedRecording | None = None
+        self.complete()
 
     def check_arguments(self) -> None:
         """See the base class. The constructors of both halves call this before the other half is there."""
-        if self._is_complete:
+        if self.is_complete:
             super().check_arguments()
 
-    def execute(self, context: Context) -> Any:
-        """Start, or take over what an earlier try started, and wait; see the class."""
-        self._ownership = None  # ``dag.test()`` runs one operator object several times
-        with self._owning(context):
-            return super().execute(context)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after deferral, or end the recording with the task."""
-        self._ownership = self._new_ownership(context)
-        self._ownership.resume(_job_of((next_kwargs or {}).get("event")))
-        with self._owning(context):
-            return super().resume_execution(next_method, next_kwargs, context)
-
-    def poke(self, context: Context) -> Any:
-        """See the base class; after a signal there is nothing to wait for."""
-        self._check_alive()
-        return super().poke(context)
-
-    def on_kill(self) -> None:
-        """Stop the recording: Airflow is about to end this process."""
-        if self._ownership is not None:
-            self._ownership.kill()
-        super().on_kill()
-
-    @contextmanager
-    def _owning(self, context: Context) -> Iterator[None]:
-        try:
-            yield
-        except (TaskDeferred, AirflowRescheduleException):
-            raise
-        except BaseException as error:
-            self._end(context, error)
-            raise
-        self._end(context, None)
-
-    def _end(self, context: Context, error: BaseException | None) -> None:
-        owned, leg = self._ownership, self._leg
-        if owned is None:
-            return
-        owned.end(error, is_over=leg is not None and leg.wait.state.is_over)
-        if owned.kept is not None and owned.kept.is_over:
-            self.hand_on(context)
-
-    # -- the recording ----------------------------------------------------------------------------------
-
-    def _new_ownership(self, context: Context) -> Ownership:
-        return Ownership(context, conn_id=self.trtc_conn_id, hook_for=self._hook_for, log=self.log)
-
-    def _hook_for(self, job: JobRef) -> TrtcHook:
-        return TrtcHook(self.trtc_conn_id, region=job.region, sdk_app_id=job.sdk_app_id)
-
-    def _find_job(self, context: Context, given_id: Any) -> str:
-        owned = self._ownership = self._ownership or self._new_ownership(context)
-        kept = owned.recall()
-        if kept is not None and takes_over(kept, owned.tries):
-            self.log.info("Continuing with recording %s of try %d", kept.job.job_id, kept.tries.number)
-            owned.begin(kept.job, started_at=kept.started_at, stop_at=kept.stop_at)
-        else:
-            stop_at = self._stop_at(now := time.time())
-            self._check_expiry(stop_at, now)
-            if kept is not None:
-                owned.replace(kept)
-                attempt_store(context, self.log).forget()
-            kept = self._start(context, owned, stop_at)
-        self.stop_at = kept.stop_at
-        self._check_alive()
-        return kept.job.job_id
-
-    def _start(self, context: Context, owned: Ownership, stop_at: float | None) -> Any:
-        started = self.start_recording(context)
-        started_at = started.started_at.timestamp()
-        if isinstance(self.stop_after, float):
-            stop_at = started_at + self.stop_after
+    def start_job(self, context: Context) -> tuple[JobRef, float]:
+        """See the base class."""
+        started = self._started = self.start_recording(context)
         job = JobRef(RECORDING.name, started.sdk_app_id, started.region, started.recording_id)
-        owned.begin(job, started_at=started_at, stop_at=stop_at)
-        if self.do_xcom_push:  # for tasks beside this one, such as one that changes the layout
-            context["ti"].xcom_push(key=RECORDING_XCOM, value=started.to_json())
-        return owned.kept
+        return job, started.started_at.timestamp()
 
-    def _stop_at(self, now: float) -> float | None:
-        """When the recording has to be stopped if it is started now, Unix seconds.
+    def show_started(self, context: Context, job: JobRef) -> None:
+        """Hand on what is known of the start, such as for a task that changes the layout."""
+        if self._started is not None:
+            context["ti"].xcom_push(key=RECORDING_XCOM, value=self._started.to_json())
 
-        :raises TrtcSetupError: that has passed.
-        """
-        after = self.stop_after
-        if after is None or isinstance(after, float):
-            return None if after is None else now + after
-        if after.timestamp() <= now:
-            raise TrtcSetupError(
-                f"stop_after is {after.isoformat()}, which has passed, so nothing was started. For a"
-                " task that is run again later, give a duration."
-            )
-        stop_at: float = after.timestamp()
-        return stop_at
+    def forget_started(self, context: Context) -> None:
+        """See the base class."""
+        attempt_store(context, self.log).forget()
 
-    def _check_expiry(self, stop_at: float | None, now: float) -> None:
-        """Refuse a recording that could not be stopped when its time is over."""
+    def check_stop(self, stop_at: float | None, now: float) -> None:
+        """See the base class."""
         hours = self._expired_hours() or DEFAULT_EXPIRED_HOURS
         if stop_at is not None and stop_at - now > hours * 3600:
             raise TrtcSetupError(
@@ -189,38 +100,9 @@ class TrtcRecordRoomOperator(StartsRecordings, TrtcRecordingSensor):
                 " resource_expired_hours, so nothing was started. Set that higher."
             )
 
-    def _check_alive(self) -> None:
-        if self._ownership is not None and self._ownership.is_killed:
-            raise RuntimeError("This task was told to end; the line above says what became of its recording.")
-
-    # -- the wait ---------------------------------------------------------------------------------------
-
     def _named(self) -> NamedRecording:
         return NamedRecording(file_name_prefix=read_storage("storage", self.storage).file_name_prefix)
 
     def _check(self, context: Context) -> None:
         super()._check(context)
         self._named()
-
-    def _defers(self, leg: Any) -> bool:
-        return self.reschedule or super()._defers(leg)
-
-    def _why_not_rescheduled(self, leg: Any) -> str:
-        return (
-            "Deferring instead of rescheduling: between two visits nothing would stop the recording if the"
-            " task is cleared or marked"
-        )
-
-    def _get_next_poke_interval(
-        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        """Airflow's, but no later than the recording has to be stopped."""
-        seconds: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        until_stop = None if self.stop_at is None else self.stop_at - time.time()
-        return seconds if until_stop is None or until_stop <= 0 else min(seconds, until_stop)
-
-
-def _job_of(event: object) -> JobRef | None:
-    with suppress(ValueError):
-        return read_event(event).job
-    return None

@@ -17,17 +17,15 @@ trtc.io/document/46958, and Cloud Recording Webhooks, trtc.io/document/54914, al
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from airflow_trtc.jobs.events import ABOUT_FILES, LEFT
-from airflow_trtc.jobs.judge import judge_polls, running
+from airflow_trtc.jobs.judge import conclude, ended_badly, judge_polls, running
 from airflow_trtc.jobs.problem import LINGERING, NO_CALLBACK, Problem
 from airflow_trtc.jobs.state import EXITED, JobState
 from airflow_trtc.jobs.verdict import Failed, Failure, Finished, Rules, Verdict, Waiting
 from airflow_trtc.recording.milestones import Output, output
-from airflow_trtc.recording.problems import problems_of
 
 FORGOTTEN_AFTER = "its ResourceExpiredHour (72 hours unless set at the start)"
 
@@ -37,20 +35,10 @@ def judge(state: JobState, rules: Rules, at: datetime) -> Verdict:
 
     :param at: the present time; matters only for what is waited for without polling.
     """
-    end = _judge_end(state, rules, at)
-    if not isinstance(end, Finished):
+    end = conclude("recording", state, rules, _judge_end(state, rules, at), at)
+    if rules.wait_for == "recording" or not isinstance(end, Finished):
         return end
-    if state.history.facts and end.outcome in ("exited", "gone"):
-        until = end.finished_at + timedelta(seconds=rules.settle_seconds)
-        if at < until:
-            # A poll was quicker than the callback, which says how it ended, and perhaps names more files.
-            return Waiting(
-                "the recording has ended; its callback should be on the way", until=until, asks=False
-            )
-    end = replace(end, problems=problems_of(state))
-    if bad := [problem for problem in end.problems if problem.kind in rules.fail_on and problem.is_final]:
-        return Failed(Failure.RECORDING, _ended_badly(state, bad))
-    return end if rules.wait_for == "recording" else _judge_output(state, rules, end, at)
+    return _judge_output(state, rules, end, at)
 
 
 def _judge_end(state: JobState, rules: Rules, at: datetime) -> Verdict:
@@ -86,22 +74,12 @@ def _judge_output(state: JobState, rules: Rules, end: Finished, at: datetime) ->
         progress = "; ".join([made.state, *(problem.message for problem in lingering)])
         return Waiting(f"the recording has ended; {progress}", until=until, asks=False)
     if lingering and LINGERING in rules.fail_on:
-        return Failed(Failure.RECORDING, _ended_badly(state, lingering))
+        return Failed(Failure.RECORDING, ended_badly("recording", state, lingering))
     is_empty = seems_empty(state)
     missing = _empty(state, rules) if is_empty else _no_callback(state, rules, made)
     if rules.finish_if_no_callback or (is_empty and rules.finish_if_empty):
         return replace(end, finished_at=until, problems=(*end.problems, Problem(NO_CALLBACK, missing)))
     return Failed(Failure.EMPTY if is_empty else Failure.NO_CALLBACK, missing)
-
-
-def _ended_badly(state: JobState, problems: Collection[Problem]) -> str:
-    kinds = ", ".join(dict.fromkeys(problem.kind for problem in problems))
-    return (
-        "the service reports that the recording did not end well: "
-        + "; ".join(problem.message for problem in problems)
-        + f". Files found: {len(state.files)}. To continue anyway, leave {kinds} out of fail_on and clear "
-        f"the task; nothing is lost.\nId: {state.job_id}"
-    )
 
 
 def seems_empty(state: JobState) -> bool:

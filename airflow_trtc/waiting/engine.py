@@ -22,9 +22,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import Callback
 from airflow_trtc.jobs.observation import Observation
 from airflow_trtc.jobs.state import JobState, combine, is_news, learn
@@ -181,6 +182,8 @@ class Circumstances:
     :param shows_progress: the user wants to see it.
     :param limits: name of each limit to Unix seconds at which it is reached.
     :param stop_at: Unix seconds at which this wait stops the job, and goes on waiting; None for never.
+    :param polls: whether the service can be asked about the job; of some only callbacks report.
+    :param began_at: when the wait began, in Unix seconds, for a judge that has nothing else to count from.
     """
 
     listens: bool
@@ -191,6 +194,8 @@ class Circumstances:
     shows_progress: bool = True
     limits: dict[str, float] = field(default_factory=dict)
     stop_at: float | None = None
+    polls: bool = True
+    began_at: float | None = None
 
 
 class Wait:
@@ -213,7 +218,9 @@ class Wait:
         pace: Pace,
         circumstances: Circumstances,
     ) -> None:
-        self.state = state
+        began_at = bounds.unix_seconds(circumstances.began_at)
+        since = None if began_at is None else datetime.fromtimestamp(began_at, timezone.utc)
+        self.state = replace(state, waiting_since=since)
         self.feed_position: int | None = None
         self.journal = journal
         self._judge_state = judge
@@ -377,9 +384,10 @@ class Wait:
             yield from self._recall()  # another leg may have stopped it
             if self._seconds_until_stop() > 0:
                 return False
-        seen_last: Sequence[Seen] = yield Poll()  # the service forgets its files with the end
-        for seen in seen_last:
-            yield from self._learn(seen)
+        if self._here.polls:
+            seen_last: Sequence[Seen] = yield Poll()  # the service forgets its files with the end
+            for seen in seen_last:
+                yield from self._learn(seen)
         if self.state.is_over:
             return False
         error: str | None = yield Stop()

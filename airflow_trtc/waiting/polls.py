@@ -17,7 +17,8 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.verdict import interpret
 
 LAST_POLL_SECONDS = 30.0
-SUBSCRIBE_SECONDS = 20.0  # the supervisor may be busy with thousands of triggers
+SUBSCRIBE_SECONDS = 20.0  # until the wait sees to its limits and callbacks in between
+CONNECTION_SECONDS = 120.0  # the supervisor may be busy with thousands of triggers that start
 
 
 class SharedPolls:
@@ -34,6 +35,7 @@ class SharedPolls:
         self._subscription: Subscription | None = None
         self._request: tuple[float, bool] | None = None
         self._is_renewed = False
+        self._subscribing_since: float | None = None
 
     @property
     def is_subscribed(self) -> bool:
@@ -46,17 +48,25 @@ class SharedPolls:
         return self._subscription.outage if self._subscription is not None else None
 
     async def subscribe(self, seconds: float = math.inf) -> list[PollResult]:
-        """Subscribe; what stands in the way, or takes longer, is the first result."""
-        seconds = min(seconds, SUBSCRIBE_SECONDS)
+        """Subscribe; what stands in the way, or takes far longer, is the first result.
+
+        Without a result and without a subscription it is to be called again: Airflow has not answered yet.
+        """
+        since = self._subscribing_since = self._subscribing_since or loop_time()
         try:
-            await within(seconds, self._hook.aprepare())
+            await within(min(seconds, SUBSCRIBE_SECONDS), self._hook.aprepare())
             # Nothing is awaited from here on: a trigger cancelled in between would never leave.
             self._subscription = self._hook.subscribe(self._kind, self._job, self._wake_up.wake)
         except asyncio.TimeoutError:
-            why = f"Airflow did not answer with the connection within {seconds:.0f} s."
+            if (waited := loop_time() - since) < CONNECTION_SECONDS:
+                return []
+            self._subscribing_since = None
+            why = f"Airflow did not answer with the connection within {waited:.0f} s."
             return [_failed(TrtcTransientError(why, code="Client.ConnectionUnavailable"))]
         except TrtcError as error:
+            self._subscribing_since = None
             return [_failed(error)]
+        self._subscribing_since = None
         return []
 
     def request(self, at: float, *, urgent: bool) -> None:
@@ -93,8 +103,10 @@ class SharedPolls:
         """Poll a last time, before all others; Airflow's own limit comes soon after ours."""
         give_up_at = loop_time() + LAST_POLL_SECONDS
         while (seconds := give_up_at - loop_time()) > 0:
-            if self._subscription is None and (results := await self.subscribe(seconds)):
-                return results
+            if self._subscription is None:
+                if results := await self.subscribe(seconds):
+                    return results
+                continue
             self.request(0.0, urgent=True)
             await self._wake_up.wait(give_up_at - loop_time())
             if results := await self.drain():

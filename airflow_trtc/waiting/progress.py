@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_trtc.aio import loop_time
+from airflow_trtc.jobs.records import NO_RECORDS
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, from_json, to_json
 from airflow_trtc.waiting import xcoms
@@ -20,12 +22,15 @@ def progress(
 ) -> dict[str, Any]:
     """The value of the XCom.
 
-    ``state`` is one word for users, ``file_count`` the number of files so far; the rest is the whole state.
+    ``state`` is one word for users, ``file_count`` and ``record_count`` are the numbers of files and records
+    so far; the rest is the whole state but for ``detail``: results may be addresses that open a file to
+    whoever reads them; and but for the records, which may be many: the journal has them.
     """
     return {
-        **to_json(state, job),
+        **to_json(replace(state, detail=None, records=NO_RECORDS), job),
         "state": state_word(state),
         "file_count": len(state.files),
+        "record_count": len(state.records.kept) + state.records.left_out,
         "console_url": console_url,
         "try_number": try_number,
     }

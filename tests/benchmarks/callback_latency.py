@@ -172,7 +172,7 @@ class Bench:
         self._parking.defer(
             run_id,
             [self.emulator.truth(recording_id) for recording_id in recording_ids],
-            since=self._log_end(),
+            feed_position=self._log_end(),
             poke_interval=poke_interval,
             sdk_app_id=self.emulator.settings.sdk_app_id,
             region=self.emulator.region,

@@ -19,6 +19,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select, update
 
 from airflow_trtc.triggers import TrtcJobTrigger
+from airflow_trtc.waiting.arguments import WaitArguments
 from tests.benchmarks.emulation import known_of
 from tests.benchmarks.probes import BlockTrigger, SleepingTrigger
 
@@ -85,7 +86,7 @@ def trigger_of(
     if kind == "plain":
         return SleepingTrigger(recording_id=recording["recording_id"], seconds=LONG_SECONDS)
     seen_at = datetime.fromtimestamp(now - seen_ago, timezone.utc)
-    return TrtcJobTrigger(
+    arguments = WaitArguments(  # which refuses a name that is none
         kind="recording",
         job_id=recording["recording_id"],
         poke_interval=poke_interval,
@@ -96,6 +97,7 @@ def trigger_of(
         started_at=now,
         **options,
     )
+    return TrtcJobTrigger(**arguments.to_json())
 
 
 if __name__ == "__main__":

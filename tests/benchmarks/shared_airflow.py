@@ -46,7 +46,7 @@ def measure(options: Any) -> Found:
             [truths[recording_id] for recording_id in deferred],
             poke_interval=options.poll,
             seen_ago=SEEN_AGO,
-            since=0,
+            feed_position=0,
             **emulator.place,
         )
         parking.until_assigned(parked, len(deferred))

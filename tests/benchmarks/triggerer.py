@@ -136,7 +136,7 @@ class Bench:
             blocks_path=str(self._blocks_path),
             poke_interval=self._options.poll,
             seen_ago=SEEN_AGO,
-            since=0,
+            feed_position=0,
             **self.emulator.place,
         )
         self._parking.ask("DELETE FROM bench WHERE %s IS NOT NULL", self._run_id)

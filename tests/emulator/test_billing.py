@@ -118,6 +118,9 @@ def test_what_was_not_started_over_the_api_is_not_billed(state):
         "seconds": 0,
         "by_application": [],
         "by_room": [],
+        "jobs": [],
+        "running_jobs": [],
+        "by_kind": [],
     }
 
 

@@ -64,7 +64,7 @@ def test_the_connection(trtc_emulator):
             "region": "ap-guangzhou",
             "sdk_app_id": 1400000001,
             "sdk_secret_key": emulator.DEFAULT_SDK_SECRET_KEY,
-            "console_url": f"{trtc_emulator.url}/_control/recordings/{{recording_id}}",
+            "console_url": f"{trtc_emulator.url}/_control/recordings/{{job_id}}",
         },
     }
 

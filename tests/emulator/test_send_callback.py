@@ -11,6 +11,7 @@ import pytest
 
 from airflow_trtc.emulator import DEFAULT_CALLBACK_KEY
 from airflow_trtc.emulator.__main__ import main
+from airflow_trtc.emulator.events import NAMES
 from airflow_trtc.emulator.messages import sign
 from airflow_trtc.emulator.samples import sample
 
@@ -127,12 +128,35 @@ def test_options_that_cannot_be_are_refused(options):
 
 @pytest.mark.parametrize(
     "event_type, group",
-    [(kind, kind // 100) for kind in (*range(101, 106), *range(201, 207), *range(301, 313), 401, 701, 801)],
+    [(kind, kind // 100) for kind in NAMES],
 )
 def test_there_is_a_sample_of_every_type(event_type, group):
     event = sample(event_type, recording_id="rid", room_id="8001", sdk_app_id=1, now=1_700_000_000.5)
     assert (event.group, event.type) == (group, event_type)
     assert event.info["EventMsTs"] == 1_700_000_000_500
     assert ("TaskId" in event.info) == (group > 2)
-    assert ("Payload" in event.info) == (group in (3, 4, 8))
+    assert ("Payload" in event.info) == (group not in (1, 2, 7))
+    assert ("RoomId" in event.info) == (group not in (7, 8))
     json.dumps(event.info)
+
+
+def test_what_is_given_replaces_the_payload_or_the_fields_of_an_event_without_one():
+    def info(event_type, payload):
+        made = sample(
+            event_type, recording_id="rid", room_id="8001", sdk_app_id=1, now=1_700_000_000.5, payload=payload
+        )
+        return made.info
+
+    assert info(902, {"LeaveCode": 98})["Payload"] == {"LeaveCode": 98}
+    ingest = info(701, {"Status": 1})
+    assert (ingest["Status"], ingest["TaskId"], "Payload" in ingest) == (1, "rid", False)
+    assert info(104, {"Reason": 3})["Reason"] == 3
+
+
+def test_events_of_other_jobs_are_sent_too(receiver, capsys):
+    assert send("--url", receiver.url, "--type", "1004", "--job-id", "a+b.") == 0
+    (received,) = receiver.received
+    assert (received.message["EventGroupId"], received.message["EventInfo"]["TaskId"]) == (10, "a+b.")
+    assert "event 1004 of job a+b. to" in capsys.readouterr().out
+    assert send("--url", receiver.url, "--type", "701") == 0
+    assert "CallbackMsTs" in receiver.received[1].message

@@ -20,10 +20,14 @@ from starlette.routing import Route
 
 from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import sign
+from airflow_trtc.jobs.events import EVENTS
+from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
 from airflow_trtc.jobs.verdict import MILESTONES, Finished, Rules
 from airflow_trtc.journal.plans import drive, load_plan
+from airflow_trtc.kinds import KINDS
 from airflow_trtc.recording.judge import judge
+from airflow_trtc.results import job_result
 from airflow_trtc.web.processing import emitting, folding, judging
 from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
 from airflow_trtc.web.receiving.connections import receiver_config
@@ -56,7 +60,9 @@ NAMES = [
     "EventGroupId", "EventType", "CallbackTs", "EventInfo", "RoomId", "EventTs", "EventMsTs", "UserId",
     "TaskId", "Payload", "Status", "LeaveCode", "FileList", "FileName", "FileMessage", "StartTimeStamp",
     "EndTimeStamp", "BeginTimeStamp", "MediaId", "TrackType", "TencentVod", "FileId", "VideoUrl", "CacheFile",
-    "Errmsg", "Code", "Message", "CallbackCommand", "Callback", "Url", "EventMessage",
+    "Errmsg", "Code", "Message", "CallbackCommand", "Callback", "Url", "EventMessage", "ErrorMsg", "Text",
+    "StartTimeMs", "EndTimeMs", "RoundId", "Suggest", "MediaType", "Rate", "Score", "Audio", "Image", "Label",
+    "StreamUserId", "StreamerUserId", "Reason", "Role",
 ]  # fmt: skip
 PAYLOADS: dict[int, dict[str, Any]] = {
     301: {"Status": 0},
@@ -79,6 +85,37 @@ PAYLOADS: dict[int, dict[str, Any]] = {
     },
     312: {"Status": 0},
     801: {"Status": 5, "EventMessage": "Success"},
+    103: {"UserId": "u", "Role": 20, "Reason": 1},
+    206: {"UserId": "u", "Reason": 0},
+    401: {"Url": "rtmp://h/live/key?txSecret=x", "Status": 2, "ErrorCode": 0, "ErrorMsg": "x"},
+    701: {"Status": 2},
+    702: {"Status": 0},
+    802: {"Status": 1},
+    803: {"Status": 2},
+    804: {"Status": 1},
+    901: {"Status": 0},
+    902: {"LeaveCode": 98},
+    903: {"UserId": "u", "Text": "x", "StartTimeMs": 1, "EndTimeMs": 2, "RoundId": "r"},
+    904: {"UserId": "u", "RoundId": "r"},
+    905: {"UserId": "u", "RoundId": "r", "Text": "x"},
+    906: {"Metric": "llm_first_token", "Value": 218, "Tag": {"RoundId": "r"}},
+    908: {"Metric": "llm_error", "Tag": {"Code": 0, "Message": ""}},
+    909: {"Status": "session_ready"},
+    1001: {"Status": 0},
+    1002: {"LeaveCode": 0},
+    1003: {"Status": 1},
+    1004: {"FileName": "1_2_u_20260121020226.ogg", "StreamUserId": "u"},
+    1005: {"Status": 0},
+    1006: {"Code": 403, "Message": "x"},
+    1101: {"Status": 1},
+    1102: {"LeaveCode": 100},
+    1103: {"Status": 0},
+    1104: {"DataId": "1", "MediaType": 2, "Suggest": 2, "Label": "Ad", "Rate": 90, "Image": "http://x/a.png"},
+    1105: {"Status": 0},
+    1106: {"Code": 10002, "Message": "BadRequest"},
+    1401: {"Status": 0},
+    1402: {"LeaveCode": 0},
+    1403: {"UserId": "u", "Text": "x"},
 }
 
 
@@ -86,7 +123,9 @@ def an_event(chance: random.Random) -> Any:
     """A real event, or something near it."""
     kind = chance.choice([*PAYLOADS])
     info: dict[str, Any] = {"RoomId": "1", "EventTs": "1622186275", "EventMsTs": 1622186275757, "UserId": "r"}
-    info |= {"TaskId": f"task{chance.randrange(5)}", "Payload": json.loads(json.dumps(PAYLOADS[kind]))}
+    info |= {"TaskId": f"task{chance.randrange(5)}"}
+    said = json.loads(json.dumps(PAYLOADS[kind]))
+    info |= said if kind // 100 in (1, 2, 7) else {"Payload": said}
     event: Any = {
         "EventGroupId": kind // 100,
         "EventType": kind,
@@ -201,7 +240,13 @@ class Witness:
         now = datetime.now(timezone.utc)
         for head in due.heads:
             state = drive(load_plan(head, due.job.job_id), stored)
-            for milestone in MILESTONES:
+            ending = verdict_of(KINDS[due.job.kind], state, Rules(fail_on=frozenset()), now)
+            if isinstance(ending, Finished):
+                result = job_result(state, ending, due.job)
+                assert msgspec.msgpack.decode(msgspec.msgpack.encode(result)) == json.loads(
+                    json.dumps(result)
+                )
+            for milestone in MILESTONES if due.job.family == "recording" else ():
                 verdict = judge(state, Rules(wait_for=milestone, fail_on=frozenset()), now)
                 if isinstance(verdict, Finished):
                     extra = emitting.finished_extra(state, verdict, due.job, milestone)
@@ -216,12 +261,15 @@ class Witness:
         before = self.states.get(recording_id, JobState(recording_id))
         state = learn(before, received.callback, received.received_at)
         # Begin anew now and then: a state only grows, and so does the time that a check takes.
-        self.states[recording_id] = state if len(state.history.facts) < 20 else JobState(recording_id)
+        self.states[recording_id] = state if len(state.history.facts) < 40 else JobState(recording_id)
         stored = json.loads(json.dumps(to_json(state), allow_nan=False))
         assert from_json(stored, recording_id).history == state.history
+        assert from_json(stored, recording_id).records == state.records
         for milestone in MILESTONES:
             verdict = judge(state, Rules(wait_for=milestone, fail_on=frozenset()), datetime.now(timezone.utc))
             assert verdict is not None
+        for kind in KINDS.values():
+            assert verdict_of(kind, state, Rules(), datetime.now(timezone.utc)) is not None
 
 
 def look_up(conn_id: str) -> ReceiverConfig:
@@ -287,3 +335,7 @@ def test_no_request_breaks_anything_and_only_signed_events_are_stored() -> None:
     print(f"{EXAMPLES} examples, seed {SEED}: {dict(sorted(statuses.items()))}")
     assert statuses[200] > EXAMPLES // 20
     assert min(statuses[400], statuses[401], statuses[403]) > 0
+
+
+def test_every_documented_event_is_among_those_that_are_spoilt() -> None:
+    assert set(PAYLOADS) >= {kind for kind in EVENTS if kind > 299}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from typing import Any
@@ -16,9 +17,11 @@ from airflow_trtc.jobs.callback import (
     CallbackError,
     is_address_signed,
     is_signed,
+    kept_event,
     parse,
     parse_event,
     sign,
+    stream_name,
     without_signatures,
 )
 
@@ -114,13 +117,13 @@ def test_an_event_of_a_recording_is_read() -> None:
     assert callback.payload == {"LeaveCode": 0}
     assert callback.event == LEFT
     assert callback.wrapper is None
-    assert callback.recording_id == RECORDING
+    assert callback.family == "recording"
     assert callback.subject == f"task:{RECORDING}"
 
 
-def test_an_event_of_a_room_tells_of_no_recording() -> None:
+def test_an_event_of_a_room_tells_of_no_job() -> None:
     callback = parse(ROOM)
-    assert (callback.room_id, callback.recording_id, callback.subject) == ("8489", None, "room:8489")
+    assert (callback.room_id, callback.family, callback.subject) == ("8489", None, "room:8489")
     assert callback.payload == {}
 
 
@@ -455,3 +458,61 @@ def test_addresses_lose_their_signatures_wherever_they_stand(text: str, left: st
 def test_ids_stay_as_they_are() -> None:
     ids = {"TaskId": "https://x/?a=b", "RoomId": "a?sign=b", "UserId": "token=c"}
     assert without_signatures({"EventInfo": ids}) == {"EventInfo": ids}
+
+
+# -- addresses that streams are pushed to -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address, host",
+    [
+        ("rtmp://a.rtmp.example/live2/the-key", "rtmp://a.rtmp.example"),
+        ("rtmp://user:word@push.example:1935/live/s?txSecret=hunter2", "rtmp://push.example:1935"),
+        ("srt://push.example:9000?streamid=hunter2", "srt://push.example:9000"),
+        ("rtmp://[", ""),
+        ("no address", ""),
+        ("rtmp://" + "h" * 500 + "/key", "rtmp://" + "h" * 200),
+        ("rtmp://\ud800/key", "rtmp://\ud800"),
+    ],
+)
+def test_the_name_of_an_address_hides_its_key_and_tells_it_apart(address: str, host: str) -> None:
+    name = stream_name(address)
+    assert name.startswith(f"{host}#")
+    assert len(name) == len(host) + 13
+    assert stream_name(name) == name
+    assert stream_name(address + "2") != name
+
+
+def test_a_relay_is_kept_without_its_key_wherever_it_is_repeated() -> None:
+    address = "rtmp://a.example/live/the-key?txSecret=hunter2"
+    payload = {"Url": address, "Status": 4, "ErrorCode": -3, "ErrorMsg": f"cannot push to {address}: refused"}
+    event = {"EventGroupId": 4, "EventType": 401, "EventInfo": {"TaskId": "t", "Payload": payload}}
+    callback = parse(json.dumps(event).encode())
+    kept = kept_event(callback)
+    assert "the-key" not in json.dumps(kept)
+    assert "hunter2" not in json.dumps(kept)
+    assert kept["EventInfo"]["Payload"] == {
+        "Url": stream_name(address),
+        "Status": 4,
+        "ErrorCode": -3,
+        "ErrorMsg": f"cannot push to {stream_name(address)} refused",
+    }
+    assert callback.payload["Url"] == address
+
+
+def test_two_addresses_of_one_host_are_two_events() -> None:
+    """What is kept has lost what differs, but for the digest."""
+    identities = set()
+    for key in ("a", "b"):
+        payload = {"Url": f"srt://h:9000?streamid={key}", "Status": 0}
+        info = {"TaskId": "t", "EventMsTs": 1768960945351, "Payload": payload}
+        event = parse_event({"EventGroupId": 4, "EventType": 401, "EventInfo": info})
+        identities |= {event.identity, parse_event(kept_event(event)).identity}
+    assert len(identities) == 4
+
+
+def test_the_token_of_a_signed_address_may_have_128_characters() -> None:
+    """More than a key of the console may have: products that wrap events have an API of their own for it."""
+    token, at = "t" * 128, "1669872112"
+    sign = hashlib.sha256(f"{token}{at}".encode()).hexdigest()
+    assert is_address_signed({"requesttime": at, "sign": sign}, ["other", token], AT_MS)

@@ -15,10 +15,12 @@ from airflow_trtc.jobs.events import EVENTS, Event, Fault, row
 from airflow_trtc.jobs.history import CallbackFact, files_of
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.problem import PROBLEM_KINDS, Problem
+from airflow_trtc.jobs.problems import problems_of
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, from_json, learn, to_json
 from airflow_trtc.jobs.verdict import Failed, Finished, Rules, Verdict, WaitFor, Waiting, describe_news
+from airflow_trtc.kinds import KINDS, kind_of_group
 from airflow_trtc.recording.judge import judge
-from airflow_trtc.recording.problems import problems_of
 from airflow_trtc.results import file_results
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -28,7 +30,8 @@ ARRIVED = {"Status": 0, "FileId": "1", "CacheFile": "a"}
 
 def event(kind: int, payload: Any = None, *, at: float = 0.0, group: int | None = None) -> Callback:
     """An event that happened `at` seconds after the start."""
-    info = {"TaskId": "rid", "EventMsTs": START_MS + round(at * 1000), "Payload": payload or {}}
+    info = {"TaskId": "rid", "EventMsTs": START_MS + round(at * 1000)}
+    info |= (payload or {}) if kind // 100 == 7 else {"Payload": payload or {}}
     return parse_event({"EventGroupId": group or kind // 100, "EventType": kind, "EventInfo": info})
 
 
@@ -46,7 +49,8 @@ def fact_of(callback: Callback) -> CallbackFact:
 
 # -- codes ------------------------------------------------------------------------------------------
 
-CODES = [  # type, field, code, its meaning, does it prove an end, does the job run
+# type, field, code, its meaning, does it prove an end, does the job run
+CODES: list[tuple[int, str, int, str, bool, bool]] = [
     (301, "Status", 0, "started", False, True),
     (301, "Status", 1, "failed", False, False),
     (302, "LeaveCode", 0, "stopped by the API", True, False),
@@ -82,6 +86,56 @@ CODES = [  # type, field, code, its meaning, does it prove an end, does the job 
     (803, "Status", 3, "resumed", False, False),
     (804, "Status", 1, "maximum duration reached", True, False),
     (804, "Status", 2, "video larger than 1920x1080", True, False),
+    (401, "Status", 0, "over", True, False),
+    (401, "Status", 1, "connecting", False, False),
+    (401, "Status", 2, "running", False, False),
+    (401, "Status", 3, "connecting again", False, False),
+    (401, "Status", 4, "failed", True, False),
+    (401, "Status", 5, "disconnecting", False, False),
+    (701, "Status", 0, "started", False, True),
+    (701, "Status", 1, "failed", False, False),
+    (701, "Status", 2, "trying again", False, False),
+    (702, "Status", 0, "ended", True, False),
+    (901, "Status", 0, "started", False, True),
+    (901, "Status", 1, "failed", False, False),
+    *[
+        (each, "LeaveCode", code, words, True, False)
+        for each in (902, 1402)
+        for code, words in {
+            0: "stopped by the API",
+            1: "the customer removed the robot",
+            2: "the customer dismissed the room",
+            3: "the server removed the robot",
+            4: "the server dismissed the room",
+            98: "internal error",
+            99: "no stream for MaxIdleTime",
+        }.items()
+    ],
+    *[
+        (each, "LeaveCode", code, words, True, False)
+        for each in (1002, 1102)
+        for code, words in {
+            0: "stopped by the API",
+            1: "the customer removed the robot",
+            2: "the customer dismissed the room",
+            3: "the server removed the robot",
+            4: "the server dismissed the room",
+            99: "no stream for MaxIdleTime",
+            100: "the room timed out",
+            101: "the robot's id entered again",
+        }.items()
+    ],
+    (1001, "Status", 0, "started", False, True),
+    (1001, "Status", 1, "failed", False, False),
+    (1003, "Status", 0, "started", False, False),
+    (1003, "Status", 1, "failed", False, False),
+    (1005, "Status", 0, "ended", True, False),
+    (1101, "Status", 0, "started", False, True),
+    (1101, "Status", 1, "failed", False, False),
+    (1103, "Status", 0, "started", False, False),
+    (1105, "Status", 0, "ended", True, False),
+    (1401, "Status", 0, "started", False, True),
+    (1401, "Status", 1, "failed", False, False),
 ]  # fmt: skip
 NAMES = {
     301: "recorder start",
@@ -100,16 +154,114 @@ NAMES = {
     802: "web page recording end",
     803: "web page recording status",
     804: "web page recording limit",
+    401: "relay",
+    701: "ingest start",
+    702: "ingest end",
+    901: "AI task start",
+    902: "AI task end",
+    903: "sentence",
+    904: "speech start",
+    905: "AI speech end",
+    906: "AI metric",
+    908: "AI error",
+    909: "AI session",
+    1001: "slicing start",
+    1002: "slicing exit",
+    1003: "slicing upload start",
+    1004: "slice",
+    1005: "slicing upload end",
+    1006: "slicing upload error",
+    1101: "moderation start",
+    1102: "moderation exit",
+    1103: "moderation sending start",
+    1104: "moderation result",
+    1105: "moderation sending end",
+    1106: "moderation error",
+    1401: "transcription start",
+    1402: "transcription end",
+    1403: "transcription sentence",
 }
-LEFT_EARLIER = event(302, {"LeaveCode": 0}, at=-60)
+ROOMS = {  # name, field of the code, meanings of the codes
+    101: ("room created", None, {}),
+    102: ("room dismissed", None, {}),
+    103: (
+        "user entered",
+        "Reason",
+        {1: "normally", 2: "the network was switched", 3: "after a timeout", 4: "from another room"},
+    ),
+    104: (
+        "user left",
+        "Reason",
+        {
+            1: "normally",
+            2: "timed out",
+            3: "removed",
+            4: "the connection of rooms ended",
+            5: "the process was killed",
+        },
+    ),
+    105: ("role changed", "Role", {20: "anchor", 21: "audience"}),
+    201: ("video started", None, {}),
+    202: ("video stopped", "Reason", {}),
+    203: ("audio started", None, {}),
+    204: ("audio stopped", "Reason", {}),
+    205: ("substream started", None, {}),
+    206: ("substream stopped", "Reason", {}),
+}
+# An end of each family that is older than what a test is about.
+ENDS = {3: 302, 4: 401, 7: 702, 8: 802, 9: 902, 10: 1002, 11: 1102, 14: 1402}
+WITHOUT_CODE = {304, 307, 308, 309, 903, 904, 905, 906, 908, 909, 1004, 1006, 1104, 1106, 1403}
+ERRORS = {308, 309, 1006, 1106}  # these have no code: they are problems themselves
+
+
+def left_earlier(kind: int) -> list[Callback]:
+    end = ENDS.get(kind // 100)
+    code = 1 if end == 802 else 0
+    return [event(end, {"LeaveCode": code, "Status": code}, at=-60)] if end is not None else []
 
 
 def test_the_table_has_these_rows_and_codes_and_no_others() -> None:
-    assert {kind: row.name for kind, row in EVENTS.items()} == NAMES
-    assert {(kind, code) for kind, row in EVENTS.items() for code in row.codes} == {
+    assert {kind: row.name for kind, row in EVENTS.items()} == {
+        **NAMES,
+        **{kind: name for kind, (name, *_) in ROOMS.items()},
+    }
+    of_rooms = {(kind, code) for kind, (_, _, codes) in ROOMS.items() for code in codes}
+    assert {(kind, code) for kind, row in EVENTS.items() for code in row.codes} == of_rooms | {
         (kind, code) for kind, _, code, *_ in CODES
     }
     assert {kind for kind, row in EVENTS.items() if row.type != kind} == set()
+
+
+@pytest.mark.parametrize("kind", ROOMS)
+def test_events_of_rooms_are_about_no_job_and_say_what_happened(kind: int) -> None:
+    _, field, codes = ROOMS[kind]
+    documented = row(kind)
+    assert documented.codes == codes
+    assert documented.code_fields == (() if field is None else (field,))
+    assert documented.groups == {kind // 100}
+    callback = parse_event({"EventGroupId": kind // 100, "EventType": kind, "EventInfo": {"TaskId": "rid"}})
+    assert callback.family is None
+    assert learnt(callback) == JobState("rid")
+
+
+def test_no_two_types_share_a_name_and_each_can_be_written_in_code() -> None:
+    assert len({documented.name for documented in EVENTS.values()}) == len(EVENTS)
+    assert {named.type for named in events.NAMED.values()} == set(EVENTS)
+    assert all(slug.isidentifier() and slug.islower() for slug in events.NAMED)
+    assert events.NAMED["room_dismissed"].type == 102
+    assert events.NAMED["file_into_vod"].type == 311
+
+
+def test_each_kind_of_job_has_events_of_its_own_family_only() -> None:
+    """Kinds that share a group share the rows of the journal, or callbacks would not find their job."""
+    for kind in KINDS.values():
+        job = JobRef(kind.name, 1, None, "j")
+        assert {events.FAMILIES[group] for group in kind.groups} <= {job.family}
+    reported = {group for kind in KINDS.values() for group in kind.groups}
+    assert reported == set(events.FAMILIES)
+    first = {group: kind_of_group(group) for group in (1, 3, 8, 9, 11)}
+    names = {group: kind and kind.name for group, kind in first.items()}
+    assert names == {1: None, 3: "recording", 8: "web_recording", 9: "ai_transcription", 11: "moderation"}
 
 
 @pytest.mark.parametrize("kind, field, code, meaning, ends, starts", CODES)
@@ -123,26 +275,27 @@ def test_each_code_is_read_and_means_what_is_documented(
     assert (fact.happened_at_ms, fact.happened_at, fact.received_at) == (START_MS, START, START)
     assert fact.is_documented
     assert (learnt(callback).history.end is not None) == ends
-    assert (learnt(LEFT_EARLIER, callback).history.end is None) == starts
+    if earlier := left_earlier(kind):
+        assert (learnt(*earlier, callback).history.end is None) == (starts or (kind == 401 and not ends))
     line = f"{NAMES[kind]}: {meaning} (callback {kind}, {field} {code})"
     assert describe_news(JobState("rid"), learnt(callback), callback)[0] == line
 
 
-@pytest.mark.parametrize("kind", [*NAMES, 399, 899])
-@pytest.mark.parametrize("code", [-1, 7, 98, 102, None, "x", 0.5, True, 10**30])
+@pytest.mark.parametrize("kind", [*NAMES, 399, 899, 1099, 1404])
+@pytest.mark.parametrize("code", [-1, 7, 97, 102, None, "x", 0.5, True, 10**30])
 def test_an_undocumented_code_ends_nothing_and_is_no_problem(kind: int, code: object) -> None:
     state = learnt(event(kind, {"Status": code, "LeaveCode": code}))
     assert state.history.end is None
     assert state.history.failed_start is None
-    if kind not in (308, 309):  # these have no code: they are problems themselves
+    if kind not in ERRORS:
         assert problems_of(state) == ()
     (fact,) = state.history.facts
-    assert fact.code == (
-        code if type(code) is int and code < 2**63 and kind not in (304, 307, 308, 309) else None
-    )
+    is_number = type(code) is int and code < 2**63
+    assert fact.code == (code if is_number and kind not in WITHOUT_CODE else None)
     assert not fact.is_documented
-    is_start = kind in (301, 306, 801)
-    assert (learnt(LEFT_EARLIER, event(kind, {"Status": code})).history.end is None) == is_start
+    is_start = kind in (301, 306, 701, 801, 901, 1001, 1101, 1401) or (kind == 401 and fact.code is not None)
+    if earlier := left_earlier(kind):
+        assert (learnt(*earlier, event(kind, {"Status": code})).history.end is None) == is_start
 
 
 def test_the_code_may_stand_in_two_places_of_two_events() -> None:
@@ -168,10 +321,16 @@ def test_the_log_says_what_happened_first(kind: int, payload: dict[str, Any], li
     assert describe_news(JobState("rid"), learnt(callback), callback) == [line]
 
 
-@pytest.mark.parametrize("group", [1, 2, 4, 7, 9, 10, 14])
-def test_events_of_other_families_are_no_facts(group: int) -> None:
+@pytest.mark.parametrize("group", [1, 2, 4, 5, 7, 9, 10, 11, 14])
+def test_events_in_groups_of_other_families_are_no_facts(group: int) -> None:
     callback = event(302, {"LeaveCode": 0, "FileName": "a", "FileList": "b"}, group=group)
     assert learnt(callback) == JobState("rid")
+
+
+@pytest.mark.parametrize("kind", [401, 701, 902, 903, 1004, 1104, 1401])
+def test_nor_are_events_of_other_families_in_the_group_of_recordings(kind: int) -> None:
+    payload = {"Status": 0, "LeaveCode": 0, "Text": "said", "FileName": "u/audios/a.ogg", "Suggest": 2}
+    assert learnt(event(kind, payload, group=3)) == JobState("rid")
 
 
 def test_the_default_of_a_row_is_an_undocumented_type() -> None:
@@ -248,6 +407,8 @@ def test_the_first_odd_facts_are_kept_and_all_documented_ones() -> None:
 # -- problems -----------------------------------------------------------------------------------------
 
 NOT_READ = "a conversion failed (perhaps the service could not read the index files from the bucket)"
+ROBOT_LOST = "the robot left early: the room timed out or the robot lost it"
+ROBOT_REPLACED = "the robot left early: the robot's id entered again"
 PROBLEMS: list[tuple[int, dict[str, Any], str, str]] = [
     (301, {"Status": 1}, "start", "the recorder did not start (301, Status 1)"),
     (
@@ -288,6 +449,48 @@ PROBLEMS: list[tuple[int, dict[str, Any], str, str]] = [
     ),
     (312, {"Status": 1}, "vod", "the transfer into VOD ended abnormally (312, Status 1)"),
     (801, {"Status": 2}, "start", "the recording of the web page did not start (801, Status 2)"),
+    (401, {"Status": 0}, "relay", "a relay is over, and nothing says how it ended (401, Status 0)"),
+    (
+        401,
+        {"Status": 4, "Url": "rtmp://h/live/key", "ErrorMsg": "refused"},
+        "relay",
+        "a relay failed: rtmp://h#1a5ea5588d65: refused (401, Status 4)",
+    ),
+    (701, {"Status": 1}, "start", "the stream could not be pulled (701, Status 1)"),
+    (
+        701,
+        {"Status": 2},
+        "start",
+        "the stream could not be pulled, and no new try succeeded (701, Status 2)",
+    ),
+    (901, {"Status": 1}, "start", "the AI task did not start (901, Status 1)"),
+    (
+        902,
+        {"LeaveCode": 98},
+        "interrupted",
+        "an internal error of the service broke it off; start it anew (902, LeaveCode 98)",
+    ),
+    (
+        1402,
+        {"LeaveCode": 98},
+        "interrupted",
+        "an internal error of the service broke it off; start it anew (1402, LeaveCode 98)",
+    ),
+    (1001, {"Status": 1}, "start", "the slicing did not start (1001, Status 1)"),
+    (1002, {"LeaveCode": 100}, "interrupted", f"{ROBOT_LOST} (1002, LeaveCode 100)"),
+    (1002, {"LeaveCode": 101}, "interrupted", f"{ROBOT_REPLACED} (1002, LeaveCode 101)"),
+    (1003, {"Status": 1}, "upload", "the upload of slices could not be set up (1003, Status 1)"),
+    (1006, {"Code": 403, "Message": "no"}, "upload", "a slice could not be uploaded: 403: no (1006)"),
+    (1101, {"Status": 1}, "start", "the moderation did not start (1101, Status 1)"),
+    (1102, {"LeaveCode": 100}, "interrupted", f"{ROBOT_LOST} (1102, LeaveCode 100)"),
+    (1102, {"LeaveCode": 101}, "interrupted", f"{ROBOT_REPLACED} (1102, LeaveCode 101)"),
+    (
+        1106,
+        {"Code": 10002, "Message": "BadRequest"},
+        "upload",
+        "what was moderated could not be stored: 10002: BadRequest (1106)",
+    ),
+    (1401, {"Status": 1}, "start", "the transcription did not start (1401, Status 1)"),
 ]
 
 

@@ -117,7 +117,7 @@ def test_the_defaults_of_the_rules() -> None:
     assert not rules.finish_if_no_callback
     assert (rules.grace_seconds, rules.settle_seconds, rules.hurry_seconds, rules.refusals) == (30, 10, 2, 3)
     assert (rules.wait_for, rules.order_seconds, rules.callback_timeout_seconds) == ("recording", 2, 3600)
-    assert rules.fail_on == {"start", "interrupted", "upload", "lingering", "mp4", "vod"}
+    assert rules.fail_on == {"start", "interrupted", "upload", "lingering", "mp4", "vod", "relay"}
     assert Waiting("m").asks
 
 

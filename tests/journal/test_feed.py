@@ -13,11 +13,16 @@ from typing import Any
 import pytest
 
 from airflow_trtc.jobs.callback import parse_event
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.feed import Entry, FeedReader, FeedSubscription, StoredLog, read_entry
 from airflow_trtc.journal.keys import ENTRIES_PER_PAGE, log_page
 
 APP = 1400000001
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def job(recording_id: str) -> JobRef:
+    return JobRef("recording", APP, None, recording_id)
 
 
 class FakeLog:
@@ -32,7 +37,7 @@ class FakeLog:
     def write(self, recording_id: str, *, long: bool = False) -> int:
         seq = len(self.entries) + 1
         event = {"EventGroupId": 3, "EventType": 302, "EventInfo": {"TaskId": recording_id, "EventMsTs": seq}}
-        self.entries.append(Entry(seq, APP, recording_id, NOW, None if long else parse_event(event)))
+        self.entries.append(Entry(seq, job(recording_id), NOW, None if long else parse_event(event)))
         return seq
 
     async def end(self) -> int:
@@ -67,7 +72,7 @@ class Listener(FeedSubscription):
 
     def __init__(self, job_id: str, position: int) -> None:
         self.news = asyncio.Event()
-        super().__init__((APP, job_id), position, self.news.set)
+        super().__init__(job(job_id), position, self.news.set)
 
     async def wait(self, seconds: float) -> list[Entry]:
         with contextlib.suppress(asyncio.TimeoutError):
@@ -243,7 +248,7 @@ def test_event_loops_that_have_ended_are_not_kept() -> None:
 
 def test_it_is_behind_until_the_end_of_the_log_was_read_a_short_while_ago() -> None:
     async def story(log: FakeLog, reader: FeedReader) -> None:
-        assert FeedSubscription((APP, "a"), 0).is_behind
+        assert FeedSubscription(job("a"), 0).is_behind
         listener = subscribe(reader, "a")
         assert listener.is_behind
         await until(lambda: not listener.is_behind)

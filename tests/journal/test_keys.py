@@ -103,7 +103,7 @@ def test_a_key_is_spelt_as_older_versions_spelt_it(key: str, spelt: str) -> None
 @pytest.mark.parametrize("seq, page", [(1, 0), (100, 0), (101, 1), (200, 1), (201, 2)])
 def test_a_page_of_the_log_holds_a_hundred_entries(seq: int, page: int) -> None:
     assert keys.log_page(seq) == page
-    assert keys.ENTRIES_PER_PAGE == keys.FILES_PER_PAGE == 100
+    assert keys.ENTRIES_PER_PAGE == keys.ITEMS_PER_PAGE == 100
 
 
 def test_what_is_due_is_everything_up_to_now() -> None:
@@ -187,10 +187,15 @@ def test_a_value_names_its_job(job: JobRef) -> None:
         job_fields(job),
         keys.due_value(job),
         keys.due_value(job, end),
-        head_value(job, state, 2, 150),
+        head_value(job, state, {"pages": 2, "file_count": 150}),
     ):
         assert job_from(value) == job
-    assert head_value(job, state, 2, 150) == {**state, **job_fields(job), "pages": 2, "file_count": 150}
+    assert head_value(job, state, {"pages": 2, "file_count": 150}) == {
+        **state,
+        **job_fields(job),
+        "pages": 2,
+        "file_count": 150,
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.journal import plans
 from airflow_trtc.journal import store as journal_store
 from airflow_trtc.journal.journal import Journal
-from airflow_trtc.journal.keys import FILES_PER_PAGE, LOG_KEY, Rows, due_key
+from airflow_trtc.journal.keys import ITEMS_PER_PAGE, LOG_KEY, Rows, due_key
 from airflow_trtc.journal.plans import Get, announce, drive, load_plan, read_log_end, save_plan
 from airflow_trtc.journal.store import acarry_out, worker_store
 
@@ -135,7 +135,7 @@ def test_fifteen_hundred_files_fit_into_small_rows_and_full_pages_are_written_on
     save(store, state_with(*many[:1450]))
     store.writes.clear()
     save(store, state_with(*many, at=NOW + timedelta(seconds=1)))
-    assert store.writes == [f"{ROWS.polls}/files/{1450 // FILES_PER_PAGE}", ROWS.polls]
+    assert store.writes == [f"{ROWS.polls}/files/{1450 // ITEMS_PER_PAGE}", ROWS.polls]
     assert max(len(row) for row in store.rows.values()) < 65_535
     assert names(load(store, JobState("rid"))) == many
 
@@ -273,7 +273,7 @@ def test_made_up_pages_keep_no_reader_busy_for_ever(monkeypatch: pytest.MonkeyPa
     assert len(store.reads) == 1 + 1000
 
     monkeypatch.setattr(plans, "MAX_PAGES", 5)  # full pages take their time
-    store = CountingStore([None] * FILES_PER_PAGE)
+    store = CountingStore([None] * ITEMS_PER_PAGE)
     store.set(ROWS.polls, {**to_json(JobState("rid")), "pages": 1})
     drive(load_plan(ROWS.polls, "rid"), store)
     assert len(store.reads) == 1 + 5
@@ -306,7 +306,7 @@ def test_the_end_of_the_change_log(row: Any, end: int) -> None:
 
 def test_a_head_that_a_slower_writer_shortened_hides_no_page() -> None:
     store = DictStore()
-    many = list(map(str, range(FILES_PER_PAGE + 1)))
+    many = list(map(str, range(ITEMS_PER_PAGE + 1)))
     save(store, state_with(*many))
     store.set(ROWS.polls, {**store.get(ROWS.polls), "pages": 1})
     assert names(load(store, JobState("rid"))) == many

@@ -295,12 +295,12 @@ def test_nothing_is_ever_sent_twice_without_a_clear(
     common: dict[str, Any] = {"action": "X", "digest": "d", "max_tries": 1, "try_number": 1, "sent_at": "t"}
     digest, max_tries = "e" if changed else "d", 2 if cleared else 1
     answered = Creation(**common, is_answered=True, handed_on=handed_on)
-    step = step_of(answered, digest, max_tries, has_key=has_key)
+    step = step_of(answered, digest, max_tries, may_repeat=has_key)
     assert step is (Step.SEND if cleared and (handed_on or changed) else Step.RETURN)
-    silent = step_of(Creation(**common), digest, max_tries, has_key=has_key)
+    silent = step_of(Creation(**common), digest, max_tries, may_repeat=has_key)
     assert silent is (Step.RESOLVE if has_key else Step.SEND if cleared else Step.FAIL)
-    assert step_of(None, digest, max_tries, has_key=has_key) is Step.SEND
-    assert step_of(Creation(**common, is_refused=True), digest, 1, has_key=has_key) is Step.SEND
+    assert step_of(None, digest, max_tries, may_repeat=has_key) is Step.SEND
+    assert step_of(Creation(**common, is_refused=True), digest, 1, may_repeat=has_key) is Step.SEND
 
 
 def test_keys_differ_by_task_action_and_generation_and_are_short() -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
 from airflow_trtc.jobs.callback import parse_event
+from airflow_trtc.jobs.events import row
 from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot, Trouble
@@ -147,17 +148,20 @@ class Scene:
     def reported(
         self, event_type: int, payload: dict[str, Any] | None = None, *, fed: bool = True, ago: float = 0.0
     ) -> None:
-        """Let the API server store a callback, `ago` seconds ago.
+        """Let the API server store a callback, `ago` seconds ago, in the group that its type has first.
 
         :param fed: the change feed hands it over, too.
         """
         at = self.clock.now() - timedelta(seconds=ago)
-        info = {
+        info: dict[str, Any] = {
             "TaskId": self.job.job_id,
             "EventMsTs": round(at.timestamp() * 1000),
             "Payload": payload or {},
         }
-        callback = parse_event({"EventGroupId": 3, "EventType": event_type, "EventInfo": info})
+        if row(event_type).is_flat:
+            info |= info.pop("Payload")
+        group = min(row(event_type).groups)
+        callback = parse_event({"EventGroupId": group, "EventType": event_type, "EventInfo": info})
         state = learn(self.stored(self.rows.callbacks), callback, at)
         drive(save_plan(self.rows.callbacks, self.job, state), self.store)
         if fed:
@@ -187,12 +191,14 @@ class Scene:
         has_past: bool = False,
         first_turn_in: float | None = None,
         stop_at: float | None = None,
+        began_at: float = 0.0,
         **rules: Any,
     ) -> Ending:
         """Wait as in the triggerer.
 
         :param limits: seconds after the start.
         :param stop_at: the same.
+        :param began_at: the same, of the whole wait.
         """
         dated = {name: START.timestamp() + seconds for name, seconds in (limits or {}).items()}
         here = Circumstances(
@@ -202,6 +208,8 @@ class Scene:
             has_past=has_past,
             limits=dated,
             stop_at=_dated(stop_at),
+            polls=bool(self.kind.describe_action),
+            began_at=START.timestamp() + began_at,
         )
         self.wait = self._wait(state, here, pace or Pace(interval), has_store, rules)
         return drive_steps(self.wait.run(), self._carry_out)
@@ -221,7 +229,12 @@ class Scene:
     ) -> Ending | None:
         """Wait as on a worker in poke mode; None when `turns` were not enough."""
         here = Circumstances(
-            listens=False, has_past=has_past, is_same_try=is_same_try, stop_at=_dated(stop_at)
+            listens=False,
+            has_past=has_past,
+            is_same_try=is_same_try,
+            stop_at=_dated(stop_at),
+            polls=bool(self.kind.describe_action),
+            began_at=START.timestamp(),
         )
         self.wait = self._wait(state, here, Pace(interval), has_store, rules)
         self.worker = WorkerWait(

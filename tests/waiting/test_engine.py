@@ -656,6 +656,16 @@ def test_polls_of_other_waits_do_not_slow_this_one_down() -> None:
     assert pauses(scene)[0] == 10
 
 
+def test_trouble_alone_does_not_touch_the_journal() -> None:
+    """Thousands of waits meet it at once, and Airflow may be what is in trouble."""
+    scene = Scene(*[THROTTLED] * 3, shown("a"), GONE)
+    read: list[list[str]] = []
+    scene.at(150, lambda: read.append(list(scene.store.reads)))
+    scene.deferred(interval=60.0)
+    assert len(scene.polled_at) > 4
+    assert read == [[]]
+
+
 def test_trouble_makes_pauses_longer_and_an_answer_ends_that() -> None:
     scene = Scene(*[THROTTLED] * 4, shown(), shown(), GONE)
     scene.deferred(interval=10.0)

@@ -103,15 +103,32 @@ def test_what_was_seen_before_the_key_was_refused_is_handed_on() -> None:
 
 
 def test_a_connection_that_cannot_be_read_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polls, "SUBSCRIBE_SECONDS", 0.05)
+    monkeypatch.setattr(polls, "SUBSCRIBE_SECONDS", 0.02)
+    monkeypatch.setattr(polls, "CONNECTION_SECONDS", 0.05)
 
     async def story(shared: SharedPolls, hook: Hook) -> None:
         hook.error = TrtcSetupError("no such connection", code="Client.NoConnection")
         assert [answer.value for answer in await shared.subscribe()] == [hook.error]
         hook.error, hook.hangs = None, True
-        (answer,) = await shared.subscribe()
+        results = [await shared.subscribe() for _ in range(5)]
+        (answer,) = next(each for each in results if each)
         assert isinstance(answer.value, TrtcTransientError)
         assert answer.value.code == "Client.ConnectionUnavailable"
+
+    play(story)
+
+
+def test_a_connection_that_takes_its_time_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor of thousands of triggers that start answers none of them for half a minute."""
+    monkeypatch.setattr(polls, "SUBSCRIBE_SECONDS", 0.02)
+
+    async def story(shared: SharedPolls, hook: Hook) -> None:
+        hook.hangs = True
+        assert await shared.subscribe() == [] == await shared.subscribe()
+        assert not shared.is_subscribed
+        hook.hangs = False
+        assert await shared.subscribe() == []
+        assert shared.is_subscribed
 
     play(story)
 

@@ -71,13 +71,10 @@ def test_callbacks_become_events_knowledge_and_log(store: Store) -> None:
     assert {entry["job_id"] for entry in entries} == {"rec"}
 
 
-def test_events_of_rooms_are_kept_and_are_about_no_recording(store: Store) -> None:
-    store.put(event(102, None, group=1), event(401, "relay", group=4))
+def test_events_of_rooms_are_kept_and_are_about_no_job(store: Store) -> None:
+    store.put(event(102, None, group=1), event(203, None, group=2))
     work()
-    assert {key.rsplit("/", 1)[0] for key in store.rows("ev/")} == {
-        f"ev/{APP}/room:77",
-        f"ev/{APP}/task:relay",
-    }
+    assert {key.rsplit("/", 1)[0] for key in store.rows("ev/")} == {f"ev/{APP}/room:77"}
     assert not store.rows("cb/")
     assert not store.rows("log/")
 

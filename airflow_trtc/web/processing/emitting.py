@@ -39,9 +39,12 @@ class ScheduledAssets:
     single: tuple[tuple[AssetModel, SingleEvents], ...] = ()
 
     def milestones(self, job: JobRef) -> dict[WaitFor, list[AssetModel]]:
-        """The assets of each milestone that this job may reach: only recordings have such assets."""
+        """The assets of each milestone that this job may reach: only recordings have such assets.
+
+        Recordings of web pages are some of them.
+        """
         found: dict[WaitFor, list[AssetModel]] = {}
-        for asset, wanted in self.finished if job.kind == RECORDING.name else ():
+        for asset, wanted in self.finished if job.family == RECORDING.name else ():
             if wanted.sdk_app_id in (None, job.sdk_app_id):
                 found.setdefault(wanted.wait_for, []).append(asset)
         return found

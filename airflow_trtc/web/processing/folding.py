@@ -32,8 +32,8 @@ from airflow_trtc.journal.keys import (
     log_page_key,
     page_key,
 )
-from airflow_trtc.journal.plans import drive, load_plan, page_count, save_plan
-from airflow_trtc.kinds import RECORDING
+from airflow_trtc.journal.plans import PARTS, drive, load_plan, page_count, save_plan
+from airflow_trtc.kinds import kind_of_group
 
 MAX_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
 MAX_SEQ = 10**12  # more pages than their keys have digits for
@@ -82,9 +82,14 @@ class Received:
 
     @property
     def job(self) -> JobRef | None:
-        """The job it is about, in the region of the connection; None when it is about none."""
-        job_id = bounds.job_id(self.callback.recording_id)
-        return None if job_id is None else JobRef(RECORDING.name, self.sdk_app_id, self.region, job_id)
+        """The job it is about, in the region of the connection; None when it is about none.
+
+        Its kind is the first that has such events; the family is certain.
+        """
+        kind, job_id = kind_of_group(self.callback.group), self.callback.task_id
+        if kind is None or job_id is None:
+            return None
+        return JobRef(kind.name, self.sdk_app_id, self.region, job_id)
 
 
 @dataclass(slots=True)
@@ -216,7 +221,10 @@ class Overlay:
         pages = []
         for head in heads:
             # One more than the head says: see `load_plan`, which reads on behind a full page.
-            pages += [page_key(head, page) for page in range(page_count(self.get(head)) + 1)]
+            row = self.get(head)
+            for part in PARTS:
+                if (count := page_count(row, part)) or part == "files":
+                    pages += [page_key(head, page, part) for page in range(count + 1)]
         self.prefetch(pages)
 
 

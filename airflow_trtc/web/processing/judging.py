@@ -16,15 +16,34 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_trtc import bounds
+from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.problem import LINGERING
+from airflow_trtc.jobs.problems import problems_of
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, combine
 from airflow_trtc.jobs.verdict import MILESTONES, Failed, Failure, Finished, Outcome, Rules, Verdict, Waiting
-from airflow_trtc.journal.index import IndexEntry, Phase, note_key, note_value, noted_key, phase_of
-from airflow_trtc.journal.keys import Rows, bad_key, done_key, due_key, due_range, due_value, job_from
+from airflow_trtc.journal.index import (
+    IndexEntry,
+    Phase,
+    note_key,
+    note_value,
+    noted_key,
+    noted_kind,
+    phase_of,
+)
+from airflow_trtc.journal.keys import (
+    Rows,
+    bad_key,
+    done_key,
+    due_key,
+    due_range,
+    due_value,
+    job_from,
+    kind_key,
+)
 from airflow_trtc.journal.plans import drive, load_plan
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.recording.problems import problems_of
+from airflow_trtc.recording.judge import judge
 from airflow_trtc.web.processing import database, emitting, folding
 from airflow_trtc.web.processing.emitting import ScheduledAssets
 from airflow_trtc.web.processing.folding import Overlay, StoredRows
@@ -164,25 +183,34 @@ class _Round:
 def _start_round(session: Session, asset_id: int, now: datetime, due: Iterable[Due]) -> _Round:
     assets = emitting.scheduled_assets(database.active_assets(session))
     overlay = Overlay(lambda keys: database.select_keys(session, asset_id, keys))
+    overlay.prefetch([key(one.job) for one in due for key in (kind_key, note_key)])
+    due = [_with_kind(one, overlay) for one in due]
     overlay.prefetch_jobs([key for one in due for key in one.heads])
-    overlay.prefetch([note_key(one.job) for one in due])
     notes = [done_key(one.job, milestone) for one in due for milestone in MILESTONES]
     return _Round(session, asset_id, now, assets, overlay, database.existing_keys(session, asset_id, notes))
 
 
+def _with_kind(due: Due, overlay: Overlay) -> Due:
+    """The same with the kind that a wait said, if one did: from a callback it may be guessed."""
+    kind = noted_kind(overlay.get(kind_key(due.job)))
+    said = replace(due.job, kind=kind) if kind in KINDS else due.job
+    return replace(due, job=said) if said.family == due.job.family else due
+
+
 def _judge(work: _Round, due: Due) -> _Changes:
-    job, changes = due.job, _Changes()
+    due, changes = _with_kind(due, work.overlay), _Changes()
+    job = due.job
     state = JobState(job.job_id)
     for head in due.heads:
         state = combine(state, drive(load_plan(head, job.job_id), work.overlay))
-    verdict = _or_found_end(_verdict(job, state, Rules(), work.now), state, due)
+    verdict = _or_found_end(verdict_of(KINDS[job.kind], state, Rules(), work.now), state, due)
     changes.stale |= _index(work.overlay, job, state, verdict, work.now)
     _judge_later(changes, job, verdict, work.now)
     for milestone, assets in work.assets.milestones(job).items():
         note = done_key(job, milestone)
         if note in work.done:
             continue
-        verdict = _lenient_verdict(job, state, Rules(wait_for=milestone), work.now)
+        verdict = _lenient_verdict(state, Rules(wait_for=milestone), work.now)
         if milestone == "recording":
             verdict = _or_found_end(verdict, state, due)
         _judge_later(changes, job, verdict, work.now)
@@ -202,16 +230,14 @@ def _judge_later(changes: _Changes, job: JobRef, verdict: Verdict, now: datetime
         changes.rows[due_key(at_ms, job)] = json.dumps(due_value(job))
 
 
-def _verdict(job: JobRef, state: JobState, rules: Rules, now: datetime) -> Verdict:
-    judge = KINDS[job.kind].judge
-    return Waiting("jobs of this kind are not judged here") if judge is None else judge(state, rules, now)
+def _lenient_verdict(state: JobState, rules: Rules, now: datetime) -> Verdict:
+    """On a recording, also one of a web page: no problem keeps an event back.
 
-
-def _lenient_verdict(job: JobRef, state: JobState, rules: Rules, now: datetime) -> Verdict:
-    """No problem keeps an event back; but files that linger are waited for, since they usually arrive."""
-    verdict = _verdict(job, state, replace(rules, fail_on=frozenset({LINGERING})), now)
+    But files that linger are waited for, since they usually arrive.
+    """
+    verdict = judge(state, replace(rules, fail_on=frozenset({LINGERING})), now)
     if isinstance(verdict, Failed) and verdict.failure is Failure.RECORDING:
-        return _verdict(job, state, replace(rules, fail_on=frozenset()), now)
+        return judge(state, replace(rules, fail_on=frozenset()), now)
     return verdict
 
 
@@ -233,8 +259,11 @@ def _is_failed(verdict: Verdict) -> bool:
 def _index(overlay: Overlay, job: JobRef, state: JobState, verdict: Verdict, now: datetime) -> set[str]:
     """Move the job to its phase in the index; return keys of rows that are out of date then."""
     entry = _entry(job, state, verdict, now)
-    noted = noted_key(overlay.get(note_key(job)))
-    if entry is None or (noted is not None and phase_of(noted) is entry.phase):
+    note = overlay.get(note_key(job))
+    noted = noted_key(note)
+    if entry is None:
+        return set()
+    if noted is not None and phase_of(noted) is entry.phase and noted_kind(note) in (job.kind, None):
         return set()
     overlay.set(entry.key, entry.value)
     overlay.set(note_key(job), note_value(entry))

@@ -26,6 +26,7 @@ from airflow_trtc.jobs.callback import (
     CallbackError,
     is_address_signed,
     is_signed,
+    kept_event,
     parse,
     without_signatures,
 )
@@ -197,7 +198,7 @@ class Receiver:
             "region": found.region,
             "received_at_ms": received_at_ms,
             # Every author of a DAG may read these rows.
-            "event": bounds.plain(without_signatures(callback.event)),
+            "event": kept_event(callback),
             "wrapper": bounds.plain(without_signatures(callback.wrapper)),
         }
         key = inbox_key(received_at_ms, sdk_app_id, callback.identity)

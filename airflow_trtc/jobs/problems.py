@@ -1,10 +1,10 @@
-"""What went wrong with a recording, as its callbacks reported: the faults of the table that still count."""
+"""What went wrong with a job, as its callbacks reported: the faults of the table that still count."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from airflow_trtc.jobs.events import EVENTS, Counts, Event, Fault
+from airflow_trtc.jobs.events import EVENTS, Counts, Event, Fault, row
 from airflow_trtc.jobs.history import CallbackFact, missing_in_vod
 from airflow_trtc.jobs.problem import Problem
 from airflow_trtc.jobs.state import JobState
@@ -34,7 +34,15 @@ _COUNTING: dict[Counts, Callable[[JobState, int], Sequence[CallbackFact | None]]
     "missing": lambda state, event_type: missing_in_vod(state.history, state.files),
     "start": lambda state, event_type: [state.history.failed_start],
     "end": lambda state, event_type: [state.history.end],
+    "last": lambda state, event_type: [_how_it_ended(each) for each in state.history.states()],
 }
+
+
+def _how_it_ended(states: Sequence[CallbackFact]) -> CallbackFact | None:
+    """The last state before the one that says only that it is over; None for what is not over."""
+    if states[-1].code not in row(states[-1].type).ends:
+        return None
+    return next((fact for fact in reversed(states) if fact.code), states[-1])
 
 
 def _problem(event: Event, fault: Fault, fact: CallbackFact) -> Problem:

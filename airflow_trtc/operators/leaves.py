@@ -1,0 +1,52 @@
+"""The values inside an operator's parameters, however deep: which are secret, and how these are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow.sdk.log import mask_secret
+
+from airflow_trtc.arguments import HiddenText, is_template, revealed
+from airflow_trtc.cloud import parameters as checks
+
+
+def each_leaf(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:
+    """The same objects and lists, each value in them changed.
+
+    :param change: from the name under which a value stands, and the value.
+    """
+    if isinstance(value, Mapping):
+        return {key: each_leaf(each, change, str(key)) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [each_leaf(each, change, name) for each in value]
+    return change(name, value)
+
+
+def hidden(value: Any) -> Any:
+    """Parameters with the secrets that stand in the DAG hidden; anything else as it is."""
+    return each_leaf(value, _hidden_leaf) if isinstance(value, Mapping) else value
+
+
+def shown(value: Any) -> Any:
+    """Parameters as they are sent."""
+    return each_leaf(value, lambda _, leaf: revealed(leaf))
+
+
+def mask(value: Any) -> None:
+    """Have Airflow mask every secret in parameters wherever it would show it."""
+    for secret in checks.secrets_in(shown(value)):
+        if not is_template(secret):
+            mask_secret(secret)
+
+
+def rendered_later(value: Any) -> frozenset[str]:
+    """The paths of texts that templates render, see `checks.typed`."""
+    return frozenset(
+        path for path, leaf in checks.leaves(value) if isinstance(leaf, str) and is_template(leaf)
+    )
+
+
+def _hidden_leaf(name: str, leaf: Any) -> Any:
+    is_literal = isinstance(leaf, str) and not is_template(leaf)
+    return HiddenText(leaf) if is_literal and any(checks.secrets_in({name: leaf})) else leaf
