@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, says_no_connection
+from airflow_trtc import metrics
+from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, find_metrics, says_no_connection
 from airflow_trtc.cloud import calls, checkup, parameters, sharing
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -180,7 +181,9 @@ class TrtcHook(BaseHook):
             call unless a second job does no harm.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        job_id = self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        metrics.count(metrics.JOBS_STARTED, kind=kind)
+        return job_id
 
     def modify_recording(self, recording_id: str, params: Mapping[str, Any]) -> None:
         """Replace what a running recording subscribes to, and its layout. What `params` lacks is reset.
@@ -201,8 +204,8 @@ class TrtcHook(BaseHook):
         try:
             self.run(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     async def astop(self, kind: str, job_id: str, *, attempts: int | None = None) -> bool:
         """See :meth:`stop`."""
@@ -210,8 +213,8 @@ class TrtcHook(BaseHook):
         try:
             await self.arun(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     def job(self, kind: str, job_id: str) -> JobRef:
         """The identity of a job in the hook's application and region.
@@ -433,11 +436,12 @@ class TrtcHook(BaseHook):
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
 
 
-def _was_running(error: TrtcFailedError, kind: JobKind) -> bool:
-    """False for the error of a job that is over; any other error is raised."""
-    if is_absent(error.code, kind.absent_codes):
-        return False
-    raise error
+def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:
+    """Count a stop, and say whether the job ran. The error of one that is over says no; others are raised."""
+    if error is not None and not is_absent(error.code, kind.absent_codes):
+        raise error
+    metrics.count(metrics.JOBS_STOPPED, kind=kind.name, outcome="over" if error else "stopped")
+    return error is None
 
 
 def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:
@@ -505,3 +509,5 @@ class ConnectionCache:
 
 
 _caches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionCache] = weakref.WeakKeyDictionary()
+
+metrics.send_through(find_metrics)
