@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
@@ -76,6 +77,14 @@ def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
+
+
+@pytest.fixture
+def meter() -> Iterator[Meter]:
+    """What is counted during a test, all of which has to be in the table."""
+    with metered() as one:
+        yield one
+        one.check()
 
 
 @pytest.fixture
