@@ -127,8 +127,22 @@ def has_callbacks(context: Mapping[str, Any]) -> bool:
 
 def gc_tuning_enabled() -> bool:
     """``[trtc] gc_tuning``: whether a triggerer with thousands of waits tunes Python's garbage collector."""
+    return _is_on("gc_tuning")
+
+
+def shares_pace() -> bool:
+    """``[trtc] shared_pace``: whether this process shares the pace of its requests with others here."""
+    return _is_on("shared_pace")
+
+
+def pace_directory() -> str | None:
+    """``[trtc] shared_pace_directory``: where it does so; None where the user does not say."""
+    return conf.get("trtc", "shared_pace_directory", fallback=None) or None
+
+
+def _is_on(option: str) -> bool:
     try:
-        return bool(conf.getboolean("trtc", "gc_tuning", fallback=True))
+        return bool(conf.getboolean("trtc", option, fallback=True))
     except ValueError:  # Airflow's error for what is no boolean is one
         return True
 

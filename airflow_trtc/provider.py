@@ -124,6 +124,27 @@ CONFIG: dict[str, Any] = {
                 "example": None,
                 "default": "True",
             },
+            "shared_pace": {
+                "description": (
+                    "Whether the processes of a machine share the pace of their requests to the service;"
+                    " without it each keeps to a pace of its own, and finds the limit by being refused."
+                ),
+                "version_added": None,
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+            "shared_pace_directory": {
+                "description": (
+                    "The local directory in which they do so, made if it is missing; it must belong to the"
+                    " user that runs Airflow. Empty for one in /dev/shm, or in the directory for temporary"
+                    " files where there is no such place."
+                ),
+                "version_added": None,
+                "type": "string",
+                "example": "/run/airflow/trtc",
+                "default": "",
+            },
         },
     },
 }

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from airflow_trtc.aio import start_apart, take_error
 from airflow_trtc.cloud import failures
-from airflow_trtc.cloud.budget import Budget, shared_budget
+from airflow_trtc.cloud.budget import Budget, BudgetKey, shared_budget
 from airflow_trtc.cloud.calls import Call
+from airflow_trtc.cloud.identities import account_of
 from airflow_trtc.cloud.key_source import Keys, KeySource
 from airflow_trtc.cloud.retries import aretrying, retrying
 from airflow_trtc.cloud.sdk import AsyncSdkTransport, AsyncTransport, SdkTransport, Transport
@@ -35,15 +36,19 @@ class _Client:
         self._budgets: dict[str, Budget] = {}
 
     def budget(self, action: str) -> Budget:
-        """What the process's requests for an action keep to."""
+        """What the machine's requests for an action keep to."""
         if action not in self._budgets:
             settings = self.settings
-            key = settings.endpoint, settings.region, settings.identity, action
+            key = BudgetKey(
+                settings.endpoint,
+                settings.region,
+                account_of(settings.identity),
+                action,
+                settings.requests_per_second,
+                settings.pace_directory,
+            )
             self._budgets[action] = shared_budget(key)
         return self._budgets[action]
-
-    def _reserve(self, call: Call[Any]) -> float:
-        return self.budget(call.action).reserve(self.settings.requests_per_second)
 
     @contextmanager
     def _sending(self, call: Call[Any]) -> Iterator[None]:
@@ -52,7 +57,7 @@ class _Client:
             with failures.translated(call, self.settings.endpoint):
                 yield
         except TrtcThrottledError:
-            self.budget(call.action).refused(self.settings.requests_per_second)
+            self.budget(call.action).refused()
             raise
 
 
@@ -91,9 +96,12 @@ class TrtcClient(_Client):
         return value
 
     def _once(self, call: Call[_Value]) -> _Value:
-        with self._turns[call.action]:  # or a moment taken early would be taken at an early pace
-            if wait_seconds := self._reserve(call):
-                self._sleep(wait_seconds)
+        self._keys.current()
+        with failures.translated(call, self.settings.endpoint):
+            self._transport.prepare()  # what comes late after its turn meets the next one's
+        with self._turns[call.action]:  # who has much to send takes one place in the machine's line
+            for seconds in self.budget(call.action).turn():
+                self._sleep(seconds)
         keys = self._keys.current()
         try:
             return self._send(call, keys)
@@ -166,9 +174,12 @@ class AsyncTrtcClient(_Client):
         await self.aclose()
 
     async def _once(self, call: Call[_Value]) -> _Value:
-        async with self._turns[call.action]:  # see TrtcClient; what is cancelled in line has taken nothing
-            if wait_seconds := self._reserve(call):
-                await self._sleep(wait_seconds)
+        await self._current_keys()
+        with failures.translated(call, self.settings.endpoint):
+            await self._ready()
+        async with self._turns[call.action]:  # see TrtcClient
+            for seconds in self.budget(call.action).turn():
+                await self._sleep(seconds)
         return await self.poll(call)
 
     async def _send(self, call: Call[_Value], keys: Keys) -> _Value:

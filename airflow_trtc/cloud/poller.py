@@ -295,7 +295,8 @@ class _Lane:
                 await self._poll_next()
 
     async def _poll_next(self) -> None:
-        await asyncio.sleep(self._budget.reserve(self._poller.settings.requests_per_second))
+        for seconds in self._budget.turn():
+            await asyncio.sleep(seconds)
         # Chosen now: a request may have become urgent, or all were cancelled.
         if not self.health.outage and (job := self._pick()) is not None:
             self._begin(job)
