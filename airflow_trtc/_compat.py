@@ -141,10 +141,9 @@ def pace_directory() -> str | None:
 
 
 def _is_on(option: str) -> bool:
-    try:
-        return bool(conf.getboolean("trtc", option, fallback=True))
-    except ValueError:  # Airflow's error for what is no boolean is one
-        return True
+    """Whether it is not off; `conf.getboolean` raises for what is no boolean, and differs in what."""
+    value = str(conf.get("trtc", option, fallback="True"))
+    return value.partition("#")[0].strip().lower() not in ("f", "false", "0")
 
 
 def has_xcom_backend() -> bool:

@@ -34,7 +34,7 @@ _PLACE_FIELDS = {
 _OTHER_FIELDS = {
     "requests_per_second": _field(
         "Requests per second",
-        "Limit for one process; the rate adapts to what the service accepts. Default 19 of the 20.",
+        "Limit for one machine; the rate adapts to what the service accepts. Default 19 of the 20.",
         "number",
     ),
     "timeout_seconds": _field(

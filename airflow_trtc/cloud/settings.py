@@ -74,7 +74,7 @@ class TrtcSettings:
     console_url: str | None = None
     sdk_secret_key: str | None = field(default=None, repr=False)
     advanced_permission_control: bool = False
-    pace_directory: str | None = None
+    pace_directory: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property

@@ -552,3 +552,30 @@ def test_the_vendor_sees_who_calls_in_english(emulator, drive, monkeypatch):
     drive().describe(emulator.add_recording())
     assert seen[0]["language"] == "en-US"
     assert seen[0]["request_client"].startswith("airflow-trtc-")
+
+
+def test_what_takes_long_is_done_before_a_turn_is_taken(emulator, settings_for, monkeypatch):
+    """A request that is late after its turn arrives together with the next one's."""
+    done = []
+
+    class Transport:
+        def prepare(self):
+            done.append("prepared")
+
+        def send(self, call, keys):
+            done.append("sent")
+            raise TrtcFailedError("no such recording")
+
+    def fetch():
+        done.append("fetched")
+        return Keys(emulator.secret_id, emulator.secret_key)
+
+    def turn(_):
+        done.append("went")
+        yield from ()
+
+    monkeypatch.setattr(Budget, "turn", turn)
+    client = TrtcClient(settings_for(), transport=Transport(), keys=KeySource(fetch))
+    with pytest.raises(TrtcFailedError):
+        client.run(recording("some-recording"))
+    assert done == ["fetched", "prepared", "went", "sent"]
