@@ -173,10 +173,11 @@ def test_vendor_sdk_stays_in_cloud_and_inside_functions(name: str) -> None:
         assert "tencentcloud" not in {each.split(".")[0] for each in mentioned_by(name)}
 
 
+PURE_MODULES = ("cloud.line", "cloud.pace", "journal.keys", "journal.plans", "waiting.engine")
 PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "kinds")]
 
 
-@pytest.mark.parametrize("name", sorted({*PURE, "journal.keys", "journal.plans", "waiting.engine"}))
+@pytest.mark.parametrize("name", sorted({*PURE, *PURE_MODULES}))
 def test_what_decides_needs_only_the_standard_library_and_reads_no_clock(name: str) -> None:
     foreign = {each.split(".")[0] for each in mentioned_by(name)} - {"airflow_trtc", "__future__"}
     assert foreign <= sys.stdlib_module_names

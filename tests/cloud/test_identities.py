@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from dataclasses import MISSING
+from typing import Any
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_every_field_of_a_kind_is_optional_and_has_a_form():
 
 
 def test_what_tells_accounts_apart_holds_no_secret_and_is_the_same_in_every_process(monkeypatch):
-    identities = [
+    identities: list[Any] = [
         StaticKeys("AKIDa", "hidden", "hidden"),
         StaticKeys("AKIDb", "hidden"),
         AssumedRole("AKIDa", "hidden", role_arn="arn", token="hidden"),
