@@ -93,7 +93,7 @@ class Budget:
     def turn(self) -> Generator[float, None, None]:
         """Yield how many seconds to rest, again and again, until the caller may send one request.
 
-        Who leaves before that takes no turn from the others.
+        To be closed by who leaves before that: then it takes no turn from the others.
         """
         ticket: Ticket | None = None
         now, busy_seconds = self._clock(), 0.0

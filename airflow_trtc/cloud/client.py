@@ -7,7 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -99,8 +99,9 @@ class TrtcClient(_Client):
         self._keys.current()
         with failures.translated(call, self.settings.endpoint):
             self._transport.prepare()  # what comes late after its turn meets the next one's
-        with self._turns[call.action]:  # who has much to send takes one place in the machine's line
-            for seconds in self.budget(call.action).turn():
+        # Who has much to send takes one place in the machine's line.
+        with self._turns[call.action], closing(self.budget(call.action).turn()) as turn:
+            for seconds in turn:
                 self._sleep(seconds)
         keys = self._keys.current()
         try:
@@ -178,8 +179,9 @@ class AsyncTrtcClient(_Client):
         with failures.translated(call, self.settings.endpoint):
             await self._ready()
         async with self._turns[call.action]:  # see TrtcClient
-            for seconds in self.budget(call.action).turn():
-                await self._sleep(seconds)
+            with closing(self.budget(call.action).turn()) as turn:
+                for seconds in turn:
+                    await self._sleep(seconds)
         return await self.poll(call)
 
     async def _send(self, call: Call[_Value], keys: Keys) -> _Value:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from airflow_trtc.cloud.budget import Budget
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.key_source import Keys, KeySource
+from airflow_trtc.cloud.line import decode
 from airflow_trtc.cloud.retries import MAX_TOTAL_THROTTLED_SECONDS
 from airflow_trtc.cloud.sdk import AsyncSdkTransport
 from airflow_trtc.emulator import (
@@ -514,6 +516,27 @@ def test_who_is_cancelled_while_it_waits_for_its_turn_gives_it_back(emulator, se
             return next(client.budget("DescribeCloudRecording").turn(), 0.0)
 
     assert asyncio.run(main()) < 2.0  # of 50 that a hundred take at two a second
+
+
+def test_who_is_cancelled_leaves_the_line_of_the_machine(emulator, settings_for, tmp_path):
+    settings = replace(settings_for({"requests_per_second": 0.1}), pace_directory=str(tmp_path))
+
+    async def main():
+        async with AsyncTrtcClient(settings) as client:
+            await client.run(recording(emulator.add_recording()))
+            call = asyncio.create_task(client.run(recording(emulator.add_recording())))
+            while (line := line_in(tmp_path)).issued < 2:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            call.cancel()
+            await asyncio.wait([call])
+        return line
+
+    def line_in(directory):
+        (path,) = directory.glob("*.pace")
+        return decode(path.read_bytes())
+
+    assert asyncio.run(main()).served == 1
+    assert line_in(tmp_path).issued == 1
 
 
 def test_requests_are_spread_by_the_budget(emulator, drive):
