@@ -9,7 +9,7 @@ from tests.e2e.stage import Stage
 pytestmark = pytest.mark.e2e
 
 SENSORS = 30
-POLLS = 5  # that find a recording running
+POLLS = 8  # that find a recording running
 ACTION = "DescribeCloudRecording"
 
 
@@ -20,7 +20,7 @@ def test_thirty_sensors_in_reschedule_mode_at_two_requests_a_second_are_hardly_t
     emulator = stage.scarce_emulator
     recording_ids = [emulator.add_recording(files=1, ends_after_reads=POLLS) for _ in range(SENSORS)]
     wait = stage.start("scarce", {"recording_ids": recording_ids})
-    assert wait.end(timeout=1200.0) == "success"
+    assert wait.end(timeout=1800.0) == "success"
     tasks = stage.airflow.task_instances(wait.dag_id, wait.run_id)
     assert [task["state"] for task in tasks if task["task_id"] == "wait"] == ["success"] * SENSORS
     answers = emulator.state()["counters"][ACTION]
