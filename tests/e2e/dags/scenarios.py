@@ -88,8 +88,8 @@ for mode, mode_options in MODES.items():
         collect(waits.output)
     globals()[mapped.dag_id] = mapped
 
-# Thirty of them ask for more than the service takes. Airflow fails tasks that come back before it noticed that
-# they had left, which takes it long meanwhile; hence the retries.
+# Thirty of them ask for more than the service takes. Airflow fails tasks that come back before it noticed
+# that they had left, which takes it long meanwhile; hence the retries.
 with dag("scarce") as scarce:
     TrtcRecordingSensor.partial(
         task_id="wait",
