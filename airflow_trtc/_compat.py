@@ -134,10 +134,23 @@ def has_callbacks(context: Mapping[str, Any]) -> bool:
 
 def gc_tuning_enabled() -> bool:
     """``[trtc] gc_tuning``: whether a triggerer with thousands of waits tunes Python's garbage collector."""
-    try:
-        return bool(conf.getboolean("trtc", "gc_tuning", fallback=True))
-    except ValueError:  # Airflow's error for what is no boolean is one
-        return True
+    return _is_on("gc_tuning")
+
+
+def shares_pace() -> bool:
+    """``[trtc] shared_pace``: whether this process shares the pace of its requests with others here."""
+    return _is_on("shared_pace")
+
+
+def pace_directory() -> str | None:
+    """``[trtc] shared_pace_directory``: where it does so; None where the user does not say."""
+    return conf.get("trtc", "shared_pace_directory", fallback=None) or None
+
+
+def _is_on(option: str) -> bool:
+    """Whether it is not off; `conf.getboolean` raises for what is no boolean, and differs in what."""
+    value = str(conf.get("trtc", option, fallback="True"))
+    return value.partition("#")[0].strip().lower() not in ("f", "false", "0")
 
 
 def has_xcom_backend() -> bool:

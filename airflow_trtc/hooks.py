@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from airflow.sdk import BaseHook
 
 from airflow_trtc import metrics
-from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, find_metrics, says_no_connection
+from airflow_trtc._compat import (
+    CONNECTION_ERRORS,
+    amask_extra,
+    find_metrics,
+    pace_directory,
+    says_no_connection,
+    shares_pace,
+)
 from airflow_trtc.cloud import calls, checkup, parameters, rooms, sharing, streams
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -24,6 +31,7 @@ from airflow_trtc.cloud.identities import permanent_keys
 from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
+from airflow_trtc.cloud.shared_file import default_directory
 from airflow_trtc.cloud.user_sig import Privilege, Signer
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
@@ -485,7 +493,10 @@ class TrtcHook(BaseHook):
         for warning in settings.warnings:
             self.log.warning("Connection %r: %s", self.trtc_conn_id, warning)
         return replace(
-            settings, region=region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
+            settings,
+            region=region or settings.region,
+            sdk_app_id=sdk_app_id or settings.sdk_app_id,
+            pace_directory=(pace_directory() or default_directory()) if shares_pace() else None,
         )
 
     @property

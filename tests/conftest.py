@@ -39,6 +39,7 @@ os.environ["AIRFLOW_HOME"] = str(_HOME)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
+os.environ["AIRFLOW__TRTC__SHARED_PACE_DIRECTORY"] = str(_HOME / "pace")  # shared with nothing else here
 os.environ["WAITS_INTERVAL_SECONDS"] = "0.2"  # tests/dags/waits.py
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 

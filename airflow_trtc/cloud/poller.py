@@ -19,6 +19,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -297,7 +298,9 @@ class _Lane:
                 await self._poll_next()
 
     async def _poll_next(self) -> None:
-        await asyncio.sleep(self._budget.reserve(self._poller.settings.requests_per_second))
+        with closing(self._budget.turn()) as turn:
+            for seconds in turn:
+                await asyncio.sleep(seconds)
         # Chosen now: a request may have become urgent, or all were cancelled.
         if not self.health.outage and (job := self._pick()) is not None:
             self._begin(job)
