@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
     from airflow_trtc.testing import DagResult, TrtcAirflow
+    from tests.stack.postgresql import PostgreSql
 
 # How long an example takes says something of the machine only.
 settings.register_profile("no-stopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +39,7 @@ os.environ["AIRFLOW_HOME"] = str(_HOME)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
+os.environ["AIRFLOW__TRTC__SHARED_PACE_DIRECTORY"] = str(_HOME / "pace")  # shared with nothing else here
 os.environ["WAITS_INTERVAL_SECONDS"] = "0.2"  # tests/dags/waits.py
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
@@ -71,11 +75,40 @@ def airflow_db(trtc_airflow_home: Path) -> Path:
     return trtc_airflow_home
 
 
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
+    """A PostgreSQL with an empty database."""
+    from tests.stack.postgresql import PostgreSql
+    from tests.stack.processes import Watchdog
+
+    watchdog = Watchdog()
+    server = PostgreSql(log_folder=tmp_path_factory.mktemp("postgresql"), watchdog=watchdog)
+    try:
+        server.component.start()
+        give_up_at = time.monotonic() + 30
+        while not server.is_ready:
+            assert time.monotonic() < give_up_at, server.component.log()
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.stop()
+        server.remove()
+        watchdog.close()
+
+
 @pytest.fixture
 def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
+
+
+@pytest.fixture
+def meter() -> Iterator[Meter]:
+    """What is counted during a test, all of which has to be in the table."""
+    with metered() as one:
+        yield one
+        one.check()
 
 
 @pytest.fixture

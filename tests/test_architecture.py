@@ -15,6 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "airflow_trtc"
 PAGE = (PACKAGE / "docs" / "architecture.md").read_text()
 VENDOR_AND_WEB = ("tencentcloud", "httpx", "requests", "fastapi", "starlette", "uvicorn")
+TABLES = ("pyarrow", "pandas", "psycopg2", "psycopg", "fsspec", "upath")
 CLOCKS = {"datetime.now", "time.time", "time.monotonic", "random.random", "open"}
 
 
@@ -173,10 +174,20 @@ def test_vendor_sdk_stays_in_cloud_and_inside_functions(name: str) -> None:
         assert "tencentcloud" not in {each.split(".")[0] for each in mentioned_by(name)}
 
 
+PURE_MODULES = (
+    "cloud.line",
+    "cloud.pace",
+    "journal.keys",
+    "journal.plans",
+    "tables.schema",
+    "tables.usage",
+    "tables.windows",
+    "waiting.engine",
+)
 PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "publishing", "kinds")]
 
 
-@pytest.mark.parametrize("name", sorted({*PURE, "journal.keys", "journal.plans", "waiting.engine"}))
+@pytest.mark.parametrize("name", sorted({*PURE, *PURE_MODULES}))
 def test_what_decides_needs_only_the_standard_library_and_reads_no_clock(name: str) -> None:
     foreign = {each.split(".")[0] for each in mentioned_by(name)} - {"airflow_trtc", "__future__"}
     assert foreign <= sys.stdlib_module_names
@@ -218,10 +229,10 @@ def loaded_by_each() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("name", USED_BY_DAGS)
-def test_importing_what_dags_use_loads_no_sdk_and_no_web_library_through_us(name: str) -> None:
+def test_importing_what_dags_use_loads_no_sdk_no_web_library_and_no_database_through_us(name: str) -> None:
     loaded = loaded_by_each()[name]
     assert f"airflow_trtc.{name}" in loaded
-    assert not {module for module in loaded if module.split(".")[0] in VENDOR_AND_WEB}
+    assert not {module for module in loaded if module.split(".")[0] in (*VENDOR_AND_WEB, *TABLES)}
 
 
 @pytest.mark.parametrize("name", ["airflow_trtc", "airflow_trtc.provider"])

@@ -1,9 +1,9 @@
-"""A stand-in for TRTC on-cloud recording: the real protocol, invented recordings, faults on demand.
+"""A stand-in for TRTC: the real protocol, invented recordings and other jobs, faults on demand.
 
-It answers ``CreateCloudRecording``, ``DescribeCloudRecording``, ``ModifyCloudRecording`` and
-``DeleteCloudRecording`` of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
-unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Jobs of other kinds
-are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
+It answers the calls of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
+unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Recordings and jobs of
+nine other kinds have lives: they are started over the API or put in, send callbacks and end. Jobs of made-up
+kinds are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
 
 Ways to run it::
 
@@ -18,15 +18,23 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     health()                     GET    /_control/health
     add_recording(**options)     POST   /_control/seed       options, or {"recordings": [options, ...]}
                                         -> {"recording_id": ...} or {"recording_ids": [...]}
-    add_job(action, steps=[...]) POST   /_control/jobs       options, or {"jobs": [options, ...]}
+    add_job(kind=..., **options), add_job(action, steps=[...])
+                                 POST   /_control/jobs       options, or {"jobs": [options, ...]}
                                         -> {"job_id": ...} or {"job_ids": [...]}
     script(id, steps)            POST   /_control/script     {"job_id": ..., "steps": [...]}
-    end(recording_id)            POST   /_control/end        {"recording_id": ...}
+    end(id)                      POST   /_control/end        {"job_id": ...}
     room(id, enter=[...], leave=[...])  POST  /_control/room  {"room_id": ..., "enter": [...], "leave": [...]}
                                         -> {"users": [...], ...}
     rooms()                      GET    /_control/rooms
     relay(job_id, statuses=[...])  POST   /_control/relay    {"job_id": ..., "url": ..., "statuses": [...]}
+    add_call(room_id, **options) POST   /_control/calls      options, or {"calls": [options, ...]}
+                                        -> {"comm_id": ...} or {"comm_ids": [...]}
+    add_history(**options)       POST   /_control/history    options -> {"comm_ids": [...]}
+    calls(details=False)         GET    /_control/calls[?comm_id=...][&details=1]
     bill(room_id=None)           GET    /_control/bill[?room_id=...][&sdk_app_id=...]
+    add_usage(usage, key, ...)   POST   /_control/usage      options, or {"spells": [options, ...]}
+    make_usage_history(days=90)  POST   /_control/usage-history   {"days": ..., "seed": ..., "rooms": ...}
+    usage()                      GET    /_control/usage[?sdk_app_id=...]
     truth(id)                    GET    /_control/truth?job_id=<percent-encoded>
     fault(kind, **options)       POST   /_control/faults     {"kind": ..., options}
     faults(), clear_faults()     GET, DELETE  /_control/faults
@@ -132,6 +140,29 @@ without anchors for MaxIdleTime (idle), with its room or robot (dismissed, remov
     emulator.relay(relay_id, statuses=[3, 2])                        # a glitch
     emulator.relay(url="rtmp://h/a/s", statuses=[1, 4, 0])           # relays to come never connect there
 
+``add_call`` puts a call of the past in, which ``DescribeRoomInfo`` and the other calls of quality and history
+then answer from. Options: ``users`` (how many, their ids, or objects as below), ``began_at`` (Unix seconds)
+or ``began_seconds_ago`` (3600), ``lasts_seconds`` (600; null: it goes on), ``creator_id`` (the first user),
+``sdk_app_id``, and ``step_seconds``, how far apart measurements are (10). Of a user::
+
+    user_id                required
+    joins_after_seconds    counted from the begin of the call (0)
+    stays_seconds          (to its end)
+    device_type, sdk_version, client_ip
+    measured               {"aLoss": 30, "bigvBlock": [0, 500]}: instead of usual values, again and again
+    events                 [{"event_id": 5003, "after_seconds": 0, "peer_id": "", "stream_type": 0,
+                           "first": 1, "second": -1}, ...]; default: entered (5003), and left (5008)
+    unusual                [{"experience_id": 4, "after_seconds": 60, "causes": [2024, [2017, "bob"]]}, ...]
+
+``add_history`` puts random calls in, the same ones for the same options and hour: ``calls`` (20) in the last
+``days`` (7) with up to ``most_users`` (4) of up to ``longest_seconds`` (5400), ``seed`` (0), ``sdk_app_id``,
+``step_seconds`` (60). ``calls`` returns all: ``comm_id``, ``sdk_app_id``, ``room_id``, ``creator_id``,
+``created_at``, ``destroyed_at``, and ``sessions`` with their ``events`` and ``unusual`` experiences; with
+``details`` the ``series`` of what was measured, too. People whom ``room`` moves make calls as well::
+
+    comm_id = emulator.add_call("8001", users=["ann", {"user_id": "bob", "measured": {"aLoss": 40}}])
+    emulator.calls(details=True)
+
 ``bill`` has all that was started over the API since the last ``reset()``: ``recordings``, one each, with
 ``recording_id``, ``sdk_app_id``, ``room_id``, ``is_string_room``, ``robot_id``, ``created_at``, ``ended_at``,
 ``end_reason``, ``seconds`` (from its creation to its end or now, 0 when the recorder failed to start), and
@@ -140,6 +171,18 @@ those that run; ``seconds`` of all; and the sums ``by_application`` and ``by_roo
 ``running`` and ``seconds``::
 
     assert len(emulator.bill("8001")["recordings"]) == 1
+
+The usage calls answer sums of spells: ``usage`` (``trtc``, ``recording_single``, ``recording_multi``,
+``mix_transcoding``, ``relay``, ``ai``, ``moderation``, ``slicing``, ``acceleration``), ``key`` (``Audio``,
+``HD``, ...), ``began_at`` (Unix time), ``seconds``, ``amount`` (how many at the same time; the Mbit/s of
+``relay``), ``sdk_app_id`` and ``room_id``. Recordings are spells from their start to their end, of ``HD``, or
+of ``Audio`` with stream_type 1, for each user unless mixed. People whom ``room`` moved are spells of ``trtc``
+and ``Audio``. ``make_usage_history`` adds spells of whole minutes in the days before today, the same for the
+same ``seed``. The settings ``usage_zone_hours`` (8) and ``room_usage_seconds`` (15.0) are the zone of the
+days and the pause between two DescribeTrtcRoomUsage::
+
+    emulator.add_usage("trtc", "HD", began_at=1767225600, seconds=3600, amount=2)      # 120 minutes
+    assert sum(each["seconds"] for each in emulator.usage()) == 3600
 
 Options of ``add_recording``, also of ``new_recordings``, that concern callbacks::
 
@@ -184,8 +227,37 @@ underneath. What a step leaves out comes from that life. After the last step the
     emulator.script(id, [{"error": "InternalError.CRInternalError", "reads": 3}])
     emulator.script(id, [{"status": "Exited", "seconds": 5}, {"gone": True}])
 
-Options of ``add_job``. The action is answered from then on, for ids of its jobs; other ids do not exist. It
-is offered in every region, and takes any parameters::
+Options of ``add_job(kind=...)``, a job that lives as those of its kind: ``slicing``, ``moderation``,
+``live_moderation``, ``transcription``, ``ai_transcription``, ``ai_conversation``, ``ingest``,
+``web_recording``, ``speech``. Its calls answer from then on as for one started over the API::
+
+    idle_seconds, idle_reads, preparing_seconds, preparing_reads   how long before it runs (0)
+    ends_after_seconds, ends_after_reads   when it ends by itself, counted while it runs (never; speech: 2 s)
+    ending_seconds, ending_reads   how long its end is shown, as Exited or Stopped (as the settings say: 0)
+    participants           how many are in its room, or their ids (1); 0: it ends after max_idle_seconds
+    room_empty_after_seconds, max_idle_seconds   when all leave, and how much longer it runs (the kind's own)
+    max_seconds            its MaxDuration or MaxDurationLimit (none)
+    expires_after_hours    its ResourceExpiredHour (the kind's own)
+    start_fails            true: it never runs; its start event says so (false)
+    fails                  true: it ends badly: speech is Failed, AI reports LeaveCode 98 (false)
+    outputs                what comes of it: slices, hits, sentences or files, a number or a list; each is an
+                           event (of web recordings at the end)
+    output_every_seconds   from one to the next (0)
+    leave_code, callbacks  of its end; trouble by event type, as for recordings
+    started_seconds_ago, job_id, sdk_app_id, room_id, is_string_room, robot_id
+    key                    its SessionId or RecordId
+    steps                  answers before its life is seen, as below; ``script(id, steps)`` later on. What a
+                           step leaves out comes from the life
+
+    emulator.add_job(kind="transcription", ends_after_reads=3, outputs=["Good morning."])
+    emulator.add_job(kind="ingest", steps=[{"Status": "Paused", "reads": 2}])
+
+``Emulator(new_jobs={"transcription": {...}})`` gives such options, those of places left out, to what the API
+starts. ``room`` moves people in and out of the rooms of jobs too, and ``bill`` has ``jobs``, one each with
+``job_id``, ``kind`` and else as for recordings, ``running_jobs`` and the sums ``by_kind``.
+
+Options of ``add_job`` for any other action, which is answered from then on, for ids of its jobs; other ids do
+not exist. It is offered in every region, and takes any parameters::
 
     action                 e.g. "DescribeCloudModeration" or "DescribeMadeUpTask"
     steps                  the answers; the last one stays. ``script(id, steps)`` replaces them
@@ -216,7 +288,9 @@ files made so far), ``listed_files`` (those some answer has shown), ``mp4_files`
 ``code``, ``status``, ``file_count``, the ``fault`` that replaced or spoiled the answer, ``delay_seconds``),
 ``started_by`` and ``stopped_by`` (as in ``bill``), ``layout`` and ``subscriptions`` as the last request set
 them, ``storage_refused``, and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that
-answers, ``steps_left`` after it, and what the job is. ``state``: recordings, jobs, ``counters`` per action
+answers, ``steps_left`` after it, and what the job is; with a life also ``kind``, ``status``, ``stage``,
+``end_reason`` (ended, deleted, idle, limit, replaced, script, failed), ``history``, ``outputs``,
+``settings`` that calls changed, and ``callbacks``. ``state``: recordings, jobs, ``counters`` per action
 and code, ``throttled``, faults, and ``requests`` with their ids, without secrets.
 
 Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed with

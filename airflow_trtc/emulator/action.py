@@ -37,3 +37,5 @@ class Action:
     id_param: str = "TaskId"
     takes_more: bool = False
     """Whether parameters that the schema does not name pass unchecked."""
+    limit: int | None = None
+    """Requests a second where the vendor allows fewer than usual; None as the settings say."""

@@ -143,6 +143,22 @@ class Controls(ABC):
         options = {"job_id": job_id, "url": url, "statuses": given}
         return self._control("POST", "relay", options)
 
+    def add_call(self, room_id: str, **options: Any) -> str:
+        """Put a call of the past in and return its ``CommId``; the package docstring lists the options."""
+        return str(self._control("POST", "calls", {"room_id": room_id, **options})["comm_id"])
+
+    def add_history(self, **options: Any) -> list[str]:
+        """Put random calls of the last days in and return their ids; see the package docstring."""
+        comm_ids: list[str] = self._control("POST", "history", options)["comm_ids"]
+        return comm_ids
+
+    def calls(self, *, details: bool = False) -> list[dict[str, Any]]:
+        """Return what happened in all calls of the past, and what was measured if wanted."""
+        found: list[dict[str, Any]] = self._control("GET", "calls", {"details": "1"} if details else {})[
+            "calls"
+        ]
+        return found
+
     def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
         """Return all that was started over the API, how long it ran and who started and stopped it.
 
@@ -152,6 +168,38 @@ class Controls(ABC):
         given = {"room_id": room_id, "sdk_app_id": sdk_app_id}
         chosen = {name: value for name, value in given.items() if value is not None}
         return self._control("GET", "bill", chosen)
+
+    def add_usage(self, usage: str, key: str, *, began_at: float, seconds: float, **options: Any) -> None:
+        """Let something have been used: minutes of calls, of recordings, the bandwidth of relays.
+
+        :param usage: ``trtc``, ``recording_single``, ``recording_multi``, ``mix_transcoding``, ``relay``, ...
+        :param key: the key under which it is counted, e.g. ``Audio``; see the package docstring.
+        :param began_at: Unix time.
+        :param seconds: how long.
+        :param options: ``amount``, ``sdk_app_id`` and ``room_id``.
+        """
+        given = {"usage": usage, "key": key, "began_at": began_at, "seconds": seconds}
+        self._control("POST", "usage", {**given, **options})
+
+    def make_usage_history(
+        self, *, days: int = 90, seed: int = 1, rooms: int = 3, sdk_app_id: int | None = None
+    ) -> None:
+        """Let all kinds of things have been used in the days before today: the same for the same seed.
+
+        :param rooms: how many, and how much of each kind a day at most.
+        :param sdk_app_id: instead of the account's application.
+        """
+        options = {"days": days, "seed": seed, "rooms": rooms, "sdk_app_id": sdk_app_id}
+        self._control("POST", "usage-history", options)
+
+    def usage(self, *, sdk_app_id: int | None = None) -> list[dict[str, Any]]:
+        """Return all that was used, an entry for each stretch of time; the usage calls answer their sums.
+
+        Each has ``usage``, ``key``, ``began_at``, ``seconds``, ``amount``, ``sdk_app_id`` and ``room_id``.
+        """
+        options = {} if sdk_app_id is None else {"sdk_app_id": sdk_app_id}
+        spells: list[dict[str, Any]] = self._control("GET", "usage", options)["spells"]
+        return spells
 
     def end(self, job_id: str) -> None:
         """End a recording, or a job with a life, now."""

@@ -47,8 +47,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "InvalidAction": ("The request action `{detail}` is invalid or not found.", "接口 `{detail}` 不存在。"),
     "InvalidParameter": ("Invalid parameter: {detail}.", "参数错误：{detail}。"),
     "InvalidParameter.OutOfRange": ("Parameter out of range: {detail}.", "参数超出范围：{detail}。"),
+    "InvalidParameter.QueryScaleOversize": (
+        "The queried period is too long: {detail}.",
+        "查询时间跨度过大：{detail}。",
+    ),
     "InvalidParameter.SdkAppId": ("SdkAppId `{detail}` is invalid.", "SdkAppId `{detail}` 错误。"),
     "InvalidParameter.UserSig": ("The UserSig is expired or wrong. {detail}", "UserSig过期或错误。{detail}"),
+    "InvalidParameter.PageSizeOversize": ("PageSize is too large: {detail}.", "PageSize超过限制：{detail}。"),
+    "InvalidParameter.StartTsOversize": (
+        "The start time exceeds the documented limit: {detail}.",
+        "查询开始时间超过文档限制：{detail}。",
+    ),
+    "InvalidParameter.UserIdsMorethanSix": ("There are more than six users.", "用户数超过6个。"),
     "InvalidParameterValue": (
         "The value of the parameter {detail} is not valid.",
         "参数 {detail} 的值无效。",
@@ -58,6 +68,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "缺少必要参数 `{detail}`。",
     ),
     "NoSuchVersion": ("The API version `{detail}` does not exist.", "接口版本 `{detail}` 不存在。"),
+    "OperationDenied.FreqOverLimit": (
+        "The frequency limit is exceeded: once in {detail} seconds.",
+        "请求频率超限：每 {detail} 秒一次。",
+    ),
     "RequestLimitExceeded": (
         "Your current request times equals to `{detail}` in a second, which exceeds the frequency limit "
         "for a second. Please reduce the frequency of calls.",

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from airflow_trtc.emulator import billing, jobs, lives, presence
+from airflow_trtc.emulator import billing, jobs, lives, presence, usage
 from airflow_trtc.emulator.actions import RECORDINGS
 from airflow_trtc.emulator.events import Event, with_times
 from airflow_trtc.emulator.families import publishing
 from airflow_trtc.emulator.families import rooms as room_calls
 from airflow_trtc.emulator.families.publishing import UrlStep
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.history import History
+from airflow_trtc.emulator.history import truth as call_truth
+from airflow_trtc.emulator.history_seeding import CallSeed, HistorySeed, call_of, history_of
 from airflow_trtc.emulator.jobs import Job, JobSeed, life_of, script_of
 from airflow_trtc.emulator.ledger import described, trouble_of
 from airflow_trtc.emulator.lives import LifeSeed
@@ -35,6 +38,8 @@ from airflow_trtc.emulator.state import State, ledger_of, truth
 Options = Mapping[str, Any]
 Operation = Callable[[State, Options], dict[str, Any]]
 
+SECONDS_PER_HOUR = 3600
+_HISTORY_OPTIONS: Options = {"days": 90, "seed": 1, "rooms": 3, "sdk_app_id": None}
 _ROOM_OPTIONS = ("room_id", "enter", "leave", "is_string_room", "sdk_app_id")
 
 
@@ -140,6 +145,27 @@ def play_relay(state: State, options: Options) -> dict[str, Any]:
     return {} if relay is None else publishing.truth(relay)
 
 
+def add_call(state: State, options: Options) -> dict[str, Any]:
+    """Put one call of the past in, or several given as ``calls``."""
+    if "calls" in options:
+        return {"comm_ids": [_add_call(state, built(CallSeed, each)) for each in options["calls"]]}
+    return {"comm_id": _add_call(state, built(CallSeed, options))}
+
+
+def add_history(state: State, options: Options) -> dict[str, Any]:
+    """Put random calls of the past in."""
+    seeds = history_of(built(HistorySeed, options), state.clock.now())
+    return {"comm_ids": [_add_call(state, each) for each in seeds]}
+
+
+def list_calls(state: State, options: Options) -> dict[str, Any]:
+    """Return what happened in all calls, or in one; what was measured only on demand."""
+    calls, details = state.part(History).calls, options.get("details") == "1"
+    chosen = calls.values() if "comm_id" not in options else [calls[options["comm_id"]]]
+    now = int(state.clock.now())
+    return {"calls": [call_truth(each, now, details=details) for each in chosen]}
+
+
 def show_bill(state: State, options: Options) -> dict[str, Any]:
     """Return what was started over the API and how long it ran, of one application or room if wanted."""
     given = {name: str(options[name]) for name in ("sdk_app_id", "room_id") if name in options}
@@ -154,6 +180,39 @@ def show_bill(state: State, options: Options) -> dict[str, Any]:
     lines = [*billing.job_lines(others, now), *relays]
     wanted = [each for each in lines if all(str(each[name]) == value for name, value in given.items())]
     return billing.bill(chosen, now, wanted)
+
+
+def show_usage(state: State, options: Options) -> dict[str, Any]:
+    """Return every spell up to now, of one application if wanted."""
+    book, now = state.part(usage.Book), state.clock.now()
+    spells = book.all(state.recordings.values(), now)
+    if "sdk_app_id" in options:
+        spells = [each for each in spells if str(each.sdk_app_id) == str(options["sdk_app_id"])]
+    return {"spells": usage.described(spells)}
+
+
+def add_usage(state: State, options: Options) -> dict[str, Any]:
+    """Add a spell, or several given as ``spells``."""
+    given = options.get("spells", [options])
+    own = {"sdk_app_id": state.settings.sdk_app_id}
+    spells = [built(usage.Spell, {**own, **each}) for each in given]
+    state.part(usage.Book).spells += spells
+    return {"spells": len(spells)}
+
+
+def make_history(state: State, options: Options) -> dict[str, Any]:
+    """Add spells for the days before today, the same for the same seed."""
+    if unknown := sorted(set(options) - set(_HISTORY_OPTIONS)):
+        raise ControlError(f"unknown option {', '.join(unknown)}; there are: {', '.join(_HISTORY_OPTIONS)}")
+    given = {name: options.get(name, default) for name, default in _HISTORY_OPTIONS.items()}
+    days, seed, rooms = (check_count(name, given[name], usage.MAX_DAYS) for name in ("days", "seed", "rooms"))
+    sdk_app_id = check_count("sdk_app_id", given["sdk_app_id"] or 0, MAX_APPLICATION)
+    zone_seconds = state.settings.usage_zone_hours * SECONDS_PER_HOUR
+    now = state.clock.now()
+    today = now - (now + zone_seconds) % usage.DAY_SECONDS
+    spells = list(usage.history(days, seed, sdk_app_id or state.settings.sdk_app_id, round(today), rooms))
+    state.part(usage.Book).spells += spells
+    return {"spells": len(spells)}
 
 
 def show_truth(state: State, options: Options) -> dict[str, Any]:
@@ -286,7 +345,11 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "room": {"POST": move_people},
     "rooms": {"GET": show_rooms},
     "relay": {"POST": play_relay},
+    "calls": {"GET": list_calls, "POST": add_call},
+    "history": {"POST": add_history},
     "bill": {"GET": show_bill},
+    "usage": {"GET": show_usage, "POST": add_usage},
+    "usage-history": {"POST": make_history},
     "truth": {"GET": show_truth},
     "faults": {"GET": list_faults, "POST": add_fault, "DELETE": clear_faults},
     "advance": {"POST": advance_clock},
@@ -348,6 +411,12 @@ def _end_long_ago(recording: Recording, now: float) -> None:
         recording.stage = GONE
         recording.history.append((now, GONE))
     advance(recording, now)
+
+
+def _add_call(state: State, seed: CallSeed) -> str:
+    call = call_of(seed, state.settings.sdk_app_id, state.clock.now())
+    state.part(History).add(call)
+    return call.comm_id
 
 
 def _add_job(state: State, options: Options) -> str:

@@ -120,7 +120,7 @@ def _accept(state: State, request: Request, request_id: str) -> tuple[Call, Acti
     action = _find_action(state, request, action_name)
     if secret_id == state.settings.denied_secret_id:
         raise ApiError("AuthFailure.UnauthorizedOperation", action_name)
-    excess = state.limiter.excess((secret_id, action_name), state.ticks())
+    excess = state.limiter.excess((secret_id, action_name), state.ticks(), action.limit)
     if excess:
         raise ApiError("RequestLimitExceeded", excess)
     values = parameters.check(action.schema, _parameters(request, action), takes_more=action.takes_more)

@@ -53,12 +53,12 @@ def check_count(name: str, value: object, most: int = MAX_COUNT) -> int:
     return value
 
 
-def check_seconds(name: str, value: object, *, least: float = 0.0) -> float:
+def check_seconds(name: str, value: object, *, least: float = 0.0, most: float = MAX_SECONDS) -> float:
     """Return the number, or raise unless it is one, finite and within bounds."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or value < least or value != value:
         raise ValueError(f"{name} must be a number, {least:g} or more")
-    if value > MAX_SECONDS:
-        raise ValueError(f"{name} must be at most {MAX_SECONDS:g}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most:g}")
     return float(value)
 
 

@@ -7,10 +7,12 @@ from itertools import chain
 
 from airflow_trtc.emulator import lives
 from airflow_trtc.emulator.events import LEFT, Event, arrivals, departures
+from airflow_trtc.emulator.history import History
 from airflow_trtc.emulator.lives import Life
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State
+from airflow_trtc.emulator.usage import Book
 
 
 def move(
@@ -41,6 +43,8 @@ def move(
     stayed = [each for each in there if each not in left]
     entered = [each for each in dict.fromkeys(enter) if each not in stayed]
     state.rooms[room] = [*stayed, *entered]
+    state.part(Book).move(room, entered=state.rooms[room], left=left, now=now)
+    state.part(History).move(room, there=state.rooms[room], now=now)
     for each in recordings:
         follow_room(each, state.rooms[room], now)
         state.follow(each, now)

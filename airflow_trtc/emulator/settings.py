@@ -72,6 +72,10 @@ class Settings:
     """Emulated seconds per real second; 0 stops the clock, ``advance()`` moves it by hand."""
     rate_limit: int = DEFAULT_RATE_LIMIT
     """Requests per real second, action and account; 0 means no limit."""
+    room_usage_seconds: float = 15.0
+    """Real seconds between two DescribeTrtcRoomUsage of a key pair; 0 means no limit."""
+    usage_zone_hours: float = 8.0
+    """How far ahead of UTC the days of the usage calls are."""
     concurrency_limit: int = DEFAULT_CONCURRENCY_LIMIT
     """Recordings at one time; one more is ``FailedOperation.RestrictedConcurrency``; 0 means no limit."""
     exited_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Operators: for any action, for rooms, recordings and jobs of all other kinds, and of event-driven DAGs."""
+"""Operators: for any action, rooms, all kinds of jobs, tables of usage and quality, event-driven DAGs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow_trtc.operators.publishing import (
     TrtcStopRelayOperator,
     TrtcUpdateRelayOperator,
 )
+from airflow_trtc.operators.quality import TrtcQualityOperator
 from airflow_trtc.operators.record import TrtcRecordRoomOperator
 from airflow_trtc.operators.rooms import (
     TrtcBlockUserOperator,
@@ -24,12 +25,14 @@ from airflow_trtc.operators.run_job import TrtcRunJobOperator
 from airflow_trtc.operators.start import TrtcStartRecordingOperator
 from airflow_trtc.operators.stop import TrtcStopRecordingOperator
 from airflow_trtc.operators.triggering import TrtcTriggeringRecordingOperator
+from airflow_trtc.operators.usage import TrtcUsageOperator
 
 __all__ = [
     "TrtcApiOperator",
     "TrtcBlockUserOperator",
     "TrtcDismissRoomOperator",
     "TrtcModifyRecordingOperator",
+    "TrtcQualityOperator",
     "TrtcRecordRoomOperator",
     "TrtcRemoveUsersOperator",
     "TrtcRunJobOperator",
@@ -42,4 +45,5 @@ __all__ = [
     "TrtcTriggeringRecordingOperator",
     "TrtcUpdateIngestOperator",
     "TrtcUpdateRelayOperator",
+    "TrtcUsageOperator",
 ]

@@ -15,6 +15,8 @@ from airflow_trtc.testing.results import DagResult, TaskResult, by_task
 from airflow_trtc.testing.waits import in_a_hurry
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.models.asset import AssetEvent
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
@@ -67,6 +69,7 @@ class TrtcAirflow:
         conf: Mapping[str, Any] | None = None,
         *,
         dag_id: str | None = None,
+        logical_date: datetime | None = None,
         **waits: Any,
     ) -> DagResult:
         """Run a DAG from its first to its last task and return what became of it. Failed tasks raise nothing.
@@ -78,9 +81,10 @@ class TrtcAirflow:
         :param dag: see :meth:`load`.
         :param conf: the run's configuration.
         :param dag_id: see :meth:`load`.
+        :param logical_date: the run's date: its data interval is the last one over by then. Default: now.
         :param waits: other values for parameters of all its TRTC sensors, e.g. ``timeout=2``.
         """
-        return self._run(self.load(dag, dag_id), conf, waits)
+        return self._run(self.load(dag, dag_id), conf, waits, logical_date)
 
     def run_for_event(
         self,
@@ -124,13 +128,20 @@ class TrtcAirflow:
         with patch.object(dagrun, "get_or_create_dagrun", create_with_event):
             return self._run(known, None, waits)
 
-    def _run(self, dag: DAG, conf: Mapping[str, Any] | None, waits: Mapping[str, Any]) -> DagResult:
+    def _run(
+        self,
+        dag: DAG,
+        conf: Mapping[str, Any] | None,
+        waits: Mapping[str, Any],
+        logical_date: datetime | None = None,
+    ) -> DagResult:
         from airflow_trtc._compat import prepare_test_runs
 
         logs = TaskLogs()
         prepare_test_runs()
         with in_a_hurry(dag, waits), logs.collected():
-            run = dag.test(run_conf=dict(conf or {}))
+            date: dict[str, Any] = {} if logical_date is None else {"logical_date": logical_date}
+            run = dag.test(run_conf=dict(conf or {}), **date)
         return _result(run, logs)
 
 
@@ -169,6 +180,7 @@ def _store(bag: Any) -> None:
 
 
 def _last_event_id() -> int:
+
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
     from sqlalchemy import func, select

@@ -1,0 +1,192 @@
+"""A backfill of months, whose tasks, workers and scheduler are killed at random: each day once, none half."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psutil
+import psycopg2
+import pyarrow.parquet
+import pytest
+from psycopg2.extras import RealDictCursor
+
+from airflow_trtc.emulator import Emulator
+from airflow_trtc.tables.usage import USAGES
+from tests.stack.local_airflow import LocalAirflow
+from tests.stack.rest import ApiError
+from tests.tables.truth import sums
+
+pytestmark = pytest.mark.postgres
+
+DAYS = int(os.environ.get("TRTC_TEST_BACKFILL_DAYS", "90"))
+SEED = int(os.environ.get("TRTC_TEST_BACKFILL_SEED", "7"))
+DAG_ID = "backfilled"
+ZONE = ZoneInfo("Asia/Shanghai")
+TODAY = dt.datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+PATIENCE_SECONDS = 30 * 60
+SETTINGS = {
+    ("core", "dags_are_paused_at_creation"): False,
+    ("core", "parallelism"): 6,
+    ("dag_processor", "refresh_interval"): 600,
+    # Until a killed worker, and what a killed scheduler left, is noticed (Airflow: minutes).
+    ("scheduler", "task_instance_heartbeat_timeout"): 20,
+    ("scheduler", "task_instance_heartbeat_timeout_detection_interval"): 5,
+    ("scheduler", "orphaned_tasks_check_interval"): 10,
+    ("scheduler", "scheduler_health_check_threshold"): 20,
+}
+PAUSES_SECONDS = (1.0, 6.0)  # between two kills
+VICTIMS = ("task", "task", "task", "worker", "scheduler")
+
+Rows = Callable[[], list[dict[str, Any]]]
+
+
+class Backfill:
+    """One Airflow, the emulator that it asks, and the three tables that it fills."""
+
+    def __init__(self, airflow: LocalAirflow, emulator: Emulator, folder: Path) -> None:
+        self.airflow = airflow
+        self.emulator = emulator
+        self.folder = folder
+        self.kills: dict[str, int] = dict.fromkeys(VICTIMS, 0)
+
+    @property
+    def postgresql_url(self) -> str:
+        return self.airflow.database_url.replace("postgresql+psycopg2:", "postgresql:", 1)
+
+    def run(self) -> None:
+        """Start it, and kill at random until it has ended."""
+        first, last = (TODAY - dt.timedelta(days=number) for number in (DAYS, 1))
+        body = {"dag_id": DAG_ID, "from_date": first.isoformat(), "to_date": last.isoformat()}
+        self.airflow.api("POST", "/api/v2/backfills", json={**body, "max_active_runs": 12})
+        dice = random.Random(SEED)
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while (states := self.states()).count("success") < DAYS:
+            assert "failed" not in states
+            assert time.monotonic() < give_up_at, f"{states.count('success')} of {DAYS} after {self.kills}"
+            time.sleep(dice.uniform(*PAUSES_SECONDS))
+            self.kill(dice.choice(VICTIMS), dice)
+
+    def states(self) -> list[str]:
+        runs = self.airflow.api("GET", f"/api/v2/dags/{DAG_ID}/dagRuns", params={"limit": 100})
+        return [run["state"] for run in runs["dag_runs"]]
+
+    def kill(self, victim: str, dice: random.Random) -> None:
+        if victim == "scheduler":
+            self.airflow.kill("scheduler")
+            self.airflow.start("scheduler")
+            self.kills[victim] += 1
+            return
+        with suppress(psutil.Error, ApiError):
+            path = f"/api/v2/dags/{DAG_ID}/dagRuns/~/taskInstances"
+            tasks = self.airflow.api("GET", path, params={"state": "running"})["task_instances"]
+            if pids := [task["pid"] for task in tasks if task["pid"]]:
+                process = psutil.Process(dice.choice(pids))
+                (process.parent() if victim == "worker" else process).kill()
+                self.kills[victim] += 1
+
+    def sqlite(self) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(self.folder / "usage.db")
+        try:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute("SELECT * FROM trtc_usage")]
+        finally:
+            connection.close()
+
+    def postgresql(self) -> list[dict[str, Any]]:
+        with (
+            psycopg2.connect(self.postgresql_url) as connection,
+            connection.cursor(cursor_factory=RealDictCursor) as cursor,
+        ):
+            cursor.execute("SELECT * FROM usage.trtc_usage")
+            return [dict(row) for row in cursor.fetchall()]
+
+    def parquet(self) -> list[dict[str, Any]]:
+        paths = sorted((self.folder / "files" / "trtc_usage").iterdir())
+        assert [path.suffix for path in paths] == [".parquet"] * DAYS  # and nothing is left aside
+        return [row for path in paths for row in pyarrow.parquet.read_table(path).to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def backfill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfill]:
+    """One that has ended."""
+    for name in ("airflow_trtc.emulator", "uvicorn.access", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    folder = tmp_path_factory.mktemp("usage")
+    with Emulator(keep_requests=10_000) as emulator:
+        emulator.make_usage_history(days=DAYS + 2, seed=SEED)
+        airflow = LocalAirflow(
+            Path(__file__).parent / "dags",
+            env={
+                "AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json,
+                "AIRFLOW_CONN_LITE": json.dumps({"conn_type": "sqlite", "host": str(folder / "usage.db")}),
+                "USAGE_FOLDER": f"file://{folder}/files",
+            },
+            config=SETTINGS,
+            database="postgresql",
+        )
+        with airflow:
+            found = Backfill(airflow, emulator, folder)
+            with psycopg2.connect(found.postgresql_url) as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE SCHEMA usage")
+            connection.close()
+            airflow.wait_for_dag(DAG_ID)
+            uri = found.postgresql_url.replace("postgresql:", "postgres:", 1)
+            airflow.api("POST", "/api/v2/connections", json={"connection_id": "pg", **connection_of(uri)})
+            found.run()
+            yield found
+
+
+def connection_of(uri: str) -> dict[str, Any]:
+    """The fields of a connection, for Airflow's API."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(uri)
+    return {
+        "conn_type": parts.scheme,
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": parts.username,
+        "password": parts.password,
+        "schema": parts.path.lstrip("/"),
+    }
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgresql", "parquet"])
+def test_the_table_equals_what_was_used_each_day_once(backfill: Backfill, target: str) -> None:
+    schema = USAGES["trtc"].schema
+    rows = getattr(backfill, target)()
+    keys = [tuple(row[name] for name in schema.key) for row in rows]
+    assert len(rows) == len(set(keys)) == 6 * DAYS
+    truth = sums(backfill.emulator.usage(), "trtc", rows)
+    assert [row["minutes"] for row in rows] == truth
+    assert any(truth)
+
+
+def test_it_was_killed_often(backfill: Backfill) -> None:
+    print(f"kills: {backfill.kills}")
+    assert sum(backfill.kills.values()) >= DAYS // 9
+    assert all(backfill.kills.values())
+
+
+def test_a_day_is_only_read_again_after_a_kill(backfill: Backfill) -> None:
+    requests = [
+        each["parameters"]
+        for each in backfill.emulator.state(requests=True)["requests"]
+        if each["action"] == "DescribeTrtcUsage" and each["code"] == "OK"
+    ]
+    assert all(each["StartTime"] == each["EndTime"] for each in requests)
+    assert len({each["StartTime"] for each in requests}) == DAYS
+    # Whoever was killed ran six tasks at most, and each had read one day that it had not written yet.
+    at_most = sum(count * (6 if name == "scheduler" else 1) for name, count in backfill.kills.items())
+    assert len(requests) - 3 * DAYS <= at_most
