@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, says_no_connection
+from airflow_trtc import metrics
+from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, find_metrics, says_no_connection
 from airflow_trtc.cloud import calls, checkup, parameters, rooms, sharing, streams
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -181,7 +182,9 @@ class TrtcHook(BaseHook):
             call unless a second job does no harm.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        job_id = self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        metrics.count(metrics.JOBS_STARTED, kind=kind)
+        return job_id
 
     def find(self, kind: str, key: str, *, attempts: int | None = None) -> str | None:
         """The id of the running job that was given this name at its start; None when there is none.
@@ -217,8 +220,8 @@ class TrtcHook(BaseHook):
         try:
             self.run(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     async def astop(self, kind: str, job_id: str, *, attempts: int | None = None) -> bool:
         """See :meth:`stop`."""
@@ -226,8 +229,8 @@ class TrtcHook(BaseHook):
         try:
             await self.arun(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     def dismiss_room(self, room_id: int | str) -> bool:
         """Dismiss a room, and return whether it was there.
@@ -302,8 +305,8 @@ class TrtcHook(BaseHook):
         try:
             self.run(streams.stop_relay(self.job(RELAY.name, job_id), record_key))
         except TrtcFailedError as error:
-            return _was_running(error, RELAY)
-        return True
+            return _stopped(RELAY, error)
+        return _stopped(RELAY)
 
     def check(self, action: str, params: Mapping[str, Any]) -> None:
         """Check the names of an action's parameters, nested ones too; nothing is sent.
@@ -532,11 +535,14 @@ class TrtcHook(BaseHook):
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
 
 
-def _was_running(error: TrtcFailedError, kind: JobKind) -> bool:
-    """What the error of a job that is over says; any other error is raised."""
-    if is_absent(error.code, kind.absent_codes):
-        return error.follows_unknown  # then it ran until our own request, whose answer was lost
-    raise error
+def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:
+    """Count a stop, and say whether the job ran until then; any error but that of one that is over is raised."""
+    if error is not None and not is_absent(error.code, kind.absent_codes):
+        raise error
+    # A lost answer of our own request before may be why it is over.
+    was_running = error is None or error.follows_unknown
+    metrics.count(metrics.JOBS_STOPPED, kind=kind.name, outcome="stopped" if was_running else "over")
+    return was_running
 
 
 def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:
@@ -604,3 +610,5 @@ class ConnectionCache:
 
 
 _caches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionCache] = weakref.WeakKeyDictionary()
+
+metrics.send_through(find_metrics)

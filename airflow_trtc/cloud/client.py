@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from airflow_trtc import metrics
 from airflow_trtc.aio import start_apart, take_error
-from airflow_trtc.cloud import failures
+from airflow_trtc.cloud import failures, outcomes
 from airflow_trtc.cloud.budget import Budget, shared_budget
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.key_source import Keys, KeySource
@@ -44,7 +45,9 @@ class _Client:
         return self._budgets[action]
 
     def _reserve(self, call: Call[Any]) -> float:
-        return self.budget(call.action).reserve(self._ceiling(call))
+        seconds = self.budget(call.action).reserve(self._ceiling(call))
+        metrics.timing(metrics.PACE_TIME, seconds, action=call.action)
+        return seconds
 
     def _ceiling(self, call: Call[Any]) -> float:
         return ceiling(call.action, self.settings.requests_per_second)
@@ -53,7 +56,7 @@ class _Client:
     def _sending(self, call: Call[Any]) -> Iterator[None]:
         """Errors become ours, and refusals lower the pace."""
         try:
-            with failures.translated(call, self.settings.endpoint):
+            with outcomes.counted(call), failures.translated(call, self.settings.endpoint):
                 yield
         except TrtcThrottledError:
             self.budget(call.action).refused(self._ceiling(call))

@@ -101,6 +101,12 @@ def inbox_key(received_at_ms: int, sdk_app_id: int, identity: str) -> str:
     return make_key(f"in/{received_at_ms:013d}", sdk_app_id, identity)
 
 
+def inbox_ms(key: str) -> int | None:
+    """When the callback with this key was received, Unix milliseconds; None for any other key."""
+    digits = key.removeprefix("in/")[:13]
+    return int(digits) if key.startswith("in/") and digits.isascii() and digits.isdigit() else None
+
+
 def event_key(sdk_app_id: int, subject: str, identity: str) -> str:
     """Key of one event as it was received; `subject` is ``task:<id>``, ``room:<id>`` or ``-``."""
     return make_key("ev", sdk_app_id, subject, identity)
