@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
@@ -99,6 +100,14 @@ def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
+
+
+@pytest.fixture
+def meter() -> Iterator[Meter]:
+    """What is counted during a test, all of which has to be in the table."""
+    with metered() as one:
+        yield one
+        one.check()
 
 
 @pytest.fixture
