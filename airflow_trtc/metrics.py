@@ -248,26 +248,26 @@ METRICS = (
 # -- for what is counted ----------------------------------------------------------------------------------
 
 
-def count(metric: Metric, number: int = 1, **tags: str) -> None:
+def count(metric: Metric, number: int = 1, /, **tags: str) -> None:
     """Add to a counter."""
     if _outlet is not None:
         _outlet.send(metric, number, tags)
 
 
-def timing(metric: Metric, seconds: float, **tags: str) -> None:
+def timing(metric: Metric, seconds: float, /, **tags: str) -> None:
     """Note how long something took; a clock that was set back counts as no time."""
     if _outlet is not None:
         _outlet.send(metric, timedelta(seconds=max(seconds, 0.0)), tags)
 
 
-def gauge(metric: Metric, value: float, **tags: str) -> None:
+def gauge(metric: Metric, value: float, /, **tags: str) -> None:
     """Set a gauge. For processes that live long: a thread sends it within `GAUGE_SECONDS`."""
     if _outlet is not None:
         _outlet.set_gauge(metric, value, tags)
 
 
 @contextlib.contextmanager
-def timed(metric: Metric, **tags: str) -> Iterator[None]:
+def timed(metric: Metric, /, **tags: str) -> Iterator[None]:
     """Note how long the block takes, however it ends."""
     began_at = time.monotonic()
     try:
@@ -302,7 +302,7 @@ class Presence:
 
 
 @contextlib.contextmanager
-def presence(metric: Metric, **shared: str) -> Iterator[Presence]:
+def presence(metric: Metric, /, **shared: str) -> Iterator[Presence]:
     """Be one of those that a gauge counts, from the first `move` to the end of the block.
 
     :param shared: tags that stay the same.
@@ -449,7 +449,11 @@ def _hand_over(found: Found, metric: Metric, value: Any, tags: dict[str, str]) -
     given = {"hostname": _hostname(), **tags} if "hostname" in metric.tags else tags
     values = {name: _clean(str(given[name])) for name in metric.tags}
     name = metric.name if found.has_tags else ".".join([metric.name, *values.values()])
-    send = {"counter": found.client.incr, "gauge": found.client.gauge, "timer": found.client.timing}
+    send: dict[str, Callable[..., None]] = {
+        "counter": found.client.incr,
+        "gauge": found.client.gauge,
+        "timer": found.client.timing,
+    }
     send[metric.type](name, value, tags=values if found.has_tags else None)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -146,3 +148,58 @@ class Statsd:
             assert time.monotonic() < give_up_at, f"{missing} not among {sorted(self.ours())}"
             time.sleep(0.02)
         return self.ours()
+
+
+class Point(NamedTuple):
+    """One value that OpenTelemetry exported; of a histogram the number of what it holds."""
+
+    name: str
+    tags: dict[str, str]
+    value: float
+
+
+class OtlpCollector:
+    """A collector of OpenTelemetry on a free port of the loopback address; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                collector.points += _points(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _points(body: bytes) -> Iterator[Point]:
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+
+    request = metrics_service_pb2.ExportMetricsServiceRequest.FromString(body)
+    for scope in (scope for resource in request.resource_metrics for scope in resource.scope_metrics):
+        for metric in scope.metrics:
+            kind = metric.WhichOneof("data")
+            for point in getattr(metric, kind).data_points:
+                tags = {one.key: one.value.string_value for one in point.attributes}
+                value = point.count if "histogram" in kind else point.as_double or point.as_int
+                yield Point(metric.name, tags, float(value))

@@ -78,7 +78,7 @@ def test_a_request_that_nobody_waits_for_any_more_counts_as_cancelled(
 
 
 def test_jobs_count_when_they_start_and_when_they_are_stopped(
-    trtc_connection: Emulator, meter: Meter
+    trtc_connection: Emulator, meter: Meter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hook = TrtcHook()
     running = trtc_connection.add_recording()
@@ -86,7 +86,7 @@ def test_jobs_count_when_they_start_and_when_they_are_stopped(
     assert not hook.stop("recording", running)
     assert meter.total(metrics.JOBS_STOPPED, kind="recording", outcome="stopped") == 1
     assert meter.total(metrics.JOBS_STOPPED, kind="recording", outcome="over") == 1
-    hook.run = lambda call, attempts=None: "made-up-id"  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(hook, "run", lambda call, attempts=None: "made-up-id")
     hook.start("recording", {})
     assert meter.total(metrics.JOBS_STARTED, kind="recording") == 1
 
