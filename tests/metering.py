@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import gzip
 import socket
 import threading
@@ -124,6 +125,15 @@ class Statsd:
         self._thread.join(5)
         self._socket.close()
 
+    @property
+    def settings(self) -> dict[tuple[str, str], object]:
+        """Settings with which Airflow sends there."""
+        return {
+            ("metrics", "statsd_on"): True,
+            ("metrics", "statsd_host"): "127.0.0.1",
+            ("metrics", "statsd_port"): self.port,
+        }
+
     def _listen(self) -> None:
         while data := self._socket.recv(65_536):
             self.lines += data.decode().splitlines()
@@ -142,9 +152,9 @@ class Statsd:
         return sum(int(value.removesuffix("|c")) for value in self.ours().get(name, ()))
 
     def wait_for(self, *names: str, seconds: float = 10.0) -> dict[str, list[str]]:
-        """Wait until all of these were heard; return all that was."""
+        """Wait until all of these were heard, whatever follows a star; return all that was."""
         give_up_at = time.monotonic() + seconds
-        while missing := [name for name in names if name not in self.ours()]:
+        while missing := [name for name in names if not fnmatch.filter(self.ours(), name)]:
             assert time.monotonic() < give_up_at, f"{missing} not among {sorted(self.ours())}"
             time.sleep(0.02)
         return self.ours()

@@ -18,6 +18,7 @@ pytest.register_assert_rewrite("tests.e2e.stage")
 
 from tests.e2e.shared_airflow import SharedAirflow  # noqa: E402
 from tests.e2e.stage import Stage  # noqa: E402 - after the line above: its asserts are to explain themselves
+from tests.metering import Statsd  # noqa: E402
 from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 SECRET_KEY = "zuVvQk3Wc8mT5rYp1sXh7LfB"
@@ -60,7 +61,16 @@ def slow_emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def shared_airflow(e2e_emulator: Emulator, slow_emulator: Emulator) -> Iterator[SharedAirflow]:
+def statsd() -> Iterator[Statsd]:
+    """Hears all metrics of the Airflow that the tests share."""
+    with Statsd() as statsd:
+        yield statsd
+
+
+@pytest.fixture(scope="session")
+def shared_airflow(
+    e2e_emulator: Emulator, slow_emulator: Emulator, statsd: Statsd
+) -> Iterator[SharedAirflow]:
     good, slow = e2e_emulator.connection, slow_emulator.connection
     good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
     slow["extra"] |= {"timeout_seconds": 120, "advanced_permission_control": True}
@@ -75,7 +85,7 @@ def shared_airflow(e2e_emulator: Emulator, slow_emulator: Emulator) -> Iterator[
         "AIRFLOW_VAR_ROBOT_USER_SIG": GIVEN_USER_SIG,
     }
     dags = Path(__file__).parent / "dags"
-    with SharedAirflow(dags, env=connections, config=SETTINGS) as airflow:
+    with SharedAirflow(dags, env=connections, config=SETTINGS | statsd.settings) as airflow:
         airflow.wait_for_dag("quick")
         yield airflow
 
