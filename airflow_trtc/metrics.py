@@ -405,6 +405,8 @@ class _Outlet:
                     thread = threading.Thread(target=self._run, name="trtc-metrics", daemon=True)
                     thread.start()
                     self._thread = thread
+            except RuntimeError:  # there may be no more threads, or the process ends
+                pass
             finally:
                 self._starting.release()
 

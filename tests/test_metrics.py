@@ -231,6 +231,20 @@ def test_a_client_that_is_stuck_does_not_fill_the_memory(monkeypatch: pytest.Mon
         assert 5 <= stuck.total(metrics.FEED_OUTAGES) <= 6
 
 
+def test_a_process_that_can_start_no_thread_goes_on(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        metrics.count(metrics.FEED_OUTAGES)
+        metrics.gauge(metrics.CALLBACK_BACKLOG, 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        asyncio.run(main())
+    assert meter.total(metrics.FEED_OUTAGES) == 1  # later, when there are threads again
+
+
 def test_a_forked_process_sends_too() -> None:
     """Its parent's thread did not come along."""
     reading, writing = os.pipe()
