@@ -536,7 +536,7 @@ class TrtcHook(BaseHook):
 
 
 def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:
-    """Count a stop, and say whether the job ran until then. What is no error of one that is over is raised."""
+    """Count a stop, and say whether the job ran until then; errors that say something else are raised."""
     if error is not None and not is_absent(error.code, kind.absent_codes):
         raise error
     # A lost answer of our own request before may be why it is over.
