@@ -45,6 +45,7 @@ _DAGS = {
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
     "record_a_lesson.py": {"trtc_record_a_lesson"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
+    "transcribe_a_lesson.py": {"trtc_transcribe_a_lesson"},
     "record_by_the_clock.py": {"trtc_record_by_the_clock"},
     "record_many_rooms.py": {"trtc_record_many_rooms"},
     "record_when_a_user_enters.py": {"trtc_record_when_a_user_enters"},
@@ -483,3 +484,20 @@ def test_a_lesson_is_published_changed_and_stopped(
     assert layout["MaxVideoUser"]["UserMediaStream"]["UserInfo"]["UserId"] == "teacher"
     assert result(run, "spotlight")["was_applied"]
     assert "0123456789" not in "".join(run[task_id].log for task_id in ("start", "spotlight", "stop"))
+
+
+def test_a_lesson_is_transcribed_by_the_clock(trtc_connection: Emulator, run_example: RunExample) -> None:
+    run = run_example(
+        "transcribe_a_lesson.py", "trtc_transcribe_a_lesson", room_id=8001, seconds=1, language="zh"
+    )
+    assert run.state == "success"
+    (job,) = trtc_connection.state()["jobs"].values()
+    assert (job["kind"], job["room_id"], job["is_string_room"]) == ("ai_transcription", "8001", False)
+    assert job["end_reason"] == "deleted"
+    assert result(run, "report") == f"ai_transcription {job['job_id']}: gone"
+    (sent,) = (
+        each["parameters"]
+        for each in trtc_connection.state(requests=True)["requests"]
+        if each["action"] == "StartAITranscription"
+    )
+    assert sent["RecognizeConfig"] == {"Language": "zh"}

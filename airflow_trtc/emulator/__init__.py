@@ -1,9 +1,9 @@
-"""A stand-in for TRTC on-cloud recording: the real protocol, invented recordings, faults on demand.
+"""A stand-in for TRTC: the real protocol, invented recordings and other jobs, faults on demand.
 
-It answers ``CreateCloudRecording``, ``DescribeCloudRecording``, ``ModifyCloudRecording`` and
-``DeleteCloudRecording`` of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
-unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Jobs of other kinds
-are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
+It answers the calls of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
+unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Recordings and jobs of
+nine other kinds have lives: they are started over the API or put in, send callbacks and end. Jobs of made-up
+kinds are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
 
 Ways to run it::
 
@@ -18,10 +18,11 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     health()                     GET    /_control/health
     add_recording(**options)     POST   /_control/seed       options, or {"recordings": [options, ...]}
                                         -> {"recording_id": ...} or {"recording_ids": [...]}
-    add_job(action, steps=[...]) POST   /_control/jobs       options, or {"jobs": [options, ...]}
+    add_job(kind=..., **options), add_job(action, steps=[...])
+                                 POST   /_control/jobs       options, or {"jobs": [options, ...]}
                                         -> {"job_id": ...} or {"job_ids": [...]}
     script(id, steps)            POST   /_control/script     {"job_id": ..., "steps": [...]}
-    end(recording_id)            POST   /_control/end        {"recording_id": ...}
+    end(id)                      POST   /_control/end        {"job_id": ...}
     room(id, enter=[...], leave=[...])  POST  /_control/room  {"room_id": ..., "enter": [...], "leave": [...]}
                                         -> {"users": [...], ...}
     rooms()                      GET    /_control/rooms
@@ -226,8 +227,37 @@ underneath. What a step leaves out comes from that life. After the last step the
     emulator.script(id, [{"error": "InternalError.CRInternalError", "reads": 3}])
     emulator.script(id, [{"status": "Exited", "seconds": 5}, {"gone": True}])
 
-Options of ``add_job``. The action is answered from then on, for ids of its jobs; other ids do not exist. It
-is offered in every region, and takes any parameters::
+Options of ``add_job(kind=...)``, a job that lives as those of its kind: ``slicing``, ``moderation``,
+``live_moderation``, ``transcription``, ``ai_transcription``, ``ai_conversation``, ``ingest``,
+``web_recording``, ``speech``. Its calls answer from then on as for one started over the API::
+
+    idle_seconds, idle_reads, preparing_seconds, preparing_reads   how long before it runs (0)
+    ends_after_seconds, ends_after_reads   when it ends by itself, counted while it runs (never; speech: 2 s)
+    ending_seconds, ending_reads   how long its end is shown, as Exited or Stopped (as the settings say: 0)
+    participants           how many are in its room, or their ids (1); 0: it ends after max_idle_seconds
+    room_empty_after_seconds, max_idle_seconds   when all leave, and how much longer it runs (the kind's own)
+    max_seconds            its MaxDuration or MaxDurationLimit (none)
+    expires_after_hours    its ResourceExpiredHour (the kind's own)
+    start_fails            true: it never runs; its start event says so (false)
+    fails                  true: it ends badly: speech is Failed, AI reports LeaveCode 98 (false)
+    outputs                what comes of it: slices, hits, sentences or files, a number or a list; each is an
+                           event (of web recordings at the end)
+    output_every_seconds   from one to the next (0)
+    leave_code, callbacks  of its end; trouble by event type, as for recordings
+    started_seconds_ago, job_id, sdk_app_id, room_id, is_string_room, robot_id
+    key                    its SessionId or RecordId
+    steps                  answers before its life is seen, as below; ``script(id, steps)`` later on. What a
+                           step leaves out comes from the life
+
+    emulator.add_job(kind="transcription", ends_after_reads=3, outputs=["Good morning."])
+    emulator.add_job(kind="ingest", steps=[{"Status": "Paused", "reads": 2}])
+
+``Emulator(new_jobs={"transcription": {...}})`` gives such options, those of places left out, to what the API
+starts. ``room`` moves people in and out of the rooms of jobs too, and ``bill`` has ``jobs``, one each with
+``job_id``, ``kind`` and else as for recordings, ``running_jobs`` and the sums ``by_kind``.
+
+Options of ``add_job`` for any other action, which is answered from then on, for ids of its jobs; other ids do
+not exist. It is offered in every region, and takes any parameters::
 
     action                 e.g. "DescribeCloudModeration" or "DescribeMadeUpTask"
     steps                  the answers; the last one stays. ``script(id, steps)`` replaces them
@@ -258,7 +288,9 @@ files made so far), ``listed_files`` (those some answer has shown), ``mp4_files`
 ``code``, ``status``, ``file_count``, the ``fault`` that replaced or spoiled the answer, ``delay_seconds``),
 ``started_by`` and ``stopped_by`` (as in ``bill``), ``layout`` and ``subscriptions`` as the last request set
 them, ``storage_refused``, and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that
-answers, ``steps_left`` after it, and what the job is. ``state``: recordings, jobs, ``counters`` per action
+answers, ``steps_left`` after it, and what the job is; with a life also ``kind``, ``status``, ``stage``,
+``end_reason`` (ended, deleted, idle, limit, replaced, script, failed), ``history``, ``outputs``,
+``settings`` that calls changed, and ``callbacks``. ``state``: recordings, jobs, ``counters`` per action
 and code, ``throttled``, faults, and ``requests`` with their ids, without secrets.
 
 Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed with

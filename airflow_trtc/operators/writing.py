@@ -234,7 +234,7 @@ def _sql_hook(conn_id: str) -> Any:
         message = f"Cannot ask Airflow for the connection {conn_id!r}."
         raise TrtcTransientError(message, code="Client.ConnectionUnavailable") from None
     try:
-        hook = connection.get_hook()
+        hook = connection.get_hook()  # type: ignore[no-untyped-call]
     except Exception as error:  # Airflow's own class differs between its releases
         raise TrtcSetupError(
             f"Connection {conn_id!r} of type {connection.conn_type!r} has no hook here"

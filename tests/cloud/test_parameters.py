@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from airflow_trtc.cloud.actions import ACTIONS
-from airflow_trtc.cloud.parameters import _types, check, secrets_in, typed, with_app_id
+from airflow_trtc.cloud.parameters import (
+    _types,
+    answer_types,
+    check,
+    inner_types,
+    secrets_in,
+    typed,
+    with_app_id,
+)
 from airflow_trtc.errors import TrtcSetupError
 
 CREATE: dict[str, Any] = {
@@ -257,3 +265,22 @@ def test_nested_names_are_checked_without_docstrings(pytestconfig):
     command = [sys.executable, "-OO", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=pytestconfig.rootpath)
     assert "RecordParams.Wrong" in done.stdout
+
+
+def test_an_sdk_that_is_too_old_for_an_action_is_told(monkeypatch):
+    from types import SimpleNamespace
+
+    from airflow_trtc.cloud import parameters
+
+    monkeypatch.setattr(parameters, "_models", lambda: SimpleNamespace())
+    with pytest.raises(TrtcSetupError, match=r"has no VoiceClone; install 3\.1\.195 or a newer release"):
+        check("VoiceClone", {})
+    check("SetUserBlocked", {"SdkAppId": 1, "RoomId": 2, "UserId": "u", "IsMute": 1})
+
+
+def test_the_fields_of_answers_are_known():
+    fields = answer_types("DescribeRoomInfo")
+    assert str(fields["RoomList"]) == "a list of objects"
+    assert inner_types(fields["RoomList"])["CommId"].kind == "str"
+    assert inner_types(fields["Total"]) == {}
+    assert answer_types("SetUserBlocked") == {}

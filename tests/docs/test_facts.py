@@ -306,11 +306,10 @@ def test_every_parameter_of_usage_is_explained_and_no_other() -> None:
     assert templated == set(TrtcUsageOperator.template_fields)
     for name, cells in explained.items():
         if cells[0].startswith("`"):
-            for kind in TrtcUsageOperator.__mro__:
-                parameter = inspect.signature(kind.__init__).parameters.get(name)
-                if parameter is not None:
-                    assert ast.literal_eval(cells[0].strip("`")) == parameter.default
-                    break
+            own = [kind for kind in TrtcUsageOperator.__mro__ if "__init__" in vars(kind)]
+            signatures = [inspect.signature(vars(kind)["__init__"]).parameters for kind in own]
+            defaults = [each[name].default for each in signatures if name in each]
+            assert ast.literal_eval(cells[0].strip("`")) == defaults[0]
 
 
 def test_kinds_of_usage_are_those_of_the_code() -> None:
@@ -436,3 +435,61 @@ def test_the_summary_of_call_quality_has_the_keys_of_a_real_one() -> None:
         "to_at",
         "sdk_app_id",
     ]
+
+
+# -- jobs of all kinds ----------------------------------------------------------------------------------
+
+
+def marked(cell: str) -> set[str]:
+    """What stands in code quotes."""
+    return set(re.findall(r"`([^`]+)`", cell))
+
+
+def test_kinds_of_jobs_are_those_of_the_code() -> None:
+    from airflow_trtc.kinds import KINDS as JOBS
+
+    explained = table(PAGES["jobs"].section("Kinds"), "`kind`")
+    assert list(explained) == list(JOBS)
+    for name, (_, running, ends, groups) in explained.items():
+        kind = JOBS[name]
+        ending = kind.ends_well | kind.ends_badly | kind.absent_statuses
+        assert marked(ends) == (ending or ({"Exited"} if name == "recording" else set()))
+        assert not marked(running) & ending
+        assert groups == (", ".join(map(str, sorted(kind.groups))) or "none")
+        assert ("badly" in ends) is bool(kind.ends_badly)
+
+
+def test_calls_of_kinds_are_those_of_the_code() -> None:
+    from airflow_trtc.kinds import KINDS as JOBS
+
+    explained = table(PAGES["jobs"].section("Calls and ids"), "`kind`")
+    shown = {name: [cell.strip("`") for cell in cells] for name, cells in explained.items()}
+    assert shown == {
+        name: [
+            kind.start_action,
+            kind.describe_action,
+            kind.stop_action or "nothing",
+            kind.key_param or "none",
+        ]
+        for name, kind in JOBS.items()
+    }
+
+
+def test_every_parameter_of_the_operator_of_jobs_is_explained() -> None:
+    from airflow_trtc.operators import TrtcRunJobOperator
+
+    explained = table(PAGES["jobs"].section("TrtcRunJobOperator"), "Parameter")
+    own = inspect.signature(TrtcRunJobOperator.__init__).parameters
+    assert list(explained) == [name for name in own if name not in ("self", "kwargs")]
+    templated = {name for name, cells in explained.items() if "templated" in cells[0]}
+    assert templated == set(TrtcRunJobOperator.template_fields) & set(explained)
+
+
+def test_what_a_lost_answer_means_is_that_of_the_code() -> None:
+    from airflow_trtc.kinds import KINDS as JOBS
+
+    rows = [set(re.findall(r"\w+", row)) for row in table(PAGES["jobs"].text, "Kinds")]
+    startable = {name: kind for name, kind in JOBS.items() if kind.starts}
+    replaced = {name for name, kind in startable.items() if kind.starts and kind.starts.replaces}
+    named = {name for name, kind in startable.items() if kind.key_param}
+    assert rows == [replaced, named, set(startable) - replaced - named]

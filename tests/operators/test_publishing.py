@@ -19,7 +19,7 @@ from airflow_trtc.operators import (
     streams,
 )
 from airflow_trtc.publishing.sequence import FRESH_MS
-from tests.operators.dags.relays import again, set_up, whole
+from tests.operators.dags.relays import again, set_up, waited, whole
 from tests.operators.running import DictStore, Task, sent
 from tests.versions import HAS_STATE_STORE
 
@@ -568,3 +568,22 @@ def test_airflow_keeps_between_tries_what_was_sent(service: Emulator, trtc_airfl
     assert run["start"].xcoms["job"]["attempts"] == 5
     assert len(set(updates(service, relay_id))) == len(updates(service, relay_id))
     assert service.truth(relay_id)["content"]["AudioParams"] == LISTS
+
+
+@pytest.mark.skipif(not HAS_STATE_STORE, reason="callbacks need Airflow 3.3")
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_relay_is_waited_for_by_what_it_calls_back(
+    receiving_emulator: Emulator, trtc_airflow: TrtcAirflow, fails: bool
+) -> None:
+    if fails:
+        broken = {"status": 4, "error_code": -1, "error_msg": "refused"}
+        receiving_emulator.relay(url=URL, statuses=[1, broken, 0])
+    run = trtc_airflow.run(waited)
+    assert run["stop"].value["was_running"]
+    assert run["wait"].state == ("failed" if fails else "success"), run
+    statuses = [
+        (each["event_info"]["Payload"]["Url"] == URL, each["event_info"]["Payload"]["Status"])
+        for each in receiving_emulator.truth(run["start"].value)["callbacks"]
+    ]
+    assert [status for is_first, status in statuses if is_first] == ([1, 4, 0] if fails else [1, 2, 5, 0])
+    assert [status for is_first, status in statuses if not is_first] == [1, 2, 5, 0]

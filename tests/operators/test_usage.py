@@ -162,7 +162,7 @@ def test_a_truncated_answer_leaves_the_table_as_it_was(
     from airflow_trtc.emulator import actions
 
     spoilt = type(action)(truncated, action.schema, action.regions)
-    monkeypatch.setitem(actions.ACTIONS, "DescribeTrtcUsage", spoilt)  # type: ignore[arg-type]
+    monkeypatch.setitem(actions.ACTIONS, "DescribeTrtcUsage", spoilt)
     monkeypatch.setattr("airflow_trtc.cloud.retries.DEFAULT_ATTEMPTS", 1)
     with pytest.raises(TrtcTransientError, match=r"lacks 1 of 3 points.*Nothing was written") as error:
         read(sql_conn_id="lite", if_written="replace")
