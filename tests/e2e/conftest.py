@@ -96,9 +96,10 @@ def stage(
     shared_airflow: SharedAirflow,
     e2e_emulator: Emulator,
     slow_emulator: Emulator,
+    statsd: Statsd,
 ) -> Iterator[Stage]:
     """Every test that takes it begins now; see `Stage`."""
-    stage = Stage(shared_airflow, e2e_emulator, slow_emulator, has_journal=HAS_STATE_STORE)
+    stage = Stage(shared_airflow, e2e_emulator, slow_emulator, statsd, has_journal=HAS_STATE_STORE)
     parts = [item for item in request.session.items if _is_part(item)]
     stage.raise_curtain([part for part in parts if HAS_STATE_STORE or "journal" not in part.fixturenames])
     yield stage

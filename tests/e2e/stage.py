@@ -20,6 +20,7 @@ import pytest
 
 from airflow_trtc.emulator import Emulator
 from tests.e2e.shared_airflow import SharedAirflow
+from tests.metering import Statsd
 from tests.stack.rest import ApiError
 
 MODES = ("poke", "reschedule", "deferrable")
@@ -40,12 +41,19 @@ class Stage:
     """Airflow, the emulator, and the tests that play on them."""
 
     def __init__(
-        self, airflow: SharedAirflow, emulator: Emulator, slow_emulator: Emulator, *, has_journal: bool
+        self,
+        airflow: SharedAirflow,
+        emulator: Emulator,
+        slow_emulator: Emulator,
+        statsd: Statsd,
+        *,
+        has_journal: bool,
     ) -> None:
-        """`slow_emulator` answers starts late; see the fixture `slow_emulator`."""
+        """`slow_emulator` answers starts late; see the fixture of that name. `statsd` hears the metrics."""
         self.airflow = airflow
         self.emulator = emulator
         self.slow_emulator = slow_emulator
+        self.statsd = statsd
         self.has_journal = has_journal
         self.is_closed = False
         self._parts: dict[str, _Part] = {}
