@@ -50,7 +50,7 @@ class Stage:
         *,
         has_journal: bool,
     ) -> None:
-        """For the emulators that are slow and scarce see the fixtures of these names; `statsd` hears metrics."""
+        """For the other emulators see the fixtures of these names; `statsd` hears the metrics."""
         self.airflow = airflow
         self.emulator = emulator
         self.slow_emulator = slow_emulator
