@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, says_no_connection
+from airflow_trtc import metrics
+from airflow_trtc._compat import (
+    CONNECTION_ERRORS,
+    amask_extra,
+    find_metrics,
+    pace_directory,
+    says_no_connection,
+    shares_pace,
+)
 from airflow_trtc.cloud import calls, checkup, parameters, rooms, sharing, streams
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -23,6 +31,7 @@ from airflow_trtc.cloud.identities import permanent_keys
 from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
+from airflow_trtc.cloud.shared_file import default_directory
 from airflow_trtc.cloud.user_sig import Privilege, Signer
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
@@ -181,7 +190,9 @@ class TrtcHook(BaseHook):
             call unless a second job does no harm.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        job_id = self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        metrics.count(metrics.JOBS_STARTED, kind=kind)
+        return job_id
 
     def find(self, kind: str, key: str, *, attempts: int | None = None) -> str | None:
         """The id of the running job that was given this name at its start; None when there is none.
@@ -217,8 +228,8 @@ class TrtcHook(BaseHook):
         try:
             self.run(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     async def astop(self, kind: str, job_id: str, *, attempts: int | None = None) -> bool:
         """See :meth:`stop`."""
@@ -226,8 +237,8 @@ class TrtcHook(BaseHook):
         try:
             await self.arun(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     def dismiss_room(self, room_id: int | str) -> bool:
         """Dismiss a room, and return whether it was there.
@@ -302,8 +313,8 @@ class TrtcHook(BaseHook):
         try:
             self.run(streams.stop_relay(self.job(RELAY.name, job_id), record_key))
         except TrtcFailedError as error:
-            return _was_running(error, RELAY)
-        return True
+            return _stopped(RELAY, error)
+        return _stopped(RELAY)
 
     def check(self, action: str, params: Mapping[str, Any]) -> None:
         """Check the names of an action's parameters, nested ones too; nothing is sent.
@@ -482,7 +493,10 @@ class TrtcHook(BaseHook):
         for warning in settings.warnings:
             self.log.warning("Connection %r: %s", self.trtc_conn_id, warning)
         return replace(
-            settings, region=region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
+            settings,
+            region=region or settings.region,
+            sdk_app_id=sdk_app_id or settings.sdk_app_id,
+            pace_directory=(pace_directory() or default_directory()) if shares_pace() else None,
         )
 
     @property
@@ -532,11 +546,14 @@ class TrtcHook(BaseHook):
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
 
 
-def _was_running(error: TrtcFailedError, kind: JobKind) -> bool:
-    """What the error of a job that is over says; any other error is raised."""
-    if is_absent(error.code, kind.absent_codes):
-        return error.follows_unknown  # then it ran until our own request, whose answer was lost
-    raise error
+def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:
+    """Count a stop, and say whether the job ran. The error of one that is over says no; others are raised."""
+    if error is not None and not is_absent(error.code, kind.absent_codes):
+        raise error
+    # An error that follows a lost answer: it ran until our own request.
+    was_running = error is None or error.follows_unknown
+    metrics.count(metrics.JOBS_STOPPED, kind=kind.name, outcome="stopped" if was_running else "over")
+    return was_running
 
 
 def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:
@@ -604,3 +621,5 @@ class ConnectionCache:
 
 
 _caches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionCache] = weakref.WeakKeyDictionary()
+
+metrics.send_through(find_metrics)

@@ -6,11 +6,12 @@ import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_trtc import metrics
 from airflow_trtc._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -61,7 +62,7 @@ from airflow_trtc.triggers import TrtcJobTrigger
 from airflow_trtc.waiting.arguments import TriggerResult, WaitArguments, read_event
 from airflow_trtc.waiting.engine import Circumstances, Ending, Seen, TimedOut, Wait
 from airflow_trtc.waiting.pacing import Pace
-from airflow_trtc.waiting.polls import observe
+from airflow_trtc.waiting.polls import POLL_ATTEMPTS, poll
 from airflow_trtc.waiting.progress import PROGRESS_XCOM, progress
 from airflow_trtc.waiting.stopping import stop
 from airflow_trtc.waiting.worker import SystemClock, WorkerWait
@@ -73,8 +74,6 @@ if TYPE_CHECKING:
 # The trigger itself ends the wait in time; Airflow's own limit is for when no triggerer runs.
 DEFERRAL_MARGIN_SECONDS = 180.0
 MAX_STAY_SECONDS = 60.0
-# Not the hook's ten minutes: a throttled poll is one that taught nothing, and others follow.
-POLL_ATTEMPTS = 4
 # A relay reports within seconds of its start; the minute that the service tries, and a receiver that is slow.
 JOB_CALLBACK_TIMEOUT_SECONDS = 600.0
 
@@ -173,12 +172,7 @@ class _Leg:
 
     def _poll(self) -> Seen:
         assert self._hook is not None, "only a leg that begins with a connection polls"
-        value: Any
-        try:
-            value = self._hook.describe(self.job.kind, self.job.job_id, attempts=POLL_ATTEMPTS)
-        except TrtcError as error:
-            value = error
-        return Seen(observe(value, self._sensor.absent_codes), datetime.now(timezone.utc))
+        return poll(self._hook, self.job, self._sensor.absent_codes)
 
     def _show(self, state: JobState) -> bool:
         ti = self._context["ti"]
@@ -359,6 +353,8 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _begin_or_wait(self, context: Context) -> _Leg | None:
         """Begin; after a reschedule, trouble with a connection that was there before is waited out."""
+        if not context.get("task_reschedule_count"):
+            metrics.count(metrics.WAITS_BEGUN, kind=self.kind, mode=self._mode)
         try:
             leg = self._begin(context)
         except TrtcError as error:
@@ -430,6 +426,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             case TimedOut(limit=limit):
                 raise self._execution_timed_out() if limit == "execution_timeout" else self._timed_out()
             case Finished() as finished:
+                self._count_end(finished.outcome, finished)
                 state = leg.wait.state
                 polls = max(state.polls, int(context.get("task_reschedule_count") or 0) + 1)
                 for problem in finished.problems:
@@ -437,7 +434,18 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 self.log.info("The %s has ended (%s)", self.kind, finished.outcome)
                 return self._push(context, leg.job, state, finished, polls)
 
+    @property
+    def _mode(self) -> str:
+        return "deferrable" if self.deferrable else str(self.mode)
+
+    def _count_end(self, outcome: str, finished: Finished | None = None) -> None:
+        tags = {"kind": self.kind, "mode": self._mode, "outcome": outcome}
+        metrics.count(metrics.WAITS_ENDED, **tags)
+        if finished is not None:
+            metrics.timing(metrics.WAIT_LAG, time.time() - finished.finished_at.timestamp(), **tags)
+
     def _failure(self, failure: Failure, reason: str) -> Exception:
+        self._count_end(failure.value)
         if self.soft_fail or self.never_fail:  # Airflow's own message would hide the reason
             self.log.warning("%s", reason)
         if self._skips(failure):
@@ -447,6 +455,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         return AirflowFailException(reason)
 
     def _timed_out(self, message: str | None = None) -> Exception:
+        self._count_end("timeout")
         message = message or f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s."
         text = f"{message} {self._leg.where_it_stands() if self._leg else ''}".strip()
         if self.never_fail or self.soft_fail:
@@ -454,6 +463,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         return AirflowSensorTimeout(text)
 
     def _execution_timed_out(self) -> BaseException:
+        self._count_end("execution_timeout")
         return AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over")
 
     def _read(self, event: object) -> TriggerResult:

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_trtc import metrics
 from airflow_trtc._compat import has_trigger_on_kill
 from airflow_trtc.aio import WakeUp
 from airflow_trtc.hooks import TrtcHook
@@ -117,6 +118,7 @@ class TrtcJobTrigger(BaseTrigger):
                 gc_tuning.waiting(),
                 subscribed(store, job, given.feed_position, wake_up.wake) as feed,
                 closing(SharedPolls(hook, kind, job, wake_up)) as polls,
+                metrics.presence(metrics.WAITS, kind=kind.name) as presence,
             ):
                 ending = await TriggererWait(
                     wait,
@@ -127,6 +129,7 @@ class TrtcJobTrigger(BaseTrigger):
                     stop=lambda: astop(hook, job),
                     wake_up=wake_up,
                     absent_codes=tuple(given.absent_codes),
+                    presence=presence,
                     log=self.log,
                 ).run()
                 return await self._event(ending, wait)

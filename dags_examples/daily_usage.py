@@ -107,8 +107,8 @@ def draw(days: Days) -> str:
                 f' height="{height:.1f}" fill="{colour}">'
                 f"<title>{date} {name}: {minutes:,.0f} minutes, {cost:,.2f} USD</title></rect>"
             )
-    for x, anchor, some in ((60, "start", dates[:1]), (700, "end", dates[-1:])):
-        parts += [f'<text x="{x}" y="318" text-anchor="{anchor}">{date}</text>' for date in some]
+    for x, anchor, shown in ((60, "start", dates[:1]), (700, "end", dates[-1:])):
+        parts += [f'<text x="{x}" y="318" text-anchor="{anchor}">{date}</text>' for date in shown]
     for line, (name, colour) in enumerate(zip(sorted(days), COLOURS * len(days), strict=False)):
         minutes, cost = (sum(day[index] for day in days[name].values()) for index in (0, 1))
         y = 345 + 20 * line
@@ -142,15 +142,21 @@ with DAG(
     ).expand(usage=list(KINDS), sdk_app_id=list(APPLICATIONS))
 
     @task
-    def picture(params: dict[str, Any], data_interval_end: datetime) -> str:
+    def picture(params: dict[str, Any] | None = None, data_interval_end: datetime | None = None) -> str:
         """Draw the days up to this one, and return where the picture is."""
+        assert params is not None
+        assert data_interval_end is not None
         path = ObjectStoragePath(params["folder"]) / f"{data_interval_end.astimezone(BEIJING):%Y-%m-%d}.svg"
         path.write_text(draw(read_days(params["folder"], data_interval_end)))
         return str(path)
 
     @task
-    def out_of_line(params: dict[str, Any], data_interval_end: datetime) -> list[str]:
+    def out_of_line(
+        params: dict[str, Any] | None = None, data_interval_end: datetime | None = None
+    ) -> list[str]:
         """Compare the day with those before it; an application needs a week of them."""
+        assert params is not None
+        assert data_interval_end is not None
         found = []
         for name, days in sorted(read_days(params["folder"], data_interval_end).items()):
             *earlier, (date, (minutes, cost)) = sorted(days.items())
@@ -170,6 +176,5 @@ with DAG(
         print(text)
         return text
 
-    # The context is handed in by Airflow.
-    counted >> usage >> [picture(), strange := out_of_line()]  # type: ignore[call-arg]
+    counted >> usage >> [picture(), strange := out_of_line()]
     alert.expand(text=strange)

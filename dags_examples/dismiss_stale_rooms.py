@@ -75,7 +75,7 @@ with DAG(
         oldest = now - params["hours"] * 3600
         rooms = rooms_in_the_last_day(TrtcHook(), now)
         stale = [room for room in rooms if not room["IsFinished"] and room["CreateTime"] <= oldest]
-        return list(dict.fromkeys(room["RoomString"] for room in stale))
+        return sorted({room["RoomString"] for room in stale})
 
     @task(trigger_rule="none_failed")
     def report(dismissed: list[dict[str, Any]] | None = None) -> str:

@@ -79,7 +79,7 @@ def test_a_name_that_comes_later_is_waited_for(
 @modes
 def test_an_ending_that_is_shown_is_an_end(mode: str, emulator: Emulator, trtc_airflow: TrtcAirflow) -> None:
     ending = [kind for kind, nature in NATURES.items() if "Ending" in nature.statuses]
-    options = {"ends_after_reads": 2, "ending_seconds": 60}
+    options: dict[str, Any] = {"ends_after_reads": 2, "ending_seconds": 60}
     jobs = {kind: (kind, emulator.add_job(kind=kind, **options)) for kind in ending}
     run = waits(trtc_airflow, mode, jobs)
     for kind in ending:

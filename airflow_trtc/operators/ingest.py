@@ -59,7 +59,7 @@ class TrtcStartIngestOperator(StartsStream):
         for 30 days. (templated)
     :param advanced_permission_control: whether the room asks for a PrivateMapKey, which is then signed too.
         Default: as the connection says.
-    :param extra_params: parameters without an argument, by the service's names: ``SeekSecond``, ``AutoPush``,
+    :param parameters: what has no argument of its own, by the service's names: ``SeekSecond``, ``AutoPush``,
         ``RepeatNum``, ``MaxDuration``, ``Volume``, ``EnableProgress``, ``Tempo``, ``IdleTimeout``.
         (templated)
     :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
@@ -73,15 +73,15 @@ class TrtcStartIngestOperator(StartsStream):
 
     kind: ClassVar[str] = INGEST.name
     robot_prefix: ClassVar[str] = "airflow-ing-"
-    template_fields: Sequence[str] = (*StartsStream.template_fields, "stream_url", "extra_params")
+    template_fields: Sequence[str] = (*StartsStream.template_fields, "stream_url", "parameters")
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **StartsStream.argument_checks,
         "stream_url": hiding_urls(lambda name, value: _required_url(name, value)),
         "advanced_permission_control": switch,
-        "extra_params": read_ingest_start_params,
+        "parameters": read_ingest_start_params,
     }
     partial_checks: ClassVar[Mapping[str, Check]] = {
-        "extra_params": functools.partial(read_ingest_start_params, later=is_template)
+        "parameters": functools.partial(read_ingest_start_params, later=is_template)
     }
 
     def __init__(
@@ -89,18 +89,18 @@ class TrtcStartIngestOperator(StartsStream):
         *,
         stream_url: str,
         advanced_permission_control: bool | None = None,
-        extra_params: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.stream_url = stream_url
         self.advanced_permission_control = advanced_permission_control
-        self.extra_params: Any = extra_params or {}
+        self.parameters: Any = parameters or {}
         self.check_arguments()
 
     def content(self) -> dict[str, Any]:
         """See the base class."""
-        return {"StreamUrl": revealed(self.stream_url), **self.extra_params}
+        return {"StreamUrl": revealed(self.stream_url), **self.parameters}
 
     def whole(self, hook: TrtcHook, room: Room, user_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """See the base class."""
@@ -148,7 +148,7 @@ class TrtcUpdateIngestOperator(NamesStream):
     :param job_id: the ingest's id. Give either this or `job`. (templated)
     :param job: the XCom ``job`` of the task that started it. (templated)
     :param stream_url: the address of the stream from now on. (templated)
-    :param extra_params: what else is to change, by the service's names: ``Volume``, ``IsPause``,
+    :param parameters: what else is to change, by the service's names: ``Volume``, ``IsPause``,
         ``EnableProgress``, ``Tempo``. (templated)
     :param sdk_app_id: the TRTC application; default: that of `job`, or the connection's. (templated)
     :param region: the API region; default: that of `job`, or the connection's. (templated)
@@ -160,34 +160,34 @@ class TrtcUpdateIngestOperator(NamesStream):
     """
 
     kind: ClassVar[str] = INGEST.name
-    template_fields: Sequence[str] = (*NamesStream.template_fields, "stream_url", "extra_params")
+    template_fields: Sequence[str] = (*NamesStream.template_fields, "stream_url", "parameters")
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **NamesStream.argument_checks,
         "stream_url": hiding_urls(read_stream_url),
-        "extra_params": read_ingest_update_params,
+        "parameters": read_ingest_update_params,
     }
     partial_checks: ClassVar[Mapping[str, Check]] = {
-        "extra_params": functools.partial(read_ingest_update_params, later=is_template)
+        "parameters": functools.partial(read_ingest_update_params, later=is_template)
     }
 
     def __init__(
         self,
         *,
         stream_url: str | None = None,
-        extra_params: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.stream_url = stream_url
-        self.extra_params: Any = extra_params or {}
+        self.parameters: Any = parameters or {}
         self.check_arguments()
 
     def check_arguments(self) -> None:
         """See the base class."""
         mask_urls(self.stream_url)
         super().check_arguments()
-        if self.stream_url is None and not self.extra_params:
-            raise ValueError("Nothing is to change: give stream_url or extra_params")
+        if self.stream_url is None and not self.parameters:
+            raise ValueError("Nothing is to change: give stream_url or parameters")
 
     def execute(self, context: Context) -> str:
         """Change it; see the class."""
@@ -196,7 +196,7 @@ class TrtcUpdateIngestOperator(NamesStream):
             named = self.named()
             hook = self.hook_for(named)
             job = hook.job(INGEST.name, named.job_id or "")
-            params = {"StreamUrl": revealed(self.stream_url), **self.extra_params}
+            params = {"StreamUrl": revealed(self.stream_url), **self.parameters}
             given = {name: value for name, value in params.items() if value is not None}
             try:
                 is_over = hook.update_ingest(job.job_id, given) in INGEST.absent_statuses

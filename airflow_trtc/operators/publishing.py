@@ -64,7 +64,7 @@ _CONTENT_CHECKS: Mapping[str, Check] = {
     "video": read_video,
     "transcode": switch,
 }
-_CONTENT_FIELDS = ("urls", "single_user_id", "audio", "video", "extra_params")
+_CONTENT_FIELDS = ("urls", "single_user_id", "audio", "video", "parameters")
 _PARTIAL_CHECKS: Mapping[str, Check] = {
     "audio": functools.partial(read_audio, later=is_template),
     "video": functools.partial(read_video, later=is_template),
@@ -89,16 +89,16 @@ def _content(task: Any, audio: Any) -> dict[str, Any]:
         "VideoParams": task.video,
         **cdn_params(revealed_urls(task.urls), is_tencent_cdn=task.is_tencent_cdn is not False),
         **single_stream(task.single_user_id),
-        **task.extra_params,
+        **task.parameters,
     }
     return {name: value for name, value in params.items() if value is not None}
 
 
 def _check_doubles(task: Any) -> None:
-    given = task.extra_params if isinstance(task.extra_params, Mapping) else {}
+    given = task.parameters if isinstance(task.parameters, Mapping) else {}
     for name, argument in _OF_ARGUMENTS.items():
         if name in given and getattr(task, argument) is not None:
-            raise ValueError(f"{argument} and extra_params.{name} say the same; give one of them")
+            raise ValueError(f"{argument} and parameters.{name} say the same; give one of them")
 
 
 def _with_signatures(hook: TrtcHook, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class TrtcStartRelayOperator(StartsStream):
         DAG, run, task and map index. Nobody else in the room may have the same. (templated)
     :param user_sig: the UserSig of `user_id`. Default: signed with the connection's ``sdk_secret_key``, valid
         for 30 days. (templated)
-    :param extra_params: parameters without an argument: ``SeiParams``, ``FeedBackRoomParams`` (the mixed
+    :param parameters: what has no argument of its own: ``SeiParams``, ``FeedBackRoomParams`` (the mixed
         stream for other rooms; a ``UserSig`` that is not there is signed), ``RecordParams``; also
         ``PublishCdnParams`` and ``SingleSubscribeParams`` as a whole. (templated)
     :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
@@ -180,9 +180,12 @@ class TrtcStartRelayOperator(StartsStream):
         **StartsStream.argument_checks,
         **_CONTENT_CHECKS,
         "max_idle_seconds": read_max_idle,
-        "extra_params": read_relay_start_params,
+        "parameters": read_relay_start_params,
     }
-    partial_checks: ClassVar[Mapping[str, Check]] = _PARTIAL_CHECKS
+    partial_checks: ClassVar[Mapping[str, Check]] = {
+        **_PARTIAL_CHECKS,
+        "parameters": read_relay_start_params,
+    }
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -194,7 +197,7 @@ class TrtcStartRelayOperator(StartsStream):
         video: Mapping[str, Any] | None = None,
         transcode: bool | None = None,
         max_idle_seconds: int | str | None = None,
-        extra_params: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -205,14 +208,14 @@ class TrtcStartRelayOperator(StartsStream):
         self.video = video
         self.transcode = transcode
         self.max_idle_seconds: Any = max_idle_seconds
-        self.extra_params: Any = extra_params or {}
+        self.parameters: Any = parameters or {}
         self.check_arguments()
 
     def check_together(self) -> None:
         """See the base class."""
         super().check_together()
         _check_doubles(self)
-        if not any(map(is_template, (self.urls, self.single_user_id, self.extra_params))):
+        if not any(map(is_template, (self.urls, self.single_user_id, self.parameters))):
             params = _content(self, None)
             check_relay(params, with_transcoding=transcoding(self.transcode, params))
 
@@ -253,7 +256,7 @@ class TrtcStartRelayOperator(StartsStream):
         """See the base class."""
         super().mask()
         mask_urls(self.urls)
-        _mask_signatures(self.extra_params)
+        _mask_signatures(self.parameters)
 
 
 def _is_about_parameters(error: TrtcError) -> bool:
@@ -284,7 +287,7 @@ class TrtcUpdateRelayOperator(NamesStream):
     :param video: ``VideoParams``; all but the codec can change. (templated)
     :param transcode: ``WithTranscoding``, which the service wants each time. Default: that of `job`; else as
         for a start. To change it, give all parameters.
-    :param extra_params: see `TrtcStartRelayOperator`, without ``RecordParams``. (templated)
+    :param parameters: see `TrtcStartRelayOperator`, without ``RecordParams``. (templated)
     :param sequence_number: instead of the time; the order of updates is yours then. (templated)
     :param if_outdated: what to do about an update that is done or superseded: ``finish`` (default), ``fail``
         or ``skip``.
@@ -302,11 +305,14 @@ class TrtcUpdateRelayOperator(NamesStream):
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **NamesStream.argument_checks,
         **_CONTENT_CHECKS,
-        "extra_params": read_relay_update_params,
+        "parameters": read_relay_update_params,
         "sequence_number": lambda name, value: _sequence_number(name, value),
         "if_outdated": one_of(get_args(IfOutdated)),
     }
-    partial_checks: ClassVar[Mapping[str, Check]] = _PARTIAL_CHECKS
+    partial_checks: ClassVar[Mapping[str, Check]] = {
+        **_PARTIAL_CHECKS,
+        "parameters": read_relay_update_params,
+    }
 
     def __init__(  # noqa: PLR0913 - what users write, each by name
         self,
@@ -317,7 +323,7 @@ class TrtcUpdateRelayOperator(NamesStream):
         audio: Mapping[str, Any] | None = None,
         video: Mapping[str, Any] | None = None,
         transcode: bool | None = None,
-        extra_params: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         sequence_number: int | str | None = None,
         if_outdated: IfOutdated = "finish",
         **kwargs: Any,
@@ -329,7 +335,7 @@ class TrtcUpdateRelayOperator(NamesStream):
         self.audio = audio
         self.video = video
         self.transcode = transcode
-        self.extra_params: Any = extra_params or {}
+        self.parameters: Any = parameters or {}
         self.sequence_number: Any = sequence_number
         self.if_outdated = if_outdated
         self.check_arguments()
@@ -340,8 +346,8 @@ class TrtcUpdateRelayOperator(NamesStream):
         super().check_arguments()
         _check_doubles(self)
         given = (self.urls, self.single_user_id, self.audio, self.video, self.transcode)
-        if not self.extra_params and all(each is None for each in given):
-            raise ValueError("Nothing is to change: give urls, single_user_id, audio, video or extra_params")
+        if not self.parameters and all(each is None for each in given):
+            raise ValueError("Nothing is to change: give urls, single_user_id, audio, video or parameters")
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Change it; see the class."""
@@ -438,7 +444,7 @@ class TrtcUpdateRelayOperator(NamesStream):
 
     def _mask(self) -> None:
         mask_urls(self.urls)
-        _mask_signatures(self.extra_params)
+        _mask_signatures(self.parameters)
 
 
 def _sequence_number(name: str, value: Any) -> int | None:

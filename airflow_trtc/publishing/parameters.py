@@ -212,7 +212,7 @@ def check_relay(params: Mapping[str, Any], *, with_transcoding: int) -> None:
     :raises ValueError: they do not fit together.
     """
     if not ({"PublishCdnParams", "FeedBackRoomParams"} & set(params)):
-        raise ValueError("urls is missing: say where to publish, or give extra_params.FeedBackRoomParams")
+        raise ValueError("urls is missing: say where to publish, or give parameters.FeedBackRoomParams")
     if "SingleSubscribeParams" in params and with_transcoding == MIXES:
         raise ValueError(
             "transcode is for mixed streams; the stream of one user goes as it is, so leave it out"

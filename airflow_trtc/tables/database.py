@@ -83,13 +83,18 @@ class Database:
         self._make(table, schema)
         self._make(self._beside(table), WRITTEN)
         interval, scope = part.interval, _scope(part)
-        told = (table, scope, interval.start, interval.end, len(rows))
-        note: Row = dict(zip(WRITTEN.names, told, strict=False))
+        noted: Row = {
+            "table_name": table,
+            "scope": scope,
+            "from_at": interval.start,
+            "to_at": interval.end,
+            "row_count": len(rows),
+            "written_at": datetime.now(timezone.utc),
+        }
         with self._cursor(commit=True) as cursor:
             self._delete(cursor, table, schema, part)
             self._delete_notes(cursor, table, part)
             self._insert(cursor, table, schema, rows)
-            noted = {**note, "written_at": datetime.now(timezone.utc)}
             self._insert(cursor, self._beside(table), WRITTEN, [noted])
         return Written(table, len(rows))
 

@@ -140,8 +140,10 @@ class TrtcAirflow:
         logs = TaskLogs()
         prepare_test_runs()
         with in_a_hurry(dag, waits), logs.collected():
-            date: dict[str, Any] = {} if logical_date is None else {"logical_date": logical_date}
-            run = dag.test(run_conf=dict(conf or {}), **date)
+            if logical_date is None:
+                run = dag.test(run_conf=dict(conf or {}))
+            else:
+                run = dag.test(logical_date=logical_date, run_conf=dict(conf or {}))
         return _result(run, logs)
 
 

@@ -246,6 +246,14 @@ def test_a_url_that_never_connects(state, start):
     assert (chain(state, relay_id), truth(state, relay_id)["end_reason"]) == ([1, 4, 0], "failed")
 
 
+def test_one_url_that_fails_at_once_leaves_the_others_alone(state, start):
+    run(state, "POST", "relay", {"url": URL, "statuses": [1, 4, 0]})
+    relay_id = start(PublishCdnParams=to(URL, OTHER_URL))
+    assert chain(state, relay_id) == [1, 4, 0]
+    assert chain(state, relay_id, OTHER_URL) == [1, 2]
+    assert truth(state, relay_id)["is_running"]
+
+
 def test_what_is_still_to_come_of_a_relay_that_ended_never_comes(state, start, stop):
     run(state, "POST", "relay", {"url": URL, "statuses": [1, {"status": 2, "after_seconds": 10}]})
     relay_id = start()

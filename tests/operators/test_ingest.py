@@ -63,7 +63,7 @@ def dies_before_handing_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_ingest_is_started_and_handed_on_without_its_address(service: Emulator, task: Task) -> None:
-    ingest_id = start(task, extra_params={"RepeatNum": -1, "MaxDuration": 60, "Tempo": 1.5})
+    ingest_id = start(task, parameters={"RepeatNum": -1, "MaxDuration": 60, "Tempo": 1.5})
     assert running(service) == [ingest_id]
     given = task.xcoms["job"]
     assert (given["kind"], given["job_id"], given["room_type"]) == ("ingest", ingest_id, "numeric")
@@ -145,13 +145,13 @@ def test_the_room_may_ask_for_a_key(service: Emulator, task: Task) -> None:
 def test_it_is_changed(service: Emulator, task: Task) -> None:
     start(task)
     job = task.xcoms["job"]
-    assert update(job=job, stream_url=f"{URL}?v=2", extra_params={"Volume": "50"}) == job["job_id"]
+    assert update(job=job, stream_url=f"{URL}?v=2", parameters={"Volume": "50"}) == job["job_id"]
     request = parameters(service, UPDATE)
     assert (request["StreamUrl"], request["Volume"]) == (f"{URL}?v=2", 50)
     stop(job=job)
     for job_id in (job["job_id"], "unknown"):
         with pytest.raises(AirflowFailException, match="it is over, or the service never knew it"):
-            update(job_id=job_id, extra_params={"IsPause": True})
+            update(job_id=job_id, parameters={"IsPause": True})
 
 
 def test_it_is_stopped_once_and_stopping_again_is_no_error(service: Emulator, task: Task) -> None:
@@ -168,8 +168,8 @@ def test_it_is_stopped_once_and_stopping_again_is_no_error(service: Emulator, ta
         ({"stream_url": ""}, "stream_url is empty"),
         ({"stream_url": "lesson.mp4"}, "is no address"),
         ({"room_id_type": 1}, "mean the opposite"),
-        ({"extra_params": {"RepeatNum": 0}}, "not 0"),
-        ({"extra_params": {"StreamUrl": URL}}, "has no field 'StreamUrl'"),
+        ({"parameters": {"RepeatNum": 0}}, "not 0"),
+        ({"parameters": {"StreamUrl": URL}}, "has no field 'StreamUrl'"),
         ({"user_sig": "x"}, "give that as user_id"),
     ],
 )

@@ -19,7 +19,7 @@ from airflow_trtc.operators import (
     streams,
 )
 from airflow_trtc.publishing.sequence import FRESH_MS
-from tests.operators.dags.relays import again, set_up, whole
+from tests.operators.dags.relays import again, set_up, waited, whole
 from tests.operators.running import DictStore, Task, sent
 from tests.versions import HAS_STATE_STORE
 
@@ -134,7 +134,7 @@ def test_one_users_stream_goes_as_it_is(service: Emulator, task: Task) -> None:
 
 def test_rooms_to_publish_to_are_signed(service: Emulator, task: Task) -> None:
     there = {"RoomId": "9", "RoomIdType": 0, "UserId": "mixer"}
-    relay_id = start(task, urls=None, extra_params={"FeedBackRoomParams": [there]})
+    relay_id = start(task, urls=None, parameters={"FeedBackRoomParams": [there]})
     assert running(service) == [relay_id]
 
 
@@ -305,8 +305,8 @@ def test_names_deep_inside_are_checked_before_anything_is_sent(service: Emulator
         ({"user_id": "x" * 33}, "user_id must be 1 to 32"),
         ({"max_idle_seconds": 4}, "from 5 to 86400"),
         ({"single_user_id": "alice", "transcode": True}, "transcode is for mixed"),
-        ({"extra_params": {"AgentParams": {}}}, "has no field 'AgentParams'"),
-        ({"extra_params": {"PublishCdnParams": []}}, "say the same"),
+        ({"parameters": {"AgentParams": {}}}, "has no field 'AgentParams'"),
+        ({"parameters": {"PublishCdnParams": []}}, "say the same"),
         ({"audio": {"AudioEncode": {"SampleRate": 1}}}, "lacks Channel"),
         ({"video": {"VideoEncode": {**VIDEO["VideoEncode"], "Gop": 6, "Fps": "{{ x }}"}}}, "Gop must be"),
         ({"is_tencent_cdn": "yes"}, "must be True or False"),
@@ -470,7 +470,7 @@ def test_a_relay_that_is_over_cannot_be_changed(
         ({"job": {"kind": "ingest", "job_id": "x"}}, "of kind 'ingest'"),
         ({"job_id": "x", "sequence_number": -1}, "sequence_number must be"),
         ({"job_id": "x", "if_outdated": "again"}, "if_outdated must be one of"),
-        ({"job_id": "x", "extra_params": {"RecordParams": {}}}, "has no field 'RecordParams'"),
+        ({"job_id": "x", "parameters": {"RecordParams": {}}}, "has no field 'RecordParams'"),
     ],
 )
 def test_mistakes_of_an_update_are_found_when_the_dag_is_parsed(wrong: dict[str, Any], words: str) -> None:
@@ -568,3 +568,22 @@ def test_airflow_keeps_between_tries_what_was_sent(service: Emulator, trtc_airfl
     assert run["start"].xcoms["job"]["attempts"] == 5
     assert len(set(updates(service, relay_id))) == len(updates(service, relay_id))
     assert service.truth(relay_id)["content"]["AudioParams"] == LISTS
+
+
+@pytest.mark.skipif(not HAS_STATE_STORE, reason="callbacks need Airflow 3.3")
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_relay_is_waited_for_by_what_it_calls_back(
+    receiving_emulator: Emulator, trtc_airflow: TrtcAirflow, fails: bool
+) -> None:
+    if fails:
+        broken = {"status": 4, "error_code": -1, "error_msg": "refused"}
+        receiving_emulator.relay(url=URL, statuses=[1, broken, 0])
+    run = trtc_airflow.run(waited)
+    assert run["stop"].value["was_running"]
+    assert run["wait"].state == ("failed" if fails else "success"), run
+    statuses = [
+        (each["event_info"]["Payload"]["Url"] == URL, each["event_info"]["Payload"]["Status"])
+        for each in receiving_emulator.truth(run["start"].value)["callbacks"]
+    ]
+    assert [status for is_first, status in statuses if is_first] == ([1, 4, 0] if fails else [1, 2, 5, 0])
+    assert [status for is_first, status in statuses if not is_first] == [1, 2, 5, 0]

@@ -284,7 +284,8 @@ def _has_idled(relay: Relay, now: float) -> bool:
 
 
 def _connect(state: State, relay: Relay, urls: Iterable[str], now: float) -> None:
-    usual = (UrlStep(CONNECTING), UrlStep(RUNNING))
+    usual, urls = (UrlStep(CONNECTING), UrlStep(RUNNING)), list(urls)
+    relay.statuses |= dict.fromkeys(urls, CONNECTING)  # or the first to fail would end the relay
     for url in urls:
         _run(state, relay, url, _all(state).fates.get(url, usual), now)
 

@@ -7,8 +7,10 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from airflow_trtc.operators import TrtcStartRelayOperator, TrtcStopRelayOperator, TrtcUpdateRelayOperator
+from airflow_trtc.sensors import TrtcJobSensor
 
 URL = "rtmp://cdn.example/live/lesson"
+OTHER_URL = "rtmp://other.example/live/lesson"
 LISTS = {"SubscribeAudioList": [{"UserInfo": {"UserId": "alice"}}]}
 
 with DAG("relay_whole", schedule=None, params={"room": 8001, "url": URL}) as whole:
@@ -30,6 +32,14 @@ with DAG("relay_set_up", schedule=None, params={"fails": False}) as set_up:
             raise RuntimeError("the work failed")
 
     begin.as_setup() >> work() >> end.as_teardown(setups=begin)
+
+with DAG("relay_waited_for", schedule=None) as waited:
+    one = TrtcStartRelayOperator(task_id="start", room_id=8001, urls=[URL, OTHER_URL])
+    ended = TrtcStopRelayOperator(task_id="stop", job=one.output["job"])
+    seen = TrtcJobSensor(
+        task_id="wait", kind="relay", job_id=one.output, poke_interval=1, timeout=60, deferrable=True
+    )
+    [one >> ended, one] >> seen
 
 with DAG("relay_again", schedule=None) as again:
     begun = TrtcStartRelayOperator(task_id="start", room_id=8001, urls=URL, retries=1)
