@@ -13,6 +13,7 @@ import pytest
 
 from airflow_trtc import metrics
 from airflow_trtc.cloud import budget
+from airflow_trtc.cloud import pace as pacing
 from airflow_trtc.cloud.client import TrtcClient
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
@@ -154,7 +155,7 @@ def test_polls_that_waits_share_count_once(trtc_connection: Emulator, meter: Met
 def test_a_thousand_waits_make_no_more_series_than_ten(
     trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "START_SHARE", 1.0)
+    monkeypatch.setattr(pacing, "START_SHARE", 1.0)
     connection = trtc_connection.connection
     connection["extra"]["requests_per_second"] = 1000
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))

@@ -140,6 +140,52 @@ def test_a_relay_needs_an_airflow_that_can_receive_callbacks(
     assert "The service cannot be asked about a relay" in outcome.run["wait"].log
 
 
+# -- with the emulator's own relays and jobs -------------------------------------------------------------
+
+
+@modes
+@pytest.mark.parametrize(
+    "statuses, state, words",
+    [([1, 2, 5, 0], "success", "has ended (callback)"), ([1, 2, 3, 4, 0], "failed", "a relay failed")],
+)
+def test_a_relay_that_an_operator_started_is_waited_for(
+    mode: str,
+    statuses: list[int],
+    state: str,
+    words: str,
+    receiving_emulator: Emulator,
+    run_dag: Callable[..., Any],
+) -> None:
+    fates: list[Any] = [*statuses[:2], {"status": statuses[2], "after_seconds": 0.5}, *statuses[3:]]
+    receiving_emulator.relay(url=A, statuses=fates)
+    outcome = Outcome(run_dag(DAGS, f"relayed_{mode}", {"urls": A}))
+    assert (outcome.state("start"), outcome.state()) == ("success", state)
+    log = outcome.run["wait"].log
+    assert words in log
+    assert "key-of-a" not in log
+    assert {each["Action"] for each in actions(receiving_emulator)} == {"StartPublishCdnStream"}
+
+
+def actions(emulator: Emulator) -> list[dict[str, Any]]:
+    requests: list[dict[str, Any]] = emulator.state(requests=True)["requests"]
+    return [{"Action": each["action"]} for each in requests]
+
+
+@modes
+@pytest.mark.parametrize(
+    "kind, output", [("ai_transcription", "records"), ("slicing", "files"), ("moderation", "records")]
+)
+def test_a_job_that_lives_in_the_emulator_hands_on_all_that_it_made(
+    mode: str, kind: str, output: str, receiving_emulator: Emulator, wait: Wait
+) -> None:
+    job_id = receiving_emulator.add_job(kind=kind, ends_after_seconds=2, outputs=3, output_every_seconds=0.3)
+    outcome = wait(mode, kind, job_id)
+    assert outcome.state() == "success"
+    made = receiving_emulator.truth(job_id)["outputs"]
+    assert len(made) > 0
+    assert len(outcome.xcom()[output]) == len(made)
+
+
 # -- what callbacks bring ------------------------------------------------------------------------------
 
 

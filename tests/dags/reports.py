@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from airflow_trtc.operators import TrtcStartRelayOperator
 from airflow_trtc.sensors import TrtcJobSensor
 
 INTERVAL = float(os.environ.get("WAITS_INTERVAL_SECONDS", "1"))
@@ -39,3 +40,18 @@ for mode, mode_options in MODES.items():
                     **{"timeout": 60, **mode_options, **options},
                 )
             globals()[dag.dag_id] = dag
+
+    with DAG(f"relayed_{mode}", schedule=None, catchup=False) as dag:
+        start = TrtcStartRelayOperator(
+            task_id="start", room_id=8001, urls="{{ dag_run.conf['urls'] }}", max_idle_seconds=86400
+        )
+        TrtcJobSensor(
+            task_id="wait",
+            kind="relay",
+            job_id=start.output,
+            poke_interval=INTERVAL,
+            settle_seconds=2 * INTERVAL,
+            timeout=60,
+            **mode_options,
+        )
+    globals()[dag.dag_id] = dag

@@ -136,7 +136,7 @@ def check_export(arguments: list[str]) -> None:
     """Connections, and variables that the package reads."""
     sources = [path.read_text() for path in (ROOT / "airflow_trtc").rglob("*.py")]
     for name in (word.partition("=")[0] for word in arguments):
-        assert name.startswith("AIRFLOW_CONN_") or any(name in source for source in sources), name
+        assert name.startswith("AIRFLOW_CONN_") or any(f'"{name}"' in source for source in sources), name
 
 
 def check_curl(arguments: list[str], emulator_url: str) -> None:

@@ -107,10 +107,11 @@ def stage(
     e2e_emulator: Emulator,
     slow_emulator: Emulator,
     scarce_emulator: Emulator,
+    statsd: Statsd,
 ) -> Iterator[Stage]:
     """Every test that takes it begins now; see `Stage`."""
     emulators = e2e_emulator, slow_emulator, scarce_emulator
-    stage = Stage(shared_airflow, *emulators, has_journal=HAS_STATE_STORE)
+    stage = Stage(shared_airflow, *emulators, statsd, has_journal=HAS_STATE_STORE)
     parts = [item for item in request.session.items if _is_part(item)]
     stage.raise_curtain([part for part in parts if HAS_STATE_STORE or "journal" not in part.fixturenames])
     yield stage

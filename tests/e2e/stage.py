@@ -20,6 +20,7 @@ import pytest
 
 from airflow_trtc.emulator import Emulator
 from tests.e2e.shared_airflow import SharedAirflow
+from tests.metering import Statsd
 from tests.stack.rest import ApiError
 
 MODES = ("poke", "reschedule", "deferrable")
@@ -45,14 +46,16 @@ class Stage:
         emulator: Emulator,
         slow_emulator: Emulator,
         scarce_emulator: Emulator,
+        statsd: Statsd,
         *,
         has_journal: bool,
     ) -> None:
-        """For the emulators that are slow and scarce see the fixtures of these names."""
+        """For the other emulators see the fixtures of these names; `statsd` hears the metrics."""
         self.airflow = airflow
         self.emulator = emulator
         self.slow_emulator = slow_emulator
         self.scarce_emulator = scarce_emulator
+        self.statsd = statsd
         self.has_journal = has_journal
         self.is_closed = False
         self._parts: dict[str, _Part] = {}
