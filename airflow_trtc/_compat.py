@@ -6,13 +6,15 @@ import asyncio
 import functools
 import os
 import secrets
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 from packaging.version import Version
 
 from airflow_trtc.aio import within
+from airflow_trtc.metrics import Client, Found
 
 try:
     from airflow.sdk import conf
@@ -83,9 +85,14 @@ def has_state_store() -> bool:
 
     It asks for the version: a failing import would take an Airflow that moved the module for one without it.
     """
+    return _sdk_release() >= (1, 3)
+
+
+def _sdk_release() -> tuple[int, ...]:
+    """The Task SDK's version; 1.1 belongs to Airflow 3.1, and so on."""
     from airflow.sdk import __version__
 
-    return Version(__version__).release >= (1, 3)
+    return Version(__version__).release
 
 
 def state_store_model() -> Any:
@@ -127,10 +134,23 @@ def has_callbacks(context: Mapping[str, Any]) -> bool:
 
 def gc_tuning_enabled() -> bool:
     """``[trtc] gc_tuning``: whether a triggerer with thousands of waits tunes Python's garbage collector."""
-    try:
-        return bool(conf.getboolean("trtc", "gc_tuning", fallback=True))
-    except ValueError:  # Airflow's error for what is no boolean is one
-        return True
+    return _is_on("gc_tuning")
+
+
+def shares_pace() -> bool:
+    """``[trtc] shared_pace``: whether this process shares the pace of its requests with others here."""
+    return _is_on("shared_pace")
+
+
+def pace_directory() -> str | None:
+    """``[trtc] shared_pace_directory``: where it does so; None where the user does not say."""
+    return conf.get("trtc", "shared_pace_directory", fallback=None) or None
+
+
+def _is_on(option: str) -> bool:
+    """Whether it is not off; `conf.getboolean` raises for what is no boolean, and differs in what."""
+    value = str(conf.get("trtc", option, fallback="True"))
+    return value.partition("#")[0].strip().lower() not in ("f", "false", "0")
 
 
 def has_xcom_backend() -> bool:
@@ -195,6 +215,57 @@ async def atask_states(*, dag_id: str, run_id: str, task_id: str, map_index: int
         raise RuntimeError(f"Airflow answered {type(answer).__name__} when asked for a task's state")
     # By value: the key is the task's id, for a mapped task with its index.
     return [None if state is None else str(state) for state in answer.task_states.get(run_id, {}).values()]
+
+
+def find_metrics() -> Found | None:
+    """Airflow's client for metrics in this process; None where the configuration sends none. May block."""
+    has_tags = _metrics_have_tags()
+    return None if has_tags is None else Found(_metrics_client(), has_tags)
+
+
+def _metrics_have_tags() -> bool | None:
+    """Whether the client that is configured sends tags; None when there is none. Airflow's order."""
+
+    def is_on(option: str, *, fallback: bool = False) -> bool:
+        return bool(conf.getboolean("metrics", option, fallback=fallback))
+
+    if is_on("statsd_datadog_enabled"):
+        return is_on("statsd_datadog_metrics_tags", fallback=True)
+    if is_on("statsd_on"):
+        return is_on("statsd_influxdb_enabled")
+    return True if is_on("otel_on") else None
+
+
+def _metrics_client() -> Client:
+    """The one of this process. From 3.2 on the Task SDK and the core have one each, of the same code.
+
+    Tasks prepare that of the Task SDK, triggerer and (from 3.3 on) API server that of the core. Where neither
+    is prepared, as in the API server of 3.2, this does it.
+    """
+    if _sdk_release() < (1, 2):
+        from airflow.stats import Stats
+
+        return cast("Client", Stats)
+    from airflow._shared.observability.metrics.stats import Stats as of_core
+    from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+    from airflow.sdk.observability.stats import Stats as of_tasks
+
+    for client in (of_tasks, of_core):
+        if _is_prepared(client):
+            return cast("Client", client)
+    if _sdk_release() < (1, 3):
+        of_tasks.initialize(factory=get_stats_factory(of_tasks))  # type: ignore[call-arg]
+    else:
+        names_on = conf.getboolean("metrics", "legacy_names_on", fallback=True)
+        of_tasks.initialize(factory=get_stats_factory(), export_legacy_names=names_on)
+    return cast("Client", of_tasks)
+
+
+def _is_prepared(client: Any) -> bool:
+    """Whether this process told a client what is configured; Airflow offers no other way to know."""
+    by_module = getattr(sys.modules[client.__module__], "_factory", None)  # 3.3
+    factory = by_module or getattr(client, "factory", None)  # 3.2
+    return factory is not None and getattr(factory, "__name__", "") != "NoStatsLogger"
 
 
 # What looking up a connection raises; PermissionError when the API server denies it.

@@ -85,4 +85,10 @@ class TrtcSetupError(TrtcError):
 
 
 class TrtcFailedError(TrtcError):
-    """The service understood the request and refused or failed it; see ``code``."""
+    """The service understood the request and refused or failed it; see ``code``.
+
+    :ivar follows_unknown: an earlier attempt of the same call got no answer, so what is refused now may be
+        done already, by that one.
+    """
+
+    follows_unknown: bool = False

@@ -7,15 +7,23 @@ import functools
 import json
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc._compat import CONNECTION_ERRORS, amask_extra, says_no_connection
-from airflow_trtc.cloud import calls, checkup, parameters, sharing
+from airflow_trtc import metrics
+from airflow_trtc._compat import (
+    CONNECTION_ERRORS,
+    amask_extra,
+    find_metrics,
+    pace_directory,
+    says_no_connection,
+    shares_pace,
+)
+from airflow_trtc.cloud import calls, checkup, parameters, rooms, sharing, streams
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.endpoint import region_name
@@ -23,13 +31,15 @@ from airflow_trtc.cloud.identities import permanent_keys
 from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.poller import Poller, Subscription
 from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
+from airflow_trtc.cloud.shared_file import default_directory
 from airflow_trtc.cloud.user_sig import Privilege, Signer
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.users import BLOCKS, in_calls, read_block
 from airflow_trtc.jobs.verdict import is_absent
-from airflow_trtc.kinds import KINDS, RECORDING
+from airflow_trtc.kinds import INGEST, KINDS, RECORDING, RELAY
 from airflow_trtc.provider import connection_type
 
 if TYPE_CHECKING:
@@ -180,7 +190,9 @@ class TrtcHook(BaseHook):
             call unless a second job does no harm.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        job_id = self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
+        metrics.count(metrics.JOBS_STARTED, kind=kind)
+        return job_id
 
     def find(self, kind: str, key: str, *, attempts: int | None = None) -> str | None:
         """The id of the running job that was given this name at its start; None when there is none.
@@ -216,8 +228,8 @@ class TrtcHook(BaseHook):
         try:
             self.run(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
-        return True
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
 
     async def astop(self, kind: str, job_id: str, *, attempts: int | None = None) -> bool:
         """See :meth:`stop`."""
@@ -225,8 +237,91 @@ class TrtcHook(BaseHook):
         try:
             await self.arun(calls.stop(KINDS[kind], self.job(kind, job_id)), attempts)
         except TrtcFailedError as error:
-            return _was_running(error, KINDS[kind])
+            return _stopped(KINDS[kind], error)
+        return _stopped(KINDS[kind])
+
+    def dismiss_room(self, room_id: int | str) -> bool:
+        """Dismiss a room, and return whether it was there.
+
+        :param room_id: an int for a numeric room, a text for a string room.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        return self._run_in_room(rooms.dismiss(self.required_app_id, room_id))
+
+    def remove_users(self, room_id: int | str, users: Sequence[str]) -> bool:
+        """Remove users from a room, ten with each request, and return whether the room was there.
+
+        :param room_id: as :meth:`dismiss_room`.
+        :raises TrtcError: some may be removed and some not; see the classes in :mod:`airflow_trtc.errors`.
+        """
+        was_there = False
+        for some in in_calls(users):
+            if not self._run_in_room(rooms.remove_users(self.required_app_id, room_id, some)):
+                return was_there  # when its last user was removed, there is no room for the others
+            was_there = True
+        return was_there
+
+    def block_user(self, room_id: int | str, user_id: str, block: str) -> bool:
+        """Say what of a user a room no longer passes on, and return whether the room was there.
+
+        :param room_id: as :meth:`dismiss_room`.
+        :param block: ``audio``, ``video``, ``both``, or ``none`` to pass everything on again.
+        :raises ValueError: `block` is none of these.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        is_mute = BLOCKS[read_block("block", block)]
+        return self._run_in_room(rooms.block_user(self.required_app_id, room_id, user_id, is_mute))
+
+    def _run_in_room(self, call: Call[None]) -> bool:
+        try:
+            self.run(call)
+        except TrtcFailedError as error:
+            if error.code != rooms.ROOM_NOT_EXIST:
+                raise
+            return error.follows_unknown  # then it was there until our own request, whose answer was lost
         return True
+
+    def update_relay(self, job_id: str, params: Mapping[str, Any], sequence_number: int) -> bool:
+        """Change a relay to CDNs, and return whether it was done: False when it has seen a higher number.
+
+        :param params: ``WithTranscoding`` and what is to change, with the service's own names.
+        :param sequence_number: higher than that of the update before.
+        :raises TrtcFailedError: the relay is over, or never existed.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        try:
+            self.run(streams.update_relay(self.job(RELAY.name, job_id), params, sequence_number))
+        except TrtcFailedError as error:
+            if error.code != streams.REQUEST_OUTDATED:
+                raise
+            return False
+        return True
+
+    def update_ingest(self, job_id: str, params: Mapping[str, Any]) -> str:
+        """Change what is played into a room, and return the status then: ``NotExist`` when it is over.
+
+        :raises TrtcFailedError: it is over, or never existed; the service says so in either way.
+        :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
+        """
+        return self.run(streams.update_ingest(self.job(INGEST.name, job_id), params))
+
+    def stop_relay(self, job_id: str, record_key: str | None = None) -> bool:
+        """As :meth:`stop`, of a relay.
+
+        :param record_key: that of its recording, to end that at once, too.
+        """
+        try:
+            self.run(streams.stop_relay(self.job(RELAY.name, job_id), record_key))
+        except TrtcFailedError as error:
+            return _stopped(RELAY, error)
+        return _stopped(RELAY)
+
+    def check(self, action: str, params: Mapping[str, Any]) -> None:
+        """Check the names of an action's parameters, nested ones too; nothing is sent.
+
+        :raises TrtcSetupError: one does not exist.
+        """
+        parameters.check(action, params)
 
     def job(self, kind: str, job_id: str) -> JobRef:
         """The identity of a job in the hook's application and region.
@@ -398,7 +493,10 @@ class TrtcHook(BaseHook):
         for warning in settings.warnings:
             self.log.warning("Connection %r: %s", self.trtc_conn_id, warning)
         return replace(
-            settings, region=region or settings.region, sdk_app_id=sdk_app_id or settings.sdk_app_id
+            settings,
+            region=region or settings.region,
+            sdk_app_id=sdk_app_id or settings.sdk_app_id,
+            pace_directory=(pace_directory() or default_directory()) if shares_pace() else None,
         )
 
     @property
@@ -448,11 +546,14 @@ class TrtcHook(BaseHook):
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
 
 
-def _was_running(error: TrtcFailedError, kind: JobKind) -> bool:
-    """False for the error of a job that is over; any other error is raised."""
-    if is_absent(error.code, kind.absent_codes):
-        return False
-    raise error
+def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:
+    """Count a stop, and say whether the job ran. The error of one that is over says no; others are raised."""
+    if error is not None and not is_absent(error.code, kind.absent_codes):
+        raise error
+    # An error that follows a lost answer: it ran until our own request.
+    was_running = error is None or error.follows_unknown
+    metrics.count(metrics.JOBS_STOPPED, kind=kind.name, outcome="stopped" if was_running else "over")
+    return was_running
 
 
 def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:
@@ -520,3 +621,5 @@ class ConnectionCache:
 
 
 _caches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionCache] = weakref.WeakKeyDictionary()
+
+metrics.send_through(find_metrics)

@@ -34,7 +34,7 @@ _PLACE_FIELDS = {
 _OTHER_FIELDS = {
     "requests_per_second": _field(
         "Requests per second",
-        "Limit for one process; the rate adapts to what the service accepts. Default 19 of the 20.",
+        "Limit for one machine; the rate adapts to what the service accepts. Default 19 of the 20.",
         "number",
     ),
     "timeout_seconds": _field(
@@ -124,6 +124,27 @@ CONFIG: dict[str, Any] = {
                 "type": "boolean",
                 "example": None,
                 "default": "True",
+            },
+            "shared_pace": {
+                "description": (
+                    "Whether the processes of a machine share the pace of their requests to the service;"
+                    " without it each keeps to a pace of its own, and finds the limit by being refused."
+                ),
+                "version_added": None,
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+            "shared_pace_directory": {
+                "description": (
+                    "The local directory in which they do so, made if it is missing; it must belong to the"
+                    " user that runs Airflow. Empty for one in /dev/shm, or in the directory for temporary"
+                    " files where there is no such place."
+                ),
+                "version_added": None,
+                "type": "string",
+                "example": "/run/airflow/trtc",
+                "default": "",
             },
         },
     },

@@ -6,11 +6,12 @@ import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_trtc import metrics
 from airflow_trtc._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -61,7 +62,7 @@ from airflow_trtc.triggers import TrtcJobTrigger
 from airflow_trtc.waiting.arguments import TriggerResult, WaitArguments, read_event
 from airflow_trtc.waiting.engine import Circumstances, Ending, Seen, TimedOut, Wait
 from airflow_trtc.waiting.pacing import Pace
-from airflow_trtc.waiting.polls import observe
+from airflow_trtc.waiting.polls import POLL_ATTEMPTS, poll
 from airflow_trtc.waiting.progress import PROGRESS_XCOM, progress
 from airflow_trtc.waiting.stopping import stop
 from airflow_trtc.waiting.worker import SystemClock, WorkerWait
@@ -73,8 +74,6 @@ if TYPE_CHECKING:
 # The trigger itself ends the wait in time; Airflow's own limit is for when no triggerer runs.
 DEFERRAL_MARGIN_SECONDS = 180.0
 MAX_STAY_SECONDS = 60.0
-# Not the hook's ten minutes: a throttled poll is one that taught nothing, and others follow.
-POLL_ATTEMPTS = 4
 # A relay reports within seconds of its start; the minute that the service tries, and a receiver that is slow.
 JOB_CALLBACK_TIMEOUT_SECONDS = 600.0
 
@@ -126,7 +125,9 @@ class _Leg:
         self._hook = hook
         self._clock = SystemClock()
         self._store = worker_store(context)
-        self.journal = Journal(Rows(job), is_available=self._store is not None)
+        # A name may be given to another job later; nothing is kept about one.
+        is_kept = self._store is not None and KINDS[job.kind].key_of(job.job_id) is None
+        self.journal = Journal(Rows(job), is_available=is_kept)
         self.is_later = bool(context.get("task_reschedule_count")) or (context["ti"].try_number or 1) > 1
         self.worker = self._carry(state or JobState(job.job_id))
 
@@ -171,12 +172,7 @@ class _Leg:
 
     def _poll(self) -> Seen:
         assert self._hook is not None, "only a leg that begins with a connection polls"
-        value: Any
-        try:
-            value = self._hook.describe(self.job.kind, self.job.job_id, attempts=POLL_ATTEMPTS)
-        except TrtcError as error:
-            value = error
-        return Seen(observe(value, self._sensor.absent_codes), datetime.now(timezone.utc))
+        return poll(self._hook, self.job, self._sensor.absent_codes)
 
     def _show(self, state: JobState) -> bool:
         ti = self._context["ti"]
@@ -357,6 +353,8 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _begin_or_wait(self, context: Context) -> _Leg | None:
         """Begin; after a reschedule, trouble with a connection that was there before is waited out."""
+        if not context.get("task_reschedule_count"):
+            metrics.count(metrics.WAITS_BEGUN, kind=self.kind, mode=self._mode)
         try:
             leg = self._begin(context)
         except TrtcError as error:
@@ -382,7 +380,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             hook = TrtcHook(self.trtc_conn_id, region=region, sdk_app_id=app_id)
             job_id = self._find_job(context, given_id)
             setattr(self, self.id_field, job_id)
-            job = hook.job(self.kind, job_id)
+            job = self._resolved(hook, hook.job(self.kind, job_id))
             settings = hook.settings
             self.console_url = console_url(
                 settings.console_url,
@@ -390,13 +388,28 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 kind=job.kind,
                 sdk_app_id=job.sdk_app_id,
                 region=settings.region,
-                job_id=job_id,
+                job_id=job.job_id,
             )
         except TrtcSetupError as error:
             if error.code == NO_CONNECTION:  # or Airflow cannot read it at present: a retry may help
                 raise
             raise self._failure(Failure.SETUP, str(error)) from error
         return _Leg(self, context, job, hook=hook)
+
+    def _resolved(self, hook: TrtcHook, job: JobRef) -> JobRef:
+        """The job by the service's id, if it is named by what its start gave it and runs."""
+        kind = KINDS[job.kind]
+        if (key := kind.key_of(job.job_id)) is None:
+            return job
+        try:
+            found = hook.find(job.kind, key, attempts=POLL_ATTEMPTS)
+        except TrtcError as error:
+            self.log.warning("Cannot ask which job %s is: %s", job.job_id, error)
+            found = None
+        if found is None:
+            return job
+        self.log.info("%s is the %s %s", job.job_id, kind.label, found)
+        return replace(job, job_id=found)
 
     def _find_job(self, context: Context, given_id: Any) -> str:
         """The id of the job to wait for.
@@ -413,6 +426,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             case TimedOut(limit=limit):
                 raise self._execution_timed_out() if limit == "execution_timeout" else self._timed_out()
             case Finished() as finished:
+                self._count_end(finished.outcome, finished)
                 state = leg.wait.state
                 polls = max(state.polls, int(context.get("task_reschedule_count") or 0) + 1)
                 for problem in finished.problems:
@@ -420,7 +434,18 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
                 self.log.info("The %s has ended (%s)", self.kind, finished.outcome)
                 return self._push(context, leg.job, state, finished, polls)
 
+    @property
+    def _mode(self) -> str:
+        return "deferrable" if self.deferrable else str(self.mode)
+
+    def _count_end(self, outcome: str, finished: Finished | None = None) -> None:
+        tags = {"kind": self.kind, "mode": self._mode, "outcome": outcome}
+        metrics.count(metrics.WAITS_ENDED, **tags)
+        if finished is not None:
+            metrics.timing(metrics.WAIT_LAG, time.time() - finished.finished_at.timestamp(), **tags)
+
     def _failure(self, failure: Failure, reason: str) -> Exception:
+        self._count_end(failure.value)
         if self.soft_fail or self.never_fail:  # Airflow's own message would hide the reason
             self.log.warning("%s", reason)
         if self._skips(failure):
@@ -430,6 +455,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         return AirflowFailException(reason)
 
     def _timed_out(self, message: str | None = None) -> Exception:
+        self._count_end("timeout")
         message = message or f"Sensor has timed out; the wait exceeds the timeout of {self.timeout} s."
         text = f"{message} {self._leg.where_it_stands() if self._leg else ''}".strip()
         if self.never_fail or self.soft_fail:
@@ -437,6 +463,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         return AirflowSensorTimeout(text)
 
     def _execution_timed_out(self) -> BaseException:
+        self._count_end("execution_timeout")
         return AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over")
 
     def _read(self, event: object) -> TriggerResult:
@@ -452,9 +479,16 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
 
     def _defers(self, leg: _Leg) -> bool:
         # Without a journal a rescheduled task would forget, at every poll, that it ever saw the job.
-        return self.deferrable or (self.reschedule and not leg.wait.is_kept)
+        return self.deferrable or (self.reschedule and (self._is_named or not leg.wait.is_kept))
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether the job is named by what its start gave it, which the service forgets with the job."""
+        return KINDS[self.kind].key_of(getattr(self, self.id_field)) is not None
 
     def _why_not_rescheduled(self, leg: _Leg) -> str:
+        if self._is_named:
+            return "Deferring instead of rescheduling: once the job is over, nothing would say which it was"
         why = "the journal cannot be used" if leg.journal.is_available else "Airflow below 3.3"
         return f"Deferring instead of rescheduling: nothing is kept between reschedules ({why})"
 

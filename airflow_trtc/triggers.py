@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_trtc import metrics
 from airflow_trtc._compat import has_trigger_on_kill
 from airflow_trtc.aio import WakeUp
 from airflow_trtc.hooks import TrtcHook
@@ -117,6 +118,7 @@ class TrtcJobTrigger(BaseTrigger):
                 gc_tuning.waiting(),
                 subscribed(store, job, given.feed_position, wake_up.wake) as feed,
                 closing(SharedPolls(hook, kind, job, wake_up)) as polls,
+                metrics.presence(metrics.WAITS, kind=kind.name) as presence,
             ):
                 ending = await TriggererWait(
                     wait,
@@ -127,6 +129,7 @@ class TrtcJobTrigger(BaseTrigger):
                     stop=lambda: astop(hook, job),
                     wake_up=wake_up,
                     absent_codes=tuple(given.absent_codes),
+                    presence=presence,
                     log=self.log,
                 ).run()
                 return await self._event(ending, wait)
@@ -147,11 +150,14 @@ class TrtcJobTrigger(BaseTrigger):
             polls=bool(KINDS[given.kind].describe_action),
             began_at=given.started_at,
         )
+        kind = KINDS[given.kind]
+        # A name may be given to another job later; nothing is kept about one.
+        is_kept = store is not None and kind.key_of(given.job_id) is None
         return Wait(
             from_json(given.state, given.job_id),
-            functools.partial(verdict_of, KINDS[given.kind]),
+            functools.partial(verdict_of, kind),
             given.rules,
-            journal=Journal(Rows(given.job), is_available=store is not None),
+            journal=Journal(Rows(given.job), is_available=is_kept),
             clock=clock,
             pace=given.pace,
             circumstances=circumstances,

@@ -176,5 +176,6 @@ with DAG(
         print(text)
         return text
 
+    # The context is handed in by Airflow.
     counted >> usage >> [picture(), strange := out_of_line()]
     alert.expand(text=strange)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ os.environ["AIRFLOW_HOME"] = str(_HOME)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
+os.environ["AIRFLOW__TRTC__SHARED_PACE_DIRECTORY"] = str(_HOME / "pace")  # shared with nothing else here
 os.environ["WAITS_INTERVAL_SECONDS"] = "0.2"  # tests/dags/waits.py
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
@@ -99,6 +101,14 @@ def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
+
+
+@pytest.fixture
+def meter() -> Iterator[Meter]:
+    """What is counted during a test, all of which has to be in the table."""
+    with metered() as one:
+        yield one
+        one.check()
 
 
 @pytest.fixture

@@ -175,6 +175,8 @@ def test_vendor_sdk_stays_in_cloud_and_inside_functions(name: str) -> None:
 
 
 PURE_MODULES = (
+    "cloud.line",
+    "cloud.pace",
     "journal.keys",
     "journal.plans",
     "tables.schema",
@@ -182,7 +184,7 @@ PURE_MODULES = (
     "tables.windows",
     "waiting.engine",
 )
-PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "kinds")]
+PURE = [name for name in MODULES if part_of(name) in ("bounds", "jobs", "recording", "publishing", "kinds")]
 
 
 @pytest.mark.parametrize("name", sorted({*PURE, *PURE_MODULES}))

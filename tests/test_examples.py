@@ -34,14 +34,18 @@ def can_be_imported(path: Path) -> bool:
 
 # Which file defines which DAGs; a test compares this with what the files hold.
 _DAGS = {
+    "call_quality_report.py": {"trtc_call_quality_report"},
     "daily_usage.py": {"trtc_daily_usage"},
     "process_each_recording.py": {"trtc_process_each_recording"},
     "wait_for_mp4.py": {"trtc_wait_for_mp4"},
+    "dismiss_stale_rooms.py": {"trtc_dismiss_stale_rooms"},
+    "relay_to_cdn.py": {"trtc_relay_to_cdn"},
     "watch_each_recording.py": {"trtc_watch_each_recording"},
     "when_a_room_is_dismissed.py": {"trtc_when_a_room_is_dismissed"},
     "nothing_recorded.py": {"trtc_nothing_recorded", "trtc_skip_if_unknown"},
     "record_a_lesson.py": {"trtc_record_a_lesson"},
     "reschedule_or_deferrable.py": {"trtc_wait_deferrable", "trtc_wait_reschedule"},
+    "transcribe_a_lesson.py": {"trtc_transcribe_a_lesson"},
     "record_by_the_clock.py": {"trtc_record_by_the_clock"},
     "record_many_rooms.py": {"trtc_record_many_rooms"},
     "record_when_a_user_enters.py": {"trtc_record_when_a_user_enters"},
@@ -174,6 +178,48 @@ def test_daily_usage_adds_up_and_tells_of_a_day_that_is_out_of_line(
         "DescribeRecordingUsage": {"OK": 18},
     }
     assert app in module.APPLICATIONS
+
+
+@pytest.mark.trtc_emulator(rate_limit=0)
+def test_the_report_of_call_quality_names_the_users_who_fared_worst(
+    trtc_airflow: TrtcAirflow,
+    tmp_path: Path,
+    load_dags: Callable[[Path], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = load_dags(EXAMPLES / "call_quality_report.py")
+    emulator = trtc_airflow.emulator
+    connection = emulator.connection
+    connection["extra"]["requests_per_second"] = 1000
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
+    today = datetime.now(module.BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    today -= timedelta(days=1)  # so that the day is over for a while
+    began_at = (today - timedelta(hours=5)).timestamp()
+    lossy = {"user_id": "eve", "measured": {"aLoss": 40, "bigvLoss": 20}}
+    frozen = {"user_id": "bob", "measured": {"bigvBlock": 900, "aBlock": 0}}
+    comm_id = emulator.add_call("8001", users=["ann", frozen, lossy], began_at=began_at, lasts_seconds=1200)
+    over_midnight = {"began_at": today.timestamp() - 600, "lasts_seconds": 1200, "step_seconds": 60}
+    emulator.add_call("night", users=2, **over_midnight)
+    emulator.add_call("long-ago", users=[lossy], began_at=began_at - 2 * 86_400)
+    run = trtc_airflow.run(module.dag, {"folder": f"file://{tmp_path}"}, logical_date=today)
+    assert run.state == "success"
+    # Bob looks at two others, 120 times each.
+    assert result(run, "report") == [
+        {"comm_id": comm_id, "user_id": "eve", "mean_loss_percent": 30.0, "freezes_seconds": approx(0, 25)},
+        {"comm_id": comm_id, "user_id": "bob", "mean_loss_percent": approx(0, 3), "freezes_seconds": 216.0},
+    ]
+    text = (tmp_path / f"{today - timedelta(days=1):%Y-%m-%d}.md").read_text()
+    assert "2 calls began, with 5 stays of users. 2 of 5 users lost 5 % of the packets" in text
+    assert "| 8001 | eve | 30.0 |" in text
+    assert "| night | user-0 |" in text
+    again = trtc_airflow.run(module.dag, {"folder": f"file://{tmp_path}"}, logical_date=today)
+    assert result(again, "report") == result(run, "report")
+    assert result(again, "details")["rows"] == 0
+
+
+def approx(low: float, high: float) -> Any:
+    """A number within bounds."""
+    return pytest.approx((low + high) / 2, abs=(high - low) / 2)
 
 
 def approx_all(rows: list[list[float]]) -> list[Any]:
@@ -407,3 +453,51 @@ def test_a_lesson_that_is_over_is_not_recorded(run_example: RunExample, trtc_con
     assert run.state == "failed"
     assert "which has passed, so nothing was started" in run["lesson"].log
     assert trtc_connection.bill()["recordings"] == []
+
+
+def test_rooms_that_are_open_for_too_long_are_dismissed(
+    run_example: RunExample, trtc_connection: Emulator
+) -> None:
+    for room_id in ("8001", "8002"):
+        trtc_connection.room(room_id, enter=["alice", "bob"])
+    run = run_example("dismiss_stale_rooms.py", "trtc_dismiss_stale_rooms", hours=1)
+    assert states(run)["dismiss", -1] == "skipped"
+    assert result(run, "report") == "dismissed: none"
+    run = run_example("dismiss_stale_rooms.py", "trtc_dismiss_stale_rooms", hours=0)
+    assert run.state == "success", run
+    assert result(run, "report") == "dismissed: 8001, 8002"
+    assert trtc_connection.room("8001") == trtc_connection.room("8002") == []
+
+
+def test_a_lesson_is_published_changed_and_stopped(
+    run_example: RunExample, trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "rtmp://push.example/live/lesson?txSecret=0123456789&txTime=1"
+    monkeypatch.setenv("AIRFLOW_VAR_TRTC_PUSH_URL", url)
+    run = run_example("relay_to_cdn.py", "trtc_relay_to_cdn", room_id=8001, seconds=0)
+    assert run.state == "success", run
+    (line,) = trtc_connection.bill()["jobs"]
+    assert (line["kind"], line["room_id"], line["end_reason"]) == ("relay", "8001", "stopped")
+    truth = trtc_connection.truth(line["job_id"])
+    assert list(truth["statuses"]) == [url]
+    layout = truth["content"]["VideoParams"]["LayoutParams"]
+    assert layout["MaxVideoUser"]["UserMediaStream"]["UserInfo"]["UserId"] == "teacher"
+    assert result(run, "spotlight")["was_applied"]
+    assert "0123456789" not in "".join(run[task_id].log for task_id in ("start", "spotlight", "stop"))
+
+
+def test_a_lesson_is_transcribed_by_the_clock(trtc_connection: Emulator, run_example: RunExample) -> None:
+    run = run_example(
+        "transcribe_a_lesson.py", "trtc_transcribe_a_lesson", room_id=8001, seconds=1, language="zh"
+    )
+    assert run.state == "success"
+    (job,) = trtc_connection.state()["jobs"].values()
+    assert (job["kind"], job["room_id"], job["is_string_room"]) == ("ai_transcription", "8001", False)
+    assert job["end_reason"] == "deleted"
+    assert result(run, "report") == f"ai_transcription {job['job_id']}: gone"
+    (sent,) = (
+        each["parameters"]
+        for each in trtc_connection.state(requests=True)["requests"]
+        if each["action"] == "StartAITranscription"
+    )
+    assert sent["RecognizeConfig"] == {"Language": "zh"}

@@ -15,9 +15,11 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_trtc import hooks
+from airflow_trtc._compat import gc_tuning_enabled, shares_pace
 from airflow_trtc.aio import within
 from airflow_trtc.cloud.calls import any_action, start
 from airflow_trtc.cloud.failures import value_of
+from airflow_trtc.cloud.shared_file import default_directory
 from airflow_trtc.emulator import (
     DEFAULT_DENIED_SECRET_ID,
     DEFAULT_DENIED_SECRET_KEY,
@@ -468,3 +470,57 @@ def test_an_answer_without_an_id_leaves_open_whether_a_job_was_started():
         with pytest.raises(TrtcTransientError, match="names no job") as raised:
             value_of(start(KINDS["recording"], {}), {"Response": answer})
         assert raised.value.outcome_unknown
+
+
+@pytest.mark.parametrize(
+    "options, directory",
+    [
+        ({}, default_directory()),
+        ({"SHARED_PACE": "True", "SHARED_PACE_DIRECTORY": ""}, default_directory()),
+        ({"SHARED_PACE": "perhaps"}, default_directory()),
+        ({"SHARED_PACE_DIRECTORY": "/run/airflow/trtc"}, "/run/airflow/trtc"),
+        ({"SHARED_PACE": "False", "SHARED_PACE_DIRECTORY": "/run/airflow/trtc"}, None),
+    ],
+)
+def test_where_processes_share_their_pace(connect, monkeypatch, options, directory):
+    connect()
+    monkeypatch.delenv("AIRFLOW__TRTC__SHARED_PACE_DIRECTORY")
+    for name, value in options.items():
+        monkeypatch.setenv(f"AIRFLOW__TRTC__{name}", value)
+    assert TrtcHook().settings.pace_directory == directory
+
+
+ASK = """
+import sys
+from airflow_trtc.hooks import TrtcHook
+hook = TrtcHook()
+hook.describe_recording(sys.argv[1])
+print(hook.get_conn().budget("DescribeCloudRecording").rate())
+"""
+
+
+def test_a_process_begins_at_the_pace_that_another_one_found(emulator, connect, tmp_path, monkeypatch):
+    """One is refused, and the next one, in a process of its own, knows of it."""
+    extra = emulator.connection["extra"] | {"requests_per_second": 1000}
+    connect(extra=extra)
+    directory = tmp_path / "pace"
+    monkeypatch.setenv("AIRFLOW__TRTC__SHARED_PACE_DIRECTORY", str(directory))
+    recording_id = emulator.add_recording()
+    emulator.fault("throttle", count=1)
+    hook = TrtcHook()
+    hook.describe_recording(recording_id)
+    command = [sys.executable, "-c", ASK, recording_id]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert float(run.stdout.split()[-1]) < 100.0  # with which it would begin alone
+    (path,) = directory.iterdir()
+    assert not run.stderr
+    assert emulator.secret_id.encode() not in path.read_bytes() + path.name.encode()
+
+
+@pytest.mark.parametrize(
+    "value, is_on", [("True", True), ("perhaps", True), ("f", False), ("False # for now", False)]
+)
+def test_what_can_be_switched_off_is_on_unless_it_is_said_to_be_off(monkeypatch, value, is_on):
+    for option, asked in {"GC_TUNING": gc_tuning_enabled, "SHARED_PACE": shares_pace}.items():
+        monkeypatch.setenv(f"AIRFLOW__TRTC__{option}", value)
+        assert asked() is is_on

@@ -16,7 +16,8 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.kinds import KINDS
 
 APP = 1400000001
-kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+POLLED = {name: kind for name, kind in KINDS.items() if kind.describe_action}
+kinds = pytest.mark.parametrize("kind", POLLED.values(), ids=POLLED)
 started = pytest.mark.parametrize(
     "kind", [kind for kind in KINDS.values() if kind.starts], ids=lambda kind: kind.name
 )

@@ -54,11 +54,12 @@ _ABOUT_APP = (
 
 
 def quick(settings: TrtcSettings) -> TrtcSettings:
-    """Settings for a test call: short waits, and an application even when none is set."""
+    """Settings for a test call: short waits, no line, and an application even when none is set."""
     return replace(
         settings,
         timeout_seconds=min(TIMEOUT_SECONDS, settings.timeout_seconds),
         sdk_app_id=settings.sdk_app_id or IMPOSSIBLE_APP,
+        pace_directory=None,
     )
 
 

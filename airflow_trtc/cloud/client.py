@@ -6,15 +6,17 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from airflow_trtc import metrics
 from airflow_trtc.aio import start_apart, take_error
-from airflow_trtc.cloud import failures
-from airflow_trtc.cloud.budget import Budget, shared_budget
+from airflow_trtc.cloud import failures, outcomes
+from airflow_trtc.cloud.budget import Budget, BudgetKey, shared_budget
 from airflow_trtc.cloud.calls import Call
+from airflow_trtc.cloud.identities import account_of
 from airflow_trtc.cloud.key_source import Keys, KeySource
 from airflow_trtc.cloud.rates import ceiling
 from airflow_trtc.cloud.retries import aretrying, retrying
@@ -36,27 +38,37 @@ class _Client:
         self._budgets: dict[str, Budget] = {}
 
     def budget(self, action: str) -> Budget:
-        """What the process's requests for an action keep to."""
+        """What the machine's requests for an action keep to."""
         if action not in self._budgets:
             settings = self.settings
-            key = settings.endpoint, settings.region, settings.identity, action
+            key = BudgetKey(
+                settings.endpoint,
+                settings.region,
+                account_of(settings.identity),
+                action,
+                ceiling(action, settings.requests_per_second),
+                settings.pace_directory,
+            )
             self._budgets[action] = shared_budget(key)
         return self._budgets[action]
 
-    def _reserve(self, call: Call[Any]) -> float:
-        return self.budget(call.action).reserve(self._ceiling(call))
-
-    def _ceiling(self, call: Call[Any]) -> float:
-        return ceiling(call.action, self.settings.requests_per_second)
+    def _pauses(self, action: str) -> Generator[float, None, None]:
+        """The seconds to wait, one after the other, until it is a request's turn. Always to be closed."""
+        waited = 0.0
+        with closing(self.budget(action).turn()) as turn:
+            for seconds in turn:
+                waited += seconds
+                yield seconds
+        metrics.timing(metrics.PACE_TIME, waited, action=action)
 
     @contextmanager
     def _sending(self, call: Call[Any]) -> Iterator[None]:
         """Errors become ours, and refusals lower the pace."""
         try:
-            with failures.translated(call, self.settings.endpoint):
+            with outcomes.counted(call), failures.translated(call, self.settings.endpoint):
                 yield
         except TrtcThrottledError:
-            self.budget(call.action).refused(self._ceiling(call))
+            self.budget(call.action).refused()
             raise
 
 
@@ -95,9 +107,13 @@ class TrtcClient(_Client):
         return value
 
     def _once(self, call: Call[_Value]) -> _Value:
-        with self._turns[call.action]:  # or a moment taken early would be taken at an early pace
-            if wait_seconds := self._reserve(call):
-                self._sleep(wait_seconds)
+        self._keys.current()
+        with failures.translated(call, self.settings.endpoint):
+            self._transport.prepare()  # what comes late after its turn meets the next one's
+        # Who has much to send takes one place in the machine's line.
+        with self._turns[call.action], closing(self._pauses(call.action)) as pauses:
+            for seconds in pauses:
+                self._sleep(seconds)
         keys = self._keys.current()
         try:
             return self._send(call, keys)
@@ -170,9 +186,13 @@ class AsyncTrtcClient(_Client):
         await self.aclose()
 
     async def _once(self, call: Call[_Value]) -> _Value:
-        async with self._turns[call.action]:  # see TrtcClient; what is cancelled in line has taken nothing
-            if wait_seconds := self._reserve(call):
-                await self._sleep(wait_seconds)
+        await self._current_keys()
+        with failures.translated(call, self.settings.endpoint):
+            await self._ready()
+        async with self._turns[call.action]:  # see TrtcClient
+            with closing(self._pauses(call.action)) as pauses:
+                for seconds in pauses:
+                    await self._sleep(seconds)
         return await self.poll(call)
 
     async def _send(self, call: Call[_Value], keys: Keys) -> _Value:

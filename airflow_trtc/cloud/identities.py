@@ -277,6 +277,18 @@ KINDS: dict[str, type[Any]] = {
     "oidc": OidcRole,
 }
 
+# The variables of the environment that decide, beside its fields, whose keys an identity gets.
+_CHOSEN_BY: dict[type[Any], tuple[str, ...]] = {
+    EnvironmentKeys: ("TENCENTCLOUD_SECRET_ID",),
+    ProfileKeys: ("HOME",),
+    OidcRole: ("TKE_PROVIDER_ID", "TKE_ROLE_ARN"),
+}
+
+
+def account_of(identity: Identity) -> str:
+    """What tells the account of an identity from others on this machine; it holds no secret."""
+    return repr((identity, *(os.environ.get(name) for name in _CHOSEN_BY.get(type(identity), ()))))
+
 
 def permanent_keys(identity: Identity) -> Keys | None:
     """The key pair of an identity that keeps one for good; None for those with temporary keys.

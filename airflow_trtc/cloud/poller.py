@@ -19,11 +19,13 @@ import itertools
 import logging
 import random
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from airflow_trtc import metrics
 from airflow_trtc.aio import WakeUp, loop_time, start_apart
-from airflow_trtc.cloud import failures
+from airflow_trtc.cloud import failures, outcomes
 from airflow_trtc.cloud.calls import describe
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
@@ -216,6 +218,7 @@ class _Lane:
 
     def __init__(self, poller: Poller, action: str) -> None:
         self.health = poller.make_health()
+        self._action = action
         self._poller = poller
         self._budget = poller.client.budget(action)
         self._jobs: dict[JobRef, _Job] = {}
@@ -295,7 +298,9 @@ class _Lane:
                 await self._poll_next()
 
     async def _poll_next(self) -> None:
-        await asyncio.sleep(self._budget.reserve(self._poller.settings.requests_per_second))
+        with closing(self._budget.turn()) as turn:
+            for seconds in turn:
+                await asyncio.sleep(seconds)
         # Chosen now: a request may have become urgent, or all were cancelled.
         if not self.health.outage and (job := self._pick()) is not None:
             self._begin(job)
@@ -322,6 +327,7 @@ class _Lane:
             if min(requested, default=NEVER) <= now:
                 self._urgent_in_a_row = self._urgent_in_a_row + 1 if has_turn else 0
                 self._forget(job)
+                metrics.timing(metrics.POLL_DELAY, now - min(requested), kind=job.kind.name)
                 return job
             if requested:  # the one that it was planned for was cancelled
                 queue.plan(job, min(requested))
@@ -353,8 +359,11 @@ class _Lane:
                 self.plan(job, request)
 
     def _push_results(self, job: _Job, result: PollResult) -> None:
+        outcomes.count_poll(job.kind, result.value)
         if news := self.health.note(result.value, job.ref, at=loop_time(), waiting=len(self._jobs)):
             log.log(logging.WARNING if self.health.outage else logging.INFO, news)
+            if self.health.outage:
+                metrics.count(metrics.OUTAGES, action=self._action)
         has_failed = isinstance(result.value, TrtcThrottledError | TrtcTransientError)
         job.failures = job.failures + 1 if has_failed else 0
         if 0 < job.failures < FAILURES_TO_TELL:

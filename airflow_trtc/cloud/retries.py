@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow_trtc.cloud.action import Effect
-from airflow_trtc.errors import TrtcThrottledError, TrtcTransientError
+from airflow_trtc.errors import TrtcFailedError, TrtcThrottledError, TrtcTransientError
 
 DEFAULT_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 8.0
@@ -57,6 +57,14 @@ def _rules(effect: Effect, attempts: int | None) -> dict[str, Any]:
     most = DEFAULT_ATTEMPTS if attempts is None else attempts
     throttled_seconds = other_seconds = 0.0
     others = 0
+    is_unknown = False
+
+    def repeats(error: BaseException) -> bool:
+        nonlocal is_unknown
+        if isinstance(error, TrtcFailedError):
+            error.follows_unknown = is_unknown
+        is_unknown |= isinstance(error, TrtcTransientError) and error.outcome_unknown
+        return may_repeat(effect, error)
 
     def stop(state: Any) -> bool:
         nonlocal throttled_seconds, other_seconds, others
@@ -69,7 +77,7 @@ def _rules(effect: Effect, attempts: int | None) -> dict[str, Any]:
         return others >= most or other_seconds > MAX_TOTAL_WAIT_SECONDS
 
     return {
-        "retry": retry_if_exception(lambda error: may_repeat(effect, error)),
+        "retry": retry_if_exception(repeats),
         "stop": stop,
         "wait": _wait,
         "reraise": True,

@@ -38,6 +38,9 @@ _PLAIN_JSON = "application/json; seen"
 class Transport(Protocol):
     """Sends one request; may raise anything."""
 
+    def prepare(self) -> None:
+        """Load and build what the first request needs."""
+
     def send(self, call: Call[Any], keys: Keys) -> Any:
         """Return the decoded answer, its ``Response`` wrapper included."""
 
@@ -60,6 +63,10 @@ class SdkTransport:
         self._keys = threading.local()
         self._client: Any = None
         self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the client; loading the SDK takes a third of a second."""
+        self._built()
 
     def send(self, call: Call[Any], keys: Keys) -> Any:
         """Send one request over a connection that is kept open."""

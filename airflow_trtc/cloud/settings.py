@@ -51,13 +51,15 @@ class TrtcSettings:
     :param sdk_app_id: the TRTC application; None when the connection names none.
     :param identity: where the keys come from.
     :param sdk_secret_key: the application's secret key, which signs for users; no client reads it.
-    :param requests_per_second: how fast this process may ask at most; the service allows the whole account
+    :param requests_per_second: how fast this machine may ask at most; the service allows the whole account
         20 a second and action, see :mod:`airflow_trtc.cloud.budget`.
     :param timeout_seconds: for connecting and for each wait for data; not a limit of the whole call.
     :param proxy: URL of an HTTP proxy; None follows the usual environment variables.
     :param console_url: template of a page about one job, see :func:`from_connection`.
     :param advanced_permission_control: whether the application's rooms ask for a PrivateMapKey; no client
         reads it.
+    :param pace_directory: where this machine's processes share the pace of their requests; None keeps this
+        process to a pace of its own.
     :param warnings: what seems wrong but could be ignored, one sentence each.
     """
 
@@ -72,6 +74,7 @@ class TrtcSettings:
     console_url: str | None = None
     sdk_secret_key: str | None = field(default=None, repr=False)
     advanced_permission_control: bool = False
+    pace_directory: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property

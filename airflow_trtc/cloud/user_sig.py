@@ -11,17 +11,15 @@ import enum
 import hashlib
 import hmac
 import json
-import re
 import struct
 import zlib
 from dataclasses import dataclass, field
 
 from airflow_trtc.errors import TrtcSetupError
+from airflow_trtc.jobs.users import MAX_USER_ID, is_user_id
 
-MAX_USER_ID = 32  # bytes
 MAX_ROOM_NAME = 64  # bytes
 MAX_NUMBER = 2**32 - 1  # a numeric room, and an instant, take 32 bits
-_USER_ID = re.compile(r"[a-zA-Z0-9_-]+")
 # The vendor's own alphabet, not the one of RFC 4648.
 _ALPHABET = bytes.maketrans(b"+/=", b"*-_")
 
@@ -108,12 +106,12 @@ class Signer:
 
 
 def _user(user_id: object) -> str:
-    if not isinstance(user_id, str) or len(user_id) > MAX_USER_ID or not _USER_ID.fullmatch(user_id):
+    if not is_user_id(user_id):
         raise TrtcSetupError(
             f"The user id {user_id!r:.100} cannot be signed: it takes 1 to {MAX_USER_ID} of the characters"
             " a-z, A-Z, 0-9, _ and -."
         )
-    return user_id
+    return str(user_id)
 
 
 def _lifetime(seconds: object) -> int:

@@ -1,9 +1,9 @@
-"""A stand-in for TRTC on-cloud recording: the real protocol, invented recordings, faults on demand.
+"""A stand-in for TRTC: the real protocol, invented recordings and other jobs, faults on demand.
 
-It answers ``CreateCloudRecording``, ``DescribeCloudRecording``, ``ModifyCloudRecording`` and
-``DeleteCloudRecording`` of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
-unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Jobs of other kinds
-are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
+It answers the calls of version 2019-07-22 so that the official SDK (both clients) and ``tccli`` work
+unchanged. Signatures, UserSigs, parameters, regions and limits are really checked. Recordings and jobs of
+nine other kinds have lives: they are started over the API or put in, send callbacks and end. Jobs of made-up
+kinds are scripted: ``add_job`` makes any describe action known, and its steps are the answers.
 
 Ways to run it::
 
@@ -18,12 +18,19 @@ Methods (of both) and control routes. Bodies and answers are JSON; an error is `
     health()                     GET    /_control/health
     add_recording(**options)     POST   /_control/seed       options, or {"recordings": [options, ...]}
                                         -> {"recording_id": ...} or {"recording_ids": [...]}
-    add_job(action, steps=[...]) POST   /_control/jobs       options, or {"jobs": [options, ...]}
+    add_job(kind=..., **options), add_job(action, steps=[...])
+                                 POST   /_control/jobs       options, or {"jobs": [options, ...]}
                                         -> {"job_id": ...} or {"job_ids": [...]}
     script(id, steps)            POST   /_control/script     {"job_id": ..., "steps": [...]}
-    end(recording_id)            POST   /_control/end        {"recording_id": ...}
+    end(id)                      POST   /_control/end        {"job_id": ...}
     room(id, enter=[...], leave=[...])  POST  /_control/room  {"room_id": ..., "enter": [...], "leave": [...]}
                                         -> {"users": [...], ...}
+    rooms()                      GET    /_control/rooms
+    relay(job_id, statuses=[...])  POST   /_control/relay    {"job_id": ..., "url": ..., "statuses": [...]}
+    add_call(room_id, **options) POST   /_control/calls      options, or {"calls": [options, ...]}
+                                        -> {"comm_id": ...} or {"comm_ids": [...]}
+    add_history(**options)       POST   /_control/history    options -> {"comm_ids": [...]}
+    calls(details=False)         GET    /_control/calls[?comm_id=...][&details=1]
     bill(room_id=None)           GET    /_control/bill[?room_id=...][&sdk_app_id=...]
     add_usage(usage, key, ...)   POST   /_control/usage      options, or {"spells": [options, ...]}
     make_usage_history(days=90)  POST   /_control/usage-history   {"days": ..., "seed": ..., "rooms": ...}
@@ -118,6 +125,44 @@ a 102::
     emulator.room("8001", enter=["alice"])     # with room_events=True: callbacks, so that a DAG starts
     emulator.room("8001", leave=["alice"])     # its recordings end after MaxIdleTime, unless another enters
 
+A room is there while someone is in it: anchors, and robots that record or relay. ``DismissRoom`` sends all of
+them out (104 with Reason 3, 102, recordings 302 with LeaveCode 2), ``RemoveUser`` those it names (LeaveCode
+1); ``FailedOperation.RoomNotExist`` if there is nobody. ``SetUserBlocked`` is only noted. ``rooms`` returns
+``rooms`` with their ``users``, the ``actions`` carried out, and who is ``blocked`` how.
+
+``StartPublishCdnStream`` starts a relay, which calls back for each URL (401) with 1 and 2, at its end with 5
+and 0. ``relay`` lets one come to other statuses: numbers, or objects with ``status``, ``after_seconds``,
+``error_code`` and ``error_msg``. A relay ends when it is stopped (``end_reason`` stopped), when its room was
+without anchors for MaxIdleTime (idle), with its room or robot (dismissed, removed), when all its URLs are at
+0 (failed), and when its robot relays again in the same room (replaced) [unsure]. ``truth`` of a relay has
+``statuses``, ``history``, ``updates``, ``sequence_number`` and ``content``::
+
+    emulator.relay(relay_id, statuses=[3, 2])                        # a glitch
+    emulator.relay(url="rtmp://h/a/s", statuses=[1, 4, 0])           # relays to come never connect there
+
+``add_call`` puts a call of the past in, which ``DescribeRoomInfo`` and the other calls of quality and history
+then answer from. Options: ``users`` (how many, their ids, or objects as below), ``began_at`` (Unix seconds)
+or ``began_seconds_ago`` (3600), ``lasts_seconds`` (600; null: it goes on), ``creator_id`` (the first user),
+``sdk_app_id``, and ``step_seconds``, how far apart measurements are (10). Of a user::
+
+    user_id                required
+    joins_after_seconds    counted from the begin of the call (0)
+    stays_seconds          (to its end)
+    device_type, sdk_version, client_ip
+    measured               {"aLoss": 30, "bigvBlock": [0, 500]}: instead of usual values, again and again
+    events                 [{"event_id": 5003, "after_seconds": 0, "peer_id": "", "stream_type": 0,
+                           "first": 1, "second": -1}, ...]; default: entered (5003), and left (5008)
+    unusual                [{"experience_id": 4, "after_seconds": 60, "causes": [2024, [2017, "bob"]]}, ...]
+
+``add_history`` puts random calls in, the same ones for the same options and hour: ``calls`` (20) in the last
+``days`` (7) with up to ``most_users`` (4) of up to ``longest_seconds`` (5400), ``seed`` (0), ``sdk_app_id``,
+``step_seconds`` (60). ``calls`` returns all: ``comm_id``, ``sdk_app_id``, ``room_id``, ``creator_id``,
+``created_at``, ``destroyed_at``, and ``sessions`` with their ``events`` and ``unusual`` experiences; with
+``details`` the ``series`` of what was measured, too. People whom ``room`` moves make calls as well::
+
+    comm_id = emulator.add_call("8001", users=["ann", {"user_id": "bob", "measured": {"aLoss": 40}}])
+    emulator.calls(details=True)
+
 ``bill`` has all that was started over the API since the last ``reset()``: ``recordings``, one each, with
 ``recording_id``, ``sdk_app_id``, ``room_id``, ``is_string_room``, ``robot_id``, ``created_at``, ``ended_at``,
 ``end_reason``, ``seconds`` (from its creation to its end or now, 0 when the recorder failed to start), and
@@ -182,8 +227,37 @@ underneath. What a step leaves out comes from that life. After the last step the
     emulator.script(id, [{"error": "InternalError.CRInternalError", "reads": 3}])
     emulator.script(id, [{"status": "Exited", "seconds": 5}, {"gone": True}])
 
-Options of ``add_job``. The action is answered from then on, for ids of its jobs; other ids do not exist. It
-is offered in every region, and takes any parameters::
+Options of ``add_job(kind=...)``, a job that lives as those of its kind: ``slicing``, ``moderation``,
+``live_moderation``, ``transcription``, ``ai_transcription``, ``ai_conversation``, ``ingest``,
+``web_recording``, ``speech``. Its calls answer from then on as for one started over the API::
+
+    idle_seconds, idle_reads, preparing_seconds, preparing_reads   how long before it runs (0)
+    ends_after_seconds, ends_after_reads   when it ends by itself, counted while it runs (never; speech: 2 s)
+    ending_seconds, ending_reads   how long its end is shown, as Exited or Stopped (as the settings say: 0)
+    participants           how many are in its room, or their ids (1); 0: it ends after max_idle_seconds
+    room_empty_after_seconds, max_idle_seconds   when all leave, and how much longer it runs (the kind's own)
+    max_seconds            its MaxDuration or MaxDurationLimit (none)
+    expires_after_hours    its ResourceExpiredHour (the kind's own)
+    start_fails            true: it never runs; its start event says so (false)
+    fails                  true: it ends badly: speech is Failed, AI reports LeaveCode 98 (false)
+    outputs                what comes of it: slices, hits, sentences or files, a number or a list; each is an
+                           event (of web recordings at the end)
+    output_every_seconds   from one to the next (0)
+    leave_code, callbacks  of its end; trouble by event type, as for recordings
+    started_seconds_ago, job_id, sdk_app_id, room_id, is_string_room, robot_id
+    key                    its SessionId or RecordId
+    steps                  answers before its life is seen, as below; ``script(id, steps)`` later on. What a
+                           step leaves out comes from the life
+
+    emulator.add_job(kind="transcription", ends_after_reads=3, outputs=["Good morning."])
+    emulator.add_job(kind="ingest", steps=[{"Status": "Paused", "reads": 2}])
+
+``Emulator(new_jobs={"transcription": {...}})`` gives such options, those of places left out, to what the API
+starts. ``room`` moves people in and out of the rooms of jobs too, and ``bill`` has ``jobs``, one each with
+``job_id``, ``kind`` and else as for recordings, ``running_jobs`` and the sums ``by_kind``.
+
+Options of ``add_job`` for any other action, which is answered from then on, for ids of its jobs; other ids do
+not exist. It is offered in every region, and takes any parameters::
 
     action                 e.g. "DescribeCloudModeration" or "DescribeMadeUpTask"
     steps                  the answers; the last one stays. ``script(id, steps)`` replaces them
@@ -214,7 +288,9 @@ files made so far), ``listed_files`` (those some answer has shown), ``mp4_files`
 ``code``, ``status``, ``file_count``, the ``fault`` that replaced or spoiled the answer, ``delay_seconds``),
 ``started_by`` and ``stopped_by`` (as in ``bill``), ``layout`` and ``subscriptions`` as the last request set
 them, ``storage_refused``, and what the recording is. Of a job: ``reads``, ``polls``, the ``step`` that
-answers, ``steps_left`` after it, and what the job is. ``state``: recordings, jobs, ``counters`` per action
+answers, ``steps_left`` after it, and what the job is; with a life also ``kind``, ``status``, ``stage``,
+``end_reason`` (ended, deleted, idle, limit, replaced, script, failed), ``history``, ``outputs``,
+``settings`` that calls changed, and ``callbacks``. ``state``: recordings, jobs, ``counters`` per action
 and code, ``throttled``, faults, and ``requests`` with their ids, without secrets.
 
 Callbacks are POSTs of the recordings' events to ``Emulator(callback_url=..., callback_key=...)``, signed with

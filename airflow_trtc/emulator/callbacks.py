@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, Protocol
 
@@ -94,6 +94,7 @@ class Callbacks:
         self._agenda: list[tuple[float, int, Source]] = []
         self._booked: dict[str, float | None] = {}
         self._numbers = count()
+        self._alarms: list[tuple[float, int, Callable[[float], None]]] = []
 
     def set_receiver(self, url: str | None, key: str | None, sources: Iterable[Source], now: float) -> None:
         """Send to this address from now on, signed with this key; what happened before is not reported."""
@@ -125,10 +126,17 @@ class Callbacks:
 
     def next_at(self) -> float | None:
         """Return the instant at which :meth:`collect` will have something to do."""
-        return self._agenda[0][0] if self._agenda else None
+        return earliest(*(each[0][0] for each in (self._agenda, self._alarms) if each))
+
+    def book(self, instant: float, act: Callable[[float], None]) -> None:
+        """Have something done at an instant, which it is given, when :meth:`collect` is called."""
+        heapq.heappush(self._alarms, (instant, next(self._numbers), act))
 
     def collect(self, now: float, limit: int | None = None) -> None:
         """Enter what is due by now, of at most so many recordings and jobs, and put it in the outbox."""
+        while self._alarms and self._alarms[0][0] <= now + TOLERANCE_SECONDS:
+            instant, _, act = heapq.heappop(self._alarms)
+            act(instant)
         handled = 0
         while self._agenda and self._agenda[0][0] <= now + TOLERANCE_SECONDS and handled != limit:
             instant, _, source = heapq.heappop(self._agenda)

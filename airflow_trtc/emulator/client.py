@@ -121,6 +121,44 @@ class Controls(ABC):
         users: list[str] = self._control("POST", "room", {**where, **people})["users"]
         return users
 
+    def rooms(self) -> dict[str, Any]:
+        """Return who is in ``rooms``, the ``actions`` carried out on rooms, and who is ``blocked`` there."""
+        return self._control("GET", "rooms", {})
+
+    def relay(
+        self,
+        job_id: str | None = None,
+        *,
+        statuses: Iterable[int | Mapping[str, Any]],
+        url: str | None = None,
+    ) -> dict[str, Any]:
+        """Bring the URLs of a relay to statuses, one after the other, and return its truth.
+
+        :param job_id: the relay; without it `url` fares so in relays that are started from then on.
+        :param statuses: numbers, or objects with ``status``, ``after_seconds``, ``error_code`` and
+            ``error_msg``.
+        :param url: this one only.
+        """
+        given = [each if isinstance(each, int) else dict(each) for each in statuses]
+        options = {"job_id": job_id, "url": url, "statuses": given}
+        return self._control("POST", "relay", options)
+
+    def add_call(self, room_id: str, **options: Any) -> str:
+        """Put a call of the past in and return its ``CommId``; the package docstring lists the options."""
+        return str(self._control("POST", "calls", {"room_id": room_id, **options})["comm_id"])
+
+    def add_history(self, **options: Any) -> list[str]:
+        """Put random calls of the last days in and return their ids; see the package docstring."""
+        comm_ids: list[str] = self._control("POST", "history", options)["comm_ids"]
+        return comm_ids
+
+    def calls(self, *, details: bool = False) -> list[dict[str, Any]]:
+        """Return what happened in all calls of the past, and what was measured if wanted."""
+        found: list[dict[str, Any]] = self._control("GET", "calls", {"details": "1"} if details else {})[
+            "calls"
+        ]
+        return found
+
     def bill(self, room_id: str | None = None, *, sdk_app_id: int | None = None) -> dict[str, Any]:
         """Return all that was started over the API, how long it ran and who started and stopped it.
 

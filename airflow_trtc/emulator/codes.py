@@ -53,6 +53,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "InvalidParameter.SdkAppId": ("SdkAppId `{detail}` is invalid.", "SdkAppId `{detail}` 错误。"),
     "InvalidParameter.UserSig": ("The UserSig is expired or wrong. {detail}", "UserSig过期或错误。{detail}"),
+    "InvalidParameter.PageSizeOversize": ("PageSize is too large: {detail}.", "PageSize超过限制：{detail}。"),
+    "InvalidParameter.StartTsOversize": (
+        "The start time exceeds the documented limit: {detail}.",
+        "查询开始时间超过文档限制：{detail}。",
+    ),
+    "InvalidParameter.UserIdsMorethanSix": ("There are more than six users.", "用户数超过6个。"),
     "InvalidParameterValue": (
         "The value of the parameter {detail} is not valid.",
         "参数 {detail} 的值无效。",

@@ -10,7 +10,13 @@ from typing import Any
 from airflow_trtc.emulator import billing, jobs, lives, presence, usage
 from airflow_trtc.emulator.actions import RECORDINGS
 from airflow_trtc.emulator.events import Event, with_times
+from airflow_trtc.emulator.families import publishing
+from airflow_trtc.emulator.families import rooms as room_calls
+from airflow_trtc.emulator.families.publishing import UrlStep
 from airflow_trtc.emulator.faults import Fault
+from airflow_trtc.emulator.history import History
+from airflow_trtc.emulator.history import truth as call_truth
+from airflow_trtc.emulator.history_seeding import CallSeed, HistorySeed, call_of, history_of
 from airflow_trtc.emulator.jobs import Job, JobSeed, life_of, script_of
 from airflow_trtc.emulator.ledger import described, trouble_of
 from airflow_trtc.emulator.lives import LifeSeed
@@ -122,6 +128,44 @@ def move_people(state: State, options: Options) -> dict[str, Any]:
     return {**asdict(room), "users": users}
 
 
+def show_rooms(state: State, options: Options) -> dict[str, Any]:
+    """Return who is in the rooms into which people were moved, and what calls did to rooms."""
+    rooms = [{**asdict(room), "users": list(users)} for room, users in state.rooms.items()]
+    return {"rooms": rooms, **room_calls.truth(state)}
+
+
+def play_relay(state: State, options: Options) -> dict[str, Any]:
+    """Bring URLs of a relay, or a URL in relays to come, to statuses; return the relay if one was named."""
+    if unknown := sorted(set(options) - {"job_id", "url", "statuses"}):
+        raise ControlError(f"unknown option {', '.join(unknown)}; there are: job_id, url, statuses")
+    relay_id, given = options.get("job_id"), options["statuses"]
+    steps = [built(UrlStep, {"status": each} if isinstance(each, int) else each) for each in given]
+    publishing.play(state, steps, relay_id=relay_id, url=options.get("url"), now=state.clock.now())
+    relay = publishing.find(state, relay_id or "")
+    return {} if relay is None else publishing.truth(relay)
+
+
+def add_call(state: State, options: Options) -> dict[str, Any]:
+    """Put one call of the past in, or several given as ``calls``."""
+    if "calls" in options:
+        return {"comm_ids": [_add_call(state, built(CallSeed, each)) for each in options["calls"]]}
+    return {"comm_id": _add_call(state, built(CallSeed, options))}
+
+
+def add_history(state: State, options: Options) -> dict[str, Any]:
+    """Put random calls of the past in."""
+    seeds = history_of(built(HistorySeed, options), state.clock.now())
+    return {"comm_ids": [_add_call(state, each) for each in seeds]}
+
+
+def list_calls(state: State, options: Options) -> dict[str, Any]:
+    """Return what happened in all calls, or in one; what was measured only on demand."""
+    calls, details = state.part(History).calls, options.get("details") == "1"
+    chosen = calls.values() if "comm_id" not in options else [calls[options["comm_id"]]]
+    now = int(state.clock.now())
+    return {"calls": [call_truth(each, now, details=details) for each in chosen]}
+
+
 def show_bill(state: State, options: Options) -> dict[str, Any]:
     """Return what was started over the API and how long it ran, of one application or room if wanted."""
     given = {name: str(options[name]) for name in ("sdk_app_id", "room_id") if name in options}
@@ -132,7 +176,8 @@ def show_bill(state: State, options: Options) -> dict[str, Any]:
     ]
     now = state.clock.now()
     others = [job.life for job in state.jobs.values() if job.life is not None and job.life.started_by]
-    lines = billing.job_lines(others, now)
+    relays = [publishing.line(each, now) for each in publishing.started(state)]
+    lines = [*billing.job_lines(others, now), *relays]
     wanted = [each for each in lines if all(str(each[name]) == value for name, value in given.items())]
     return billing.bill(chosen, now, wanted)
 
@@ -176,6 +221,8 @@ def show_truth(state: State, options: Options) -> dict[str, Any]:
     if job := state.jobs.get(_job_id(options)):
         shown = jobs.truth(job, now)
         return shown if job.life is None else {**shown, "callbacks": ledger_of(state, job.job_id)}
+    if relay := publishing.find(state, _job_id(options)):
+        return {**publishing.truth(relay), "callbacks": ledger_of(state, relay.relay_id)}
     recording = _find(state, options)
     return {**truth(recording, now), "callbacks": ledger_of(state, recording.recording_id)}
 
@@ -296,6 +343,10 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "script": {"POST": script},
     "end": {"POST": end_recording},
     "room": {"POST": move_people},
+    "rooms": {"GET": show_rooms},
+    "relay": {"POST": play_relay},
+    "calls": {"GET": list_calls, "POST": add_call},
+    "history": {"POST": add_history},
     "bill": {"GET": show_bill},
     "usage": {"GET": show_usage, "POST": add_usage},
     "usage-history": {"POST": make_history},
@@ -360,6 +411,12 @@ def _end_long_ago(recording: Recording, now: float) -> None:
         recording.stage = GONE
         recording.history.append((now, GONE))
     advance(recording, now)
+
+
+def _add_call(state: State, seed: CallSeed) -> str:
+    call = call_of(seed, state.settings.sdk_app_id, state.clock.now())
+    state.part(History).add(call)
+    return call.comm_id
 
 
 def _add_job(state: State, options: Options) -> str:

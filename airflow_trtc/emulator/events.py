@@ -21,6 +21,9 @@ ROOM, MEDIA, RECORDING = 1, 2, 3
 STREAM_INGEST = 7
 """The one group whose events carry ``CallbackMsTs``."""
 
+LEFT, REMOVED = 1, 3
+"""Why a user is no longer in a room: ``Reason`` of 104."""
+
 NAMES: Mapping[int, str] = {
     101: "room created",
     102: "room dismissed",
@@ -77,7 +80,7 @@ NAMES: Mapping[int, str] = {
     1403: "transcribed sentence",
 }
 
-_LEAVE_CODES = {"idle": 99, "replaced": 101}
+_LEAVE_CODES = {"removed": 1, "dismissed": 2, "idle": 99, "replaced": 101}
 _TYPES_WITH_TIME_AS_TEXT = frozenset({301, 302, 307})
 _MISHAPS = frozenset({306, 308, 309})
 _STREAMS = {0: (203, 201), 1: (203,), 2: (201,)}
@@ -318,10 +321,12 @@ def arrivals(
             steps += 1
 
 
-def departures(room: Room, users: Sequence[str], at: float, *, skew: float, is_last: bool) -> Iterator[Event]:
+def departures(
+    room: Room, users: Sequence[str], at: float, *, skew: float, is_last: bool, reason: int = LEFT
+) -> Iterator[Event]:
     """Yield the events of anchors who leave; the last one's leaving dismisses the room."""
     for user in users:
-        yield _room_event(room, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": 1}, skew)
+        yield _room_event(room, ROOM, 104, at, {"UserId": user, "Role": 20, "Reason": reason}, skew)
     if users and is_last:
         yield _room_event(room, ROOM, 102, at, {}, skew)
 

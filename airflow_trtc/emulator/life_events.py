@@ -19,7 +19,7 @@ from airflow_trtc.emulator.spans import earliest
 
 _STEP_SECONDS = 0.001
 """Between events that come together, so that their times show their order."""
-_LEAVE_CODES = {"deleted": 0, "idle": 99, "replaced": 101, "failed": 98}
+_LEAVE_CODES = {"deleted": 0, "removed": 1, "dismissed": 2, "idle": 99, "replaced": 101, "failed": 98}
 _RETRY_SECONDS = (0.0, 1.0, 3.0)
 """When a stream that cannot be pulled is tried again."""
 _UPLOAD_SECONDS = 0.033

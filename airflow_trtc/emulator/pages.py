@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
 from airflow_trtc.emulator import jobs
+from airflow_trtc.emulator.billing import bill
 from airflow_trtc.emulator.control import ControlError
 from airflow_trtc.emulator.events import NAMES
+from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State, ledger_of, truth
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b2733}
 h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1rem;margin-top:2rem}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;
-border-bottom:1px solid #e3e8ee;vertical-align:top;overflow-wrap:anywhere}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}table.facts{width:auto}
+td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #e3e8ee;vertical-align:top}
+.facts td:first-child{color:#5b6b7b;white-space:nowrap;padding-right:2rem}
+.long{overflow-wrap:anywhere;min-width:12rem}
 th{font-weight:600;color:#5b6b7b;white-space:nowrap}
 .status{display:inline-block;white-space:nowrap;padding:.1rem .6rem;border-radius:1rem;background:#e3e8ee}
 .InProgress{background:#d3f2dd}.Exited{background:#fdeec5}.note{color:#5b6b7b}a{color:#1659c7}
 """
+LONG_WORD = 24  # characters without a blank or a hyphen; such a word may be broken anywhere
 _FILE_KINDS = {
     "files": "Index files",
     "mp4_files": "MP4 files",
@@ -51,7 +58,7 @@ def recording_page(state: State, recording_id: str) -> str:
         if facts[kind]:
             parts += [_heading(2, title), _files(facts[kind])]
     if state.callbacks.url is not None:
-        parts += [_heading(2, "Callbacks"), _callbacks(state, recording_id)]
+        parts += [_heading(2, "Callbacks"), _callbacks(state, recording_id) or "None yet."]
     history = ((_when(each["at"]), each["status"]) for each in facts["history"])
     parts += [_heading(2, "History"), _table(("When", "Status"), history)]
     parts.append(Html('<p><a href="./">All recordings</a></p>'))
@@ -59,16 +66,16 @@ def recording_page(state: State, recording_id: str) -> str:
 
 
 def overview_page(state: State) -> str:
-    """Return the list of all recordings, and of all jobs if there are any."""
+    """Return the list of all recordings, and of jobs and rooms if there are any."""
     now = state.clock.now()
     recordings = [truth(recording, now) for recording in state.recordings.values()]
     rows = [
         (
             _link(each["recording_id"]),
-            each["room_id"],
+            _room_of(each),
             each["robot_id"],
             _badge(each["status"]),
-            _starter(each),
+            _key_pair(each["started_by"]),
             each["reads"],
         )
         for each in recordings
@@ -78,6 +85,9 @@ def overview_page(state: State) -> str:
     parts = [_heading(1, "Recordings"), body]
     if state.jobs:
         parts += [_heading(2, "Jobs of other kinds"), _jobs(state, now)]
+    if rooms := _rooms(state, now):
+        head = ("Room", "Application", "In it", "Started", "Running", "Ran")
+        parts += [_heading(2, "Rooms"), _table(head, rooms)]
     if state.callbacks.url is not None:
         state.collect_callbacks()
         counters = state.callbacks.ledger.describe().items()
@@ -105,10 +115,11 @@ def _job_page(state: State, job_id: str) -> str:
 def _facts(facts: dict[str, Any]) -> Html:
     reason = f" ({facts['end_reason']})" if facts["end_reason"] else ""
     rows = (
-        ("Room", facts["room_id"]),
+        ("Room", _room_of(facts)),
         ("Application", facts["sdk_app_id"]),
         ("Robot", facts["robot_id"]),
-        ("Started by", _starter(facts)),
+        ("Started by", _key_pair(facts["started_by"])),
+        ("Stopped by", _key_pair(facts["stopped_by"])),
         ("Mode", "mixed" if facts["mixed"] else "single stream"),
         ("Storage", _storage(facts)),
         ("Started", _when(facts["started_at"])),
@@ -118,8 +129,32 @@ def _facts(facts: dict[str, Any]) -> Html:
     return _table((), rows)
 
 
-def _starter(facts: dict[str, Any]) -> str:
-    origin = facts["started_by"]
+def _rooms(state: State, now: float) -> list[tuple[object, ...]]:
+    """Rooms into which people were moved, and those for which something was started: what the bill says."""
+    started = [each for each in state.recordings.values() if each.started_by is not None]
+    sums = {
+        Room(each["sdk_app_id"], each["room_id"], each["is_string_room"]): each
+        for each in bill(started, now)["by_room"]
+    }
+    return [
+        (
+            _room_of(asdict(room)),
+            room.sdk_app_id,
+            ", ".join(state.rooms[room]) or "nobody" if room in state.rooms else "as each recording plans",
+            sums[room]["recordings"] if room in sums else 0,
+            sums[room]["running"] if room in sums else 0,
+            f"{sums[room]['seconds'] if room in sums else 0:.0f} s",
+        )
+        for room in dict.fromkeys([*state.rooms, *sums])
+    ]
+
+
+def _room_of(facts: dict[str, Any]) -> str:
+    """The room, and which kind: the numeric room 8001 and the string room "8001" are two."""
+    return f"{facts['room_id']} ({'string' if facts['is_string_room'] else 'numeric'})"
+
+
+def _key_pair(origin: dict[str, Any] | None) -> str:
     return f"{origin['secret_id']}, request {origin['request_id']}" if origin else "-"
 
 
@@ -159,7 +194,7 @@ def _jobs(state: State, now: float) -> Html:
     return _table(("Job", "Kind", "Answers", "Polls"), rows)
 
 
-def _callbacks(state: State, recording_id: str) -> Html:
+def _callbacks(state: State, recording_id: str) -> str:
     rows = [
         (
             _when(each["at"]),
@@ -169,7 +204,7 @@ def _callbacks(state: State, recording_id: str) -> Html:
         )
         for each in ledger_of(state, recording_id)
     ]
-    return _table(("When", "Event", "Became", "Payload"), rows)
+    return _table(("When", "Event", "Became", "Payload"), rows) if rows else ""
 
 
 def _fate(record: dict[str, Any]) -> str:
@@ -207,13 +242,21 @@ def _link(recording_id: str) -> Html:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     titles = f"<tr>{''.join(f'<th>{_html(each)}</th>' for each in head)}</tr>" if head else ""
-    body = "".join(f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return Html(f"<table>{titles}{body}</table>")
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    opening = "<table>" if head else '<table class="facts">'
+    return Html(f'<div class="wide">{opening}{titles}{body}</table></div>')
+
+
+def _cell(value: object) -> str:
+    is_long = any(len(word) > LONG_WORD for word in re.split(r"[\s-]", str(value)))
+    opening = '<td class="long">' if is_long else "<td>"
+    return f"{opening}{_html(value)}</td>"
 
 
 def _page(title: str, parts: Iterable[str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
         f"<title>{_html(title)}</title><style>{_STYLE}</style></head>"
         f'<body>{"".join(map(_html, parts))}<p class="note">TRTC recording emulator</p></body></html>\n'
     )

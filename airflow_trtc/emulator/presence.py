@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from airflow_trtc.emulator import lives
-from airflow_trtc.emulator.events import Event, arrivals, departures
+from airflow_trtc.emulator.events import LEFT, Event, arrivals, departures
+from airflow_trtc.emulator.history import History
 from airflow_trtc.emulator.lives import Life
 from airflow_trtc.emulator.recordings import Recording, anchors_of, follow_room
 from airflow_trtc.emulator.rooms import Room
@@ -14,12 +15,21 @@ from airflow_trtc.emulator.state import State
 from airflow_trtc.emulator.usage import Book
 
 
-def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str], now: float) -> list[str]:
+def move(
+    state: State,
+    room: Room,
+    *,
+    enter: Sequence[str] = (),
+    leave: Sequence[str] = (),
+    now: float,
+    reason: int = LEFT,
+) -> list[str]:
     """Let these anchors leave and those enter, and return who is in the room then.
 
     Who is there already does not enter again. Before the first move in a room, those are in it whom its
     running recordings and jobs have as participants.
 
+    :param reason: why they leave, as the events say.
     :raises ValueError: one who shall leave is not in the room.
     """
     recordings = [each for each in state.running(now) if each.recipe.room == room]
@@ -34,16 +44,19 @@ def move(state: State, room: Room, *, enter: Sequence[str], leave: Sequence[str]
     entered = [each for each in dict.fromkeys(enter) if each not in stayed]
     state.rooms[room] = [*stayed, *entered]
     state.part(Book).move(room, entered=state.rooms[room], left=left, now=now)
+    state.part(History).move(room, there=state.rooms[room], now=now)
     for each in recordings:
         follow_room(each, state.rooms[room], now)
         state.follow(each, now)
     for life in [each for each in state.lives(now) if each.room == room]:
         lives.follow_room(life, state.rooms[room], now)
         state.follow_id(life.job_id, now)
+    for follow in state.room_followers:
+        follow(room, state.rooms[room], now)
     skew = state.clock_skew_seconds
     events = chain(
         arrivals(room, () if is_told else there, now, skew=skew, is_first=True),
-        departures(room, left, now, skew=skew, is_last=not stayed),
+        departures(room, left, now, skew=skew, is_last=not stayed, reason=reason),
         arrivals(room, entered, now, skew=skew, is_first=not stayed),
     )
     if state.settings.room_events or any(each.callback_plan.room_events for each in recordings):

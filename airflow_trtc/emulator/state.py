@@ -66,6 +66,8 @@ class State:
         self.recordings: dict[str, Recording] = {}
         self.rooms: dict[Room, list[str]] = {}
         """Who is in the rooms into which people were moved; in others it is as their recordings plan it."""
+        self.room_followers: list[Callable[[Room, list[str], float], None]] = []
+        """Called with who is in a room, after people moved there at an instant."""
         self.jobs: dict[str, Job] = {}
         self.job_actions: dict[str, str] = {}
         """The made-up actions for which a job was added, and the name of their id parameter."""

@@ -138,11 +138,6 @@ class Event:
         """Its name as users write it in code, e.g. ``room_dismissed``."""
         return self.name.lower().replace(" ", "_")
 
-    @property
-    def hands_on(self) -> bool:
-        """Whether it brings files or records."""
-        return bool(self.file_objects or self.file_names or self.record)
-
     def is_start(self, code: int | None) -> bool:
         """Whether it shows, with this code, that the job runs."""
         return self.starts and code not in self.ends and code not in self.faults
@@ -562,8 +557,3 @@ def is_of(event: Event, group: int) -> bool:
         return False
     families = {FAMILIES.get(each) for each in event.groups}
     return event.type not in EVENTS or FAMILIES[group] in families
-
-
-def brings_results(group: int) -> bool:
-    """Whether events of a group bring files or records."""
-    return any(event.hands_on for event in EVENTS.values() if group in event.groups)

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from airflow_trtc.jobs.events import brings_results
 from airflow_trtc.jobs.history import CallbackFact
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Trouble
@@ -97,10 +96,12 @@ def _is_believed(failed: CallbackFact, state: JobState, rules: Rules, at: dateti
 def _judge_reported_end(
     kind: JobKind, state: JobState, rules: Rules, proof: CallbackFact, at: datetime
 ) -> Verdict:
-    """What a callback proves, once those had time to come that it may have overtaken."""
-    brings_more = any(brings_results(group) for group in kind.groups)
-    last = (state.history.last_received_at or proof.received_at) if brings_more else proof.received_at
-    until = last + timedelta(seconds=rules.settle_seconds if brings_more else rules.order_seconds)
+    """What a callback proves, once those had time to come that it may have overtaken.
+
+    Files and sentences may follow an end; and a relay that gets other addresses has for a moment none.
+    """
+    last = state.history.last_received_at or proof.received_at
+    until = last + timedelta(seconds=rules.settle_seconds)
     if at < until:
         # Polls continue: should the receiver's clock be ahead, they end the wait.
         asks = bool(kind.describe_action) and not state.is_gone

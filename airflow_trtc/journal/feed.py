@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from airflow_trtc import bounds
+from airflow_trtc import bounds, metrics
 from airflow_trtc.aio import loop_time, start_apart
 from airflow_trtc.jobs.callback import Callback, parse_event
 from airflow_trtc.jobs.ref import JobRef
@@ -237,6 +237,7 @@ class FeedReader:
                 if not self._is_failing:
                     why = f"{type(error).__name__}: {error}"
                     log.warning("Cannot read callbacks; falling back to polling (%s)", why)
+                    metrics.count(metrics.FEED_OUTAGES)
                 self._set_failing(True)
             else:
                 if self._is_failing:

@@ -7,6 +7,7 @@ is ASCII, and its parts are escaped as in addresses, so that a ``/`` only ever s
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ LOG_KEY = "log"
 ENTRIES_PER_PAGE = 100
 MAX_KEY = 480  # the store takes 512; pages add a suffix
 MAX_APP = 10**18 - 1
+_INBOX_KEY = re.compile(r"in/([0-9]{13})/")
 _PLAIN = ":@+*="  # besides letters, digits and "_.-~": signs of the vendor's ids that mean nothing in keys
 
 
@@ -99,6 +101,12 @@ def inbox_key(received_at_ms: int, sdk_app_id: int, identity: str) -> str:
     The identity alone is not enough: rooms of two applications may have equal names and end together.
     """
     return make_key(f"in/{received_at_ms:013d}", sdk_app_id, identity)
+
+
+def inbox_ms(key: str) -> int | None:
+    """When the callback with this key was received, Unix milliseconds; None for any other key."""
+    found = _INBOX_KEY.match(key)
+    return None if found is None else int(found[1])
 
 
 def event_key(sdk_app_id: int, subject: str, identity: str) -> str:

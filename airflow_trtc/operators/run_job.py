@@ -22,6 +22,7 @@ from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.users import read_user_id
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.creating import Creator, creation_store, renounce
@@ -37,7 +38,7 @@ from airflow_trtc.operators.job_request import (
 )
 from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
 from airflow_trtc.operators.owner import OwnsJob
-from airflow_trtc.recording.robot import read_robot, robot_of
+from airflow_trtc.recording.robot import robot_of
 from airflow_trtc.recording.rooms import Room, read_room
 from airflow_trtc.recording.storage import keys_in, read_storage
 from airflow_trtc.sensors import TrtcJobSensor
@@ -148,7 +149,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         "parameters": _parameters,
         "room_id": _room_id,
         "room_id_type": read_any_room_type,
-        "user_id": read_robot,
+        "user_id": read_user_id,
         "user_sig": secret_text,
         "storage": _storage,
         "storage_conn_id": name_of,

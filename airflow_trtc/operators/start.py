@@ -22,6 +22,7 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.users import read_user_id
 from airflow_trtc.kinds import RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.operators.attempt_store import attempt_store, tries_of
@@ -35,8 +36,8 @@ from airflow_trtc.recording.parameters import (
     read_mix_transcode,
     read_record_params,
 )
-from airflow_trtc.recording.robot import read_robot, robot_of
-from airflow_trtc.recording.rooms import read_room, read_room_type
+from airflow_trtc.recording.robot import robot_of
+from airflow_trtc.recording.rooms import check_room_id, read_room, read_room_type
 from airflow_trtc.recording.started import StartedRecording
 from airflow_trtc.recording.storage import keys_in, read_storage
 from airflow_trtc.waiting.xcoms import push_results
@@ -60,13 +61,6 @@ def _partly(read: Reader) -> Check:
 
 def _storage(name: str, value: Any) -> Any:
     read_storage(name, value)
-    return value
-
-
-def _room_id(name: str, value: Any) -> Any:
-    """What a room may be written as; its limits follow from its type, so they are checked with that."""
-    if isinstance(value, bool) or not isinstance(value, int | str) or str(value).strip() in ("", "None"):
-        read_room(name, value)
     return value
 
 
@@ -97,13 +91,13 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         "trtc_conn_id": required_name,
         "region": name_of,
         "storage_conn_id": name_of,
-        "room_id": _room_id,
+        "room_id": check_room_id,
         "room_id_type": read_room_type,
         "storage": _storage,
         "record_params": _optional(read_record_params),
         "mix_transcode": _optional(read_mix_transcode),
         "mix_layout": _optional(read_mix_layout),
-        "user_id": read_robot,
+        "user_id": read_user_id,
         "user_sig": secret_text,
         "resource_expired_hours": read_expired_hours,
         "advanced_permission_control": switch,

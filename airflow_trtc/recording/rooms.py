@@ -33,6 +33,14 @@ class Room:
         return int(self.room_id) if self.room_id_type == NUMERIC else self.room_id
 
     @property
+    def word(self) -> str:
+        """The room's type as users write it."""
+        return "numeric" if self.room_id_type == NUMERIC else "string"
+
+    def __str__(self) -> str:
+        return f"{self.word} room {self.room_id}"
+
+    @property
     def may_be_mistaken(self) -> bool:
         """Whether it is a string room whose name is a number, which is often meant to be a numeric one."""
         return self.room_id_type == STRING and self.room_id.isascii() and self.room_id.isdigit()
@@ -49,6 +57,40 @@ def read_room_type(path: str, value: Any) -> int | None:
     if found is None:
         raise ValueError(f'{path} must be 0 or "string", or 1 or "numeric", not {value!r:.60}')
     return found
+
+
+def read_room_word(path: str, value: Any) -> str | None:
+    """Read "string" or "numeric": for actions whose own numbers mean the opposite, or that have none.
+
+    :raises ValueError: it is neither ``string`` nor ``numeric``.
+    """
+    if value is None or value == "":
+        return None
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word.isdigit() or word not in TYPES:
+        raise ValueError(
+            f'{path} must be "string" or "numeric", not {value!r:.60}; the numbers 0 and 1 mean the opposite'
+            " in other calls of the service"
+        )
+    return word
+
+
+def read_worded_room(path: str, room_id: Any, word: str | None) -> Room:
+    """As `read_room`, with the type as `read_room_word` returns it.
+
+    :raises ValueError: there is no such room.
+    """
+    return read_room(path, room_id, TYPES[word] if word else None)
+
+
+def check_room_id(path: str, value: Any) -> Any:
+    """Refuse what can be no room of any type, and return it as it is: its limits follow from the type.
+
+    :raises ValueError: it is neither a number nor a text, or empty.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str) or str(value).strip() in ("", "None"):
+        read_room(path, value)
+    return value
 
 
 def read_room(path: str, room_id: Any, room_id_type: int | None = None) -> Room:

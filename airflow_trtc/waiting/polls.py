@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from airflow_trtc.aio import WakeUp, loop_time, within
+from airflow_trtc.cloud.outcomes import count_poll
 from airflow_trtc.cloud.poller import PollResult, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
@@ -15,7 +16,11 @@ from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot, Trouble
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.verdict import interpret
+from airflow_trtc.kinds import KINDS
+from airflow_trtc.waiting.engine import Seen
 
+# Of a worker's poll. Not the hook's ten minutes: a throttled one has taught nothing, and others follow.
+POLL_ATTEMPTS = 4
 LAST_POLL_SECONDS = 30.0
 SUBSCRIBE_SECONDS = 20.0  # until the wait sees to its limits and callbacks in between
 CONNECTION_SECONDS = 120.0  # the supervisor may be busy with thousands of triggers that start
@@ -119,6 +124,17 @@ class SharedPolls:
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             subscription.close()
+
+
+def poll(hook: TrtcHook, job: JobRef, absent_codes: Sequence[str]) -> Seen:
+    """Poll once, on a worker."""
+    value: Snapshot | Absence | TrtcError
+    try:
+        value = hook.describe(job.kind, job.job_id, attempts=POLL_ATTEMPTS)
+    except TrtcError as error:
+        value = error
+    count_poll(KINDS[job.kind], value)
+    return Seen(observe(value, absent_codes), datetime.now(timezone.utc))
 
 
 def observe(

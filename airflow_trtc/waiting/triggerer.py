@@ -10,9 +10,11 @@ from typing import Any
 
 from airflow_trtc.aio import WakeUp, loop_time
 from airflow_trtc.cloud.poller import PollResult
+from airflow_trtc.jobs.state import JobState
 from airflow_trtc.journal.feed import FeedSubscription
 from airflow_trtc.journal.plans import Get, Set
 from airflow_trtc.journal.store import AsyncStore, acarry_out
+from airflow_trtc.metrics import Presence
 from airflow_trtc.steps import adrive
 from airflow_trtc.waiting.engine import (
     Drain,
@@ -58,6 +60,7 @@ class TriggererWait:
     :param stop: stops the job; returns why that failed, None when it is over.
     :param wake_up: wakes this wait; feed and polls do so.
     :param absent_codes: the service's error codes that mean "not there".
+    :param presence: counts this wait, by its state.
     """
 
     def __init__(  # noqa: PLR0913 - each by name, and made in one place
@@ -71,6 +74,7 @@ class TriggererWait:
         stop: Callable[[], Awaitable[str | None]],
         wake_up: WakeUp,
         absent_codes: tuple[str, ...],
+        presence: Presence,
         log: Any,
     ) -> None:
         self._wait = wait
@@ -81,6 +85,7 @@ class TriggererWait:
         self._stop = stop
         self._wake_up = wake_up
         self._absent_codes = absent_codes
+        self._presence = presence
         self._log = log
 
     async def run(self) -> Ending:
@@ -108,6 +113,7 @@ class TriggererWait:
                 return self._log.info("%s", line)
 
     async def _listen(self, step: Listen) -> Heard:
+        self._presence.move(state=presence_state(self._wait.state))
         judged_at = loop_time() + step.seconds
         if step.polls:
             self._polls.request(step.turn_at, urgent=step.is_urgent)
@@ -146,3 +152,12 @@ class TriggererWait:
 
     def _seen(self, results: list[PollResult]) -> list[Seen]:
         return [Seen(observe(result.value, self._absent_codes), result.at) for result in results]
+
+
+def presence_state(state: JobState) -> str:
+    """One word for the metric `WAITS`."""
+    if state.trouble is not None:
+        return "unanswered"
+    if state.is_over:
+        return "ended"
+    return "running" if state.was_seen or state.history.facts else "never_seen"

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from airflow_trtc import metrics
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.housekeeping import Housekeeping
 from airflow_trtc.web.processing.orphans import OrphanWatch
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 def create_app() -> FastAPI:
     """The app, ready to be mounted; it has no documentation pages."""
+    from airflow_trtc._compat import find_metrics
+
+    metrics.send_through(find_metrics)
     inbox = Inbox()
 
     @asynccontextmanager

@@ -74,9 +74,10 @@ class Waiters:
         *,
         kind: str,
         requests_per_second: float,
+        machine: int = 1,
         **job: Any,
     ) -> None:
-        """Further arguments are those of `waiters.Job`."""
+        """With those of one `machine` it shares its pace; further arguments are those of `waiters.Job`."""
         self.recording_ids = list(recording_ids)
         self.history = Noticed()
         self._job = {"kind": kind, "poll_seconds": poll_seconds, "place": emulator.place, **job}
@@ -85,12 +86,14 @@ class Waiters:
         seen_at = datetime.now(timezone.utc) - SEEN_AGO
         self._job["known"] = [known_of(truths[recording_id], seen_at) for recording_id in recording_ids]
         self._connection = emulator.connection(requests_per_second=requests_per_second)
+        self._machine = emulator.folder / f"machine-{machine}"
 
     def __enter__(self) -> Waiters:
         self._home = tempfile.TemporaryDirectory(prefix="trtc-bench-home-")
         environment = inherited(os.environ) | {
             "AIRFLOW_HOME": self._home.name,
             "AIRFLOW_CONN_TRTC_DEFAULT": self._connection,
+            "AIRFLOW__TRTC__SHARED_PACE_DIRECTORY": str(self._machine),
         }
         self._errors = Path(self._home.name) / "errors.log"
         self._process = subprocess.Popen(

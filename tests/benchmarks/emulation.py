@@ -112,6 +112,11 @@ class EmulatorProcess:
         self._folder.cleanup()
 
     @property
+    def folder(self) -> Path:
+        """A folder that goes away with it."""
+        return Path(self._folder.name)
+
+    @property
     def url(self) -> str:
         """Where it listens."""
         return str(self._connection["host"])

@@ -1,11 +1,13 @@
-"""How processes that know nothing of each other share one account.
+"""How machines that know nothing of each other share one account.
 
     python -m tests.benchmarks.shared_account --output build/benchmark
 
 Two processes as triggerers, each with many triggers of ours in one event loop, and two as workers, each with
-threads that ask as sensors in poke mode do, use one account of an emulator that throttles. All of them
-together want far more than there is. With `--stranger R` somebody else sends R calls a second in the middle
-third, throttled or not. What was let through is counted by the emulator. Nothing here passes or fails.
+threads that ask as sensors in poke mode do, use one account of an emulator that throttles. They are on two
+machines, a triggerer and a worker on each, as far as their pace is concerned; with `--machines 1` on one, and
+with `--machines 4` on one each. All of them together want far more than there is. With `--stranger R`
+somebody else sends R calls a second in the middle third, throttled or not. What was let through is counted by
+the emulator. Nothing here passes or fails.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ def measure(options: Any) -> Found:
     lost = [why for process in processes.values() for _, _, why in process.history.died]
     note = (
         f"Two triggerers with {options.waiters} waits every {options.poll:g} s each, two workers with "
-        f"{options.threads} threads that ask every {options.poke:g} s."
+        f"{options.threads} threads that ask every {options.poke:g} s, on {options.machines} machines."
     )
     return Found(calls, of, lost, phases, note)
 
@@ -83,9 +85,13 @@ def _stranger(emulator: EmulatorProcess, phases: Mapping[str, tuple[float, float
 def _plan(options: Any) -> list[tuple[str, int, dict[str, Any]]]:
     triggers = {"kind": "ours", "poll_seconds": options.poll}
     threads = {"kind": "hooks", "poll_seconds": options.poke, "workers": options.threads}
-    return [
+    processes = [
         *((f"triggerer {number}", options.waiters, triggers) for number in (1, 2)),
         *((f"worker {number}", options.threads, threads) for number in (1, 2)),
+    ]
+    return [
+        (name, count, {**more, "machine": place % options.machines})
+        for place, (name, count, more) in enumerate(processes)
     ]
 
 
@@ -107,7 +113,7 @@ def report(found: Found, options: Any) -> str:
     head = ["Phase", "Who", "Calls", "Throttled", "Answered, 1/s", "Share of the answered", "Budget used"]
     rows = [row for phase in found.phases for row in _rows(found, phase, options.limit)]
     note = (
-        f"Limit {options.limit}/s for all; each process may send {options.ceiling:g}/s at most. {found.note} "
+        f"Limit {options.limit}/s for all; each machine may send {options.ceiling:g}/s at most. {found.note} "
         f"Budget used: answered calls over limit and time. Lost: {len(found.lost)}."
     )
     lost = [f"First loss: {why}" for why in found.lost[:1]]
@@ -175,6 +181,7 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument("--threads", type=int, default=8, help="threads of each worker")
     parser.add_argument("--poke", type=float, default=1.0, help="their pause between calls in seconds")
+    parser.add_argument("--machines", type=int, choices=(1, 2, 4), default=2, help="that do not share a pace")
     parser.add_argument("--stranger", type=float, default=0.0, help="calls a second of somebody else")
     options = parser.parse_args()
     if options.quick:

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.shared_airflow --output build/benchmark
 
 An Airflow as on several machines: two triggerers with many deferred waits (their rows are written, see
-`park`), and two Celery workers whose slots are all taken by sensors in poke mode, each a process with a
-budget of its own. All of them together want far more than the emulator lets through; it counts what it
-answered. Nothing here passes or fails.
+`park`), and two Celery workers whose slots are all taken by sensors in poke mode, each a process of its own.
+They share the pace of one machine. All of them together want far more than the emulator lets through; it
+counts what it answered. Nothing here passes or fails.
 """
 
 from __future__ import annotations

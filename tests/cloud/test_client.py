@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from airflow_trtc.cloud.budget import Budget
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.key_source import Keys, KeySource
+from airflow_trtc.cloud.line import decode
 from airflow_trtc.cloud.retries import MAX_TOTAL_THROTTLED_SECONDS
 from airflow_trtc.cloud.sdk import AsyncSdkTransport
 from airflow_trtc.emulator import (
@@ -494,10 +496,10 @@ def test_a_throttled_key_service_does_not_slow_polls_down(emulator, drive):
 
     driver = drive(keys=KeySource(fetch))
     budget = driver.client.budget("DescribeCloudRecording")
-    before = budget.rate(1000)
+    before = budget.rate()
     with pytest.raises(TrtcThrottledError):
         driver.describe(emulator.add_recording(), attempts=1)
-    assert budget.rate(1000) >= before
+    assert budget.rate() >= before
 
 
 def test_who_is_cancelled_while_it_waits_for_its_turn_gives_it_back(emulator, settings_for):
@@ -511,14 +513,35 @@ def test_who_is_cancelled_while_it_waits_for_its_turn_gives_it_back(emulator, se
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls)
-            return client.budget("DescribeCloudRecording").reserve(5)
+            return next(client.budget("DescribeCloudRecording").turn(), 0.0)
 
     assert asyncio.run(main()) < 2.0  # of 50 that a hundred take at two a second
 
 
+def test_who_is_cancelled_leaves_the_line_of_the_machine(emulator, settings_for, tmp_path):
+    settings = replace(settings_for({"requests_per_second": 0.1}), pace_directory=str(tmp_path))
+
+    async def main():
+        async with AsyncTrtcClient(settings) as client:
+            await client.run(recording(emulator.add_recording()))
+            call = asyncio.create_task(client.run(recording(emulator.add_recording())))
+            while (line := line_in(tmp_path)).issued < 2:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            call.cancel()
+            await asyncio.wait([call])
+        return line
+
+    def line_in(directory):
+        (path,) = directory.glob("*.pace")
+        return decode(path.read_bytes())
+
+    assert asyncio.run(main()).served == 1
+    assert line_in(tmp_path).issued == 1
+
+
 def test_requests_are_spread_by_the_budget(emulator, drive):
     driver = drive({"requests_per_second": 2})
-    driver.client._budgets["DescribeCloudRecording"] = Budget(clock=lambda: 0.0)
+    driver.client._budgets["DescribeCloudRecording"] = Budget(2.0, clock=lambda: 0.0)
     recording_id = emulator.add_recording()
     for _ in range(3):
         driver.describe(recording_id)
@@ -552,3 +575,30 @@ def test_the_vendor_sees_who_calls_in_english(emulator, drive, monkeypatch):
     drive().describe(emulator.add_recording())
     assert seen[0]["language"] == "en-US"
     assert seen[0]["request_client"].startswith("airflow-trtc-")
+
+
+def test_what_takes_long_is_done_before_a_turn_is_taken(emulator, settings_for, monkeypatch):
+    """A request that is late after its turn arrives together with the next one's."""
+    done = []
+
+    class Transport:
+        def prepare(self):
+            done.append("prepared")
+
+        def send(self, call, keys):
+            done.append("sent")
+            raise TrtcFailedError("no such recording")
+
+    def fetch():
+        done.append("fetched")
+        return Keys(emulator.secret_id, emulator.secret_key)
+
+    def turn(_):
+        done.append("went")
+        yield from ()
+
+    monkeypatch.setattr(Budget, "turn", turn)
+    client = TrtcClient(settings_for(), transport=Transport(), keys=KeySource(fetch))
+    with pytest.raises(TrtcFailedError):
+        client.run(recording("some-recording"))
+    assert done == ["fetched", "prepared", "went", "sent"]

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from dataclasses import MISSING
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from airflow_trtc.cloud.identities import (
     OidcRole,
     ProfileKeys,
     StaticKeys,
+    account_of,
     extra_fields,
     kinds_with,
 )
@@ -196,3 +198,22 @@ def test_every_field_of_a_kind_is_optional_and_has_a_form():
     assert kinds_with("role_arn") == ["assume_role", "oidc"]
     assert kinds_with("token") == ["static", "assume_role"]
     assert extra_fields("environment") == {}
+
+
+def test_what_tells_accounts_apart_holds_no_secret_and_is_the_same_in_every_process(monkeypatch):
+    identities: list[Any] = [
+        StaticKeys("AKIDa", "hidden", "hidden"),
+        StaticKeys("AKIDb", "hidden"),
+        AssumedRole("AKIDa", "hidden", role_arn="arn", token="hidden"),
+        EnvironmentKeys(),
+        ProfileKeys(),
+        CvmRole(),
+        OidcRole(),
+    ]
+    accounts = [account_of(identity) for identity in identities]
+    assert len(set(accounts)) == len(accounts)
+    assert not [account for account in accounts if "hidden" in account or " at 0x" in account]
+    assert account_of(StaticKeys("AKIDa", "changed")) == accounts[0]
+    for number, name in {3: "TENCENTCLOUD_SECRET_ID", 4: "HOME", 6: "TKE_ROLE_ARN"}.items():
+        monkeypatch.setenv(name, "another")
+        assert account_of(identities[number]) != accounts[number]

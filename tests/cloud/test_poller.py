@@ -32,7 +32,8 @@ SLICE = JobKind(name="slice", describe_action="DescribeCloudSliceTask")
 class Client:
     """Answers every poll with the next of its answers, or that it runs; notes the polls."""
 
-    def __init__(self):
+    def __init__(self, requests_per_second):
+        self.requests_per_second = requests_per_second
         self.polls, self.answers, self.cancelled = [], [], []
         self.let_go = asyncio.Event()
         self.let_go.set()
@@ -40,7 +41,7 @@ class Client:
         self._budgets = {}
 
     def budget(self, action):
-        return self._budgets.setdefault(action, Budget())
+        return self._budgets.setdefault(action, Budget(self.requests_per_second))
 
     async def poll(self, call):
         self.polls.append(call.job_id)
@@ -86,7 +87,8 @@ def play(story, **extra):
     async def main():
         before = asyncio.all_tasks()
         values = {"requests_per_second": 1000, **extra}
-        settings, client = from_connection(login="AKIDx", password="secret", extra=values), Client()
+        settings = from_connection(login="AKIDx", password="secret", extra=values)
+        client = Client(settings.requests_per_second)
         polling = Poller(
             settings, client=cast("AsyncTrtcClient", client), make_health=hasty_health, retry_seconds=0.01
         )
@@ -435,8 +437,8 @@ def test_the_same_id_of_another_kind_is_another_job():
 
 def test_an_action_whose_budget_is_used_up_holds_up_no_other():
     async def story(polling, client):
-        for _ in range(50):
-            client.budget(RECORDING.describe_action).reserve(1.0)
+        crowd = [client.budget(RECORDING.describe_action).turn() for _ in range(50)]
+        assert [next(turn, 0.0) for turn in crowd][-1] > 20.0
         stuck, free = Waiter(polling, "a"), Waiter(polling, "b", SLICE)
         for waiter in (stuck, free):
             waiter.request(urgent=True)
@@ -481,12 +483,11 @@ def test_a_refusal_lowers_the_pace_of_all_that_wait(settings_for, emulator):
     async def main():
         polling = Poller(settings_for({"requests_per_second": 1000}).account, retry_seconds=0.01)
         budget = polling.client.budget(RECORDING.describe_action)
-        budget.reserve(1000)
-        before = budget.rate(1000)
+        before = budget.rate()
         waiter = Waiter(polling, recording_id)
         waiter.request()
         (answer,) = await waiter.answers()
-        after = budget.rate(1000)
+        after = budget.rate()
         await polling.aclose()
         return before, answer, after
 

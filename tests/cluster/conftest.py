@@ -7,6 +7,7 @@ import logging
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,17 @@ CALLBACK_KEY = "clusterCallbackKey"
 SETTINGS = {("triggerer", "capacity"): TRIGGERS_AT_MOST, ("dag_processor", "refresh_interval"): 600}
 
 
+@dataclass
+class Cluster:
+    """An Airflow as on several machines, and the service that it asks."""
+
+    airflow: LocalAirflow
+    emulator: Emulator
+
+
 @pytest.fixture(scope="session")
-def story() -> Iterator[Story]:
-    """What happened, to the end."""
+def cluster() -> Iterator[Cluster]:
+    """The cluster, running."""
     _skip_without_redis()
     for name in ("airflow_trtc.emulator", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -39,9 +48,15 @@ def story() -> Iterator[Story]:
         with LocalAirflow(dags, env=connections, config=SETTINGS, **CLUSTER) as airflow:
             if HAS_STATE_STORE:
                 emulator.set_callback(f"{airflow.url}/trtc/callbacks/trtc_all", CALLBACK_KEY)
-            story = Story(airflow, emulator, HAS_STATE_STORE)
-            story.play()
-            yield story
+            yield Cluster(airflow, emulator)
+
+
+@pytest.fixture(scope="session")
+def story(cluster: Cluster) -> Story:
+    """What happened, to the end."""
+    story = Story(cluster.airflow, cluster.emulator, HAS_STATE_STORE)
+    story.play()
+    return story
 
 
 def _skip_without_redis() -> None:

@@ -91,6 +91,6 @@ def table(text: str, head: str) -> dict[str, list[str]]:
     for line in lines[start + 2 :]:
         if not line.startswith("|"):
             break
-        first, *others = (cell.strip() for cell in line.strip("|").split(" | "))
+        first, *others = (cell.strip() for cell in re.split(r" \|(?= )", line.strip("|")))
         rows[first.strip("` ")] = others
     return rows

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.docs import shell
 from tests.docs.pages import BLOCKS, README, ROOT, Block
@@ -96,6 +97,12 @@ def check_text(block: Block) -> None:
             top = folder if names[1] else ROOT / name
 
 
+def check_yaml(block: Block) -> None:
+    """Rules of Prometheus, or of its exporter for statsd; tests/docs/test_metrics_page.py compares them."""
+    (top,) = yaml.safe_load(block.text)
+    assert top in ("groups", "mappings")
+
+
 def check_dockerfile(block: Block) -> None:
     """Instructions that there are, of an image of an Airflow that is supported."""
     lines = block.text.splitlines()
@@ -119,6 +126,7 @@ CHECKS: dict[str, Callable[[Block], None]] = {
     "python": check_python,
     "text": check_text,
     "toml": check_toml,
+    "yaml": check_yaml,
 }
 
 

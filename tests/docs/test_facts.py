@@ -359,3 +359,137 @@ def test_the_summary_of_usage_has_the_keys_of_a_real_one() -> None:
         "granularity",
         "usage",
     ]
+
+
+# -- call quality ---------------------------------------------------------------------------------------
+
+
+def test_every_own_parameter_of_call_quality_is_explained_and_no_other() -> None:
+    from airflow_trtc.operators import TrtcQualityOperator, TrtcUsageOperator
+
+    explained = table(PAGES["quality"].section("TrtcQualityOperator"), "Parameter")
+    own = set(inspect.signature(TrtcQualityOperator.__init__).parameters) - {"self", "kwargs"}
+    assert set(explained) == own
+    default = inspect.signature(TrtcQualityOperator.__init__).parameters["longest_call_seconds"].default
+    assert ast.literal_eval(explained["longest_call_seconds"][0].strip("`")) == default
+    templated = {name for name, cells in explained.items() if "templated" in cells[1]}
+    assert templated == own & set(TrtcQualityOperator.template_fields)
+    others = parameters_of(TrtcQualityOperator) - own
+    assert others == parameters_of(TrtcUsageOperator) - {"usage", "granularity"}
+
+
+def test_tables_of_call_quality_are_those_of_the_code() -> None:
+    from airflow_trtc.tables.quality import DATA_TYPES, SCHEMAS
+    from airflow_trtc.tables.quality_plans import TABLES
+
+    page = PAGES["quality"]
+    assert table(page.section("Data types"), "Data type") == {
+        name: list(cells) for name, cells in DATA_TYPES.items()
+    }
+    listed = {name: cells[0] for name, cells in table(page.text, "`what`").items()}
+    assert listed == {name: f"[`{each.name}`](#{each.name})" for name, each in SCHEMAS.items()}
+    assert list(listed) == list(TABLES)
+    for schema in SCHEMAS.values():
+        assert table(page.section(schema.name), "Column") == {
+            each.name: [
+                f"{each.type} (key)" if each.name in schema.key else each.type,
+                each.unit or "",
+                each.doc,
+            ]
+            for each in schema.columns
+        }
+
+
+def test_limits_of_call_quality_are_those_of_the_code() -> None:
+    from airflow_trtc.tables import quality_plans as plans
+
+    rows = table(PAGES["quality"].section("How many requests it takes"), "Call")
+    hours = {
+        name: f"{span.total_seconds() / 3600:g} hours"
+        for name, span in (
+            ("DescribeRoomInfo", plans.ROOMS_SPAN),
+            ("DescribeUserInfo", plans.USERS_SPAN),
+        )
+    }
+    for name, span in hours.items():
+        assert rows[name][0].startswith(span)
+        assert f", {plans.PAGE_SIZE} " in rows[name][0]
+    assert rows["DescribeCallDetailInfo"] == [f"an hour of a call, {plans.DETAILS_PAGE_SIZE} users"]
+    assert rows["DescribeUnusualEvent"] == [f"an hour, {plans.MOST_UNUSUAL} bad experiences"]
+    assert rows["DescribeScaleInfo"] == [f"{plans.KEPT.days} days"]
+    minutes = plans.DETAILS_SPAN.total_seconds() / 60
+    assert f"| {minutes:g} minutes of a call |" in PAGES["quality"].text
+
+
+def test_the_summary_of_call_quality_has_the_keys_of_a_real_one() -> None:
+    """As `tests/operators/test_quality.py` compares with real ones."""
+    (shown,) = (json.loads(block) for block in PAGES["quality"].of("json"))
+    assert list(shown) == [
+        "what",
+        "place",
+        "rows",
+        "parts",
+        "parts_written_before",
+        "requests",
+        "from_at",
+        "to_at",
+        "sdk_app_id",
+    ]
+
+
+# -- jobs of all kinds ----------------------------------------------------------------------------------
+
+
+def marked(cell: str) -> set[str]:
+    """What stands in code quotes."""
+    return set(re.findall(r"`([^`]+)`", cell))
+
+
+def test_kinds_of_jobs_are_those_of_the_code() -> None:
+    from airflow_trtc.kinds import KINDS as JOBS
+
+    explained = table(PAGES["jobs"].section("Kinds"), "`kind`")
+    assert list(explained) == list(JOBS)
+    for name, (_, running, ends, groups) in explained.items():
+        kind = JOBS[name]
+        ending = kind.ends_well | kind.ends_badly | kind.absent_statuses
+        assert marked(ends) == (ending or ({"Exited"} if name == "recording" else set()))
+        assert not marked(running) & ending
+        assert groups == (", ".join(map(str, sorted(kind.groups))) or "none")
+        assert ("badly" in ends) is bool(kind.ends_badly)
+
+
+def test_calls_of_kinds_are_those_of_the_code() -> None:
+    from airflow_trtc.kinds import KINDS as JOBS
+
+    explained = table(PAGES["jobs"].section("Calls and ids"), "`kind`")
+    shown = {name: [cell.strip("`") for cell in cells] for name, cells in explained.items()}
+    assert shown == {
+        name: [
+            kind.start_action,
+            kind.describe_action,
+            kind.stop_action or "nothing",
+            kind.key_param or "none",
+        ]
+        for name, kind in JOBS.items()
+    }
+
+
+def test_every_parameter_of_the_operator_of_jobs_is_explained() -> None:
+    from airflow_trtc.operators import TrtcRunJobOperator
+
+    explained = table(PAGES["jobs"].section("TrtcRunJobOperator"), "Parameter")
+    own = inspect.signature(TrtcRunJobOperator.__init__).parameters
+    assert list(explained) == [name for name in own if name not in ("self", "kwargs")]
+    templated = {name for name, cells in explained.items() if "templated" in cells[0]}
+    assert templated == set(TrtcRunJobOperator.template_fields) & set(explained)
+
+
+def test_what_a_lost_answer_means_is_that_of_the_code() -> None:
+    from airflow_trtc.kinds import KINDS as JOBS
+
+    rows = [set(re.findall(r"\w+", row)) for row in table(PAGES["jobs"].text, "Kinds")]
+    startable = {name: kind for name, kind in JOBS.items() if kind.starts}
+    replaced = {name for name, kind in startable.items() if kind.starts and kind.starts.replaces}
+    named = {name for name, kind in startable.items() if kind.key_param}
+    assert rows == [replaced, named, set(startable) - replaced - named]

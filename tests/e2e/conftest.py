@@ -18,11 +18,13 @@ pytest.register_assert_rewrite("tests.e2e.stage")
 
 from tests.e2e.shared_airflow import SharedAirflow  # noqa: E402
 from tests.e2e.stage import Stage  # noqa: E402 - after the line above: its asserts are to explain themselves
+from tests.metering import Statsd  # noqa: E402
 from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 SECRET_KEY = "zuVvQk3Wc8mT5rYp1sXh7LfB"
 WRONG_KEY = SECRET_KEY[::-1]
 SLOW_SECRET_KEY = "hG7nQ2vXw9LrTz4BkYc8MsPd"
+SCARCE_SECRET_KEY = "tB5yNk8RfWq3LmXv6HcJ2PsZ"
 SLOW_SDK_SECRET_KEY = "5e8f" * 16
 WRONG_SDK_SECRET_KEY = SLOW_SDK_SECRET_KEY[::-1]
 GIVEN_USER_SIG = Signer(DEFAULT_SDK_APP_ID, SLOW_SDK_SECRET_KEY).user_sig(
@@ -60,14 +62,32 @@ def slow_emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def shared_airflow(e2e_emulator: Emulator, slow_emulator: Emulator) -> Iterator[SharedAirflow]:
-    good, slow = e2e_emulator.connection, slow_emulator.connection
+def statsd() -> Iterator[Statsd]:
+    """Hears all metrics of the Airflow that the tests share."""
+    with Statsd() as statsd:
+        yield statsd
+
+
+@pytest.fixture(scope="session")
+def scarce_emulator() -> Iterator[Emulator]:
+    """Takes two requests a second."""
+    with Emulator(secret_key=SCARCE_SECRET_KEY, rate_limit=2) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def shared_airflow(
+    e2e_emulator: Emulator, slow_emulator: Emulator, scarce_emulator: Emulator, statsd: Statsd
+) -> Iterator[SharedAirflow]:
+    good, slow, scarce = (each.connection for each in (e2e_emulator, slow_emulator, scarce_emulator))
     good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
+    scarce["extra"]["requests_per_second"] = 1.9  # a little is left, as of the usual limit
     slow["extra"] |= {"timeout_seconds": 120, "advanced_permission_control": True}
     connections = {
         "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),
         "AIRFLOW_CONN_TRTC_WRONG_KEY": json.dumps(good | {"password": WRONG_KEY}),
         "AIRFLOW_CONN_TRTC_SLOW": json.dumps(slow),
+        "AIRFLOW_CONN_TRTC_SCARCE": json.dumps(scarce),
         "AIRFLOW_CONN_TRTC_WRONG_SDK_KEY": json.dumps(
             slow | {"extra": slow["extra"] | {"sdk_secret_key": WRONG_SDK_SECRET_KEY}}
         ),
@@ -75,7 +95,7 @@ def shared_airflow(e2e_emulator: Emulator, slow_emulator: Emulator) -> Iterator[
         "AIRFLOW_VAR_ROBOT_USER_SIG": GIVEN_USER_SIG,
     }
     dags = Path(__file__).parent / "dags"
-    with SharedAirflow(dags, env=connections, config=SETTINGS) as airflow:
+    with SharedAirflow(dags, env=connections, config=SETTINGS | statsd.settings) as airflow:
         airflow.wait_for_dag("quick")
         yield airflow
 
@@ -86,9 +106,11 @@ def stage(
     shared_airflow: SharedAirflow,
     e2e_emulator: Emulator,
     slow_emulator: Emulator,
+    scarce_emulator: Emulator,
 ) -> Iterator[Stage]:
     """Every test that takes it begins now; see `Stage`."""
-    stage = Stage(shared_airflow, e2e_emulator, slow_emulator, has_journal=HAS_STATE_STORE)
+    emulators = e2e_emulator, slow_emulator, scarce_emulator
+    stage = Stage(shared_airflow, *emulators, has_journal=HAS_STATE_STORE)
     parts = [item for item in request.session.items if _is_part(item)]
     stage.raise_curtain([part for part in parts if HAS_STATE_STORE or "journal" not in part.fixturenames])
     yield stage

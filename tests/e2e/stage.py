@@ -40,12 +40,19 @@ class Stage:
     """Airflow, the emulator, and the tests that play on them."""
 
     def __init__(
-        self, airflow: SharedAirflow, emulator: Emulator, slow_emulator: Emulator, *, has_journal: bool
+        self,
+        airflow: SharedAirflow,
+        emulator: Emulator,
+        slow_emulator: Emulator,
+        scarce_emulator: Emulator,
+        *,
+        has_journal: bool,
     ) -> None:
-        """`slow_emulator` answers starts late; see the fixture `slow_emulator`."""
+        """For the emulators that are slow and scarce see the fixtures of these names."""
         self.airflow = airflow
         self.emulator = emulator
         self.slow_emulator = slow_emulator
+        self.scarce_emulator = scarce_emulator
         self.has_journal = has_journal
         self.is_closed = False
         self._parts: dict[str, _Part] = {}
@@ -235,13 +242,14 @@ class Wait:
 
         return self.stage.until(arrived, f"the sensor of {self.dag_id} is {' or '.join(states)}")
 
-    def end(self) -> str:
+    def end(self, timeout: float = PATIENCE_SECONDS) -> str:
         """Wait until the run has ended, and return how."""
         airflow = self.stage.airflow
         final = ("success", "failed")
         return self.stage.until(
             lambda: state if (state := airflow.run_state(self.dag_id, self.run_id)) in final else None,
             f"the run of {self.dag_id} has ended",
+            timeout,
         )
 
     # -- what it shows ----------------------------------------------------------------------------

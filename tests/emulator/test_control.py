@@ -208,6 +208,30 @@ def test_pages_say_which_robot_records_and_who_started_it(emulator, caller, crea
         assert "<td>robot</td>" in html
 
 
+def test_pages_tell_the_two_rooms_of_one_name_apart_and_say_who_is_there(emulator, caller, create_values):
+    emulator.room("8001", enter=["alice", "<bob>"])
+    emulator.room("8001", leave=["alice"])
+    for kind in (0, 1):
+        room = {"RoomId": "8001", "RoomIdType": kind}
+        caller(emulator, "sync")("CreateCloudRecording", {**create_values, **room})
+    overview = get(f"{emulator.url}/_control/recordings/")[2]
+    numeric, string = (row for row in overview.split("<h2>Rooms</h2>")[1].split("<tr>")[2:4])
+    app = emulator.sdk_app_id
+    assert f"<td>8001 (numeric)</td><td>{app}</td>" in numeric
+    assert "&lt;bob&gt;</td><td>" in numeric
+    assert "alice" not in numeric
+    assert (
+        f"<td>8001 (string)</td><td>{app}</td><td>as each recording plans</td><td>1</td><td>1</td>" in string
+    )
+
+
+def test_only_long_words_are_broken_anywhere(emulator):
+    rid = emulator.add_recording()
+    html = get(emulator.page_url(rid))[2]
+    assert "<td>Application</td>" in html
+    assert f'<td class="long">cos/{rid}/</td>' in html
+
+
 def test_opening_a_page_or_the_state_is_not_a_poll(emulator):
     rid = emulator.add_recording(ends_after_reads=1)
     get(emulator.page_url(rid))

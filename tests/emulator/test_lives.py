@@ -336,7 +336,7 @@ def test_a_private_map_key_is_asked_for_where_the_call_takes_one(kind, needs, ma
 
 @pytest.mark.parametrize("kind", [kind for kind, nature in NATURES.items() if nature.storage])
 def test_the_bucket_is_checked(kind, make):
-    param, bucket = NATURES[kind].storage
+    param, bucket = NATURES[kind].storage or ("", "")
     storage = {param: {bucket: dict(COS)}}
     keys = {"storage_access_key": "AK", "storage_secret_key": "SK"}
     assert make(**keys, refuse_storage="at_create").start(kind, **storage) == "FailedOperation"

@@ -55,6 +55,21 @@ def test_create_from_json(tccli, emulator, create_values, tmp_path):
     assert emulator.truth(made["TaskId"])["status"] == "InProgress"
 
 
+@pytest.mark.parametrize(
+    "action, more, field",
+    [
+        ("DescribeCallDetailInfo", ["--CommId", "?", "--DataType", '["rtt"]'], "Data"),
+        ("DescribeTRTCRealTimeScaleData", [], "Data"),
+    ],
+)
+def test_quality(tccli, emulator, action, more, field):
+    now = int(emulator.health()["now"])
+    comm_id = emulator.add_call("8001", users=["ann"], began_at=now - 90, lasts_seconds=60)
+    given = [comm_id if each == "?" else each for each in more]
+    done = tccli(action, "--StartTime", str(now - 100), "--EndTime", str(now), *given)
+    assert json.loads(done.stdout)[field], done.stderr
+
+
 # tccli runs once for all actions: each start of it costs a second.
 EACH = """
 import contextlib, io, json, sys

@@ -46,9 +46,13 @@ GROUPS = (
     ),
     Group(
         tuple(
-            f"airflow_trtc/cloud/{name}.py" for name in ("budget", "codes", "failures", "health", "retries")
+            f"airflow_trtc/cloud/{name}.py"
+            for name in ("budget", "codes", "failures", "health", "line", "pace", "retries")
         ),
-        tuple(f"tests/cloud/test_{name}.py" for name in ("budget", "failures", "health", "retries")),
+        tuple(
+            f"tests/cloud/test_{name}.py"
+            for name in ("budget", "failures", "health", "line", "pace", "retries")
+        ),
         ("hypothesis", "httpx", "requests", "tenacity"),
     ),
     Group(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_trtc.arguments import is_template
+from airflow_trtc.jobs.users import read_user_id
 from airflow_trtc.recording import parameters
 from airflow_trtc.recording.attempts import read_attempt
 from airflow_trtc.recording.fields import Field, Table, never, number, one, read_object, text, texts
-from airflow_trtc.recording.robot import read_robot
 from airflow_trtc.recording.rooms import read_room, read_room_type
 from airflow_trtc.recording.started import read_named, read_started
 from airflow_trtc.recording.storage import read_storage
@@ -53,7 +53,7 @@ READERS: list[Callable[[Any], Any]] = [
     lambda value: parameters.read_expired_hours("a", value),
     lambda value: read_room("a", value),
     lambda value: read_room_type("a", value),
-    lambda value: read_robot("a", value),
+    lambda value: read_user_id("a", value),
     lambda value: read_named("a", value),
     read_attempt,
     read_started,

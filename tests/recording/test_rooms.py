@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_trtc.recording.rooms import Room, read_room, read_room_type
+from airflow_trtc.recording.rooms import Room, read_room, read_room_type, read_room_word, read_worded_room
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,18 @@ def test_a_string_room_with_a_numeric_name_may_be_a_mistake() -> None:
     assert read_room("r", "5").may_be_mistaken
     assert not read_room("r", 5).may_be_mistaken
     assert not read_room("r", "lesson").may_be_mistaken
+
+
+def test_types_in_words_where_the_numbers_of_the_service_mean_the_opposite() -> None:
+    assert read_room_word("t", " Numeric ") == "numeric"
+    assert read_room_word("t", "string") == "string"
+    assert read_room_word("t", None) is read_room_word("t", "") is None
+    for wrong in (0, 1, "0", "1", True, "number"):
+        with pytest.raises(ValueError, match="mean the opposite"):
+            read_room_word("t", wrong)
+
+
+def test_rooms_are_shown_with_their_type() -> None:
+    assert str(read_worded_room("r", "5", "numeric")) == "numeric room 5"
+    assert str(read_worded_room("r", "5", None)) == "string room 5"
+    assert read_worded_room("r", 5, None).word == "numeric"

@@ -15,7 +15,7 @@ from airflow_trtc.kinds import KINDS
 from tests.waiting.simulation import REFUSED, THROTTLED, Scene
 
 ID = "-gCT+x.."
-SIMPLE = [name for name, kind in KINDS.items() if kind.judge is None]
+SIMPLE = [name for name, kind in KINDS.items() if kind.judge is None and kind.describe_action]
 kinds = pytest.mark.parametrize("name", SIMPLE)
 drivers = pytest.mark.parametrize("driver", ["on_worker", "deferred"])
 

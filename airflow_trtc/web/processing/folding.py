@@ -97,10 +97,12 @@ class Batch:
     """Rows of the inbox, and what comes of them.
 
     :param received: what could be read, each event once.
+    :param repeated: further deliveries of these.
     :param bad: rows to set aside, by the key they had.
     """
 
     received: list[Received] = field(default_factory=list)
+    repeated: list[Received] = field(default_factory=list)
     bad: dict[str, str] = field(default_factory=dict)
 
 
@@ -114,9 +116,9 @@ def read_inbox(rows: StoredRows, now_ms: int) -> Batch:
         except Exception as error:  # whatever it is, it is in this row
             batch.bad[key] = bad_value(key, text, str(error) or type(error).__name__)
             continue
-        if received.event_key not in seen:
-            seen.add(received.event_key)
-            batch.received.append(received)
+        is_first = received.event_key not in seen
+        seen.add(received.event_key)
+        (batch.received if is_first else batch.repeated).append(received)
     return batch
 
 

@@ -183,10 +183,9 @@ class _Round:
 def _start_round(session: Session, asset_id: int, now: datetime, due: Iterable[Due]) -> _Round:
     assets = emitting.scheduled_assets(database.active_assets(session))
     overlay = Overlay(lambda keys: database.select_keys(session, asset_id, keys))
-    overlay.prefetch([kind_key(one.job) for one in due])
+    overlay.prefetch([key(one.job) for one in due for key in (kind_key, note_key)])
     due = [_with_kind(one, overlay) for one in due]
     overlay.prefetch_jobs([key for one in due for key in one.heads])
-    overlay.prefetch([note_key(one.job) for one in due])
     notes = [done_key(one.job, milestone) for one in due for milestone in MILESTONES]
     return _Round(session, asset_id, now, assets, overlay, database.existing_keys(session, asset_id, notes))
 

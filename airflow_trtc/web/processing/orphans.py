@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_trtc import metrics
 from airflow_trtc.journal.keys import KeyRange
 from airflow_trtc.journal.owners import (
     OWNERS,
@@ -143,6 +144,7 @@ class OrphanWatch:
                 todo[key] = database.encode(after.value)
             elif action == "give up":
                 log.error("%s. It is not tried again", _describe(owner, f"failed {owner.failures} times"))
+                metrics.count(metrics.ORPHANS, kind=owner.job.kind, outcome="given_up")
                 todo[key] = None
             elif action == "stop":
                 self._begin_stop(key, rows[key], owner)
@@ -162,6 +164,8 @@ class OrphanWatch:
             error = self._stop_job(owner)
         except Exception as raised:
             error = describe(raised)
+        outcome = "stopped" if error is None else "failed"
+        metrics.count(metrics.ORPHANS, kind=owner.job.kind, outcome=outcome)
         after = None if error is None else database.encode(failed(owner, unix_ms(self._clock())).value)
         if error is None:
             message = "The %s %s is stopped, since its task is gone: %s"

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from airflow_trtc import metrics
 from airflow_trtc.journal.keys import INBOX, bad_key, log_page, log_page_key
 from airflow_trtc.journal.prune import journal_days
 from airflow_trtc.web.processing import database, emitting, folding, judging
+from airflow_trtc.web.processing.counting import count_backlog, counting
 from airflow_trtc.web.processing.folding import Received
 from airflow_trtc.web.processing.judging import unix_ms
 from airflow_trtc.web.receiving.writer import describe
@@ -138,6 +140,7 @@ class CallbackProcessor:
                 self._housekeeping()
         except Exception as error:
             self._count(describe(error))
+            metrics.count(metrics.PROCESSING_FAILURES)
             seconds = min(MAX_BACK_OFF_SECONDS, self._tick_seconds * 2 ** min(self._failures, 10))
             if self._failures == 1:
                 message = "Cannot process callbacks: the database failed (%s); retrying at least every %g s"
@@ -172,6 +175,7 @@ class CallbackProcessor:
             now = self._clock()
             with database.transaction() as session:
                 todo = database.find_work(session, unix_ms(now))
+            count_backlog(todo.oldest_callback, now)
             if (seconds := self._stall.seconds(todo.oldest_callback, time.monotonic())) is not None:
                 log.warning(_STALLED, seconds)
             if todo.asset_id is None or not (todo.oldest_callback or todo.has_due):
@@ -211,7 +215,7 @@ def fold(asset_id: int, now: datetime, is_passing: IsPassing = database.is_passi
         except Exception as error:
             if is_passing(error):
                 raise
-            done = _set_first_aside(asset_id, error)
+            done = _set_first_aside(asset_id, error, now)
         if not done:
             return None if done is None and not count else count
         count += done
@@ -219,7 +223,7 @@ def fold(asset_id: int, now: datetime, is_passing: IsPassing = database.is_passi
 
 
 def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
-    with database.transaction() as session:
+    with counting(now) as tally, database.transaction() as session:
         counter = database.claim(session, asset_id)
         if counter is None:
             return None
@@ -238,6 +242,7 @@ def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
             folding.note_connections(overlay, new)
         _log_bad(batch.bad)
         _log_out_of_time(out_of_time)
+        tally.note(batch, new, in_time)
         kept = {one.event_key: one.text for one in new if one.key not in batch.bad}
         kept |= overlay.changed | folding.due_rows(added, unix_ms(now)) | folding.bad_rows(batch)
         database.write(session, asset_id, kept)
@@ -261,13 +266,14 @@ def _log_out_of_time(received: Sequence[Received]) -> None:
         log.warning(message, len(received), one.event_key)
 
 
-def _set_first_aside(asset_id: int, error: Exception) -> int | None:
-    with database.transaction() as session:
+def _set_first_aside(asset_id: int, error: Exception, now: datetime) -> int | None:
+    with counting(now) as tally, database.transaction() as session:
         if database.claim(session, asset_id) is None:
             return None
         rows = database.select_within(session, asset_id, INBOX, 1)
         bad = {key: folding.bad_value(key, text, describe(error)) for key, text in rows.items()}
         _log_bad(bad)
+        tally.note_bad(len(bad))
         database.write(session, asset_id, {bad_key(key): value for key, value in bad.items()})
         database.delete_keys(session, asset_id, rows)
         return len(rows)

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from airflow_trtc import bounds
+from airflow_trtc import bounds, metrics
 from airflow_trtc.aio import within
 from airflow_trtc.jobs.callback import (
     Callback,
@@ -128,17 +128,16 @@ class Receiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] != "POST":
-            await answers.NOT_POST.send(send)
-            return
         try:
-            answer = await self._answer(scope, receive)
+            is_post = scope["method"] == "POST"
+            answer = await self._answer(scope, receive) if is_post else answers.NOT_POST
         except _Disconnected:
             return
         except Exception as error:  # whatever it is, the service has to send it again
             # Not the message: it may hold a part of a key.
             log.error("Cannot receive a callback: %s", type(error).__name__)
             answer = answers.RETRY_LATER
+        metrics.count(metrics.CALLBACK_REQUESTS, answer=answer.word)
         await answer.send(send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:

@@ -16,6 +16,7 @@ from tests.stack.local_airflow import LocalAirflow
 pytest.register_assert_rewrite("tests.e2e.callbacks.listening")
 
 from tests.e2e.callbacks.listening import Listening  # noqa: E402 - after the line above
+from tests.metering import Statsd  # noqa: E402
 from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 CALLBACK_KEY = "e2eCallbackKey"
@@ -28,7 +29,14 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def listening() -> Iterator[Listening]:
+def statsd() -> Iterator[Statsd]:
+    """Hears all metrics of the Airflow that the tests share."""
+    with Statsd() as statsd:
+        yield statsd
+
+
+@pytest.fixture(scope="session")
+def listening(statsd: Statsd) -> Iterator[Listening]:
     if not HAS_STATE_STORE:
         pytest.skip("this Airflow has no store for callbacks (3.3 has)")
     for name in ("airflow_trtc.emulator", "uvicorn.access"):
@@ -44,7 +52,7 @@ def listening() -> Iterator[Listening]:
                 "AIRFLOW_CONN_TRTC_DEFAULT": emulator.connection_json,
                 "AIRFLOW_CONN_TRTC_ALL": json.dumps(of_all),
             },
-            config=SETTINGS,
+            config=SETTINGS | statsd.settings,
             database="postgresql",
             api_workers=2,
             task_api=True,

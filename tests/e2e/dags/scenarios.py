@@ -88,6 +88,17 @@ for mode, mode_options in MODES.items():
         collect(waits.output)
     globals()[mapped.dag_id] = mapped
 
+# Thirty of them ask for more than the service takes. Airflow fails tasks that come back before it noticed
+# that they had left, which takes it long meanwhile; hence the retries.
+with dag("scarce") as scarce:
+    TrtcRecordingSensor.partial(
+        task_id="wait",
+        trtc_conn_id="trtc_scarce",
+        retries=3,
+        retry_delay=timedelta(seconds=1),
+        **LONG | MODES["reschedule"],
+    ).expand(recording_id=recording_ids())
+
 # The trigger of each of these knows the end a second after it began.
 with dag("quick") as quick:
     TrtcRecordingSensor.partial(task_id="wait", deferrable=True, **LONG | {"poke_interval": 1}).expand(

@@ -1,0 +1,243 @@
+"""Operators that play a stream from elsewhere into a room: start, change and stop an ingest."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.log import mask_secret
+
+from airflow_trtc._compat import AirflowFailException
+from airflow_trtc.arguments import Check, is_template, revealed, switch
+from airflow_trtc.errors import TrtcFailedError
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.observation import Absence
+from airflow_trtc.jobs.verdict import is_absent
+from airflow_trtc.kinds import INGEST
+from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.streams import (
+    SIGNATURE_SECONDS,
+    NamesStream,
+    StartsStream,
+    StopsStream,
+    hiding_urls,
+    mask_urls,
+)
+from airflow_trtc.publishing.parameters import (
+    read_ingest_start_params,
+    read_ingest_update_params,
+    read_stream_url,
+)
+from airflow_trtc.recording.rooms import Room
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class TrtcStartIngestOperator(StartsStream):
+    """Play a stream from elsewhere into a room, once for each run of the task.
+
+    It plays on when the task has succeeded: until `TrtcStopIngestOperator` stops it, or until the stream is
+    over. It costs money until then. `TrtcJobSensor` with ``kind="ingest"`` waits for its end.
+
+    Tries, lost answers and cleared tasks are dealt with as `TrtcStartRelayOperator` tells; whether an ingest
+    of an earlier try plays, ``DescribeStreamIngest`` says.
+
+    XComs: ``return_value`` is the ingest's id, ``job`` what else is known, see `StartedStream`; both without
+    the address.
+
+    :param room_id: the room: an int for a numeric room, a text for a string room. (templated)
+    :param stream_url: the address of the stream. Its picture may have 1080p and 30 frames a second at most.
+        Airflow stores and shows ``***`` for one with keys in it, but for values that are mapped over.
+        (templated)
+    :param room_id_type: ``string`` or ``numeric``: for a room that a template delivers as text. Default: by
+        the type of `room_id`. (templated)
+    :param user_id: the robot that plays; at most 32 letters, digits, ``_`` and ``-``. Default: made from
+        DAG, run, task and map index. Nobody else in the room may have the same. (templated)
+    :param user_sig: the UserSig of `user_id`. Default: signed with the connection's ``sdk_secret_key``, valid
+        for 30 days. (templated)
+    :param advanced_permission_control: whether the room asks for a PrivateMapKey, which is then signed too.
+        Default: as the connection says.
+    :param extra_params: parameters without an argument, by the service's names: ``SeekSecond``, ``AutoPush``,
+        ``RepeatNum``, ``MaxDuration``, ``Volume``, ``EnableProgress``, ``Tempo``, ``IdleTimeout``.
+        (templated)
+    :param sdk_app_id: the TRTC application; default: the connection's ``sdk_app_id``. (templated)
+    :param region: the API region; default: the connection's. (templated)
+    :param trtc_conn_id: the connection. (templated)
+    :raises ValueError: when the DAG is parsed: an argument breaks a limit of the service.
+    :raises AirflowFailException: the set-up is wrong, or the service refuses a parameter; no retry would
+        help.
+    :raises TrtcError: a retry may help.
+    """
+
+    kind: ClassVar[str] = INGEST.name
+    robot_prefix: ClassVar[str] = "airflow-ing-"
+    template_fields: Sequence[str] = (*StartsStream.template_fields, "stream_url", "extra_params")
+    argument_checks: ClassVar[Mapping[str, Check]] = {
+        **StartsStream.argument_checks,
+        "stream_url": hiding_urls(lambda name, value: _required_url(name, value)),
+        "advanced_permission_control": switch,
+        "extra_params": read_ingest_start_params,
+    }
+    partial_checks: ClassVar[Mapping[str, Check]] = {
+        "extra_params": functools.partial(read_ingest_start_params, later=is_template)
+    }
+
+    def __init__(
+        self,
+        *,
+        stream_url: str,
+        advanced_permission_control: bool | None = None,
+        extra_params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stream_url = stream_url
+        self.advanced_permission_control = advanced_permission_control
+        self.extra_params: Any = extra_params or {}
+        self.check_arguments()
+
+    def content(self) -> dict[str, Any]:
+        """See the base class."""
+        return {"StreamUrl": revealed(self.stream_url), **self.extra_params}
+
+    def whole(self, hook: TrtcHook, room: Room, user_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """See the base class."""
+        params = {
+            "RoomId": room.room_id,
+            "RoomIdType": room.room_id_type,  # as for recordings: 0 is a string room
+            "UserId": user_id,
+            "UserSig": self.sign(hook, user_id),
+            **content,
+        }
+        needs_map_key = self.advanced_permission_control
+        if needs_map_key is None:
+            needs_map_key = hook.settings.advanced_permission_control
+        if needs_map_key:
+            params["PrivateMapKey"] = hook.private_map_key(user_id, room.value, seconds=SIGNATURE_SECONDS)
+            mask_secret(params["PrivateMapKey"])
+        return params
+
+    def runs(self, hook: TrtcHook, job_id: str) -> bool:
+        """See the base class."""
+        try:
+            return not isinstance(hook.describe(INGEST.name, job_id), Absence)
+        except TrtcFailedError as error:
+            if is_absent(error.code, INGEST.absent_codes):
+                return False
+            raise
+
+    def mask(self) -> None:
+        """See the base class."""
+        super().mask()
+        mask_urls(self.stream_url)
+
+
+def _required_url(name: str, value: Any) -> str:
+    if (url := read_stream_url(name, value)) is None:
+        raise ValueError(f"{name} is empty")
+    return url
+
+
+class TrtcUpdateIngestOperator(NamesStream):
+    """Change what is played into a room: address, volume, speed, or a pause, which costs money too.
+
+    A pause of 12 hours ends the ingest. Returns its id.
+
+    :param job_id: the ingest's id. Give either this or `job`. (templated)
+    :param job: the XCom ``job`` of the task that started it. (templated)
+    :param stream_url: the address of the stream from now on. (templated)
+    :param extra_params: what else is to change, by the service's names: ``Volume``, ``IsPause``,
+        ``EnableProgress``, ``Tempo``. (templated)
+    :param sdk_app_id: the TRTC application; default: that of `job`, or the connection's. (templated)
+    :param region: the API region; default: that of `job`, or the connection's. (templated)
+    :param trtc_conn_id: the connection. (templated)
+    :raises ValueError: when the DAG is parsed: an argument breaks a limit of the service, or nothing is to
+        change.
+    :raises AirflowFailException: the ingest is over, or the set-up is wrong; no retry would help.
+    :raises TrtcError: a retry may help.
+    """
+
+    kind: ClassVar[str] = INGEST.name
+    template_fields: Sequence[str] = (*NamesStream.template_fields, "stream_url", "extra_params")
+    argument_checks: ClassVar[Mapping[str, Check]] = {
+        **NamesStream.argument_checks,
+        "stream_url": hiding_urls(read_stream_url),
+        "extra_params": read_ingest_update_params,
+    }
+    partial_checks: ClassVar[Mapping[str, Check]] = {
+        "extra_params": functools.partial(read_ingest_update_params, later=is_template)
+    }
+
+    def __init__(
+        self,
+        *,
+        stream_url: str | None = None,
+        extra_params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stream_url = stream_url
+        self.extra_params: Any = extra_params or {}
+        self.check_arguments()
+
+    def check_arguments(self) -> None:
+        """See the base class."""
+        mask_urls(self.stream_url)
+        super().check_arguments()
+        if self.stream_url is None and not self.extra_params:
+            raise ValueError("Nothing is to change: give stream_url or extra_params")
+
+    def execute(self, context: Context) -> str:
+        """Change it; see the class."""
+        with no_retry_of_wrong_setup():
+            self.check_rendered()
+            named = self.named()
+            hook = self.hook_for(named)
+            job = hook.job(INGEST.name, named.job_id or "")
+            params = {"StreamUrl": revealed(self.stream_url), **self.extra_params}
+            given = {name: value for name, value in params.items() if value is not None}
+            try:
+                is_over = hook.update_ingest(job.job_id, given) in INGEST.absent_statuses
+            except TrtcFailedError as error:
+                if not is_absent(error.code, INGEST.absent_codes):
+                    raise
+                is_over = True
+            if is_over:
+                raise AirflowFailException(
+                    f"Cannot change {job}: it is over, or the service never knew it. Compare id, application"
+                    " and region with the task that started it."
+                )
+        self.log.info("Changed %s: %s", job, ", ".join(sorted(given)))
+        return job.job_id
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
+        super()._do_render_template_fields(*args, **kwargs)
+        mask_urls(self.stream_url)
+
+
+class TrtcStopIngestOperator(StopsStream):
+    """Stop an ingest. One that is over, or that the service does not know, counts as stopped.
+
+    ``stop.as_teardown(setups=start)`` stops it whatever happens to the tasks in between, and succeeds when
+    the start handed on no id.
+
+    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now.
+
+    :param job_id: the ingest's id. Give either this or `job`. (templated)
+    :param job: the XCom ``job`` of the task that started it; it also names application and region.
+        (templated)
+    :param sdk_app_id: the TRTC application; default: that of `job`, or the connection's. (templated)
+    :param region: the API region; default: that of `job`, or the connection's. (templated)
+    :param trtc_conn_id: the connection. (templated)
+    :raises AirflowFailException: the set-up is wrong; no retry would help.
+    :raises TrtcError: it may run on, and a retry may help.
+    """
+
+    kind: ClassVar[str] = INGEST.name
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check_arguments()

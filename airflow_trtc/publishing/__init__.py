@@ -1,0 +1,1 @@
+"""Decides about streams that leave a room for a CDN (relays) or enter one (ingests)."""

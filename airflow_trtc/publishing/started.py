@@ -1,0 +1,95 @@
+"""A relay or an ingest that was started: what is handed on to other tasks, and read by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_trtc import bounds
+
+WHERE_FROM = 'pass the XCom "job" of the task that started it, such as start.output["job"]'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedStream:
+    """A relay or an ingest that a task started. It holds no address, since those have keys in them.
+
+    :param kind: ``relay`` or ``ingest``.
+    :param job_id: the service's ``TaskId``.
+    :param room_type: ``numeric`` or ``string``.
+    :param user_id: the robot that relays, or plays.
+    :param with_transcoding: ``WithTranscoding`` of a relay, which each update repeats; None for an ingest.
+    :param started_at: when the service confirmed it; for one of an earlier try, when its start was sent.
+    :param reattached: an earlier try of the task had started it.
+    :param replaced_unknown: an earlier request got no answer; what it may have started was ended.
+    :param attempts: how many requests were sent that may have started it.
+    """
+
+    kind: str
+    job_id: str
+    sdk_app_id: int
+    region: str
+    room_id: str
+    room_type: str
+    user_id: str
+    with_transcoding: int | None = None
+    started_at: datetime
+    reattached: bool = False
+    replaced_unknown: bool = False
+    attempts: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON, times in ISO 8601, UTC."""
+        return {
+            "kind": self.kind,
+            "job_id": self.job_id,
+            "sdk_app_id": self.sdk_app_id,
+            "region": self.region,
+            "room_id": self.room_id,
+            "room_type": self.room_type,
+            "user_id": self.user_id,
+            "with_transcoding": self.with_transcoding,
+            "started_at": self.started_at.isoformat(),
+            "reattached": self.reattached,
+            "replaced_unknown": self.replaced_unknown,
+            "attempts": self.attempts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStream:
+    """What another task needs to know of a relay or an ingest; what is not known is None.
+
+    :param job_id: None when the task that should have started it did not.
+    :param sequence_number: of the last update that is known; 0 for none.
+    """
+
+    job_id: str | None = None
+    sdk_app_id: int | None = None
+    region: str | None = None
+    with_transcoding: int | None = None
+    sequence_number: int = 0
+
+
+def read_named(path: str, value: Any, kind: str) -> NamedStream:
+    """Read the XCom ``job``, that of a start or of an update.
+
+    :raises ValueError: it is something else, or about a job of another kind.
+    """
+    if not isinstance(value, Mapping) or "job_id" not in value:
+        shown = "an object without job_id" if isinstance(value, Mapping) else f"{value!r:.60}"
+        raise ValueError(f"{path} is {shown}; {WHERE_FROM}")
+    job_id, given_kind = value["job_id"], value.get("kind", kind)
+    if given_kind != kind:
+        raise ValueError(f"{path} is about a job of kind {given_kind!r:.60}, not {kind}; {WHERE_FROM}")
+    if job_id is not None and bounds.job_id(job_id) is None:
+        raise ValueError(f"{path}.job_id must be the id of a job, not {job_id!r:.60}; {WHERE_FROM}")
+    return NamedStream(
+        job_id,
+        bounds.number(value.get("sdk_app_id"), 1),
+        bounds.text(value.get("region")),
+        bounds.number(value.get("with_transcoding"), 0, 1),
+        bounds.count(value.get("sequence_number")),
+    )
