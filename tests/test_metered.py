@@ -69,7 +69,7 @@ def test_a_request_that_nobody_waits_for_any_more_counts_as_cancelled(
     async def main() -> None:
         async with TrtcHook() as hook:
             asking = asyncio.create_task(hook.adescribe("recording", "some"))
-            while hook._aclient is None or hook._aclient._transport is None:
+            while hook._aclient is None or hook._aclient._transport is None:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
             asking.cancel()
             await asyncio.wait([asking])
