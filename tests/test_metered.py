@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from airflow_trtc.cloud import pace as pacing
 from airflow_trtc.cloud.client import TrtcClient
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import KIND_STARTED_BY, TrtcHook
+from airflow_trtc.kinds import KINDS
 from airflow_trtc.triggers import TrtcJobTrigger
 from tests.metering import Meter, sending_to
 
@@ -88,9 +90,17 @@ def test_jobs_count_when_they_start_and_when_they_are_stopped(
     assert not hook.stop("recording", running)
     assert meter.total(metrics.JOBS_STOPPED, kind="recording", outcome="stopped") == 1
     assert meter.total(metrics.JOBS_STOPPED, kind="recording", outcome="over") == 1
-    monkeypatch.setattr(hook, "run", lambda call, attempts=None: "made-up-id")
+    client = SimpleNamespace(run=lambda call, attempts: "made-up-id")
+    monkeypatch.setattr(hook, "get_conn", lambda: client)
     hook.start("recording", {})
     assert meter.total(metrics.JOBS_STARTED, kind="recording") == 1
+    assert meter.total(metrics.JOBS_STARTED) == 1
+
+
+def test_every_kind_that_can_be_started_is_known_by_its_start() -> None:
+    """However it is started: by an operator of its own, or as any action."""
+    startable = [kind.name for kind in KINDS.values() if kind.start_action]
+    assert list(KIND_STARTED_BY.values()) == startable
 
 
 # -- waits ----------------------------------------------------------------------------------------------
