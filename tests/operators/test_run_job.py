@@ -32,7 +32,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "transcription": {"room_id": 77, "parameters": {"AsrParam": {"Lang": "zh"}}},
     "ai_transcription": {"room_id": "lesson", "parameters": {"RecognizeConfig": {"Language": "zh"}}},
-    "ai_conversation": {"room_id": 77, "parameters": {"LLMConfig": "{}", "TTSConfig": "{}"}},
+    "ai_conversation": {
+        "room_id": 77,
+        "parameters": {"AgentConfig": {"TargetUserId": "alice"}, "LLMConfig": "{}", "TTSConfig": "{}"},
+    },
     "ingest": {"room_id": 77, "parameters": {"StreamUrl": "https://media.example/a.mp4"}},
     "web_recording": {"storage": STORAGE, "parameters": {"RecordUrl": "https://page.example/"}},
     "speech": {"parameters": {"Text": "Good morning.", "Voice": {"VoiceId": "v-1"}}},
