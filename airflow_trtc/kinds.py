@@ -74,7 +74,6 @@ LIVE_MODERATION = JobKind(
     ends_well=_CLOUD_END,
     groups=frozenset({11}),
     id_source="the TaskId that CreateLiveStreamModeration returned",
-    forgotten_after="its ResourceExpiredHour",
 )
 
 TRANSCRIPTION = JobKind(

@@ -133,7 +133,7 @@ LIVE_MODERATION: Schema = {
     "DataId": text(),
     "SourceInfo": structure({"RoomId": text(), "RoomIdType": integer(0, 1), "UserId": text()}),
     "LiveModerationStorageParams": _bucket("CloudModerationStorage"),
-    "ResourceExpiredHour": integer(6, 72),
+    "ResourceExpiredHour": integer(1, 72),
 }
 
 TRANSCRIPTION: Schema = {

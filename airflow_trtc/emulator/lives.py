@@ -258,7 +258,7 @@ def _stage_over_at(life: Life) -> float | None:
         return span.over_at(plan.preparing_seconds, plan.preparing_reads)
     if life.stage == RUNNING:
         by_plan = span.over_at(_ends_after(life), plan.ends_after_reads)
-        most = None if plan.max_seconds is None else life.created_at + plan.max_seconds
+        most = _limit_at(life)
         failed_at = life.created_at if plan.start_fails else None
         return earliest(by_plan, most, _idle_end(life), failed_at)
     if life.stage == ENDING:
@@ -266,6 +266,12 @@ def _stage_over_at(life: Life) -> float | None:
     if life.stage == DONE:
         return span.since + _RESULT_HOURS * SECONDS_PER_HOUR
     return None
+
+
+def _limit_at(life: Life) -> float | None:
+    wanted = life.plan.max_seconds
+    seconds = life.nature.max_seconds if wanted is None else wanted
+    return None if seconds is None else life.created_at + seconds
 
 
 def _ends_after(life: Life) -> float | None:
@@ -304,8 +310,7 @@ def _leave_stage(life: Life, instant: float) -> None:
 def _reason(life: Life, instant: float) -> str:
     if instant == _idle_end(life):
         return "idle"
-    most = life.plan.max_seconds
-    if most is not None and instant == life.created_at + most:
+    if instant == _limit_at(life):
         return "limit"
     return "failed" if life.plan.fails else "ended"
 

@@ -37,6 +37,7 @@ class Nature:
     :param storage: the parameter of the bucket, and the object in it that names it.
     :param group: of its callbacks; None: there are none.
     :param expires_after_hours: the default of ``ResourceExpiredHour``; None: it has none.
+    :param max_seconds: how long it lives at most; None: no limit but that of its request.
     :param id_shape: how its ids look, see `names.job_id`.
     :param ends_after_seconds: when it ends by itself unless its script says so; None: never.
     """
@@ -60,6 +61,7 @@ class Nature:
     storage: tuple[str, str] | None = None
     group: int | None = None
     expires_after_hours: float | None = None
+    max_seconds: float | None = None
     id_shape: str = "cloud"
     ends_after_seconds: float | None = None
 
@@ -121,7 +123,7 @@ _ROWS = (
         max_idle_seconds=30.0,
         storage=("LiveModerationStorageParams", "CloudModerationStorage"),
         group=11,
-        expires_after_hours=24.0,
+        max_seconds=48 * 3600.0,
         id_shape="url_safe",
     ),
     Nature(

@@ -216,6 +216,8 @@ def test_a_job_in_a_room_that_was_left_is_idle_at_once(service):
     "kind, changes, seconds",
     [
         ("web_recording", {"MaxDurationLimit": 1800}, 1800),
+        ("live_moderation", {"ResourceExpiredHour": 1}, 3600),
+        ("live_moderation", {}, 48 * 3600),
         ("ingest", {"RepeatNum": -1, "MaxDuration": 2}, 120),
     ],
 )

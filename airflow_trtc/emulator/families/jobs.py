@@ -21,7 +21,7 @@ from airflow_trtc.emulator.parameters import Schema, Values, out_of_range
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
-SECONDS_PER_MINUTE = 60
+SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
 _MAX_SECONDS = {"MaxDuration": SECONDS_PER_MINUTE, "MaxDurationLimit": 1}
 """Parameters that limit a job, and the seconds of their unit."""
 _IN_FOREVER = -1
@@ -144,8 +144,10 @@ def _limits(nature: Nature, values: Values) -> dict[str, Any]:
     idle = values.get(nature.idle_path, {}).get("MaxIdleTime") if nature.idle_path else None
     if idle is not None:
         found["max_idle_seconds"] = idle
-    if "ResourceExpiredHour" in values:
-        found["expires_after_hours"] = values["ResourceExpiredHour"]
+    if (hours := values.get("ResourceExpiredHour")) is not None:
+        # Of the streams of others it is how long the job lives, else how long it takes orders.
+        lives_on = nature.max_seconds is None
+        found |= {"expires_after_hours": hours} if lives_on else {"max_seconds": hours * SECONDS_PER_HOUR}
     for name, unit in _MAX_SECONDS.items():
         # A stream's limit counts only while it is repeated for ever.
         if name in values and values.get("RepeatNum", _IN_FOREVER) == _IN_FOREVER:
