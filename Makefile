@@ -106,6 +106,11 @@ soak: env  ## a cluster under fire for MINUTES=60, by the plan of SEED=7; writes
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),7) \
 		--output build/soak $(SOAK_ARGS)
 
+.PHONY: backfill
+backfill: env  ## ninety days of usage into three tables by backfill, with kills at random; DAYS=30 SEED=7
+	TRTC_TEST_BACKFILL_DAYS=$(or $(DAYS),90) TRTC_TEST_BACKFILL_SEED=$(or $(SEED),7) \
+		$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -s -m postgres tests/e2e/usage $(PYTEST_ARGS)
+
 .PHONY: lint types
 lint: env  ## ruff: rules and formatting
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ from tests.tables.truth import sums
 
 pytestmark = pytest.mark.postgres
 
-DAYS = int(os.environ.get("TRTC_TEST_BACKFILL_DAYS", "90"))
+DAYS = int(os.environ.get("TRTC_TEST_BACKFILL_DAYS", "10"))  # `make backfill`: ninety
 SEED = int(os.environ.get("TRTC_TEST_BACKFILL_SEED", "7"))
 DAG_ID = "backfilled"
 ZONE = ZoneInfo("Asia/Shanghai")
