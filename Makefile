@@ -111,6 +111,11 @@ backfill: env  ## ninety days of usage into three tables by backfill, with kills
 	TRTC_TEST_BACKFILL_DAYS=$(or $(DAYS),90) TRTC_TEST_BACKFILL_SEED=$(or $(SEED),7) \
 		$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -s -m postgres tests/e2e/usage $(PYTEST_ARGS)
 
+.PHONY: many-rooms
+many-rooms: env  ## two hundred rooms dismissed, two thousand users removed by mapped tasks of two workers; ROOMS=60
+	TRTC_TEST_ROOMS=$(or $(ROOMS),200) \
+		$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m cluster tests/cluster/test_rooms.py $(PYTEST_ARGS)
+
 .PHONY: lint types
 lint: env  ## ruff: rules and formatting
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 DAG_ID = "act_on_rooms"
 FIRST_ROOM = 20_001
-ROOMS = int(os.environ.get("TRTC_ROOMS", "200"))
+ROOMS = int(os.environ.get("TRTC_TEST_ROOMS", "20"))  # `make many-rooms`: two hundred
 USERS = 10
 HOST = "host"
 MOST_THROTTLED = 0.02
