@@ -86,6 +86,9 @@ def shared_airflow(
     connections = {
         "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),
         "AIRFLOW_CONN_TRTC_WRONG_KEY": json.dumps(good | {"password": WRONG_KEY}),
+        # Each with a pace of its own: trouble would slow down all that share one.
+        "AIRFLOW_CONN_TRTC_THROTTLE": json.dumps(good | {"extra": good["extra"] | {"requests_per_second": 18}}),
+        "AIRFLOW_CONN_TRTC_OUTAGE": json.dumps(good | {"extra": good["extra"] | {"requests_per_second": 17}}),
         "AIRFLOW_CONN_TRTC_SLOW": json.dumps(slow),
         "AIRFLOW_CONN_TRTC_SCARCE": json.dumps(scarce),
         "AIRFLOW_CONN_TRTC_WRONG_SDK_KEY": json.dumps(

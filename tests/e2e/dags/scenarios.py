@@ -37,6 +37,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "short": {"timeout": 30, "pre_execute": limit_the_first_try_only},
     "short_soft": {"timeout": 30, "soft_fail": True},
     "wrong_key": {"trtc_conn_id": "trtc_wrong_key"},
+    "throttle": {"trtc_conn_id": "trtc_throttle"},
+    "outage": {"trtc_conn_id": "trtc_outage"},
     "retried": {"retries": 1, "retry_delay": timedelta(seconds=1)},
     "interrupted": {
         "retries": 1,
