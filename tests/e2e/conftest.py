@@ -68,6 +68,10 @@ def statsd() -> Iterator[Statsd]:
         yield statsd
 
 
+# Trouble slows down all that share a pace; connections with different rates share none.
+OWN_PACES = {"THROTTLE": 18, "OUTAGE": 17}
+
+
 @pytest.fixture(scope="session")
 def scarce_emulator() -> Iterator[Emulator]:
     """Takes two requests a second."""
@@ -86,9 +90,12 @@ def shared_airflow(
     connections = {
         "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),
         "AIRFLOW_CONN_TRTC_WRONG_KEY": json.dumps(good | {"password": WRONG_KEY}),
-        # Each with a pace of its own: trouble would slow down all that share one.
-        "AIRFLOW_CONN_TRTC_THROTTLE": json.dumps(good | {"extra": good["extra"] | {"requests_per_second": 18}}),
-        "AIRFLOW_CONN_TRTC_OUTAGE": json.dumps(good | {"extra": good["extra"] | {"requests_per_second": 17}}),
+        **{
+            f"AIRFLOW_CONN_TRTC_{name}": json.dumps(
+                good | {"extra": good["extra"] | {"requests_per_second": rate}}
+            )
+            for name, rate in OWN_PACES.items()
+        },
         "AIRFLOW_CONN_TRTC_SLOW": json.dumps(slow),
         "AIRFLOW_CONN_TRTC_SCARCE": json.dumps(scarce),
         "AIRFLOW_CONN_TRTC_WRONG_SDK_KEY": json.dumps(
