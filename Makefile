@@ -83,8 +83,9 @@ fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 
 # Each benchmark with its options: in the usual sizes, and with FULL=1 in all of them, which takes hours.
 BENCH_OUTPUT := build/benchmark
-BENCHMARKS := waiting poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost
+BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost
 USUAL_waiting := --waits 300 1000 5000 --most-others 1000
+USUAL_crowd := --minutes 2
 USUAL_poll_cost := --rounds 3 --seconds 8
 USUAL_waiter_memory := --rounds 2
 USUAL_parse_cost := --rounds 10
@@ -104,6 +105,16 @@ bench/%: env
 soak: env  ## a cluster under fire for MINUTES=60, by the plan of SEED=7; writes to build/soak
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),7) \
 		--output build/soak $(SOAK_ARGS)
+
+.PHONY: backfill
+backfill: env  ## ninety days of usage into three tables by backfill, with kills at random; DAYS=30 SEED=7
+	TRTC_TEST_BACKFILL_DAYS=$(or $(DAYS),90) TRTC_TEST_BACKFILL_SEED=$(or $(SEED),7) \
+		$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -s -m postgres tests/e2e/usage $(PYTEST_ARGS)
+
+.PHONY: many-rooms
+many-rooms: env  ## two hundred rooms dismissed, two thousand users removed by mapped tasks of two workers; ROOMS=60
+	TRTC_TEST_ROOMS=$(or $(ROOMS),200) \
+		$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m cluster tests/cluster/test_rooms.py $(PYTEST_ARGS)
 
 .PHONY: lint types
 lint: env  ## ruff: rules and formatting

@@ -53,6 +53,7 @@ DAY_SECONDS = 86_400
 RECORDS = (
     Privilege.ENTER_ROOM | Privilege.RECEIVE_AUDIO | Privilege.RECEIVE_VIDEO | Privilege.RECEIVE_SUBSTREAM
 )
+KIND_STARTED_BY = {kind.start_action: kind.name for kind in KINDS.values() if kind.start_action}
 MAX_READING_SECONDS = 30.0  # until it is read once more, beside the read that does not end
 
 _Value = TypeVar("_Value")
@@ -145,11 +146,15 @@ class TrtcHook(BaseHook):
             repeats. None is four times in trouble, and for ten minutes while it is throttled.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        return self.get_conn().run(call, attempts)
+        value = self.get_conn().run(call, attempts)
+        _count_start(call)
+        return value
 
     async def arun(self, call: Call[_Value], attempts: int | None = None) -> _Value:
         """See :meth:`run`."""
-        return await (await self.aget_conn()).run(call, attempts)
+        value = await (await self.aget_conn()).run(call, attempts)
+        _count_start(call)
+        return value
 
     def describe_recording(self, recording_id: str, *, attempts: int | None = None) -> Snapshot:
         """Ask about one recording once.
@@ -190,9 +195,7 @@ class TrtcHook(BaseHook):
             call unless a second job does no harm.
         :raises TrtcError: see the classes in :mod:`airflow_trtc.errors`.
         """
-        job_id = self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
-        metrics.count(metrics.JOBS_STARTED, kind=kind)
-        return job_id
+        return self.run(calls.start(KINDS[kind], {"SdkAppId": self.required_app_id, **params}))
 
     def find(self, kind: str, key: str, *, attempts: int | None = None) -> str | None:
         """The id of the running job that was given this name at its start; None when there is none.
@@ -544,6 +547,11 @@ class TrtcHook(BaseHook):
             )
 
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
+
+
+def _count_start(call: Call[Any]) -> None:
+    if (kind := KIND_STARTED_BY.get(call.action)) is not None:
+        metrics.count(metrics.JOBS_STARTED, kind=kind)
 
 
 def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:

@@ -151,7 +151,7 @@ class Statsd:
         """What a counter was raised by."""
         return sum(int(value.removesuffix("|c")) for value in self.ours().get(name, ()))
 
-    def wait_for(self, *names: str, seconds: float = 10.0) -> dict[str, list[str]]:
+    def wait_for(self, *names: str, seconds: float = 60.0) -> dict[str, list[str]]:
         """Wait until all of these were heard, whatever follows a star; return all that was."""
         give_up_at = time.monotonic() + seconds
         while missing := [name for name in names if not fnmatch.filter(self.ours(), name)]:

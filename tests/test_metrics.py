@@ -140,20 +140,22 @@ def test_whatever_a_tag_says_cannot_break_a_line(meter: Meter, value: str, sent:
 
 
 def test_an_event_loop_never_waits_for_the_client() -> None:
+    free = threading.Event()
+
     class Slow(Meter):
         def incr(self, stat: str, count: int = 1, *, tags: dict[str, str] | None = None) -> None:
-            threading.Event().wait(0.05)
+            assert free.wait(10)
             super().incr(stat, count, tags=tags)
 
     slow = Slow()
 
-    async def main() -> float:
-        began_at = time.perf_counter()
+    async def main() -> None:
         metrics.count(metrics.FEED_OUTAGES)
-        return time.perf_counter() - began_at
+        assert not slow.sent  # the loop goes on, although the client does not
+        free.set()
 
     with sending_to(lambda: Found(slow, True)):
-        assert asyncio.run(main()) < 0.04
+        asyncio.run(main())
         assert slow.total(metrics.FEED_OUTAGES) == 1
 
 
@@ -315,10 +317,10 @@ def test_a_wait_that_never_listened_counts_nowhere(meter: Meter) -> None:
 
 
 def nanoseconds(work: Callable[[], None], times: int = 20_000) -> float:
-    began_at = time.perf_counter_ns()
+    began_at = time.thread_time_ns()
     for _ in range(times):
         work()
-    return (time.perf_counter_ns() - began_at) / times
+    return (time.thread_time_ns() - began_at) / times
 
 
 def test_metrics_that_are_off_cost_next_to_nothing() -> None:

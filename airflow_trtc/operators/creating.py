@@ -309,7 +309,11 @@ class Creator:
                 is_repeated = True
                 continue
             return self._keep(intent, answer)
-        raise self._unknown(f"The key {key} is started already, and {self.row.find_action} does not know it.")
+        raise AirflowFailException(
+            f"{self.row.name} is refused with {EXISTS}: a job of the same room and robot runs already, and"
+            f" {self.row.find_action} knows none with the key {key} of this task. Stop that job, or give"
+            " another robot; then clear this task."
+        )
 
     def _with_key(self, generation: int) -> tuple[dict[str, Any], str]:
         """The parameters, with a key if the service has such; and the key."""

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 DAG_ID = "act_on_rooms"
 FIRST_ROOM = 20_001
-ROOMS = int(os.environ.get("TRTC_ROOMS", "200"))
+ROOMS = int(os.environ.get("TRTC_TEST_ROOMS", "20"))  # `make many-rooms`: two hundred
 USERS = 10
 HOST = "host"
 MOST_THROTTLED = 0.02
@@ -25,9 +25,13 @@ PATIENCE_SECONDS = 1_800.0
 
 @dataclass
 class Deed:
-    """What was done, and what became of it."""
+    """What was done, and what became of it.
+
+    :param failures: logs of some tasks that did not succeed, by task and map index.
+    """
 
     tasks: list[dict[str, Any]]
+    failures: dict[tuple[str, int], str]
     counted: dict[str, Counter[str]]
     people: dict[str, list[str]]
 
@@ -42,15 +46,21 @@ def deed(cluster: Cluster) -> Deed:
     airflow.unpause(DAG_ID)
     run_id = airflow.trigger(DAG_ID, {"first": FIRST_ROOM, "rooms": ROOMS, "users": USERS})
     airflow.wait_for_run(DAG_ID, run_id, PATIENCE_SECONDS)
-    counters = emulator.state()["counters"]
+    counters, tasks = emulator.state()["counters"], airflow.task_instances(DAG_ID, run_id)
+    failed = [(task["task_id"], task["map_index"]) for task in tasks if task["state"] != "success"]
     return Deed(
-        tasks=airflow.task_instances(DAG_ID, run_id),
-        counted={action: Counter(counters[action]) for action in ("RemoveUser", "DismissRoom")},
+        tasks=tasks,
+        failures={
+            (task_id, index): airflow.task_log(DAG_ID, run_id, task_id, map_index=index)
+            for task_id, index in failed[:3]
+        },
+        counted={action: Counter(counters.get(action, {})) for action in ("RemoveUser", "DismissRoom")},
         people={room_id: emulator.room(room_id) for room_id in room_ids},
     )
 
 
 def test_no_task_fails(deed: Deed) -> None:
+    assert deed.failures == {}
     assert Counter(task["state"] for task in deed.tasks) == {"success": 2 * ROOMS + 2}
     assert {task["try_number"] for task in deed.tasks} == {1}
 

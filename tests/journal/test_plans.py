@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot, Trouble
+from airflow_trtc.jobs.records import Record, Records
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn, to_json
 from airflow_trtc.jobs.verdict import Finished
 from airflow_trtc.journal import plans
 from airflow_trtc.journal import store as journal_store
+from airflow_trtc.journal.index import IndexEntry, Phase, index_plan
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import ITEMS_PER_PAGE, LOG_KEY, Rows, due_key
 from airflow_trtc.journal.plans import Get, announce, drive, load_plan, read_log_end, save_plan
@@ -326,3 +328,52 @@ def test_whether_it_was_read_is_known() -> None:
         assert not journal.is_loaded
         drive(journal.load(JobState("rid")), store)
         assert journal.is_loaded is is_loaded
+
+
+# -- what callbacks bring besides files ----------------------------------------------------------------
+
+
+def said(*numbers: int) -> Records:
+    return Records(
+        tuple(
+            Record(f"{number:032d}", "sentence", 1_767_225_600_000 + number, text=f"sentence {number}")
+            for number in numbers
+        )
+    )
+
+
+def test_records_have_pages_of_their_own_and_full_ones_are_written_once() -> None:
+    store, head = DictStore(), ROWS.callbacks
+    first = replace(state_with("a"), records=said(*range(150)))
+    drive(save_plan(head, JOB, first), store)
+    store.writes.clear()
+    drive(save_plan(head, JOB, replace(first, records=said(*range(140, 160)))), store)
+    assert store.writes == [f"{head}/records/1", head]
+    row = store.get(head)
+    assert (row["record_pages"], row["pages"], "records" in row) == (2, 1, False)
+    loaded = drive(load_plan(head, "rid"), store)
+    assert [record.text for record in loaded.records.kept] == [f"sentence {number}" for number in range(160)]
+
+
+def test_how_many_were_left_out_is_kept_too() -> None:
+    store, head = DictStore(), ROWS.callbacks
+    beyond = Records(said(1).kept, 7, ("a", "b"))
+    drive(save_plan(head, JOB, JobState("rid", records=beyond)), store)
+    assert drive(load_plan(head, "rid"), store).records == beyond
+
+
+def test_a_wait_leaves_records_to_those_who_receive_them() -> None:
+    """They are in the row of callbacks, all of them, and may be many."""
+    store = DictStore()
+    state, _ = save(store, replace(state_with("a"), records=said(1, 2)))
+    assert len(state.records.kept) == 2
+    assert not [key for key in store.rows if "/records/" in key]
+    drive(save_plan(ROWS.callbacks, JOB, JobState("rid", records=said(1, 2, 3))), store)
+    assert len(load(store, state).records.kept) == 3
+
+
+@pytest.mark.parametrize("kind, writes", [("recording", 0), ("relay", 0), ("ai_conversation", 1)])
+def test_a_wait_says_of_which_kind_its_job_is_where_callbacks_do_not(kind: str, writes: int) -> None:
+    store, job = DictStore(), replace(JOB, kind=kind)
+    drive(index_plan(IndexEntry(job, Phase.RUNNING, NOW)), store)
+    assert len([key for key in store.rows if key.startswith("kind/")]) == writes

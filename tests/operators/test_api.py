@@ -9,7 +9,7 @@ import pytest
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.cloud.actions import ACTIONS
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators import TrtcApiOperator, api
+from airflow_trtc.operators import TrtcApiOperator, api, creating
 from tests.cloud.requests import least
 from tests.operators.running import DictStore, Task, sent
 
@@ -209,6 +209,33 @@ def test_the_answer_of_a_refusal_is_an_error_with_its_code(service: Emulator, ta
         run(task, "DeletePicture", {"PictureId": 1})
 
 
+# -- creating, with answers that are lost on the way ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, row in ACTIONS.items() if row.key_param])
+def test_what_a_lost_answer_started_is_found_by_its_key(
+    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(creating, "PAUSES_SECONDS", (0.0, 0.0, 0.0))
+    params = least(ACTIONS[name], TrtcHook().user_sig("robot"))
+    service.fault("lost_answer", action=name, count=1)
+    job_id = run(task, name, params, result="TaskId")
+    assert sent(service) == [name, ACTIONS[name].find_action]
+    assert run(task, name, params, result="TaskId") == job_id
+    assert len(sent(service)) == 2
+    again = run(Task(None), name, params, result="TaskId")  # below Airflow 3.3, the same run
+    assert again == job_id
+
+
+def test_what_a_lost_answer_started_without_a_key_is_not_started_twice(service: Emulator, task: Task) -> None:
+    params = least(ACTIONS["CreateCloudSliceTask"], TrtcHook().user_sig("robot"))
+    service.fault("lost_answer", action="CreateCloudSliceTask")
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match="It is not known whether CreateCloudSliceTask"):
+            run(task, "CreateCloudSliceTask", params)
+    assert sent(service) == ["CreateCloudSliceTask"]
+
+
 # -- secrets and templates ----------------------------------------------------------------------------
 
 
@@ -226,10 +253,11 @@ def test_a_secret_that_stands_in_the_dag_is_hidden_where_airflow_stores_it_and_i
     model = '{"LLMType": "openai", "APIKey": "hidden-key"}'
     agent = {"UserId": "robot", "UserSig": TrtcHook().user_sig("robot"), "TargetUserId": "pupil"}
     parameters = {
-        "RoomId": "{{ params.room }}",
+        "RoomId": "{{ params.room }}{{ ti.map_index }}",  # a robot can be in a room once
         "RoomIdType": "{{ 1 }}",
         "AgentConfig": agent,
         "LLMConfig": model,
+        "TTSConfig": '{"TTSType": "flow"}',
     }
     with DAG("talks", schedule=None, params={"room": "5b"}) as talks:
         options: dict[str, Any] = {"action": "StartAIConversation"}
@@ -239,11 +267,10 @@ def test_a_secret_that_stands_in_the_dag_is_hidden_where_airflow_stores_it_and_i
         )
     trtc_airflow.load(talks)
     done = trtc_airflow.run(talks)
-    requests = [one["parameters"] for one in service.state(requests=True)["requests"]]
-    # The second robot is the same; the service has its own opinion of that.
-    assert done.tasks["call"].state == "success", done
-    assert requests[0]["RoomIdType"] == 1
-    assert requests[0]["RoomId"] == "5b"
+    asked = [one["parameters"] for one in service.state(requests=True)["requests"]]
+    assert done.state == "success", done
+    assert {one["RoomId"] for one in asked} == {"5b-1", "5b0"}
+    assert [one["RoomIdType"] for one in asked] == [1, 1]
     with create_session() as session:
         dags = session.scalars(select(SerializedDagModel).where(SerializedDagModel.dag_id == "talks"))
         stored = json.dumps([row.data for row in dags])

@@ -214,9 +214,8 @@ def test_a_refused_key_is_not_used_again(task: Task) -> None:
 
 def test_a_key_that_exists_and_cannot_be_found_is_not_tried_for_ever(task: Task) -> None:
     service = Service(EXISTS, *[GONE, EXISTS] * 9)
-    with pytest.raises(
-        AirflowFailException, match=r"The key af-\w+ is started already, and DescribeWebRecord"
-    ):
+    told = r"refused with FailedOperation.TaskExist: .* DescribeWebRecord knows none with the key af-\w+ of"
+    with pytest.raises(AirflowFailException, match=told):
         create(task, service, "StartWebRecord")
     assert len(service.sent) == 7
 

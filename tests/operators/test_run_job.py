@@ -34,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ai_transcription": {"room_id": "lesson", "parameters": {"RecognizeConfig": {"Language": "zh"}}},
     "ai_conversation": {
         "room_id": 77,
-        "parameters": {"AgentConfig": {"TargetUserId": "alice"}, "LLMConfig": "{}", "TTSConfig": "{}"},
+        "parameters": {"AgentConfig": {"TargetUserId": "pupil"}, "LLMConfig": "{}", "TTSConfig": "{}"},
     },
     "ingest": {"room_id": 77, "parameters": {"StreamUrl": "https://media.example/a.mp4"}},
     "web_recording": {"storage": STORAGE, "parameters": {"RecordUrl": "https://page.example/"}},

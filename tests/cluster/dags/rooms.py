@@ -34,4 +34,5 @@ with DAG(
 ):
     # No retries: a task that fails of throttling is to be seen. A room without guests has its host.
     removed = TrtcRemoveUsersOperator.partial(task_id="remove").expand_kwargs(guests())
-    removed >> TrtcDismissRoomOperator.partial(task_id="dismiss").expand(room_id=rooms())
+    dismissed = TrtcDismissRoomOperator.partial(task_id="dismiss", trigger_rule="all_done")
+    removed >> dismissed.expand(room_id=rooms())
