@@ -214,7 +214,8 @@ class Ownership:
             return  # its row stays open, so that the API server goes on trying
         self.kept = replace(kept, is_over=True)
         self._keep()
-        self._write_row(dict(CLOSED))
+        if _can_stop(kept):
+            self._write_row(dict(CLOSED))
 
     def replace(self, old: OwnedJob) -> None:
         """Stop the job of an earlier try, since this one starts its own. Never raises."""

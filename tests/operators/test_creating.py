@@ -24,6 +24,7 @@ from airflow_trtc.operators.creating import (
     digest_of,
     key_of,
     read_creation,
+    renounce,
     step_of,
 )
 from tests.operators.running import DictStore, Task
@@ -70,6 +71,7 @@ def create(
     cleared: bool = False,
     hands_on: bool = False,
     sleep: Callable[[float], None] = lambda seconds: None,
+    replaces: bool = False,
     **params: Any,
 ) -> Any:
     """One try of a task."""
@@ -83,6 +85,7 @@ def create(
         store=store,
         tries=tries_of(context),
         log=logging.getLogger("test"),
+        replaces=replaces,
         sleep=sleep,
     )
     answer = creator.create()
@@ -313,3 +316,27 @@ def test_keys_differ_by_task_action_and_generation_and_are_short() -> None:
 def test_the_store_of_the_tests_is_that_of_airflow(store: DictStore, task: Task) -> None:
     create(task, Service(started("a")))
     assert list(store.rows) == ["trtc_api_create"]
+
+
+# -- what a second request ends -------------------------------------------------------------------------
+
+
+def test_a_start_that_replaces_is_sent_again_after_a_lost_answer(task: Task) -> None:
+    service, slept = Service(LOST, LOST, started("c")), list[float]()
+    assert create(task, service, replaces=True, sleep=slept.append) == started("c")
+    assert service.sent == ["CreateCloudSliceTask"] * 3
+    assert len(slept) == 2
+
+
+def test_a_try_killed_while_it_sent_what_replaces_sends_it_again(task: Task) -> None:
+    service = Service(KeyboardInterrupt(), started("b"))
+    with pytest.raises(KeyboardInterrupt):
+        create(task, service, replaces=True)
+    assert create(task, service, replaces=True) == started("b")
+
+
+def test_what_is_renounced_is_wanted_anew(task: Task) -> None:
+    service = Service(started("a"), started("b"))
+    create(task, service, replaces=True)
+    renounce(creation_store(task.context(), logging.getLogger("test")))
+    assert create(task, service, replaces=True) == started("b")

@@ -334,3 +334,36 @@ def test_the_job_of_before_a_clear_is_stopped_and_its_row_closed() -> None:
     assert task.stopped == [JOB.job_id]
     assert is_closed(task.row)
     assert KEPT_KEY in task.memory
+
+
+# -- a kind that nothing stops --------------------------------------------------------------------------
+
+SPEECH = JobRef("speech", 1400000001, "ap-guangzhou", "430df76b")
+
+
+@pytest.mark.parametrize("error", [None, AirflowFailException("x"), RuntimeError("x"), KeyboardInterrupt()])
+def test_what_nothing_stops_is_not_stopped_and_no_api_server_is_told(error: BaseException | None) -> None:
+    task = Task()
+    owned = task.ownership()
+    owned.begin(SPEECH, started_at=1000.0, stop_at=None)
+    owned.end(error, is_over=False)
+    assert task.stopped == []
+    assert task.rows == {}
+    kept = task.ownership().recall()
+    assert kept is not None
+    # Only a success is done with it; whatever else happened, the next try waits for the same.
+    assert kept.is_over is (error is None)
+
+
+def test_a_signal_leaves_it_to_the_next_try(caplog: pytest.LogCaptureFixture) -> None:
+    task = Task()
+    owned = task.ownership()
+    owned.begin(SPEECH, started_at=1000.0, stop_at=None)
+    with caplog.at_level(logging.INFO):
+        owned.kill()
+    assert owned.is_killed
+    assert task.stopped == []
+    kept = task.ownership().recall()
+    assert kept is not None
+    assert takes_over(kept, Tries(2, 1))
+    assert "the service has no call that stops it. Id: 430df76b" in caplog.text
