@@ -82,11 +82,16 @@ class Waiters:
         self.history = Noticed()
         self._job = {"kind": kind, "poll_seconds": poll_seconds, "place": emulator.place, **job}
         self._job |= {"endpoint": emulator.url.removeprefix("http://"), "keys": emulator.keys}
-        truths = emulator.controls.state()["recordings"]
-        seen_at = datetime.now(timezone.utc) - SEEN_AGO
-        self._job["known"] = [known_of(truths[recording_id], seen_at) for recording_id in recording_ids]
+        self._job["known"] = self.known(emulator, recording_ids, datetime.now(timezone.utc) - SEEN_AGO)
         self._connection = emulator.connection(requests_per_second=requests_per_second)
         self._machine = emulator.folder / f"machine-{machine}"
+
+    def known(
+        self, emulator: EmulatorProcess, recording_ids: Sequence[str], seen_at: datetime
+    ) -> list[dict[str, Any]]:
+        """What a worker knew of each when it deferred, as JSON."""
+        truths = emulator.controls.state()["recordings"]
+        return [known_of(truths[recording_id], seen_at) for recording_id in recording_ids]
 
     def __enter__(self) -> Waiters:
         self._home = tempfile.TemporaryDirectory(prefix="trtc-bench-home-")

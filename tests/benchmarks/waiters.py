@@ -79,7 +79,7 @@ async def by_our_trigger(job: Job, number: int) -> None:
     known = job.known[number]
     waited = job.poll_seconds if job.is_overdue else job.poll_seconds - job.first_pause(number)
     trigger = TrtcJobTrigger(
-        kind="recording",
+        kind=known.get("kind", "recording"),
         job_id=known["job_id"],
         poke_interval=job.poll_seconds,
         state=known,

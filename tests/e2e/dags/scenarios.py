@@ -8,7 +8,8 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, task
 
-from airflow_trtc.sensors import TrtcRecordingSensor
+from airflow_trtc.kinds import KINDS
+from airflow_trtc.sensors import TrtcJobSensor, TrtcRecordingSensor
 
 LONG: dict[str, Any] = {"timeout": 1800}
 
@@ -46,6 +47,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "execution_timeout": timedelta(seconds=40),
         "pre_execute": limit_the_first_try_only,
     },
+}
+
+# Waits for jobs, task id to kind: each kind as it should be, and some that are not.
+JOBS = {name: name for name, kind in KINDS.items() if kind.describe_action} | {
+    "badly": "speech",
+    "unknown_status": "ai_conversation",
+    "never_seen": "slicing",
+    "throttled": "transcription",
 }
 
 
@@ -89,6 +98,17 @@ for mode, mode_options in MODES.items():
         )
         collect(waits.output)
     globals()[mapped.dag_id] = mapped
+
+    with dag(f"kinds_{mode}") as kinds:
+        for task_id, kind_name in JOBS.items():
+            TrtcJobSensor(
+                task_id=task_id,
+                kind=kind_name,
+                job_id=f"{{{{ dag_run.conf['jobs']['{task_id}'] }}}}",
+                trtc_conn_id="trtc_throttle" if task_id == "throttled" else "trtc_default",
+                **LONG | mode_options | {"grace_seconds": 15},
+            )
+    globals()[kinds.dag_id] = kinds
 
 # Thirty of them ask for more than the service takes. Airflow fails tasks that come back before it noticed
 # that they had left, which takes it long meanwhile; hence the retries.
