@@ -157,6 +157,39 @@ def test_of_mapped_tasks_only_the_one_that_ends_stops_its_recording(stage: Stage
     wait.until_state("success", map_index=1)
 
 
+# -- jobs of other kinds --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_job_of_a_task_that_is_marked_is_stopped(stage: Stage, mode: str) -> None:
+    wait = own(stage, f"job_owned_{mode}")
+    wait.until_state("running" if mode == "poke" else "deferred")
+    stage.airflow.set_task_state(wait.dag_id, wait.run_id, "wait", "failed")
+    until_stopped(wait)
+
+
+@needs_airflow_33
+def test_the_job_of_a_killed_process_that_is_not_tried_again_is_stopped(stage: Stage) -> None:
+    wait = own(stage, "job_owned_poke")
+    kill(wait, "worker")
+    assert wait.end() == "failed"
+    until_stopped(wait)
+
+
+@needs_airflow_33
+def test_a_retry_takes_over_the_job_of_a_killed_process(stage: Stage) -> None:
+    wait = own(stage, "job_owned_retried_poke")
+    kill(wait, "task")
+    wait.until_state("running", tries=2)
+    stage.until(lambda: (wait.xcom("progress") or {}).get("try_number") == 2, "the second try polls")
+    assert wait.xcom("progress")["job_id"] == wait.recording_id
+    room_id = wait.truth()["room_id"]
+    bill = stage.emulator.bill(room_id)
+    assert [line["job_id"] for line in bill["jobs"]] == bill["running_jobs"] == [wait.recording_id]
+    stage.emulator.end(wait.recording_id)
+    assert wait.end() == "success"
+
+
 # -- the owner goes on ----------------------------------------------------------------------------------
 
 

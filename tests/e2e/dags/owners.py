@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_trtc.operators import TrtcRecordRoomOperator
+from airflow_trtc.operators import TrtcRecordRoomOperator, TrtcRunJobOperator
 
 LONG: dict[str, Any] = {"timeout": 1800, "storage": "cos://lessons-1250000000/math?region=ap-guangzhou"}
 
@@ -45,3 +45,15 @@ for mode, mode_options in MODES.items():
     with dag(f"owned_mapped_{mode}") as mapped:
         TrtcRecordRoomOperator.partial(task_id="wait", **LONG | mode_options).expand(room_id=[71, 72])
     globals()[mapped.dag_id] = mapped
+
+    for variant in ("owned", "owned_retried"):
+        with dag(f"job_{variant}_{mode}") as job:
+            TrtcRunJobOperator(
+                task_id="wait",
+                kind="ai_transcription",
+                room_id="{{ dag_run.conf['room_id'] }}",
+                room_id_type="string",
+                timeout=1800,
+                **mode_options | VARIANTS[variant],
+            )
+        globals()[job.dag_id] = job
