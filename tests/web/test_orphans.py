@@ -250,7 +250,7 @@ def test_a_database_that_is_away_is_said_once_and_ends_nothing(
         watch.start()
         assert all(looks.acquire(timeout=5) for _ in range(3))
         watch.stop()
-    assert caplog.text.count("Cannot look for recordings whose task is gone") == 1
+    assert caplog.text.count("Cannot look for jobs whose task is gone") == 1
 
 
 # -- the stop itself -------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class OrphanWatch:
             except Exception as error:  # the database is away, or whatever it is: the next look may work
                 self._failures += 1
                 if self._failures == 1:
-                    message = "Cannot look for recordings whose task is gone (%s); trying again every %g s"
+                    message = "Cannot look for jobs whose task is gone (%s); trying again every %g s"
                     log.warning(message, describe(error), self._seconds)
             else:
                 self._failures = 0
