@@ -513,7 +513,7 @@ def test_a_process_begins_at_the_pace_that_another_one_found(emulator, connect, 
     run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     assert float(run.stdout.split()[-1]) < 100.0  # with which it would begin alone
     (path,) = directory.iterdir()
-    assert not run.stderr
+    assert "airflow_trtc" not in run.stderr  # nothing of ours; Airflow 3.1 writes there
     assert emulator.secret_id.encode() not in path.read_bytes() + path.name.encode()
 
 
