@@ -18,6 +18,7 @@ from email.message import Message
 from pathlib import Path
 
 PACKAGE = "airflow_trtc"
+EXTRAS = {"apache-airflow-providers-common-sql", "pyarrow"}
 REQUIREMENTS = {"apache-airflow", "pendulum", "tencentcloud-sdk-python"}
 ENTRY_POINTS = {
     ("apache_airflow_provider", "provider_info"),
@@ -96,8 +97,16 @@ def check_metadata(metadata: Message) -> None:
     require(metadata["License-Expression"] == "Apache-2.0", f"licence: {metadata['License-Expression']}")
     require(metadata["Requires-Python"] == ">=3.10", f"Python: {metadata['Requires-Python']}")
     require("# " in str(metadata.get_payload()), "the README is missing")
-    found = {line.split(">=")[0].split("[")[0].strip() for line in metadata.get_all("Requires-Dist", [])}
+    lines = metadata.get_all("Requires-Dist", [])
+    found = {_name(line) for line in lines if "extra ==" not in line}
     require(found == REQUIREMENTS, f"requirements: {sorted(found)}")
+    extras = {_name(line) for line in lines} - found
+    require(extras == EXTRAS, f"requirements of extras: {sorted(extras)}")
+
+
+def _name(requirement: str) -> str:
+    """The name of what is required."""
+    return requirement.split(">=")[0].split("[")[0].strip()
 
 
 def check_entry_points(text: str) -> None:

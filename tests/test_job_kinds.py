@@ -31,7 +31,7 @@ def emulator(trtc_airflow: TrtcAirflow) -> Emulator:
 
 def waits(airflow: TrtcAirflow, mode: str, jobs: Mapping[str, tuple[str, str]], **options: Any) -> DagResult:
     """Run a DAG with a wait for each of these: task id to kind and id."""
-    given = {"poke_interval": 0.2, "timeout": 60, "grace_seconds": 0.5, **MODES[mode], **options}
+    given = {"poke_interval": 0.2, "timeout": 600, "grace_seconds": 0.5, **MODES[mode], **options}
     with DAG(f"waits_{mode}", schedule=None) as dag:
         for task_id, (kind, job_id) in jobs.items():
             TrtcJobSensor(task_id=task_id, kind=kind, job_id=job_id, **given)
