@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,10 +30,14 @@ def emulator(trtc_airflow: TrtcAirflow) -> Emulator:
     return trtc_airflow.emulator
 
 
+numbers = itertools.count()
+
+
 def waits(airflow: TrtcAirflow, mode: str, jobs: Mapping[str, tuple[str, str]], **options: Any) -> DagResult:
     """Run a DAG with a wait for each of these: task id to kind and id."""
     given = {"poke_interval": 0.2, "timeout": 600, "grace_seconds": 0.5, **MODES[mode], **options}
-    with DAG(f"waits_{mode}", schedule=None) as dag:
+    # Airflow 3.1 looks tasks up in the first DAG of a name that a process has run.
+    with DAG(f"waits_{mode}_{next(numbers)}", schedule=None) as dag:
         for task_id, (kind, job_id) in jobs.items():
             TrtcJobSensor(task_id=task_id, kind=kind, job_id=job_id, **given)
     return airflow.run(dag)

@@ -80,9 +80,9 @@ def measure(options: Any) -> str:
             waits.measure()
             plan = {
                 job_id: at
-                for kind in POLLED
+                for number, kind in enumerate(POLLED)
                 for job_id, at in schedule.ends(
-                    of_kind[kind], count, ENDING_SECONDS / options.scale, options.seed
+                    of_kind[kind], count, ENDING_SECONDS / options.scale, options.seed + number
                 ).items()
             }
             ended_at, began_at = {}, time.monotonic()
