@@ -10,7 +10,7 @@ does. After a round some jobs of each kind end, at random times. The floor is th
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -102,28 +102,23 @@ def report(
 ) -> str:
     """A line for each kind, as Markdown."""
     limit, poll = LIMIT_PER_SECOND * options.scale, POLL_SECONDS / options.scale
-    lines = []
-    for kind in POLLED:
-        ended = [job_id for job_id in of_kind[kind] if job_id in ended_at]
+
+    def line(name: str, kinds: Sequence[str]) -> list[Any]:
+        ids = {job_id for kind in kinds for job_id in of_kind[kind]}
+        ended = ids & ended_at.keys()
         lags = [history.noticed_at[one] - ended_at[one] for one in ended if one in history.noticed_at]
-        died = sum(job_id in of_kind[kind] for _, job_id, _ in history.died)
-        answers = counters.get(KINDS[kind].describe_action, {})
-        throttled = answers.get(THROTTLED, 0)
-        middle, high = schedule.floor(len(of_kind[kind]), limit, poll)
-        median, late = (percentile(lags, part) if lags else None for part in (0.5, 0.95))
-        lines.append(
-            [
-                kind,
-                len(of_kind[kind]),
-                died,
-                f"{len(ended) - len(lags)} of {len(ended)}",
-                f"{throttled} of {sum(answers.values())} ({share(throttled, sum(answers.values()))})",
-                "-" if median is None else f"{median:.2f}",
-                ratio(median, middle),
-                "-" if late is None else f"{late:.2f}",
-                ratio(late, high),
-            ]
-        )
+        answers = sum((Counter(counters.get(KINDS[kind].describe_action)) for kind in kinds), Counter[str]())
+        throttled, calls = answers[THROTTLED], answers.total()
+        cells: list[Any] = [name, len(ids), sum(job_id in ids for _, job_id, _ in history.died)]
+        cells += [f"{len(ended) - len(lags)} of {len(ended)}"]
+        cells += [f"{throttled} of {calls} ({share(throttled, calls)})"]
+        floors = schedule.floor(len(of_kind[kinds[0]]), limit, poll)
+        for floor, part in zip(floors, (0.5, 0.95), strict=True):
+            lag = percentile(lags, part) if lags else None
+            cells += ["-" if lag is None else f"{lag:.2f}", ratio(lag, floor)]
+        return cells
+
+    lines = [*(line(kind, [kind]) for kind in POLLED), line("all", POLLED)]
     for _, job_id, why in history.died[:3]:
         tell(f"  {job_id}: {why}")
     early = len(history.noticed_at.keys() - ended_at.keys())
