@@ -99,6 +99,12 @@ def revealed(value: Any) -> Any:
     return value.reveal() if isinstance(value, HiddenText) else value
 
 
+def hidden_text(value: Any) -> Any:
+    """A secret that stands in the DAG, hidden; anything else as it is."""
+    is_literal = isinstance(value, str) and value and not is_template(value)
+    return HiddenText(value) if is_literal else value
+
+
 def secret_text(name: str, value: Any) -> Any:
     """As `name_of`, also of a `HiddenText`; the error does not show the value.
 

@@ -139,6 +139,7 @@ class TrtcJobTrigger(BaseTrigger):
         since_seconds = time.time() - given.deferred_at
         # Before that no other trigger can have polled for this task, so the worker's state is the latest.
         is_first_start = 0.0 <= since_seconds < given.poke_interval / 2
+        kind = KINDS[given.kind]
         circumstances = Circumstances(
             listens=True,
             first_turn_in=given.pace.first_seconds(since_seconds, clock.random()),
@@ -147,10 +148,9 @@ class TrtcJobTrigger(BaseTrigger):
             shows_progress=given.show_progress,
             limits=given.limits,
             stop_at=given.stop_at,
-            polls=bool(KINDS[given.kind].describe_action),
+            polls=bool(kind.describe_action),
             began_at=given.started_at,
         )
-        kind = KINDS[given.kind]
         # A name may be given to another job later; nothing is kept about one.
         is_kept = store is not None and kind.key_of(given.job_id) is None
         return Wait(

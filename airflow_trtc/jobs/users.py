@@ -27,6 +27,15 @@ def is_user_id(value: object) -> bool:
     return isinstance(value, str) and len(value) <= MAX_USER_ID and bool(_USER_ID.fullmatch(value))
 
 
+def check_signed_user(user_id: object, user_sig: object) -> None:
+    """Check that a UserSig comes with the user whose it is.
+
+    :raises ValueError: it does not.
+    """
+    if user_sig is not None and user_id is None:
+        raise ValueError("user_sig is signed for one user id; give that as user_id, or leave both out")
+
+
 def read_user_id(path: str, value: Any) -> str | None:
     """Read the id of a user that we name, such as a robot; None and "" are absent.
 

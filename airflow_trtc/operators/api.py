@@ -21,7 +21,7 @@ from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators.attempt_store import tries_of
+from airflow_trtc.operators.attempt_store import task_of, tries_of
 from airflow_trtc.operators.creating import Creator, creation_store
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
@@ -176,18 +176,11 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
                 raise TrtcSetupError(message, action=row.name) from None
 
     def _creator(self, context: Context, hook: TrtcHook, row: Action, params: dict[str, Any]) -> Creator:
-        ti = context["ti"]
-        map_index = getattr(ti, "map_index", -1)
         return Creator(
             hook=hook,
             row=row,
             params=params,
-            identity={
-                "dag_id": ti.dag_id,
-                "run_id": ti.run_id,
-                "task_id": ti.task_id,
-                "map_index": -1 if map_index is None else map_index,
-            },
+            identity=task_of(context)._asdict(),
             store=creation_store(context, self.log),
             tries=tries_of(context),
             log=self.log,

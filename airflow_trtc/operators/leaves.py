@@ -36,8 +36,14 @@ def shown(value: Any) -> Any:
 def mask(value: Any) -> None:
     """Have Airflow mask every secret in parameters wherever it would show it."""
     for secret in checks.secrets_in(shown(value)):
-        if not is_template(secret):
-            mask_secret(secret)
+        mask_text(secret)
+
+
+def mask_text(value: Any) -> None:
+    """Have Airflow mask a secret, hidden or not; what is no text, or is a template yet, is left alone."""
+    text = revealed(value)
+    if isinstance(text, str) and text and not is_template(text):
+        mask_secret(text)
 
 
 def rendered_later(value: Any) -> frozenset[str]:

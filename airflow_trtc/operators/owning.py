@@ -30,10 +30,10 @@ from airflow_trtc.errors import TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.keys import job_fields, job_from
-from airflow_trtc.journal.owners import CLOSED, Owner, TaskId
+from airflow_trtc.journal.owners import CLOSED, Owner
 from airflow_trtc.journal.store import worker_store
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import Tries, tries_of, unreadable
+from airflow_trtc.operators.attempt_store import Tries, task_of, tries_of, unreadable
 from airflow_trtc.waiting.stopping import describe_failed_stop, stop, within_seconds
 
 VERSION = 1
@@ -279,9 +279,8 @@ class Ownership:
             return False
 
     def _owner(self, owned: OwnedJob) -> Owner:
-        ti, tries = self._context["ti"], owned.tries
-        task = TaskId(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
-        return Owner(task, owned.job, tries.number, tries.max_tries, self._conn_id)
+        tries = owned.tries
+        return Owner(task_of(self._context), owned.job, tries.number, tries.max_tries, self._conn_id)
 
     def _write_row(self, value: dict[str, Any], owned: OwnedJob | None = None) -> None:
         """Tell the API server. Below Airflow 3.3 it does not watch."""

@@ -21,6 +21,7 @@ from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import RELAY
 from airflow_trtc.operators.attempt_store import KeptStore, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
     NamesStream,
@@ -117,9 +118,7 @@ def _with_signatures(hook: TrtcHook, params: Mapping[str, Any]) -> dict[str, Any
 def _mask_signatures(params: Any) -> None:
     rooms = params.get("FeedBackRoomParams") if isinstance(params, Mapping) else None
     for room in rooms if isinstance(rooms, list | tuple) else ():
-        text = room.get("UserSig") if isinstance(room, Mapping) else None
-        if isinstance(text, str) and text and not is_template(text):
-            mask_secret(text)
+        mask_text(room.get("UserSig") if isinstance(room, Mapping) else None)
 
 
 class TrtcStartRelayOperator(StartsStream):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_trtc.arguments import (
     Check,
-    HiddenText,
     duration_or_instant,
+    hidden_text,
     is_template,
     name_of,
     revealed,
@@ -22,9 +22,9 @@ from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.jobs.users import read_user_id
+from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import tries_of
+from airflow_trtc.operators.attempt_store import task_of, tries_of
 from airflow_trtc.operators.creating import Creator, creation_store, renounce
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.job_request import (
@@ -36,7 +36,7 @@ from airflow_trtc.operators.job_request import (
     room_of,
     startable_kind,
 )
-from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
+from airflow_trtc.operators.leaves import hidden, mask, mask_text, rendered_later, shown
 from airflow_trtc.operators.owner import OwnsJob
 from airflow_trtc.recording.robot import robot_of
 from airflow_trtc.recording.rooms import Room, read_room
@@ -180,7 +180,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         self.room_id = room_id
         self.room_id_type = room_id_type
         self.user_id = user_id
-        self.user_sig: Any = _hidden_text(user_sig)
+        self.user_sig: Any = hidden_text(user_sig)
         self.storage = storage
         self.storage_conn_id = storage_conn_id
         self.advanced_permission_control = advanced_permission_control
@@ -195,7 +195,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         if "parameters" in kwargs:
             kwargs["parameters"] = hidden(kwargs["parameters"])
         if "user_sig" in kwargs:
-            kwargs["user_sig"] = _hidden_text(kwargs["user_sig"])
+            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
         return super().partial(**kwargs)
 
     # -- checks -----------------------------------------------------------------------------------------
@@ -225,8 +225,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         check_arguments_of(kind, {name: getattr(self, name) for name in _CHOSEN})
         if isinstance(self.parameters, Mapping):
             check_parameters(kind, self.parameters)
-        if self.user_sig is not None and self.user_id is None:
-            raise ValueError("user_sig is signed for one user id; give that as user_id, or leave both out")
+        check_signed_user(self.user_id, self.user_sig)
         if self.room_id is not None and not (is_template(self.room_id) or is_template(self.room_id_type)):
             room_of(self.room_id, self.room_id_type)
         if self.storage is not None and (isinstance(self.storage, Mapping) or not is_template(self.storage)):
@@ -243,7 +242,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
                 hook=hook,
                 row=action_of(request.kind.start_action),
                 params=request.params(hook, self.log),
-                identity=_identity(context),
+                identity=task_of(context)._asdict(),
                 store=creation_store(context, self.log),
                 tries=tries_of(context),
                 log=self.log,
@@ -284,7 +283,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
             parameters=shown(self.parameters or {}),
             rendered_paths=self._rendered_later,
             room=self._room(),
-            user_id=(self.user_id or robot_of(**_identity(context))) if has_robot else None,
+            user_id=(self.user_id or robot_of(**task_of(context)._asdict())) if has_robot else None,
             user_sig=revealed(self.user_sig),
             storage=None if self.storage is None else read_job_storage(kind, self.storage),
             storage_conn_id=self.storage_conn_id,
@@ -312,23 +311,5 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
 
     def _mask(self) -> None:
         mask(self.parameters)
-        sig = revealed(self.user_sig)
-        mask({"UserSig": [text for text in (sig, *keys_in(self.storage)) if isinstance(text, str)]})
-
-
-def _identity(context: Context) -> dict[str, Any]:
-    """What names the run of a task."""
-    ti = context["ti"]
-    map_index = getattr(ti, "map_index", -1)
-    return {
-        "dag_id": ti.dag_id,
-        "run_id": ti.run_id,
-        "task_id": ti.task_id,
-        "map_index": -1 if map_index is None else map_index,
-    }
-
-
-def _hidden_text(value: Any) -> Any:
-    """A signature that stands in the DAG, hidden; anything else as it is."""
-    is_literal = isinstance(value, str) and value and not is_template(value)
-    return HiddenText(value) if is_literal else value
+        for text in (self.user_sig, *keys_in(self.storage)):
+            mask_text(text)

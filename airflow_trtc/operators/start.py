@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.log import mask_secret
 
 from airflow_trtc.arguments import (
     Check,
     ChecksArguments,
-    HiddenText,
+    hidden_text,
     is_template,
     name_of,
     required_name,
@@ -22,11 +21,12 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.jobs.users import read_user_id
+from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.kinds import RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
-from airflow_trtc.operators.attempt_store import attempt_store, tries_of
+from airflow_trtc.operators.attempt_store import attempt_store, task_of, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.starting import RecordingStarter, StartRequest
 from airflow_trtc.recording.parameters import (
     DEFAULT_RECORD_PARAMS,
@@ -139,7 +139,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self.mix_transcode = mix_transcode
         self.mix_layout = mix_layout
         self.user_id = user_id
-        self.user_sig = _hidden(user_sig)
+        self.user_sig = hidden_text(user_sig)
         self.resource_expired_hours = resource_expired_hours
         self.advanced_permission_control = advanced_permission_control
         self.sdk_app_id = sdk_app_id
@@ -152,7 +152,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
         if "user_sig" in kwargs:
-            kwargs["user_sig"] = _hidden(kwargs["user_sig"])
+            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
         return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
@@ -211,7 +211,6 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         attempt_store(context, self.log, self._expired_hours()).hand_on(tries_of(context))
 
     def _request(self, context: Context) -> StartRequest:
-        ti = context["ti"]
         room = read_room("room_id", self.room_id, read_room_type("room_id_type", self.room_id_type))
         if room.may_be_mistaken and self.room_id_type is None:
             self.log.warning(
@@ -219,18 +218,11 @@ class StartsRecordings(ChecksArguments, BaseOperator):
                 " clients enter a numeric room, or to 'string' if this is right.",
                 room.room_id,
             )
-        map_index = getattr(ti, "map_index", -1)
-        robot = robot_of(
-            dag_id=ti.dag_id,
-            run_id=ti.run_id,
-            task_id=ti.task_id,
-            map_index=-1 if map_index is None else map_index,
-        )
         return StartRequest(
             room=room,
             storage=read_storage("storage", self.storage),
             record_params=self.record_params or DEFAULT_RECORD_PARAMS,
-            user_id=self.user_id or robot,
+            user_id=self.user_id or robot_of(**task_of(context)._asdict()),
             user_sig=revealed(self.user_sig),
             mix_transcode=self.mix_transcode,
             mix_layout=self.mix_layout,
@@ -243,8 +235,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         return read_expired_hours("resource_expired_hours", self.resource_expired_hours)
 
     def _check_together(self) -> None:
-        if self.user_sig is not None and self.user_id is None:
-            raise ValueError("user_sig is signed for one user id; give that as user_id, or leave both out")
+        check_signed_user(self.user_id, self.user_sig)
         if not (is_template(self.room_id) or is_template(self.room_id_type)):
             read_room("room_id", self.room_id, read_room_type("room_id_type", self.room_id_type))
         params = DEFAULT_RECORD_PARAMS if self.record_params is None else self.record_params
@@ -259,20 +250,9 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self._mask()
 
     def _mask(self) -> None:
-        _mask_text(revealed(self.user_sig))
+        mask_text(self.user_sig)
         for key in keys_in(self.storage):  # which are refused in a moment
-            _mask_text(key)
-
-
-def _hidden(value: Any) -> Any:
-    """A signature that stands in the DAG, hidden; anything else as it is."""
-    is_literal = isinstance(value, str) and value and not is_template(value)
-    return HiddenText(value) if is_literal else value
-
-
-def _mask_text(value: Any) -> None:
-    if isinstance(value, str) and value and not is_template(value):
-        mask_secret(value)
+            mask_text(key)
 
 
 class TrtcStartRecordingOperator(StartsRecordings):

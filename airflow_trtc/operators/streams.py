@@ -15,6 +15,7 @@ from airflow_trtc.arguments import (
     ChecksArguments,
     HiddenText,
     checked_id,
+    hidden_text,
     is_template,
     name_of,
     required_name,
@@ -23,10 +24,11 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.jobs.users import read_user_id
+from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import tries_of
+from airflow_trtc.operators.attempt_store import task_of, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.rooms import check_room, room_of
 from airflow_trtc.operators.stream_starting import StreamStarter, StreamStore
 from airflow_trtc.publishing.attempts import Target
@@ -41,12 +43,6 @@ if TYPE_CHECKING:
 
 JOB_XCOM = "job"
 SIGNATURE_SECONDS = 30 * 86_400  # a robot may have to enter its room again, weeks later
-
-
-def hidden(value: Any) -> Any:
-    """A secret that stands in the DAG, hidden; anything else as it is."""
-    is_literal = isinstance(value, str) and value and not is_template(value)
-    return HiddenText(value) if is_literal else value
 
 
 def hiding_urls(read: Callable[[str, Any], Any]) -> Check:
@@ -122,7 +118,7 @@ class StartsStream(ChecksArguments, BaseOperator):
         self.room_id = room_id
         self.room_id_type = room_id_type
         self.user_id = user_id
-        self.user_sig = hidden(user_sig)
+        self.user_sig = hidden_text(user_sig)
         self.sdk_app_id = sdk_app_id
         self.region = region
         self.trtc_conn_id = trtc_conn_id
@@ -131,7 +127,7 @@ class StartsStream(ChecksArguments, BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
         if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden(kwargs["user_sig"])
+            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
         return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
@@ -160,8 +156,7 @@ class StartsStream(ChecksArguments, BaseOperator):
 
         :raises ValueError: they do not fit together.
         """
-        if self.user_sig is not None and self.user_id is None:
-            raise ValueError("user_sig is signed for one user id; give that as user_id, or leave both out")
+        check_signed_user(self.user_id, self.user_sig)
 
     def content(self) -> dict[str, Any]:
         """What is to be started, without room, robot and signatures. To be called with rendered arguments."""
@@ -199,20 +194,11 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def mask(self) -> None:
         """Have Airflow show no secret among the arguments."""
-        text = revealed(self.user_sig)
-        if isinstance(text, str) and text and not is_template(text):
-            mask_secret(text)
+        mask_text(self.user_sig)
 
     def _starter(self, context: Context) -> StreamStarter:
-        ti, room = context["ti"], room_of(self)
-        map_index = getattr(ti, "map_index", -1)
-        user_id = self.user_id or robot_of(
-            dag_id=ti.dag_id,
-            run_id=ti.run_id,
-            task_id=ti.task_id,
-            map_index=-1 if map_index is None else map_index,
-            prefix=self.robot_prefix,
-        )
+        room = room_of(self)
+        user_id = self.user_id or robot_of(**task_of(context)._asdict(), prefix=self.robot_prefix)
         app_id: Any = self.sdk_app_id  # rendered from a template it is a text; the hook reads both
         hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
         content = self.content()

@@ -127,10 +127,10 @@ def check_rows(schema: Schema, part: Part, rows: Iterable[Mapping[str, Any]]) ->
         outside the interval, a scope differs, or two rows have one key. Nothing may be written then.
     """
     checked: list[Row] = []
-    keys = set()
+    names, keys = set(schema.names), set()
     for row in rows:
-        if row.keys() != set(schema.names):
-            differing = ", ".join(sorted(row.keys() ^ set(schema.names)))
+        if row.keys() != names:
+            differing = ", ".join(sorted(row.keys() ^ names))
             raise _bad(schema, part, f"a row lacks columns or has others: {differing}")
         for column in schema.columns:
             if not _fits(column, row[column.name], in_key=column.name in schema.key):

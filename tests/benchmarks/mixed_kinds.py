@@ -31,9 +31,11 @@ ENDING_SECONDS = 60.0
 
 
 class MixedWaiters(Waiters):
-    """Waiters for jobs of several kinds."""
+    """Waiters for jobs of several kinds: id to kind."""
 
-    kinds: dict[str, str]
+    def __init__(self, emulator: EmulatorProcess, kinds: dict[str, str], *given: Any, **job: Any) -> None:
+        self.kinds = kinds
+        super().__init__(emulator, list(kinds), *given, **job)
 
     def known(
         self, emulator: EmulatorProcess, recording_ids: Sequence[str], seen_at: datetime
@@ -71,9 +73,8 @@ def measure(options: Any) -> str:
         of_kind = defaultdict(list)
         for job_id, kind in kinds.items():
             of_kind[kind].append(job_id)
-        MixedWaiters.kinds = kinds
         ceiling = {"requests_per_second": 0.95 * limit}
-        with MixedWaiters(emulator, list(kinds), poll, kind="ours", **ceiling) as waits:
+        with MixedWaiters(emulator, kinds, poll, kind="ours", **ceiling) as waits:
             waits.wait_until_started()
             tell(f"{len(kinds)} wait")
             pause(max(2 * poll, SETTLING_SECONDS), lambda: False)
