@@ -27,7 +27,7 @@ from airflow_trtc.cloud.budget import (
     BudgetKey,
     shared_budget,
 )
-from airflow_trtc.cloud.line import FRESH_SECONDS, Line, decode, encode
+from airflow_trtc.cloud.line import FRESH_SECONDS, SLACK_SECONDS, Line, decode, encode
 from airflow_trtc.cloud.pace import RETURN_SECONDS, START_RATE, Pace
 from airflow_trtc.cloud.shared_file import Busy, SharedFile
 
@@ -117,8 +117,10 @@ def test_a_rest_is_taken_to_have_been_as_long_as_it_was_to_be():
 def test_threads_never_go_at_the_same_moment():
     budget = Budget(1.0, clock=lambda: 0.0)
     with ThreadPoolExecutor(8) as pool:
-        rests = list(pool.map(lambda _: sum(take(budget)), range(200)))
-    assert sorted(rests) == pytest.approx([float(n) for n in range(200)])
+        moments = sorted(pool.map(lambda _: sum(take(budget)), range(200)))
+    assert moments[0] == 0.0
+    # A thread that is paused goes late; the next one may make up for the slack.
+    assert all(b - a >= 1.0 - SLACK_SECONDS - 1e-9 for a, b in itertools.pairwise(moments))
 
 
 def test_who_leaves_before_its_turn_takes_none():
