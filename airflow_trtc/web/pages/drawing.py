@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from airflow_trtc.web.pages.lanes import Bar, Lane, Mark, words_for
+from airflow_trtc.web.pages.lanes import OVER, Bar, Lane, Mark, words_for
 from airflow_trtc.web.pages.life import shown
 from airflow_trtc.web.pages.timeline import Timeline
 
@@ -226,7 +226,7 @@ def _mark(mark: Mark, middle: int, scale: _Scale) -> DrawnMark:
 
 def title_of_bar(bar: Bar) -> str:
     """What it says when it is pointed at."""
-    if bar.look in ("ended", "gone", "failed"):
+    if bar.look in OVER | {"gone"}:
         return f"{bar.text}. Since {_moment(bar.begin)} UTC"
     begin, end = _moment(bar.begin), _moment(bar.end, beside=bar.begin)
     if bar.ending == "open":
@@ -260,6 +260,26 @@ def _ticks(scale: _Scale, most: int) -> Iterator[Tick]:
         anchor = "start" if share < 3 else "end" if share > 97 else "middle"
         yield Tick(_percent(share), f"{at.day} {at:%b}" if is_new else "", time, anchor)
         at += step
+
+
+# What is explained below a picture, where it is there to be seen.
+_LEGEND = {
+    "gap": "gap",
+    "fail-over": "fail-over",
+    "ended-cap": "end",
+    "failed-cap": "failure",
+    "gone": "not there",
+    "callback": "callback",
+    "problem": "problem",
+    "resting": "task waits without a worker",
+    "working": "task runs on a worker",
+}
+
+
+def legend(timeline: Timeline) -> list[tuple[str, str, str]]:
+    """What the less obvious looks in a picture mean: look, shape (empty for a bar) and words."""
+    looks = {each.look for lane in timeline.lanes for each in (*lane.bars, *lane.marks)}
+    return [(look, _SHAPES.get(look, ""), words) for look, words in _LEGEND.items() if look in looks]
 
 
 def draw_all(timeline: Timeline, layouts: Sequence[Layout] = (WIDE, NARROW)) -> tuple[Drawing, ...]:

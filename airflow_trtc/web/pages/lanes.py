@@ -1,4 +1,4 @@
-"""From what is stored about a job to lanes with bars and marks: what a timeline says, and nothing of how it looks.
+"""From what is stored about a job to lanes with bars and marks: what a timeline says, not how it is drawn.
 
 Only what is known is drawn. A bar whose end is not known says so, a gap is shown only between files of one
 user and track, and a poll that was not noted is no mark.
@@ -6,26 +6,27 @@ user and track, and a poll that was not noted is no mark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from airflow_trtc import bounds
-from airflow_trtc.jobs.events import MOVED, row
+from airflow_trtc.jobs.events import MOVED, SLICED, row
 from airflow_trtc.jobs.history import CallbackFact
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.records import Record
 from airflow_trtc.jobs.state import EXITED, JobState
 from airflow_trtc.recording.files import NameParts, read_name
-from airflow_trtc.web.pages.life import JobLife, TaskLife, changes_of, shown
+from airflow_trtc.web.pages.life import ENDS, JobLife, TaskLife, shown
 
 GAP_SECONDS = 2.0  # what is shorter lies between any two files
 JOINED_SECONDS = 60.0  # what a move to another machine says comes within that of leaving and starting
 LATE_SECONDS = 5.0  # a callback that took longer says so
 
+OVER = frozenset({"ended", "failed"})  # looks of what is over
 Ending: TypeAlias = Literal["known", "unknown", "open"]
 
 # What a status or a state of a task looks like; any other is running.
@@ -39,7 +40,6 @@ _TASK_LOOKS = {
     "deferred": "resting",
     "up_for_reschedule": "resting",
 }
-_TASK_ENDS = {"success": "ended", "skipped": "ended", "removed": "ended"}
 _TASK_FAILURES = frozenset({"failed", "upstream_failed", "up_for_retry"})
 
 
@@ -126,19 +126,22 @@ class _Point:
 
 def recorder_lane(life: JobLife, fail_overs: Sequence[FailOver], end: datetime) -> Lane:
     """What the job's own state was: by the polls, and by callbacks where these know it better."""
-    points = [*_polled(life.state, life.kind), *_reported(life)]
-    bars = _bars_between(sorted(points, key=lambda point: point.at), end, is_over=life.is_over)
+    points = sorted([*_polled(life.state, life.kind), *_reported(life)], key=lambda point: point.at)
+    for number, (one, next_) in enumerate(pairwise(points)):
+        if (one.look, next_.look) == ("running", "idle"):  # it started, and nobody was there yet
+            points[number] = replace(one, look="idle")
+    bars = _bars_between(points, end, life)
     lost = [_lost(each) for each in fail_overs if each.begin is not None]
     marks = [Mark(each.at, "fail-over", "Went over to another machine") for each in fail_overs]
-    ends = [bar for bar in bars if bar.look in ("ended", "failed")]
+    ends = [bar for bar in bars if bar.look in OVER]
     marks += [Mark(bar.begin, f"{bar.look}-cap", bar.text) for bar in ends if not _is_within(bar, lost)]
     bars = [bar for bar in bars if not _is_within(bar, lost)]
     label = "Recorder" if life.job.family == "recording" else _capital(life.kind.label)
-    return Lane("job", label, tuple([*bars, *lost]), tuple(sorted(marks, key=_at)))
+    return Lane("job", label, (*bars, *lost), tuple(sorted(marks, key=_at)))
 
 
 def _polled(state: JobState, kind: JobKind) -> Iterator[_Point]:
-    changes = [(at, status) for at, status in changes_of(state) if status]
+    changes = [(at, status) for at, status in state.changes if status]
     if not changes:
         # Of an older row only the first sight and the end are known.
         seen = [(state.first_seen_at, state.status if state.exited_at is None else None)]
@@ -174,8 +177,8 @@ def _reported(life: JobLife) -> Iterator[_Point]:
         yield _Point(failed.happened_at, "failed", words_of(failed))
 
 
-def _bars_between(points: Sequence[_Point], end: datetime, *, is_over: bool) -> list[Bar]:
-    """A bar from each point where something changes to the next one."""
+def _bars_between(points: Sequence[_Point], end: datetime, life: JobLife) -> list[Bar]:
+    """A bar from each point where something changes to the next one, the last one as far as it is known."""
     kept: list[_Point] = []
     for point in points:
         if not kept or kept[-1].look != point.look:
@@ -183,9 +186,14 @@ def _bars_between(points: Sequence[_Point], end: datetime, *, is_over: bool) -> 
     bars = [Bar(one.at, next_.at, one.look, one.text) for one, next_ in pairwise(kept)]
     if kept:
         last = kept[-1]
-        goes_on = not is_over and last.look in ("running", "idle")
-        bars.append(Bar(last.at, max(end, last.at), last.look, last.text, "open" if goes_on else "known"))
+        ending = _ending(life) if last.look in ("running", "idle") else "known"
+        bars.append(Bar(last.at, max(end, last.at), last.look, last.text, ending))
     return bars
+
+
+def _ending(life: JobLife) -> Ending:
+    """How something ends whose end nothing tells."""
+    return "open" if life.is_watched and not life.is_over else "unknown"
 
 
 def _lost(each: FailOver) -> Bar:
@@ -242,9 +250,8 @@ def thing_lanes(life: JobLife, end: datetime) -> list[Lane]:
     for (number, name), facts in things.items():
         ordered = sorted(facts, key=lambda fact: (fact.happened_at_ms, not fact.code))
         points = [_Point(fact.happened_at, look, words_of(fact)) for fact, look in _looks_of_states(ordered)]
-        is_over = points[-1].look in ("ended", "failed")
-        bars = _bars_between(points, end, is_over=is_over)
-        caps = [Mark(bar.begin, f"{bar.look}-cap", bar.text) for bar in bars if bar.look in ("ended", "failed")]
+        bars = _bars_between(points, end, life)
+        caps = [Mark(bar.begin, f"{bar.look}-cap", bar.text) for bar in bars if bar.look in OVER]
         label = shown(name, 60) or _capital(row(number).name)
         lanes.append(Lane(f"thing/{number}/{name}", label, tuple(bars), tuple(caps)))
     return lanes
@@ -342,7 +349,9 @@ def _file_bars(
         look = _FILE_LOOKS.get(piece.track, piece.track)
         limit = next_.begin if next_ is not None else max(last_end, piece.begin)
         known = piece.end or _end_by_conversion(piece, conversions, limit if next_ is not None else None)
-        lost = next((each.begin for each in fail_overs if each.begin and piece.begin < each.begin < limit), None)
+        lost = next(
+            (each.begin for each in fail_overs if each.begin and piece.begin < each.begin < limit), None
+        )
         is_lost = next_ is not None and next_.recovery > piece.recovery and lost is not None
         if known is None and is_lost:
             known = lost
@@ -352,12 +361,12 @@ def _file_bars(
                 why = "by the fail-over" if is_lost else "of this user and track"
                 yield Bar(known, next_.begin, "gap", f"A gap of {words_for(next_.begin - known)} {why}")
         else:
-            is_open = next_ is None and not life.is_over
-            yield Bar(piece.begin, limit, look, piece.name, "open" if is_open else "unknown")
+            ending = _ending(life) if next_ is None else "unknown"
+            yield Bar(piece.begin, limit, look, piece.name, ending)
 
 
 def _end_by_conversion(piece: _Piece, made: Iterable[_Piece], limit: datetime | None) -> datetime | None:
-    """Where a conversion of the same stream ends, which an index file that began within it does not outlast."""
+    """Where a conversion of the same stream ends: an index file that began within it lasts no longer."""
     for each in made:
         is_same = (each.user, each.media) == (piece.user, piece.media)
         if is_same and each is not piece and each.end is not None and each.begin <= piece.begin < each.end:
@@ -404,14 +413,14 @@ def poll_lane(life: JobLife, now: datetime) -> Lane | None:
     """The polls: how many and from when to when; marks only where something changed. None for no polls."""
     state = life.state
     noted = [state.first_seen_at, state.last_seen_at, state.absent_since, state.absent_at, life.polled_at]
-    times = [each for each in (*noted, *(at for at, _ in changes_of(state))) if each is not None]
+    times = [each for each in (*noted, *(at for at, _ in state.changes)) if each is not None]
     if not times:
         return None
     begin, end = min(times), min(max(times), max(now, min(times)))
     number = f"{state.polls:,} polls" if state.polls != 1 else "1 poll"
     pace = (end - begin).total_seconds() / (state.polls - 1) if state.polls > 1 else 0.0
     rate = f", one in {words_for(timedelta(seconds=pace))}" if pace >= 1 else ""
-    marks = [Mark(at, "poll", f"Showed {shown(status, 40)}") for at, status in changes_of(state)]
+    marks = [Mark(at, "poll", f"Showed {shown(status, 40)}") for at, status in state.changes]
     if not marks and state.first_seen_at is not None:
         marks.append(Mark(state.first_seen_at, "poll", "Showed it for the first time"))
     if state.absent_since is not None:
@@ -426,15 +435,26 @@ def poll_lane(life: JobLife, now: datetime) -> Lane | None:
 def callback_lane(life: JobLife) -> Lane | None:
     """The callbacks, at the times at which they happened; None where there were none.
 
-    Those that bring records are in lanes of their own.
+    What brings records and slices has lanes of its own.
     """
-    has_records = bool(life.state.records.kept)
-    facts = [fact for fact in life.facts if not (has_records and row(fact.type).record)]
+    has_lanes = bool(life.state.records.kept or life.state.files)
+    facts = [fact for fact in life.facts if not (has_lanes and _is_in_lanes(fact))]
     marks = [
-        Mark(fact.happened_at, "problem" if fact.code in row(fact.type).faults else "callback", words_of(fact))
+        Mark(fact.happened_at, "problem" if _is_problem(fact) else "callback", words_of(fact))
         for fact in facts
     ]
     return Lane("callbacks", "Callbacks", (), tuple(marks)) if marks else None
+
+
+def _is_in_lanes(fact: CallbackFact) -> bool:
+    return fact.type == SLICED or row(fact.type).record is not None
+
+
+def _is_problem(fact: CallbackFact) -> bool:
+    event = row(fact.type)
+    if event.is_state:  # on its way to a state, code 0 says only that it is over
+        return bool(fact.code) and fact.code in event.ends
+    return fact.code in event.faults
 
 
 def words_of(fact: CallbackFact) -> str:
@@ -460,9 +480,9 @@ def task_lane(task: TaskLife, now: datetime) -> Lane:
     bars, marks = [], []
     for (at, state, attempt), next_ in zip(kept, [*kept[1:], None], strict=True):
         words = _capital(state.replace("_", " ")) + (f", try {attempt}" if has_tries and attempt else "")
-        if state in _TASK_ENDS or state in _TASK_FAILURES:
+        if state in ENDS or state in _TASK_FAILURES:
             marks.append(Mark(at, "failed-cap" if state in _TASK_FAILURES else "ended-cap", words))
-        if state in _TASK_ENDS or state in _TASK_FAILURES - {"up_for_retry"}:
+        if state in ENDS:
             continue
         look = _TASK_LOOKS.get(state, "working")
         end = next_[0] if next_ is not None else max(now, at)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from airflow_trtc import bounds
 from airflow_trtc.jobs.history import NO_CALLBACKS, CallbackFact, add_callback
@@ -21,8 +20,11 @@ from airflow_trtc.kinds import KINDS
 from airflow_trtc.web.processing.folding import read_row
 
 LONGEST_SHOWN = 200
+ENDS = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})  # Airflow's final states
 # No controls and nothing that XML has not; those of direction would turn around what stands beside them.
-_NEVER_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_NEVER_SHOWN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class TaskLife:
         """Its state now."""
         return self.attempts[-1].state if self.attempts else None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in ENDS
+
 
 @dataclass(frozen=True, slots=True)
 class JobLife:
@@ -112,10 +119,24 @@ class JobLife:
         ends = self.kind.ends_well | self.kind.ends_badly
         return self.state.is_over or self.state.exited_at is not None or self.state.status in ends
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anything would notice that it goes on: a task waits, or callbacks come without one."""
+        return not all(task.is_over for task in self.tasks) if self.tasks else not self.is_over
 
-def changes_of(state: JobState) -> tuple[tuple[datetime, str], ...]:
-    """Each change of the polled status, with the time of the poll."""
-    return tuple(getattr(state, "changes", ()))
+    def last_sign(self, now: datetime) -> datetime:
+        """When anything was heard of it last, by our own clocks; `now` while it is watched."""
+        return now if self.is_watched else max(self.own_times, default=now)
+
+    @property
+    def own_times(self) -> list[datetime]:
+        """Times of our own clocks, which bound what those of the service may say."""
+        state = self.state
+        seen = [state.first_seen_at, state.last_seen_at, state.exited_at, state.absent_since, state.absent_at]
+        received = [fact.received_at for fact in self.facts]
+        tries = [attempt for task in self.tasks for attempt in task.attempts]
+        started = [at for attempt in tries for at in (attempt.started_at, attempt.ended_at)]
+        return [at for at in (*seen, self.polled_at, *received, *started) if at is not None]
 
 
 def merge_facts(*lists: Iterable[CallbackFact]) -> tuple[CallbackFact, ...]:
@@ -146,4 +167,3 @@ def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
     text = " ".join(str(bounds.label(value) or "").split())
     text = _NEVER_SHOWN.sub("", text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-

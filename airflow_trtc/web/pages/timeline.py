@@ -13,6 +13,7 @@ from itertools import chain
 
 from airflow_trtc.jobs.problems import problems_of
 from airflow_trtc.web.pages.lanes import (
+    OVER,
     Bar,
     FailOver,
     Lane,
@@ -27,7 +28,7 @@ from airflow_trtc.web.pages.lanes import (
     thing_lanes,
     words_for,
 )
-from airflow_trtc.web.pages.life import JobLife
+from airflow_trtc.web.pages.life import JobLife, shown
 
 MAX_USER_LANES = 12  # more fold, each user's into one
 MAX_FOLDED = 24
@@ -35,6 +36,7 @@ MAX_LANES = 200  # when all are asked for
 MAX_TASK_LANES = 6
 MAX_ROWS = 500  # of the table
 EVERYTHING = "*"
+SHORT = 6  # of these parts: a bar that is joined with others as short as itself
 DETAIL = 400  # parts of the picture below which two things are one
 # Events carry the clock of the service: what lies farther from our own times is no part of the picture.
 BEFORE, AFTER = timedelta(days=31), timedelta(days=1)
@@ -101,9 +103,9 @@ def timeline_of(life: JobLife, now: datetime, view: View | None = None) -> Timel
     view = view or View()
     fail_overs = fail_overs_of(life)
     lanes = [lane for lane in _lanes(life, fail_overs, now) if not lane.is_empty]
-    lanes = list(_plausible(lanes, _own_times(life), now))
-    is_live = not life.is_over or any(bar.ending == "open" for lane in lanes for bar in lane.bars)
-    begin, end = _extent(lanes, now if is_live else None, now)
+    lanes = list(_plausible(lanes, life.own_times, now))
+    is_live = life.is_watched
+    begin, end = _extent(lanes, life.last_sign(now) if is_live or not life.is_over else None, now)
     folded = list(_fold(lanes, view.unfolded))
     rows = sorted(chain.from_iterable(_rows(lane) for lane in lanes), key=lambda row: (row.at, row.lane))
     window = _window(view.span, begin, end, life)
@@ -114,33 +116,30 @@ def timeline_of(life: JobLife, now: datetime, view: View | None = None) -> Timel
         end=window[1],
         now=now if is_live else None,
         lanes=tuple(_in_window(lane, *window) for lane in folded),
-        spans=tuple(span for span in SPANS if span == "all" or _window(span, begin, end, life) != (begin, end)),
+        spans=tuple(
+            span for span in SPANS if span == "all" or _window(span, begin, end, life) != (begin, end)
+        ),
         rows=tuple(rows[:MAX_ROWS]),
         rows_left_out=max(0, len(rows) - MAX_ROWS),
     )
 
 
+def _own_lanes(life: JobLife, fail_overs: Sequence[FailOver], now: datetime) -> list[Lane]:
+    """What the job itself was, or each thing of it."""
+    last = life.last_sign(now)
+    return thing_lanes(life, last) or [recorder_lane(life, fail_overs, last)]
+
+
 def _lanes(life: JobLife, fail_overs: Sequence[FailOver], now: datetime) -> Iterator[Lane]:
-    things = thing_lanes(life, now)
-    if not things:
-        yield recorder_lane(life, fail_overs, now)
-    yield from things
-    yield from file_lanes(life, fail_overs, now)
+    last = life.last_sign(now)
+    yield from _own_lanes(life, fail_overs, now)
+    yield from file_lanes(life, fail_overs, last)
     yield from record_lanes(life)
     for lane in (poll_lane(life, now), callback_lane(life)):
         if lane is not None:
             yield lane
     for task in life.tasks[:MAX_TASK_LANES]:
         yield task_lane(task, now)
-
-
-def _own_times(life: JobLife) -> list[datetime]:
-    """Times of our own clocks, which bound what the service's may say."""
-    state = life.state
-    polled = [state.first_seen_at, state.last_seen_at, state.exited_at, state.absent_since, life.polled_at]
-    received = [fact.received_at for fact in life.facts]
-    started = [attempt.started_at for task in life.tasks for attempt in task.attempts]
-    return [each for each in (*polled, *received, *started) if each is not None]
 
 
 def _plausible(lanes: Iterable[Lane], own: Sequence[datetime], now: datetime) -> Iterator[Lane]:
@@ -162,7 +161,7 @@ def _times(lane: Lane) -> Iterator[datetime]:
     for bar in lane.bars:
         yield bar.begin
         # What is over stays over: that says nothing about how long the picture is.
-        if bar.look not in ("ended", "gone", "failed"):
+        if bar.look not in OVER | {"gone"}:
             yield bar.end
     yield from (mark.at for mark in lane.marks)
 
@@ -255,7 +254,7 @@ def _joined_bars(bars: Sequence[Bar], least: timedelta) -> list[Bar]:
     counts: list[int] = []
     for bar in bars:
         last = joined[-1] if joined else None
-        is_short = bar.end - bar.begin < 2 * least
+        is_short = bar.end - bar.begin < SHORT * least
         if last is not None and last.look == bar.look and is_short and bar.begin - last.end < least / 2:
             joined[-1] = replace(last, end=max(bar.end, last.end), ending=bar.ending)
             counts[-1] += 1
@@ -286,7 +285,7 @@ def _joined_marks(marks: Iterable[Mark], least: timedelta) -> list[Mark]:
 
 def _rows(lane: Lane) -> Iterator[Row]:
     for bar in lane.bars:
-        end = bar.end if bar.ending == "known" and bar.look not in ("ended", "gone", "failed") else None
+        end = bar.end if bar.ending == "known" and bar.look not in OVER | {"gone"} else None
         yield Row(bar.begin, end, lane.name, bar.text, bar.ending == "open")
     caps = {(bar.begin, bar.text) for bar in lane.bars}
     for mark in lane.marks:
@@ -329,7 +328,8 @@ def _course(lanes: Sequence[Lane], now: datetime) -> str:
     if last.ending == "open":
         length = words_for(now - first.begin)
         return f"In progress since {_clock(first.begin)}, UTC, for {length} now."
-    return f"In progress from {_clock(first.begin)} to {_clock(last.end)}, UTC ({words_for(last.end - first.begin)})."
+    length = words_for(last.end - first.begin)
+    return f"In progress from {_clock(first.begin)} to {_clock(last.end)}, UTC ({length})."
 
 
 def _clock(at: datetime) -> str:
@@ -344,18 +344,15 @@ def run_timeline(lives: Sequence[tuple[str, str, JobLife]], now: datetime) -> Ti
 
     :param lives: with each job a key, and the label of its line.
     """
-    lanes = []
-    for key, label, life in lives:
-        fail_overs = fail_overs_of(life)
-        parts = [lane for lane in _lanes(replace_tasks(life), fail_overs, now) if not lane.is_empty]
-        lanes.append(_line(key, label, life, list(_plausible(parts, _own_times(life), now))))
-    lanes.sort(key=lambda lane: min(_times(lane), default=now))
-    is_live = any(not life.is_over for _, _, life in lives)
+    lanes = [lane for lane in (_line(*each, now) for each in lives) if not lane.is_empty]
+    lanes.sort(key=lambda lane: min(_times(lane)))
+    is_live = any(life.is_watched for _, _, life in lives)
     begin, end = _extent(lanes, now if is_live else None, now)
     over = sum(life.is_over for _, _, life in lives)
+    jobs = "1 job" if len(lives) == 1 else f"{len(lives):,} jobs"
     return Timeline(
         title="Jobs of this run",
-        description=f"{len(lives):,} jobs, {over:,} of them over.",
+        description=f"{jobs}, {over:,} of them over.",
         begin=begin,
         end=end,
         now=now if is_live else None,
@@ -363,17 +360,12 @@ def run_timeline(lives: Sequence[tuple[str, str, JobLife]], now: datetime) -> Ti
     )
 
 
-def replace_tasks(life: JobLife) -> JobLife:
-    """The same without the tasks: a run's picture is about jobs."""
-    return JobLife(life.job, life.state, life.facts, life.facts_left_out, (), life.polled_at, life.outcome)
-
-
-def _line(key: str, label: str, life: JobLife, parts: Sequence[Lane]) -> Lane:
-    own = [lane for lane in parts if lane.key == "job" or lane.key.startswith("thing/")]
-    problems = [
-        mark for lane in parts if lane.key == "callbacks" for mark in lane.marks if mark.look == "problem"
-    ]
-    note = "" if life.is_over else (life.state.status or "")
-    bars = own[0].bars if own else ()
-    marks = [*(own[0].marks if own else ()), *problems]
-    return Lane(f"job/{key}", label, bars, tuple(sorted(marks, key=lambda mark: mark.at)), note)
+def _line(key: str, label: str, life: JobLife, now: datetime) -> Lane:
+    own = _own_lanes(life, fail_overs_of(life), now)
+    reported = callback_lane(life)
+    problems = [mark for mark in reported.marks if mark.look == "problem"] if reported is not None else []
+    # Of several addresses of a relay the first stands for all; how they ended, the marks of all say.
+    marks = sorted([*(mark for lane in own for mark in lane.marks), *problems], key=lambda mark: mark.at)
+    note = "" if life.is_over else shown(life.state.status or "", 40)
+    line = Lane(f"job/{key}", shown(label, 60), own[0].bars, tuple(marks), note)
+    return next(_plausible([line], life.own_times, now))
