@@ -11,7 +11,7 @@ from typing import Any
 from airflow_trtc.aio import loop_time
 from airflow_trtc.jobs.records import NO_RECORDS
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.jobs.state import JobState, from_json, to_json
+from airflow_trtc.jobs.state import JobState, from_json, state_word, to_json
 from airflow_trtc.waiting import xcoms
 
 PROGRESS_XCOM = "progress"
@@ -34,13 +34,6 @@ def progress(
         "console_url": console_url,
         "try_number": try_number,
     }
-
-
-def state_word(state: JobState) -> str:
-    """``ended``, ``started``, ``never seen``, or what the service says."""
-    if state.history.end is not None or (state.is_gone and state.was_seen):
-        return "ended"
-    return state.status or ("started" if state.history.facts else "never seen")
 
 
 class SharedProgress:

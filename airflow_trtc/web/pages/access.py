@@ -88,6 +88,14 @@ class Reader:
             lambda: bool(self._manager.is_authorized_connection(method="GET", user=self._user)),
         )
 
+    @property
+    def may_read_assets(self) -> bool:
+        """Whether the user may read assets: Airflow itself shows these the whole journal."""
+        return self._memory.get(
+            (self._who, "assets"),
+            lambda: bool(self._manager.is_authorized_asset(method="GET", user=self._user)),
+        )
+
     def _ask(self, dag_ids: frozenset[str]) -> frozenset[str]:
         found: set[str] = set()
         for team, owned in _by_team(dag_ids).items():

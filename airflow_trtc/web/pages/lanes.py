@@ -19,8 +19,9 @@ from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.records import Record
 from airflow_trtc.jobs.state import EXITED, JobState
+from airflow_trtc.journal.owners import FINAL_STATES
 from airflow_trtc.recording.files import NameParts, read_name
-from airflow_trtc.web.pages.life import ENDS, JobLife, TaskLife, shown
+from airflow_trtc.web.pages.life import JobLife, TaskLife, shown
 
 GAP_SECONDS = 2.0  # what is shorter lies between any two files
 JOINED_SECONDS = 60.0  # what a move to another machine says comes within that of leaving and starting
@@ -480,9 +481,9 @@ def task_lane(task: TaskLife, now: datetime) -> Lane:
     bars, marks = [], []
     for (at, state, attempt), next_ in zip(kept, [*kept[1:], None], strict=True):
         words = _capital(state.replace("_", " ")) + (f", try {attempt}" if has_tries and attempt else "")
-        if state in ENDS or state in _TASK_FAILURES:
+        if state in FINAL_STATES or state in _TASK_FAILURES:
             marks.append(Mark(at, "failed-cap" if state in _TASK_FAILURES else "ended-cap", words))
-        if state in ENDS:
+        if state in FINAL_STATES:
             continue
         look = _TASK_LOOKS.get(state, "working")
         end = next_[0] if next_ is not None else max(now, at)

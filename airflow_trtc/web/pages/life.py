@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from airflow_trtc import bounds
@@ -16,11 +16,11 @@ from airflow_trtc.jobs.history import NO_CALLBACKS, CallbackFact, add_callback
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
+from airflow_trtc.journal.owners import FINAL_STATES
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.web.processing.folding import read_row
 
 LONGEST_SHOWN = 200
-ENDS = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})  # Airflow's final states
 # No controls and nothing that XML has not; those of direction would turn around what stands beside them.
 _NEVER_SHOWN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -84,7 +84,7 @@ class TaskLife:
     @property
     def is_over(self) -> bool:
         """Whether it has ended for good."""
-        return self.state in ENDS
+        return self.state in FINAL_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ class JobLife:
     :param facts_left_out: how many more there are.
     :param tasks: the task instances that wait for it.
     :param polled_at: when it was polled last, where that is known better than by `state`.
+    :param next_poll_at: when it is due again.
     :param outcome: how the wait ended; None while it goes on.
     """
 
@@ -105,6 +106,7 @@ class JobLife:
     facts_left_out: int = 0
     tasks: tuple[TaskLife, ...] = ()
     polled_at: datetime | None = None
+    next_poll_at: datetime | None = None
     outcome: str | None = None
     kind: JobKind = field(init=False)
 
@@ -118,6 +120,16 @@ class JobLife:
         """Whether the job itself has ended, as far as anything shows."""
         ends = self.kind.ends_well | self.kind.ends_badly
         return self.state.is_over or self.state.exited_at is not None or self.state.status in ends
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything but its name is known."""
+        return self.state.was_seen or self.state.is_gone or bool(self.facts or self.state.files)
+
+    def joined(self, facts: tuple[CallbackFact, ...], tasks: tuple[TaskLife, ...]) -> JobLife:
+        """The same with more facts, and with these tasks."""
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        return JobLife(**given | {"facts": merge_facts(self.facts, facts), "tasks": tasks})
 
     @property
     def is_watched(self) -> bool:
