@@ -6,10 +6,8 @@ A user who may not see something gets the answer that there is no such thing, so
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -19,43 +17,14 @@ from fastapi import Depends, HTTPException, Request
 
 from airflow_trtc._compat import conf
 from airflow_trtc.web import teams
+from airflow_trtc.web.pages.memory import Memory
 
 KEEP_SECONDS = 15.0  # some auth managers ask another server about each DAG
-MAX_KEPT = 1_000
 # What the pages show of a DAG; the auth manager may allow some of it only.
 SHOWN = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
-_Value = TypeVar("_Value")
 
-
-class Memory:
-    """Answers of the auth manager, kept for a short time in this process.
-
-    :param clock: seconds that only ever grow.
-    """
-
-    def __init__(self, seconds: float = KEEP_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._kept: dict[Hashable, tuple[float, Any]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, ask: Callable[[], _Value]) -> _Value:
-        """The answer to a question; asked anew when the kept one is too old."""
-        now = self._clock()
-        with self._lock:
-            until, value = self._kept.get(key, (now, None))
-        if until > now:
-            return value  # type: ignore[no-any-return]
-        value = ask()
-        with self._lock:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            self._kept[key] = (now + self._seconds, value)
-        return value
-
-
-_memory = Memory()
+_memory = Memory(KEEP_SECONDS)
 
 
 class Reader:
