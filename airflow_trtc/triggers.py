@@ -109,9 +109,8 @@ class TrtcJobTrigger(BaseTrigger):
         progress = SharedProgress(
             job,
             self._xcom_ids(),
-            console_url=given.console_url,
-            try_number=given.try_number,
-            log=self.log,
+            given.shown,
+            self.log,
         )
         async with self._hook() as hook:
             with (
