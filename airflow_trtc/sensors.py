@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -53,6 +53,7 @@ from airflow_trtc.jobs.verdict import (
 )
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.owners import TaskId
 from airflow_trtc.journal.store import KeepsJournal, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
@@ -64,6 +65,7 @@ from airflow_trtc.waiting.engine import Circumstances, Ending, Seen, TimedOut, W
 from airflow_trtc.waiting.pacing import Pace
 from airflow_trtc.waiting.polls import POLL_ATTEMPTS, poll
 from airflow_trtc.waiting.progress import PROGRESS_XCOM, ShownWait, progress
+from airflow_trtc.waiting.pulse import WorkerPulse
 from airflow_trtc.waiting.stopping import stop
 from airflow_trtc.waiting.worker import SystemClock, WorkerWait
 from airflow_trtc.waiting.xcoms import push_results
@@ -131,6 +133,10 @@ class _Leg:
         is_kept = self._store is not None and KINDS[job.kind].key_of(job.job_id) is None
         self.journal = Journal(Rows(job), is_available=is_kept)
         self._began_at = started_at or sensor.began_at(context)
+        ti = context["ti"]
+        task = TaskId(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        self._pulse = WorkerPulse(self._store, task, job, self._clock.monotonic, sensor.log)
+        self._polled_at: datetime | None = None
         self.is_later = bool(context.get("task_reschedule_count")) or (context["ti"].try_number or 1) > 1
         self.worker = self._carry(state or JobState(job.job_id))
 
@@ -175,7 +181,16 @@ class _Leg:
 
     def _poll(self) -> Seen:
         assert self._hook is not None, "only a leg that begins with a connection polls"
-        return poll(self._hook, self.job, self._sensor.absent_codes)
+        seen = poll(self._hook, self.job, self._sensor.absent_codes)
+        self._polled_at = seen.at
+        return seen
+
+    def rest(self) -> None:
+        """Say in the pulse that the task waits here until Airflow calls it again."""
+        sensor, now = self._sensor, self._clock.now()
+        # Airflow keeps to itself how long it backs off.
+        pause = None if sensor.exponential_backoff else timedelta(seconds=sensor.poke_interval)
+        self._pulse.beat(self._polled_at, None if pause is None else now + pause, now)
 
     def show_end(self, ending: Ending) -> None:
         """Show users how the wait ended, where the wait itself does not."""
@@ -279,6 +294,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         if ending is None:
             if self._defers(leg):
                 self._defer(context, leg)
+            leg.rest()
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(context, leg, ending))
 
