@@ -29,7 +29,7 @@ from airflow_trtc.web.pages.timeline import (
     run_timeline,
     timeline_of,
 )
-from tests.web.lives import APP, ID, at, file, life, ms, seen, task, told
+from tests.web.pages.lives import APP, ID, at, file, life, ms, seen, task, told
 
 GONE = Absence("ResourceNotFound")
 
