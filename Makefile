@@ -86,7 +86,7 @@ fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 
 # Each benchmark with its options: in the usual sizes, and with FULL=1 in all of them, which takes hours.
 BENCH_OUTPUT := build/benchmark
-BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost mixed_kinds
+BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost mixed_kinds pages
 USUAL_waiting := --waits 300 1000 5000 --most-others 1000
 USUAL_crowd := --minutes 2
 USUAL_poll_cost := --rounds 3 --seconds 8
