@@ -40,7 +40,7 @@ def live_value(files: int) -> dict[str, Any]:
         for number in range(files)
     ]
     state = learn(state, Snapshot(LIVE.job_id, "InProgress", tuple(names)), NOW - minutes(38))
-    wait = ShownWait(CONSOLE.format(recording_id=LIVE.job_id), try_number=1)
+    wait = ShownWait(console_url=CONSOLE.format(recording_id=LIVE.job_id), try_number=1)
     return {**progress(state, LIVE, wait), "room_id": "lesson-7"}
 
 
