@@ -21,8 +21,8 @@ from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators.attempt_store import task_of, tries_of
-from airflow_trtc.operators.creating import Creator, creation_store
+from airflow_trtc.operators.attempt_store import kept_store, task_of, tries_of
+from airflow_trtc.operators.creating import CALLS, Creator
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
 from airflow_trtc.operators.picking import check_path, pick, read_path
@@ -157,7 +157,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             params = checks.typed(row.name, shown(self.parameters or {}), self._rendered_later)
             creator = self._creator(context, hook, row, params) if row.effect == "create" else None
             try:
-                answer = creator.create() if creator else hook.call(row.name, params)
+                answer = creator.start() if creator else hook.call(row.name, params)
             except TrtcError as error:
                 raise _with_limits(error, row, params) from None
             self.log.info("%s was answered (request %s)", row.name, answer.get("RequestId"))
@@ -181,7 +181,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             row=row,
             params=params,
             identity=task_of(context)._asdict(),
-            store=creation_store(context, self.log),
+            store=kept_store(CALLS, context, self.log),
             tries=tries_of(context),
             log=self.log,
         )

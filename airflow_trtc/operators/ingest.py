@@ -6,8 +6,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk.log import mask_secret
-
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.arguments import Check, is_template, revealed, switch
 from airflow_trtc.errors import TrtcFailedError
@@ -15,6 +13,7 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.observation import Absence
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import INGEST
+from airflow_trtc.operators import signing
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
@@ -104,20 +103,16 @@ class TrtcStartIngestOperator(StartsStream):
 
     def whole(self, hook: TrtcHook, room: Room, user_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """See the base class."""
-        params = {
+        return {
             "RoomId": room.room_id,
             "RoomIdType": room.room_id_type,  # as for recordings: 0 is a string room
             "UserId": user_id,
             "UserSig": self.sign(hook, user_id),
             **content,
+            **signing.private_map_key(
+                hook, user_id, room, self.advanced_permission_control, seconds=SIGNATURE_SECONDS
+            ),
         }
-        needs_map_key = self.advanced_permission_control
-        if needs_map_key is None:
-            needs_map_key = hook.settings.advanced_permission_control
-        if needs_map_key:
-            params["PrivateMapKey"] = hook.private_map_key(user_id, room.value, seconds=SIGNATURE_SECONDS)
-            mask_secret(params["PrivateMapKey"])
-        return params
 
     def runs(self, hook: TrtcHook, job_id: str) -> bool:
         """See the base class."""

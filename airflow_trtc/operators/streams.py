@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import task_state_store
 from airflow_trtc.arguments import (
     Check,
     ChecksArguments,
@@ -24,14 +23,16 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import Target
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import task_of, tries_of
+from airflow_trtc.operators import signing
+from airflow_trtc.operators.attempt_store import kept_store, task_of, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.rooms import check_room, room_of
-from airflow_trtc.operators.stream_starting import StreamStarter, StreamStore
-from airflow_trtc.publishing.attempts import Target
+from airflow_trtc.operators.stream_starting import StreamStarter
+from airflow_trtc.publishing.attempts import STREAM_STARTS
 from airflow_trtc.publishing.parameters import digest, secrets_of
 from airflow_trtc.publishing.started import NamedStream, read_named
 from airflow_trtc.recording.robot import robot_of
@@ -131,31 +132,13 @@ class StartsStream(ChecksArguments, BaseOperator):
         return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
-        """Check all that can be checked when the DAG is parsed.
-
-        :raises ValueError: one is wrong, or they do not fit together.
-        """
+        """See the base class."""
         self.mask()
         super().check_arguments()
-        check_room(self)
-        self.check_together()
-
-    def check_rendered(self) -> None:
-        """Check all again, now that templates are rendered.
-
-        :raises TrtcSetupError: one is wrong, or they do not fit together.
-        """
-        super().check_rendered()
-        try:
-            self.check_together()
-        except ValueError as error:
-            raise TrtcSetupError(f"{error}.") from None
 
     def check_together(self) -> None:
-        """Check what depends on several arguments; what is a template yet is left out of it.
-
-        :raises ValueError: they do not fit together.
-        """
+        """See the base class."""
+        check_room(self)
         check_signed_user(self.user_id, self.user_sig)
 
     def content(self) -> dict[str, Any]:
@@ -188,9 +171,7 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def sign(self, hook: TrtcHook, user_id: str) -> str:
         """The robot's UserSig: from elsewhere, or signed with the connection's key."""
-        signature = revealed(self.user_sig) or hook.user_sig(user_id, seconds=SIGNATURE_SECONDS)
-        mask_secret(signature)
-        return str(signature)
+        return signing.user_sig(hook, user_id, revealed(self.user_sig), seconds=SIGNATURE_SECONDS)
 
     def mask(self) -> None:
         """Have Airflow show no secret among the arguments."""
@@ -214,11 +195,12 @@ class StartsStream(ChecksArguments, BaseOperator):
             content=digest(content),
         )
         return StreamStarter(
-            target=target,
+            hook=hook,
+            wanted=target,
             hook_for=lambda one: hook if one == target else self._hook_for(one),
             params=params,
-            runs=self.runs,
-            store=StreamStore(task_state_store(context), self.log),
+            asks=self.runs,
+            store=kept_store(STREAM_STARTS, context, self.log),
             tries=tries_of(context),
             log=self.log,
             with_transcoding=self.with_transcoding(),
