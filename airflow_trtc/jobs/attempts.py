@@ -100,13 +100,10 @@ def read_attempt(value: Any, read_answer: Callable[[Any], Any] = bounds.mapping)
     is_whole = sdk_app_id is not None and texts["kind"] and texts["region"]
     if row.get("v") != VERSION or not is_whole or not is_room:
         raise ValueError("it is no attempt of this version")
-    counts = {
-        name: bounds.count(row.get(name)) for name in ("max_tries", "try_number", "sends", "generation")
-    }
-    given: dict[str, Any] = {
-        **counts,
-        **{name: row.get(name) is True for name in ("is_answered", "is_void", "handed_on")},
-    }
+    counts = ("max_tries", "try_number", "sends", "generation")
+    switches = ("is_answered", "is_void", "handed_on")
+    given: dict[str, Any] = {name: bounds.count(row.get(name)) for name in counts}
+    given |= {name: row.get(name) is True for name in switches}
     found = Attempt(
         target=Target(sdk_app_id=sdk_app_id or 0, **texts),
         sent_at=bounds.text(row.get("sent_at")) or "",
