@@ -12,7 +12,6 @@ from airflow_trtc import bounds
 from airflow_trtc._compat import AirflowFailException, has_xcom_backend
 from airflow_trtc.arguments import (
     Check,
-    ChecksArguments,
     is_template,
     name_of,
     required_name,
@@ -24,7 +23,7 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators.attempt_store import kept_store, task_of, tries_of
 from airflow_trtc.operators.creating import CALLS, Creator
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
+from airflow_trtc.operators.leaves import HoldsSecrets, hidden, mask, rendered_later, shown
 from airflow_trtc.operators.picking import check_path, pick, read_path
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _parameters(name: str, value: Any) -> Any:
     raise ValueError(f"{name} must be a dictionary with the service's own names, not {type(value).__name__}")
 
 
-class TrtcApiOperator(ChecksArguments, BaseOperator):
+class TrtcApiOperator(HoldsSecrets, BaseOperator):
     """Carry out any action of the service, and return its answer.
 
     The action's parameters are checked before anything is sent: names, types, what is required, documented
@@ -94,6 +93,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
         "region",
         "trtc_conn_id",
     )
+    secrets: ClassVar[Mapping[str, Any]] = {"parameters": hidden}
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     argument_checks: ClassVar[Mapping[str, Check]] = {
         "trtc_conn_id": required_name,
@@ -122,15 +122,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
         self._rendered_later = rendered_later(parameters)
-        self._mask()
         self.check_arguments()
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "parameters" in kwargs:
-            kwargs["parameters"] = hidden(kwargs["parameters"])
-        return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
         """Check all that can be checked when the DAG is parsed.
@@ -222,12 +214,8 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             )
         return value
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask(self.parameters)
 
 

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.arguments import Check, is_template, revealed, switch
 from airflow_trtc.errors import TrtcFailedError
 from airflow_trtc.hooks import TrtcHook
@@ -14,7 +13,8 @@ from airflow_trtc.jobs.observation import Absence
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import INGEST
 from airflow_trtc.operators import signing
-from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.failing import cannot_change, no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import HoldsSecrets
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
     NamesStream,
@@ -135,7 +135,7 @@ def _required_url(name: str, value: Any) -> str:
     return url
 
 
-class TrtcUpdateIngestOperator(NamesStream):
+class TrtcUpdateIngestOperator(HoldsSecrets, NamesStream):
     """Change what is played into a room: address, volume, speed, or a pause, which costs money too.
 
     A pause of 12 hours ends the ingest. Returns its id.
@@ -179,7 +179,6 @@ class TrtcUpdateIngestOperator(NamesStream):
 
     def check_arguments(self) -> None:
         """See the base class."""
-        mask_urls(self.stream_url)
         super().check_arguments()
         if self.stream_url is None and not self.parameters:
             raise ValueError("Nothing is to change: give stream_url or parameters")
@@ -200,16 +199,12 @@ class TrtcUpdateIngestOperator(NamesStream):
                     raise
                 is_over = True
             if is_over:
-                raise AirflowFailException(
-                    f"Cannot change {job}: it is over, or the service never knew it. Compare id, application"
-                    " and region with the task that started it."
-                )
+                raise cannot_change(job)
         self.log.info("Changed %s: %s", job, ", ".join(sorted(given)))
         return job.job_id
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
+    def mask(self) -> None:
+        """See the base class."""
         mask_urls(self.stream_url)
 
 

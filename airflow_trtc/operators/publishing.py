@@ -20,8 +20,8 @@ from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import RELAY
 from airflow_trtc.operators import signing
 from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
-from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
+from airflow_trtc.operators.failing import cannot_change, no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
     NamesStream,
@@ -255,7 +255,7 @@ def _is_about_parameters(error: TrtcError) -> bool:
     return (error.code or "").startswith(("InvalidParameter", "MissingParameter"))
 
 
-class TrtcUpdateRelayOperator(NamesStream):
+class TrtcUpdateRelayOperator(HoldsSecrets, NamesStream):
     """Change a running relay. What is not given stays as it is; what is given has to be whole.
 
     The service carries out an update only if its ``SequenceNumber`` is higher than all before. The number is
@@ -334,7 +334,6 @@ class TrtcUpdateRelayOperator(NamesStream):
 
     def check_arguments(self) -> None:
         """See the base class."""
-        self._mask()
         super().check_arguments()
         _check_doubles(self)
         given = (self.urls, self.single_user_id, self.audio, self.video, self.transcode)
@@ -411,10 +410,7 @@ class TrtcUpdateRelayOperator(NamesStream):
                     return number, True
         except TrtcFailedError as error:
             if is_absent(error.code, RELAY.absent_codes):
-                raise AirflowFailException(
-                    f"Cannot change {job}: it is over, or the service never knew it. Compare id, application"
-                    " and region with the task that started it."
-                ) from None
+                raise cannot_change(job) from None
             raise
         return update.number, False
 
@@ -429,12 +425,8 @@ class TrtcUpdateRelayOperator(NamesStream):
             raise AirflowSkipException(message)
         self.log.warning("%s", message)
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask_urls(self.urls)
         _mask_signatures(self.parameters)
 

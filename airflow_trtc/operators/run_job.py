@@ -34,7 +34,7 @@ from airflow_trtc.operators.job_request import (
     read_job_storage,
     startable_kind,
 )
-from airflow_trtc.operators.leaves import hidden, mask, mask_text, rendered_later, shown
+from airflow_trtc.operators.leaves import HoldsSecrets, hidden, mask, mask_text, rendered_later, shown
 from airflow_trtc.operators.owner import OwnsJob
 from airflow_trtc.operators.rooms import check_room, room_of
 from airflow_trtc.recording.robot import robot_of
@@ -82,7 +82,7 @@ def _storage(name: str, value: Any) -> Any:
     return value
 
 
-class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
+class TrtcRunJobOperator(HoldsSecrets, OwnsJob, TrtcJobSensor):
     """Run a job: start it, wait for its end, and return its summary, as one task that owns the job.
 
     What `TrtcRecordRoomOperator` is for recordings: however the task ends, its job ends with it, also when
@@ -141,6 +141,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         "stop_after",
         *_WAIT_FIELDS,
     )
+    secrets: ClassVar[Mapping[str, Any]] = {"parameters": hidden, "user_sig": hidden_text}
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **TrtcJobSensor.argument_checks,
@@ -185,17 +186,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         self.advanced_permission_control = advanced_permission_control
         self._rendered_later = rendered_later(parameters)
         self._started: dict[str, Any] = {}
-        self._mask()
         self.complete()
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "parameters" in kwargs:
-            kwargs["parameters"] = hidden(kwargs["parameters"])
-        if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
-        return super().partial(**kwargs)
 
     # -- checks -----------------------------------------------------------------------------------------
 
@@ -273,12 +264,8 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
 
     # -- secrets ----------------------------------------------------------------------------------------
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask(self.parameters)
         for text in (self.user_sig, *keys_in(self.storage)):
             mask_text(text)

@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator
 
 from airflow_trtc.arguments import (
     Check,
-    ChecksArguments,
     hidden_text,
     is_template,
     name_of,
@@ -26,7 +25,7 @@ from airflow_trtc.kinds import RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.operators.attempt_store import KeptStore, kept_store, task_of, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
 from airflow_trtc.operators.recording_starting import RecordingStarter, StartRequest
 from airflow_trtc.operators.rooms import check_room, room_of
 from airflow_trtc.recording.attempts import RECORDING_STARTS
@@ -66,7 +65,7 @@ def _storage(name: str, value: Any) -> Any:
     return value
 
 
-class StartsRecordings(ChecksArguments, BaseOperator):
+class StartsRecordings(HoldsSecrets, BaseOperator):
     """For operators that start a recording: the arguments, their checks, and a start that happens once.
 
     `start_recording` starts or continues; `hand_on` of `kept_start` is to be called right before the task
@@ -105,6 +104,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         "advanced_permission_control": switch,
     }
     template_fields: Sequence[str] = start_fields
+    secrets: ClassVar[Mapping[str, Any]] = {"user_sig": hidden_text}
     argument_checks: ClassVar[Mapping[str, Check]] = start_checks
     partial_checks: ClassVar[Mapping[str, Check]] = {
         "storage": _partly(read_storage),
@@ -148,14 +148,6 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
         self.console_url: str | None = None
-        self._mask()
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
-        return super().partial(**kwargs)
 
     def start_recording(self, context: Context) -> StartedRecording:
         """Start the recording, or continue with the one that an earlier try of this task started.
@@ -220,12 +212,8 @@ class StartsRecordings(ChecksArguments, BaseOperator):
             storage = read_storage("storage", storage, is_template).params
         check_together(params, storage, mix_transcode=self.mix_transcode, mix_layout=self.mix_layout)
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask_text(self.user_sig)
         for key in keys_in(self.storage):  # which are refused in a moment
             mask_text(key)

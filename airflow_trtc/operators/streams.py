@@ -29,7 +29,7 @@ from airflow_trtc.kinds import KINDS
 from airflow_trtc.operators import signing
 from airflow_trtc.operators.attempt_store import kept_store, task_of, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
 from airflow_trtc.operators.rooms import check_room, room_of
 from airflow_trtc.operators.stream_starting import StreamStarter
 from airflow_trtc.publishing.attempts import STREAM_STARTS
@@ -73,7 +73,7 @@ def _hidden_url(url: Any) -> Any:
     return HiddenText(url) if secrets_of(url) else url
 
 
-class StartsStream(ChecksArguments, BaseOperator):
+class StartsStream(HoldsSecrets, BaseOperator):
     """For operators that start a relay or an ingest: arguments, their checks, and a start that happens once.
 
     A constructor that builds on this one ends with `check_arguments`, when all its arguments are set.
@@ -101,6 +101,7 @@ class StartsStream(ChecksArguments, BaseOperator):
         "user_id": read_user_id,
         "user_sig": secret_text,
     }
+    secrets: ClassVar[Mapping[str, Any]] = {"user_sig": hidden_text}
     ui_color = "#d7ffe8"
 
     def __init__(
@@ -123,18 +124,6 @@ class StartsStream(ChecksArguments, BaseOperator):
         self.sdk_app_id = sdk_app_id
         self.region = region
         self.trtc_conn_id = trtc_conn_id
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
-        return super().partial(**kwargs)
-
-    def check_arguments(self) -> None:
-        """See the base class."""
-        self.mask()
-        super().check_arguments()
 
     def check_together(self) -> None:
         """See the base class."""
@@ -174,7 +163,7 @@ class StartsStream(ChecksArguments, BaseOperator):
         return signing.user_sig(hook, user_id, revealed(self.user_sig), seconds=SIGNATURE_SECONDS)
 
     def mask(self) -> None:
-        """Have Airflow show no secret among the arguments."""
+        """See the base class."""
         mask_text(self.user_sig)
 
     def _starter(self, context: Context) -> StreamStarter:
@@ -208,11 +197,6 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def _hook_for(self, target: Target) -> TrtcHook:
         return TrtcHook(self.trtc_conn_id, region=target.region, sdk_app_id=target.sdk_app_id)
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self.mask()
 
 
 class NamesStream(ChecksArguments, BaseOperator):
