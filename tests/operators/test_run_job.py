@@ -297,7 +297,7 @@ def made(kind: str = "transcription", **options: Any) -> TrtcRunJobOperator:
         ("dancing", {}, "kind must be one of slicing, moderation"),
         ("transcription", {"room_id": None}, "room_id is missing"),
         ("transcription", {"room_id": -1}, "room_id"),
-        ("transcription", {"room_id_type": 0}, '"numeric" or "string"'),
+        ("transcription", {"room_id_type": 0}, '"string" or "numeric"'),
         ("transcription", {"parameters": {}}, "lacks AsrParam"),
         ("transcription", {"parameters": {"AsrParam": {"Lang": "zh"}, "RoomId": "5"}}, "argument room_id"),
         (

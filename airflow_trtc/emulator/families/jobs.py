@@ -282,8 +282,8 @@ def _actions() -> dict[str, Action]:
         for action, run in ((nature.start, start), (nature.describe, describe), (nature.stop, stop)):
             if action:
                 found[action] = Action(partial(run, nature), job_schema(action), None)
-    for action, (kind, run) in _CHANGES.items():
-        found[action] = Action(partial(run, NATURES[kind]), job_schema(action), None)
+    for action, (kind, changed) in _CHANGES.items():
+        found[action] = Action(partial(changed, NATURES[kind]), job_schema(action), None)
     return found
 
 
