@@ -51,8 +51,9 @@ class Limit:
             return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
         if self.most is None or not isinstance(value, str | list | tuple):
             return True
-        is_encoded = self.in_bytes and isinstance(value, str)
-        return len(value.encode(errors="replace") if is_encoded else value) <= self.most
+        if self.in_bytes and isinstance(value, str):
+            value = value.encode(errors="replace")
+        return len(value) <= self.most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
