@@ -122,6 +122,7 @@ class Fact(enum.Flag):
     UNREADABLE = enum.auto()  # another version kept it
     UNANSWERED = enum.auto()  # a request without its answer
     ANSWERED = enum.auto()
+    TOO_BIG = enum.auto()  # its answer could not be kept
     OTHER = enum.auto()  # its arguments were not what they are now
     HANDED_ON = enum.auto()  # the task was about to succeed with it
     CLEARED = enum.auto()  # the task was cleared since: Airflow raised ``max_tries``
@@ -195,6 +196,7 @@ def facts_of(kept: Attempt, target: Target, max_tries: int) -> Fact:
         return Fact(0)
     facts = Fact.ANSWERED if kept.is_answered else Fact.UNANSWERED
     for fact, holds in {
+        Fact.TOO_BIG: kept.is_answered and kept.answer is None,
         Fact.OTHER: kept.target != target,
         Fact.HANDED_ON: kept.handed_on,
         Fact.CLEARED: kept.max_tries != max_tries,

@@ -20,9 +20,10 @@ from typing import Any, ClassVar
 
 from airflow_trtc import bounds
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.cloud.action import SECRET_PARAMS, Action
+from airflow_trtc.cloud.action import Action, is_secret
 from airflow_trtc.cloud.streams import TASK_EXIST
-from airflow_trtc.errors import TrtcError, TrtcFailedError
+from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcTransientError
+from airflow_trtc.jobs.answers import BROKEN_ANSWER
 from airflow_trtc.jobs.attempts import Attempt, Deed, Fact, Policy, Rule, Target, read_attempt
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.operators.starting import Starter
@@ -57,6 +58,7 @@ CALLS = Policy(
         ),
         Rule(Fact.ANSWERED | Fact.FINISHED, Deed.START, _CLEARED),
         Rule(Fact.ANSWERED | Fact.CLEARED | Fact.OTHER, Deed.START, _CLEARED),
+        Rule(Fact.ANSWERED | Fact.CLEARED | Fact.TOO_BIG, Deed.START, _CLEARED),
         Rule(Fact.ANSWERED, Deed.RETURN, "Try {try_number} had created {named}; nothing is sent again"),
     ),
 )
@@ -77,7 +79,7 @@ def key_of(row: Action, identity: Mapping[str, Any], generation: int) -> str:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _without_secrets(each) for name, each in value.items() if name not in SECRET_PARAMS}
+        return {str(name): _without_secrets(each) for name, each in value.items() if not is_secret(str(name))}
     return [_without_secrets(each) for each in value] if isinstance(value, list | tuple) else value
 
 
@@ -111,8 +113,21 @@ class Creator(Starter[dict[str, Any]]):
         return "the same is sent again, which ends what was started" if self.replaces else ""
 
     def send(self, attempt: Attempt) -> dict[str, Any]:
-        """See the base class."""
-        return self.hook.call(self.row.name, self._with_key(attempt))
+        """See the base class. An answer that does not say the id is none."""
+        answer = self.hook.call(self.row.name, self._with_key(attempt))
+        if self.row.id_field and self.id_of(answer) is None:
+            raise TrtcTransientError(
+                f"The answer does not say the {self.row.id_field} of what was created.",
+                action=self.row.name,
+                code=BROKEN_ANSWER,
+                request_id=bounds.label(answer.get("RequestId"), bounds.LONGEST_ID),
+                outcome_unknown=True,
+            )
+        return answer
+
+    def id_of(self, answer: Mapping[str, Any]) -> str | None:
+        """The id of what was created; None if the answer names none, or what is too long to be one."""
+        return bounds.job_id(bounds.label(answer.get(self.row.id_field), bounds.LONGEST_ID + 1))
 
     def made(self, attempt: Attempt, answer: dict[str, Any], *, replaced_unknown: bool) -> dict[str, Any]:
         """See the base class."""
@@ -133,7 +148,7 @@ class Creator(Starter[dict[str, Any]]):
 
     def named(self, answer: Mapping[str, Any]) -> str:
         """See the base class."""
-        found = bounds.label(answer.get(self.row.id_field), bounds.LONGEST_ID) if self.row.id_field else None
+        found = self.id_of(answer) if self.row.id_field else None
         return f"{self.row.id_field} {found}" if found else f"what {self.row.name} creates"
 
     def resolve(self, doubtful: Attempt) -> dict[str, Any] | None:

@@ -159,31 +159,30 @@ class JobRequest:
         :raises TrtcSetupError: a signature or the bucket's keys are not to be had.
         """
         form = form_of(self.kind)
-        found = checks.typed(self.kind.start_action, self.parameters, self.rendered_paths)
+        action = self.kind.start_action
+        found = checks.typed(action, self.parameters, self.rendered_paths)
+        checks.check_types(action, found)
+        checks.check_limits(action_of(action), found)
+        signed_seconds = _signed_seconds(found)
         if self.room is not None and form.numeric_room is not None:
             is_numeric = self.room.room_id_type == NUMERIC
             found["RoomId"] = self.room.room_id
             found["RoomIdType"] = form.numeric_room if is_numeric else 1 - form.numeric_room
         if form.robot is not None and self.user_id is not None:
-            sig = signing.user_sig(hook, self.user_id, self.user_sig, seconds=self._signed_seconds())
+            sig = signing.user_sig(hook, self.user_id, self.user_sig, seconds=signed_seconds)
             robot = dict(zip(ROBOT_NAMES, (self.user_id, sig), strict=True))
             if form.robot:
                 found[form.robot] = {**(found.get(form.robot) or {}), **robot}
             else:
                 found.update(robot)
-        found.update(self._map_key(form, hook))
+        found.update(self._map_key(form, hook, signed_seconds))
         if self.storage is not None and form.storage is not None:
             param, bucket = form.storage
             sent = storage_params(self.storage, self.storage_conn_id, hook, log)
             found[param] = {bucket if name == "CloudStorage" else name: each for name, each in sent.items()}
         return found
 
-    def _signed_seconds(self) -> int:
-        """As for recordings: the time in which the service takes orders, and a day more."""
-        hours = self.parameters.get("ResourceExpiredHour") or SIGNED_HOURS
-        return int(hours) * 3600 + DAY_SECONDS
-
-    def _map_key(self, form: StartForm, hook: TrtcHook) -> dict[str, str]:
+    def _map_key(self, form: StartForm, hook: TrtcHook, signed_seconds: int) -> dict[str, str]:
         if not form.takes_map_key or self.room is None or self.user_id is None:
             return {}
         return signing.private_map_key(
@@ -191,6 +190,12 @@ class JobRequest:
             self.user_id,
             self.room,
             self.advanced_permission_control,
-            seconds=self._signed_seconds(),
+            seconds=signed_seconds,
             privileges=Privilege.ALL if form.publishes else RECORDS,
         )
+
+
+def _signed_seconds(params: Mapping[str, Any]) -> int:
+    """As for recordings: the time in which the service takes orders, and a day more."""
+    hours: int = params.get("ResourceExpiredHour") or SIGNED_HOURS
+    return hours * 3600 + DAY_SECONDS

@@ -295,7 +295,7 @@ def test_nothing_is_ever_sent_twice_without_a_clear(
     def deed(kept: Attempt) -> Deed:
         return CALLS.rule(facts_of(kept, target, max_tries) | repeatable).deed
 
-    answered = deed(Attempt(**common, is_answered=True, handed_on=handed_on))
+    answered = deed(Attempt(**common, is_answered=True, handed_on=handed_on, answer={}))
     assert answered is (Deed.START if cleared and (handed_on or changed) else Deed.RETURN)
     silent = deed(Attempt(**common))
     assert silent is (Deed.RESOLVE if has_remedy else Deed.START if cleared else Deed.FAIL)
