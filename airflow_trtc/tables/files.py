@@ -7,6 +7,7 @@ one. Its name follows from the part: writing again replaces it.
 from __future__ import annotations
 
 import csv
+import glob
 import json
 import os
 import secrets
@@ -69,7 +70,7 @@ class Files:
             else:
                 break
         fs.invalidate_cache(folder)
-        for left in fs.glob(f"{folder}/.{name}.*{ASIDE}"):
+        for left in fs.glob(f"{glob.escape(f'{folder}/.{name}')}.*{ASIDE}"):
             with suppress(FileNotFoundError):
                 fs.rm_file(left)
         return Written(str(path), len(rows))
