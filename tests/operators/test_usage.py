@@ -295,9 +295,11 @@ def test_what_could_not_be_written_is_not_read(service: Emulator, database: Path
 
 @pytest.mark.trtc_emulator(room_usage_seconds=0)
 def test_hours_of_rooms_do_not_cut_into_their_days(service: Emulator, database: Path) -> None:
-    service.make_usage_history(days=3, rooms=3)
+    noon = (TODAY - dt.timedelta(hours=12)).timestamp()
+    service.add_usage("trtc", "HD", began_at=noon, seconds=600, room_id="8001")
     read("room", context(1), sql_conn_id="lite")
     before = select(database, "SELECT * FROM trtc_room_usage")
+    assert before
     hour = {
         "data_interval_start": TODAY - dt.timedelta(hours=24),
         "data_interval_end": TODAY - dt.timedelta(hours=23),
