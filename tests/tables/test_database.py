@@ -160,7 +160,7 @@ def hours(first: int, last: int) -> Part:
 
 
 def room_rows(of: Part) -> list[Row]:
-    given = {"sdk_app_id": 1, "room_id": "r", "usage_key": "audio", "seconds": 1.0}
+    given: Row = {"sdk_app_id": 1, "room_id": "r", "usage_key": "audio", "seconds": 1.0}
     return [{**given, "from_at": of.interval.start, "to_at": of.interval.end}]
 
 
