@@ -262,4 +262,4 @@ class TrtcBlockUserOperator(ActsOnRoom):
 
     def line(self, where: str) -> str:
         """See the base class."""
-        return f"Set what is blocked of user {self.user_id} to {self.block!r} in {where}"
+        return f"Set what is blocked of user {self.user_id!r} to {self.block!r} in {where}"

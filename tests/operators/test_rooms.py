@@ -80,7 +80,7 @@ def test_the_log_warns_of_a_number_in_a_text(
         (
             TrtcBlockUserOperator,
             {"user_id": "alice", "block": "audio"},
-            "Set what is blocked of user alice to 'audio' in numeric room 8001 (application",
+            "Set what is blocked of user 'alice' to 'audio' in numeric room 8001 (application",
         ),
     ],
 )
