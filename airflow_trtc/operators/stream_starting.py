@@ -22,6 +22,7 @@ class StreamStarter(Starter[StartedStream]):
     :param hook_for: makes the hook for a target's application and region.
     :param params: what is sent; it holds secrets.
     :param asks: asks the service whether a job runs.
+    :param hand_on: hands on what may run from now on, and its id; gets None when nothing can, or no id.
     """
 
     policy: ClassVar[Policy] = STREAM_STARTS
@@ -29,6 +30,7 @@ class StreamStarter(Starter[StartedStream]):
     hook_for: Callable[[Target], TrtcHook]
     params: dict[str, Any] = field(repr=False)
     asks: Callable[[TrtcHook, str], bool]
+    hand_on: Callable[[Target | None, str | None], None]
     with_transcoding: int | None = None
 
     @property
@@ -43,6 +45,7 @@ class StreamStarter(Starter[StartedStream]):
 
     def send(self, attempt: Attempt) -> str:
         """See the base class."""
+        self.hand_on(attempt.target, None)
         return self.hook.start(attempt.target.kind, self.params)
 
     def made(self, attempt: Attempt, answer: str, *, replaced_unknown: bool) -> StartedStream:
@@ -84,11 +87,14 @@ class StreamStarter(Starter[StartedStream]):
         self.hook_for(kept.target).stop(kept.target.kind, read_started(kept.answer).job_id)
 
     def resolve(self, doubtful: Attempt) -> None:
-        """Send the robot out of the room. If that is refused, the next one has the same id nevertheless."""
+        """Send the robot out of the room. If that is refused, the next one may have the same id."""
         target = doubtful.target
+        self.hand_on(target, None)
         try:
             self.hook_for(target).remove_users(target.room, [target.user_id])
         except (TrtcSetupError, TrtcFailedError) as error:
+            if _robot(target) != _robot(self.wanted):  # nobody else sends it out
+                raise
             self.log.warning(
                 "%s The robot %s is not sent out of the room. Going on: when it enters again, the service"
                 " sends the older one out.",
@@ -101,6 +107,12 @@ class StreamStarter(Starter[StartedStream]):
         is_there = is_in_doubt and error.code == TASK_EXIST
         return is_there or super().leaves_open(error, attempt, is_in_doubt=is_in_doubt)
 
+    def refused(self, attempt: Attempt, *, is_in_doubt: bool) -> None:
+        """See the base class."""
+        super().refused(attempt, is_in_doubt=is_in_doubt)
+        if not is_in_doubt:
+            self.hand_on(None, None)
+
     def explained(self, error: TrtcError, attempt: Attempt, *, is_open: bool) -> TrtcError:
         """See the base class."""
         if error.code != TASK_EXIST:
@@ -112,3 +124,7 @@ class StreamStarter(Starter[StartedStream]):
             " TrtcRemoveUsersOperator, or give another user_id."
         )
         return TrtcFailedError(message, action=error.action, code=error.code, request_id=error.request_id)
+
+
+def _robot(target: Target) -> tuple[int, int | str, str]:
+    return target.sdk_app_id, target.room, target.user_id

@@ -71,7 +71,6 @@ _LIMITS: Mapping[str, Mapping[str, Any]] = {
         "RecognizeConfig.VadLevel": (0, 5),
     },
     "StartAIConversation": {
-        "AgentConfig.TargetUserId": {"required": False},  # its text tells what holds without it
         "STTConfig.VadSilenceTime": (240, 2000),
         "STTConfig.VadLevel": (0, 5),
         "LLMConfig": {"required": True},
