@@ -234,7 +234,7 @@ def test_a_page_over_http_is_escaped():
     with Emulator() as emulator:
         rid = emulator.add_recording(room_id="<b>x</b>")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(emulator.page_url(rid), timeout=5) as response:
+        with opener.open(emulator.page_url(rid), timeout=60) as response:
             assert "<b>" not in response.read().decode()
 
 
