@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_trtc._compat import AirflowFailException, AirflowSkipException
 from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, one_of, required_name
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.jobs.users import read_block, read_present_user, read_present_users
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
@@ -59,6 +59,7 @@ class ActsOnRoom(ChecksArguments, BaseOperator):
     argument_checks: ClassVar[Mapping[str, Check]] = {
         "trtc_conn_id": required_name,
         "region": name_of,
+        "sdk_app_id": read_app_id,
         "room_id": check_room_id,
         "room_id_type": read_room_word,
         "if_no_room": one_of(get_args(IfNoRoom)),
