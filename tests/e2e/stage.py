@@ -90,7 +90,7 @@ class Stage:
     def alone(self) -> Iterator[None]:
         """Hold the stage alone: wait until no other test is busy with it."""
         with self._turn:
-            self._leave(lambda: not self._is_taken)
+            self._leave(lambda: not self._busy and not self._is_taken)
             self._is_taken = True
         try:
             yield
@@ -104,7 +104,7 @@ class Stage:
         """Kill the triggerer once no other test is busy; it starts again when all that want this are done."""
         with self._turn:
             self._downtimes += 1
-            self._leave(lambda: self._is_down or not self._is_taken)
+            self._leave(lambda: self._is_down or not (self._busy or self._is_taken))
             if not self._is_down:
                 self._is_taken = self._is_down = True
                 self.airflow.kill("triggerer")
@@ -113,29 +113,30 @@ class Stage:
         finally:
             with self._turn:
                 self._downtimes -= 1
-                self._turn.notify_all()
-                self._turn.wait_for(lambda: not self._downtimes)
-                was_down, self._is_taken, self._is_down = self._is_down, False, False
                 self._come_back()
-                if was_down:
+                if self._downtimes:
+                    self._turn.wait_for(lambda: not self._is_down)
+                else:
+                    self._is_taken = self._is_down = False
                     self.airflow.start("triggerer")
+                    self._turn.notify_all()
 
     @contextmanager
     def beside(self) -> Iterator[None]:
         """Need nothing of the stage but the machine: wait until no other test is busy, and hold up none."""
         with self._turn:
-            self._leave(lambda: True)
+            self._leave(lambda: not self._busy)
         try:
             yield
         finally:
             with self._turn:
                 self._come_back()
 
-    def _leave(self, is_free: Callable[[], bool]) -> None:
-        """No longer be busy; wait until nobody is, and this holds as well."""
+    def _leave(self, until: Callable[[], bool]) -> None:
+        """No longer be busy, and wait until this holds."""
         self._busy -= 1
         self._turn.notify_all()
-        self._turn.wait_for(lambda: not self._busy and is_free())
+        self._turn.wait_for(until)
 
     def _come_back(self) -> None:
         self._busy += 1
