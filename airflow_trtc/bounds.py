@@ -87,6 +87,11 @@ def moment(at_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at_ms)
 
 
+def unix_ms(at: datetime) -> int:
+    """Unix milliseconds of an aware time; what `moment` makes of them is at most one earlier."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
 def time(value: object) -> datetime | None:
     """A plausible time from ISO 8601 with a zone, in UTC."""
     if not isinstance(value, str) or len(value) > 64:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_trtc import bounds
 from airflow_trtc.jobs.callback import Callback
@@ -40,6 +40,9 @@ VERSION = 1
 EXITED = "Exited"
 MAX_DETAIL_BYTES = 16_384
 MAX_FILES = 100_000
+MAX_CHANGES = 50
+MAX_STATUS = 100  # characters of a status in them
+MAX_ROOM = 128  # characters; the service allows 64 bytes
 
 _FILE_FIELDS = tuple(each.name for each in fields(RecordedFile))
 _FILE_READERS: dict[str, Callable[[object], object]] = {
@@ -50,6 +53,13 @@ _FILE_READERS: dict[str, Callable[[object], object]] = {
 }
 _TIMES = ("first_seen_at", "last_seen_at", "exited_at", "absent_since", "absent_at")
 _MAX_STOP_ERROR = 500
+
+
+class Change(NamedTuple):
+    """From when on polls showed a status, as far as they tell."""
+
+    at: datetime
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,9 @@ class JobState:
     :param stopped_at: when a wait stopped the job, as it was told to; None when none did.
     :param stop_error: why the last try to stop it failed; None when none failed, or one succeeded since.
     :param records: the sentences or moderation hits that callbacks brought.
+    :param changes: when polls first showed another status than before, and which; the latest of them, in
+        order, in whole milliseconds.
+    :param room_id: the room, as callbacks name it; None when none did.
     :param waiting_since: when this wait began; None where nothing waits. Never stored.
     """
 
@@ -90,6 +103,8 @@ class JobState:
     stopped_at: datetime | None = None
     stop_error: str | None = None
     records: Records = NO_RECORDS
+    changes: tuple[Change, ...] = ()
+    room_id: str | None = None
     waiting_since: datetime | None = field(default=None, compare=False)
 
     @property
@@ -135,6 +150,7 @@ def _learn_snapshot(state: JobState, seen: Snapshot, at: datetime) -> JobState:
         state,
         files=merge_files(state.files, seen.files),
         status=seen.status,
+        changes=_changed(state, seen.status, at),
         first_seen_at=state.first_seen_at or at,
         last_seen_at=at,
         exited_at=(state.exited_at or at) if seen.status == EXITED else None,
@@ -144,6 +160,22 @@ def _learn_snapshot(state: JobState, seen: Snapshot, at: datetime) -> JobState:
         detail=bounds.document(seen.detail, MAX_DETAIL_BYTES),
         trouble=None,
     )
+
+
+def _changed(state: JobState, status: str, at: datetime) -> tuple[Change, ...]:
+    if status == state.status:
+        return state.changes
+    # As it is stored: a state that was read back is no other one.
+    return merge_changes(state.changes, [Change(bounds.moment(bounds.unix_ms(at)), status[:MAX_STATUS])])
+
+
+def merge_changes(*lists: Iterable[Change]) -> tuple[Change, ...]:
+    """All changes of all lists by time, without those to a status that was there already."""
+    kept: list[Change] = []
+    for change in sorted(change for changes in lists for change in changes):
+        if not kept or kept[-1].status != change.status:
+            kept.append(change)
+    return tuple(kept[-MAX_CHANGES:])
 
 
 def _learn_callback(state: JobState, callback: Callback, at: datetime) -> JobState:
@@ -156,12 +188,18 @@ def _learn_callback(state: JobState, callback: Callback, at: datetime) -> JobSta
         files=merge_files(state.files, files) if files else state.files,
         history=history,
         records=state.records if record is None else add_record(state.records, record),
+        room_id=_one_room(state.room_id, bounds.text(callback.room_id, MAX_ROOM)),
     )
 
 
 def _answer_for_another(seen: Snapshot) -> Trouble:
     message = f"the service answered about another job, {seen.job_id}"
     return Trouble("passing", "Client.AnswerForAnother", message, seen.request_id)
+
+
+def _one_room(*room_ids: str | None) -> str | None:
+    """A job has one room; should callbacks disagree, the same one whatever their order."""
+    return min((room_id for room_id in room_ids if room_id is not None), default=None)
 
 
 def merge_files(*lists: Iterable[RecordedFile]) -> tuple[RecordedFile, ...]:
@@ -192,6 +230,8 @@ def combine(own: JobState, other: JobState) -> JobState:
         history=merge_histories(earlier.history, later.history),
         records=merge_records(earlier.records, later.records),
         status=latest_sight.status,
+        changes=merge_changes(earlier.changes, later.changes),
+        room_id=_one_room(own.room_id, other.room_id),
         first_seen_at=min(_present(own.first_seen_at, other.first_seen_at), default=None),
         last_seen_at=max(_present(own.last_seen_at, other.last_seen_at), default=None),
         exited_at=latest_sight.exited_at,
@@ -244,10 +284,17 @@ def to_json(state: JobState, job: JobRef | None = None) -> dict[str, Any]:
         **({"records": records_to_json(state.records.kept)} if state.records.kept else {}),
         **({"records_beyond": beyond} if (beyond := counts_to_json(state.records)) else {}),
         **{name: time.isoformat() if (time := getattr(state, name)) else None for name in _TIMES},
+        **({"changes": changes_to_json(state.changes)} if state.changes else {}),
+        **({"room_id": state.room_id} if state.room_id is not None else {}),
         **({"detail": dict(state.detail)} if state.detail is not None else {}),
         **({"stopped_at": state.stopped_at.isoformat()} if state.stopped_at is not None else {}),
         **({"stop_error": state.stop_error[:_MAX_STOP_ERROR]} if state.stop_error is not None else {}),
     }
+
+
+def changes_to_json(changes: Iterable[Change]) -> list[list[Any]]:
+    """One pair of Unix milliseconds and a status for each."""
+    return [[bounds.unix_ms(change.at), change.status] for change in changes]
 
 
 def files_to_json(files: Iterable[RecordedFile]) -> list[dict[str, Any]]:
@@ -272,7 +319,22 @@ def from_json(value: object, job_id: str) -> JobState:
         detail=bounds.document(form.get("detail"), MAX_DETAIL_BYTES),
         stopped_at=bounds.time(form.get("stopped_at")),
         stop_error=bounds.text(form.get("stop_error")),
+        changes=changes_from_json(form.get("changes")),
+        room_id=bounds.text(form.get("room_id"), MAX_ROOM),
         **times,
+    )
+
+
+def changes_from_json(value: object) -> tuple[Change, ...]:
+    """Read changes back; what cannot be read is left out."""
+    pairs = (bounds.items(item, 2) for item in bounds.items(value, MAX_CHANGES))
+    read = (
+        (bounds.instant_ms(pair[0]), bounds.text(pair[1], MAX_STATUS)) for pair in pairs if len(pair) == 2
+    )
+    return merge_changes(
+        Change(bounds.moment(at_ms), status)
+        for at_ms, status in read
+        if at_ms is not None and status is not None
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
@@ -60,11 +60,7 @@ class IndexEntry:
 
 
 def _inverted(at: datetime) -> str:
-    return f"{min(max(_LAST_MS - _milliseconds(at), 0), _LAST_MS):013d}"
-
-
-def _milliseconds(at: datetime) -> int:
-    return (at - bounds.moment(0)) // timedelta(milliseconds=1)
+    return f"{min(max(_LAST_MS - bounds.unix_ms(at), 0), _LAST_MS):013d}"
 
 
 def _digest(job: JobRef) -> str:

@@ -20,7 +20,8 @@ from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook, read_app_id
-from airflow_trtc.operators.attempt_store import kept_store, task_of, tries_of
+from airflow_trtc.journal.store import task_of
+from airflow_trtc.operators.attempt_store import kept_store, tries_of
 from airflow_trtc.operators.creating import CALLS, Creator
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import (

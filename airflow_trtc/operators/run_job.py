@@ -23,8 +23,9 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.attempts import Attempt
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
+from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import KeptStore, kept_store, task_of, tries_of
+from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
 from airflow_trtc.operators.creating import CALLS, Creator
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.job_request import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 _NAME = re.compile(
-    r"(?:ha\d_)?\d+_[^_]+(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
+    r"(?:ha\d_)?\d+_(?P<room>[^_]+)(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
     r"(?:_(?P<track>audio|video|audio_video))?(?:_(?P<part>\d{1,3}))?\.\w+"
 )
 
@@ -22,12 +22,14 @@ class NameParts:
     :param media_id: ``main`` or ``aux``; None also when the file mixes several users.
     :param track: ``audio``, ``video`` or ``audio_video``; only names of index files say so.
     :param part: number of the part, from 1, of a file that was cut.
+    :param room_id: the room.
     """
 
     user_id: str | None = None
     media_id: str | None = None
     track: str | None = None
     part: int | None = None
+    room_id: str | None = None
 
 
 def read_name(file_name: str) -> NameParts:
@@ -38,8 +40,14 @@ def read_name(file_name: str) -> NameParts:
     found = _NAME.fullmatch(file_name)
     if found is None:
         return NameParts()
-    user, part = found["user"], found["part"]
-    return NameParts(user and _decoded(user), found["media"], found["track"], int(part) if part else None)
+    user, part, room = found["user"], found["part"], found["room"]
+    return NameParts(
+        user and _decoded(user),
+        found["media"],
+        found["track"],
+        int(part) if part else None,
+        room if room.isdecimal() else _decoded(room),  # the name of a string room is encoded, as a user's
+    )
 
 
 def _decoded(user: str) -> str | None:

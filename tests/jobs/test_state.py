@@ -25,6 +25,9 @@ from airflow_trtc.jobs.observation import Absence, Observation, RecordedFile, Sn
 from airflow_trtc.jobs.problem import PROBLEM_KINDS
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import (
+    MAX_CHANGES,
+    MAX_STATUS,
+    Change,
     JobState,
     combine,
     files_from_json,
@@ -46,7 +49,20 @@ GONE = Absence("ResourceNotFound")
 FILE = RecordedFile("a.mp4", "u", "audio", MS, MS + 1, "main", "5", "http://v/a.mp4")
 FACT = CallbackFact(308, None, "c", MS, START, "m")
 FULL = JobState(
-    "rid", (FILE,), CallbackHistory((FACT,)), "Exited", START, START, START, START, START, 7, 2, {"a": [1]}
+    "rid",
+    (FILE,),
+    CallbackHistory((FACT,)),
+    "Exited",
+    START,
+    START,
+    START,
+    START,
+    START,
+    7,
+    2,
+    {"a": [1]},
+    changes=(Change(START, "Exited"),),
+    room_id="r",
 )
 
 
@@ -67,7 +83,14 @@ def tell(*observations: Observation) -> JobState:
 def test_an_answer_sets_what_it_shows() -> None:
     state = tell(Snapshot("rid", "Idle"), Snapshot("rid", "Exited", (FILE,)), Snapshot("rid", "Exited"))
     assert state == JobState(
-        "rid", (FILE,), status="Exited", first_seen_at=START, last_seen_at=at(2), exited_at=at(1), polls=3
+        "rid",
+        (FILE,),
+        status="Exited",
+        first_seen_at=START,
+        last_seen_at=at(2),
+        exited_at=at(1),
+        polls=3,
+        changes=(Change(START, "Idle"), Change(at(1), "Exited")),
     )
     assert state.was_seen
     assert not state.is_gone
@@ -161,6 +184,48 @@ def test_times_counts_and_details_alone_are_no_news() -> None:
         {"exited_at": None},
     ):
         assert is_news(FULL, replace(FULL, **change))
+
+
+# -- changes of status --------------------------------------------------------------------------------
+
+
+def test_a_change_is_noted_when_polls_show_another_status() -> None:
+    idle, busy = Snapshot("rid", "Idle"), Snapshot("rid", "InProgress")
+    state = tell(idle, idle, GONE, idle, busy, Trouble("passing", "c", "m"), busy, idle)
+    assert state.changes == ((START, "Idle"), (at(4), "InProgress"), (at(7), "Idle"))
+
+
+def test_a_row_from_before_changes_were_noted_gets_none_invented() -> None:
+    old = {name: value for name, value in to_json(FULL, JOB).items() if name not in ("changes", "room_id")}
+    read = from_json(old, "rid")
+    assert read == replace(FULL, changes=(), room_id=None)
+    assert learn(read, Snapshot("rid", "Exited"), at(9)).changes == ()
+    assert learn(read, Snapshot("rid", "Idle"), at(9)).changes == ((at(9), "Idle"),)
+
+
+def test_changes_are_few_and_short() -> None:
+    state = tell(*(Snapshot("rid", f"{number:03d}" + "x" * 5000) for number in range(MAX_CHANGES + 10)))
+    assert len(state.changes) == MAX_CHANGES
+    assert state.changes[-1] == (at(MAX_CHANGES + 9), f"{MAX_CHANGES + 9:03d}" + "x" * (MAX_STATUS - 3))
+
+
+def test_changes_of_two_waits_join_by_time() -> None:
+    one = JobState("rid", changes=(Change(at(1), "Idle"), Change(at(5), "Busy"), Change(at(9), "Idle")))
+    other = JobState("rid", changes=(Change(at(2), "Idle"), Change(at(4), "Busy")))
+    joined = ((at(1), "Idle"), (at(4), "Busy"), (at(9), "Idle"))
+    assert combine(one, other).changes == combine(other, one).changes == joined
+    assert combine(one, one).changes == one.changes
+    assert combine(one, JobState("rid")).changes == one.changes
+
+
+def test_a_change_is_as_exact_as_it_is_stored() -> None:
+    state = learn(JobState("rid"), Snapshot("rid", "Idle"), START + timedelta(microseconds=1999))
+    assert from_json(to_json(state), "rid").changes == state.changes == ((at(0.001), "Idle"),)
+
+
+@pytest.mark.parametrize("bad", [None, 5, [[1, "Idle"], [MS], [MS, ""], [MS, 5], "x", [None, "Idle"]]])
+def test_a_change_that_cannot_be_read_is_left_out(bad: object) -> None:
+    assert from_json({**to_json(FULL), "changes": bad}, "rid").changes == ()
 
 
 # -- JSON ---------------------------------------------------------------------------------------------

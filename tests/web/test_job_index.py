@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_trtc import bounds
 from airflow_trtc.assets import finished_recordings
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
@@ -19,7 +20,7 @@ from airflow_trtc.journal import index
 from airflow_trtc.journal.index import IndexEntry, Phase
 from airflow_trtc.journal.keys import Rows, due_key, due_value
 from airflow_trtc.journal.plans import drive, save_plan
-from airflow_trtc.web.processing import database, folding, judging
+from airflow_trtc.web.processing import database, folding
 from airflow_trtc.web.processing.job_index import JobPage, page_of_jobs
 from airflow_trtc.web.processing.processor import CallbackProcessor
 from tests.web.conftest import APP, START_MS, Store, event, story
@@ -42,7 +43,7 @@ def work(at: datetime = NOW) -> None:
 
 
 def put(store: Store, *events: dict[str, Any], at: datetime = NOW) -> None:
-    store.put(*events, received_at_ms=judging.unix_ms(at))
+    store.put(*events, received_at_ms=bounds.unix_ms(at))
 
 
 def save_polled(store: Store, state: JobState, job: JobRef) -> None:
@@ -63,7 +64,7 @@ def test_callbacks_move_a_job_from_phase_to_phase(store: Store) -> None:
     assert (running.phase, running.at, running.outcome) == (Phase.RUNNING, NOW, None)
     assert running.job == JobRef("recording", APP, "ap-guangzhou", "rec")
     later = NOW + timedelta(minutes=5)
-    put(store, event(302, "rec", judging.unix_ms(later), LeaveCode=0), at=later)
+    put(store, event(302, "rec", bounds.unix_ms(later), LeaveCode=0), at=later)
     work(later)  # callbacks that it may have overtaken are waited for
     assert phases(store) == {"rec": Phase.RUNNING}
     work(later + timedelta(seconds=10))
@@ -93,7 +94,7 @@ def test_a_job_that_only_polls_know_runs_until_a_wait_finds_its_end(store: Store
     state = learn(state, Absence("ResourceNotFound"), later)
     save_polled(store, state, job)
     end = Finished("gone", (), later)
-    at_ms = judging.unix_ms(later)
+    at_ms = bounds.unix_ms(later)
     store.write({due_key(at_ms, job): json.dumps(due_value(job, end))})
     work(later)
     (ended,) = page(store).entries

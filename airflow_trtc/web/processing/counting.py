@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_trtc import metrics
+from airflow_trtc import bounds, metrics
 from airflow_trtc.jobs.events import EVENTS
 from airflow_trtc.journal.keys import inbox_ms
 from airflow_trtc.web.processing.folding import Batch, Received
-from airflow_trtc.web.processing.judging import unix_ms
 
 OTHER = "other"
 
@@ -50,7 +49,7 @@ def counting(now: datetime) -> Iterator[Tally]:
         event = OTHER if received is None else _event(received)
         metrics.count(metrics.CALLBACKS, event=event, fate=fate)
         if received is not None and fate == "new":
-            _time(received, event, unix_ms(now))
+            _time(received, event, bounds.unix_ms(now))
 
 
 def count_backlog(oldest: str | None, now: datetime) -> None:
@@ -59,7 +58,7 @@ def count_backlog(oldest: str | None, now: datetime) -> None:
     :param oldest: its key; None when none waits.
     """
     since_ms = None if oldest is None else inbox_ms(oldest)
-    waited_ms = 0 if since_ms is None else max(unix_ms(now) - since_ms, 0)
+    waited_ms = 0 if since_ms is None else max(bounds.unix_ms(now) - since_ms, 0)
     metrics.gauge(metrics.CALLBACK_BACKLOG, waited_ms / 1000)
 
 

@@ -60,11 +60,6 @@ ENDS_THAT_POLLS_FIND: tuple[Outcome, ...] = ("exited", "gone")
 log = logging.getLogger(__name__)
 
 
-def unix_ms(at: datetime) -> int:
-    """Unix milliseconds."""
-    return (at - bounds.moment(0)) // timedelta(milliseconds=1)
-
-
 @dataclass(frozen=True, slots=True)
 class Due:
     """One request to judge a job.
@@ -123,7 +118,7 @@ def emit(
     with database.transaction() as session:
         if database.claim(session, asset_id) is None:
             return None
-        rows = database.select_within(session, asset_id, due_range(unix_ms(now)), DUE_PER_TRANSACTION)
+        rows = database.select_within(session, asset_id, due_range(bounds.unix_ms(now)), DUE_PER_TRANSACTION)
         if not rows:
             return 0
         due, bad = read_due(rows)
@@ -215,7 +210,7 @@ def _judge(work: _Round, due: Due) -> _Changes:
             verdict = _or_found_end(verdict, state, due)
         _judge_later(changes, job, verdict, work.now)
         if isinstance(verdict, Finished):
-            value = json.dumps({"v": 1, "at_ms": unix_ms(work.now)})
+            value = json.dumps({"v": 1, "at_ms": bounds.unix_ms(work.now)})
             database.write(work.session, work.asset_id, {note: value})
             extra = emitting.finished_extra(state, verdict, job, milestone)
             teams = teams_to_start(folding.connections_of(work.overlay, job.sdk_app_id))
@@ -226,7 +221,7 @@ def _judge(work: _Round, due: Due) -> _Changes:
 
 def _judge_later(changes: _Changes, job: JobRef, verdict: Verdict, now: datetime) -> None:
     if isinstance(verdict, Waiting) and verdict.until is not None:
-        at_ms = unix_ms(max(verdict.until, now + MIN_WAIT))
+        at_ms = bounds.unix_ms(max(verdict.until, now + MIN_WAIT))
         changes.rows[due_key(at_ms, job)] = json.dumps(due_value(job))
 
 

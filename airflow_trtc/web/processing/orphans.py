@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_trtc import metrics
+from airflow_trtc import bounds, metrics
 from airflow_trtc.journal.keys import KeyRange
 from airflow_trtc.journal.owners import (
     OWNERS,
@@ -32,7 +32,6 @@ from airflow_trtc.journal.owners import (
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.web import teams
 from airflow_trtc.web.processing import database
-from airflow_trtc.web.processing.judging import unix_ms
 from airflow_trtc.web.processing.processor import utc_now
 from airflow_trtc.web.receiving.writer import describe
 
@@ -122,7 +121,7 @@ class OrphanWatch:
             return False
         if database.claim(session, asset_id) is None:
             return False
-        now_ms = unix_ms(self._clock())
+        now_ms = bounds.unix_ms(self._clock())
         looked = _json(database.select_keys(session, asset_id, [LOOK_KEY]).get(LOOK_KEY))
         looked_ms = looked.get("at_ms") if isinstance(looked, Mapping) else None
         if isinstance(looked_ms, int) and 0 <= now_ms - looked_ms < self._seconds * 900:
@@ -135,7 +134,7 @@ class OrphanWatch:
         values = {key: _json(text) for key, text in rows.items()}
         owners = {key: owner for key, value in values.items() if (owner := owner_from(value)) is not None}
         tasks = database.select_tasks(session, {owner.task for owner in owners.values()})
-        now_ms = unix_ms(self._clock())
+        now_ms = bounds.unix_ms(self._clock())
         todo: dict[str, str | None] = {key: None for key, value in values.items() if is_closed(value)}
         for key, owner in owners.items():
             action = decide(owner, tasks.get(owner.task), now_ms)
@@ -166,7 +165,7 @@ class OrphanWatch:
             error = describe(raised)
         outcome = "stopped" if error is None else "failed"
         metrics.count(metrics.ORPHANS, kind=owner.job.kind, outcome=outcome)
-        after = None if error is None else database.encode(failed(owner, unix_ms(self._clock())).value)
+        after = None if error is None else database.encode(failed(owner, bounds.unix_ms(self._clock())).value)
         if error is None:
             message = "The %s %s is stopped, since its task is gone: %s"
             log.info(message, owner.job.kind, owner.job.job_id, _name(owner))

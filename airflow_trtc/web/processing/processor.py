@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from airflow_trtc import metrics
+from airflow_trtc import bounds, metrics
 from airflow_trtc.journal.keys import INBOX, bad_key, log_page, log_page_key
 from airflow_trtc.journal.prune import journal_days
 from airflow_trtc.web.processing import database, emitting, folding, judging
 from airflow_trtc.web.processing.counting import count_backlog, counting
 from airflow_trtc.web.processing.folding import Received
-from airflow_trtc.web.processing.judging import unix_ms
 from airflow_trtc.web.receiving.writer import describe
 from airflow_trtc.web.teams import has_teams, teams_to_start
 
@@ -174,7 +173,7 @@ class CallbackProcessor:
         while True:
             now = self._clock()
             with database.transaction() as session:
-                todo = database.find_work(session, unix_ms(now))
+                todo = database.find_work(session, bounds.unix_ms(now))
             count_backlog(todo.oldest_callback, now)
             if (seconds := self._stall.seconds(todo.oldest_callback, time.monotonic())) is not None:
                 log.warning(_STALLED, seconds)
@@ -230,21 +229,22 @@ def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
         rows = database.select_within(session, asset_id, INBOX, limit)
         if not rows:
             return 0
-        batch = folding.read_inbox(rows, unix_ms(now))
+        batch = folding.read_inbox(rows, bounds.unix_ms(now))
         old = database.existing_keys(session, asset_id, [one.event_key for one in batch.received])
         new = [received for received in batch.received if received.event_key not in old]
-        in_time, out_of_time = folding.by_time(new, unix_ms(now), journal_days())
+        in_time, out_of_time = folding.by_time(new, bounds.unix_ms(now), journal_days())
         overlay = folding.Overlay(lambda keys: database.select_keys(session, asset_id, keys))
         overlay.prefetch([log_page_key(log_page(folding.read_counter(counter) + 1))])
         added = folding.add_all(overlay, batch, in_time)
         folding.append_log(overlay, counter, added)
+        folding.note_heard(overlay, batch, bounds.unix_ms(now))
         if has_teams():
             folding.note_connections(overlay, new)
         _log_bad(batch.bad)
         _log_out_of_time(out_of_time)
         tally.note(batch, new, in_time)
         kept = {one.event_key: one.text for one in new if one.key not in batch.bad}
-        kept |= overlay.changed | folding.due_rows(added, unix_ms(now)) | folding.bad_rows(batch)
+        kept |= overlay.changed | folding.due_rows(added, bounds.unix_ms(now)) | folding.bad_rows(batch)
         database.write(session, asset_id, kept)
         _emit_single(session, asset_id, [one for one in in_time if one.key not in batch.bad])
         database.delete_keys(session, asset_id, rows)
