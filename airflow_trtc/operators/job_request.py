@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk.log import mask_secret
-
 from airflow_trtc.arguments import is_template
 from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
@@ -16,8 +14,9 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import DAY_SECONDS, RECORDS, TrtcHook
 from airflow_trtc.jobs.kind import JobKind, StartForm
 from airflow_trtc.kinds import KINDS, RECORDING
+from airflow_trtc.operators import signing
 from airflow_trtc.operators.storage_keys import storage_params
-from airflow_trtc.recording.rooms import NUMERIC, Room, read_room
+from airflow_trtc.recording.rooms import NUMERIC, Room
 from airflow_trtc.recording.storage import Storage, read_storage
 
 ROBOT_NAMES = ("UserId", "UserSig")
@@ -130,31 +129,6 @@ def read_job_storage(kind: JobKind, value: Any, later: Any = is_template) -> Sto
     return storage
 
 
-def read_any_room_type(name: str, value: Any) -> Any:
-    """``numeric`` or ``string``; None for the type of the room's id.
-
-    :raises ValueError: it is neither.
-    """
-    if value is None or value == "":
-        return None
-    word = value.strip().lower() if isinstance(value, str) else value
-    if word not in ("numeric", "string"):
-        raise ValueError(
-            f'{name} must be "numeric" or "string", not {value!r:.60}; the numbers 0 and 1 mean the opposite'
-            " in different calls of the service, so they are filled in"
-        )
-    return word
-
-
-def room_of(room_id: Any, room_id_type: str | None) -> Room:
-    """The room: an int is a numeric room, a text a string room, unless the type says otherwise.
-
-    :raises ValueError: there is no such room.
-    """
-    numbers = {None: None, "string": 0, "numeric": 1}
-    return read_room("room_id", room_id, numbers[room_id_type])
-
-
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What a job is to be started with, all of it checked.
@@ -185,39 +159,43 @@ class JobRequest:
         :raises TrtcSetupError: a signature or the bucket's keys are not to be had.
         """
         form = form_of(self.kind)
-        found = checks.typed(self.kind.start_action, self.parameters, self.rendered_paths)
+        action = self.kind.start_action
+        found = checks.typed(action, self.parameters, self.rendered_paths)
+        checks.check_types(action, found)
+        checks.check_limits(action_of(action), found)
+        signed_seconds = _signed_seconds(found)
         if self.room is not None and form.numeric_room is not None:
             is_numeric = self.room.room_id_type == NUMERIC
             found["RoomId"] = self.room.room_id
             found["RoomIdType"] = form.numeric_room if is_numeric else 1 - form.numeric_room
         if form.robot is not None and self.user_id is not None:
-            sig = self.user_sig or hook.user_sig(self.user_id, seconds=self._signed_seconds())
-            mask_secret(sig)
+            sig = signing.user_sig(hook, self.user_id, self.user_sig, seconds=signed_seconds)
             robot = dict(zip(ROBOT_NAMES, (self.user_id, sig), strict=True))
             if form.robot:
                 found[form.robot] = {**(found.get(form.robot) or {}), **robot}
             else:
                 found.update(robot)
-        found.update(self._map_key(form, hook))
+        found.update(self._map_key(form, hook, signed_seconds))
         if self.storage is not None and form.storage is not None:
             param, bucket = form.storage
             sent = storage_params(self.storage, self.storage_conn_id, hook, log)
             found[param] = {bucket if name == "CloudStorage" else name: each for name, each in sent.items()}
         return found
 
-    def _signed_seconds(self) -> int:
-        """As for recordings: the time in which the service takes orders, and a day more."""
-        hours = self.parameters.get("ResourceExpiredHour") or SIGNED_HOURS
-        return int(hours) * 3600 + DAY_SECONDS
-
-    def _map_key(self, form: StartForm, hook: TrtcHook) -> dict[str, str]:
-        is_on = self.advanced_permission_control
-        is_on = hook.settings.advanced_permission_control if is_on is None else is_on
-        if not (is_on and form.takes_map_key) or self.room is None or self.user_id is None:
+    def _map_key(self, form: StartForm, hook: TrtcHook, signed_seconds: int) -> dict[str, str]:
+        if not form.takes_map_key or self.room is None or self.user_id is None:
             return {}
-        privileges = Privilege.ALL if form.publishes else RECORDS
-        key = hook.private_map_key(
-            self.user_id, self.room.value, seconds=self._signed_seconds(), privileges=privileges
+        return signing.private_map_key(
+            hook,
+            self.user_id,
+            self.room,
+            self.advanced_permission_control,
+            seconds=signed_seconds,
+            privileges=Privilege.ALL if form.publishes else RECORDS,
         )
-        mask_secret(key)
-        return {"PrivateMapKey": key}
+
+
+def _signed_seconds(params: Mapping[str, Any]) -> int:
+    """As for recordings: the time in which the service takes orders, and a day more."""
+    hours: int = params.get("ResourceExpiredHour") or SIGNED_HOURS
+    return hours * 3600 + DAY_SECONDS

@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
-from airflow.sdk.log import mask_secret
-
-from airflow_trtc._compat import AirflowFailException, AirflowSkipException, task_state_store
+from airflow_trtc._compat import AirflowFailException, AirflowSkipException
 from airflow_trtc.arguments import Check, is_template, name_of, one_of, switch
 from airflow_trtc.bounds import HIGHEST
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import KeptRow
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.users import read_present_user
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import RELAY
-from airflow_trtc.operators.attempt_store import KeptStore, tries_of
-from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
+from airflow_trtc.operators import signing
+from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
+from airflow_trtc.operators.failing import cannot_change, no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
     NamesStream,
@@ -46,7 +46,7 @@ from airflow_trtc.publishing.parameters import (
     single_stream,
     transcoding,
 )
-from airflow_trtc.publishing.sequence import Numbered, higher_numbers, numbered, read_numbered
+from airflow_trtc.publishing.sequence import Numbered, higher_numbers, is_late, numbered, read_numbered
 from airflow_trtc.recording.fields import number, read_number
 from airflow_trtc.recording.rooms import Room
 
@@ -72,15 +72,9 @@ _PARTIAL_CHECKS: Mapping[str, Check] = {
 }
 
 
-class UpdateStore(KeptStore[Numbered]):
-    """The row about the number of an update."""
-
-    key = "trtc_relay_update"
-    loss = "A later try of this task would count as a newer update."
-
-    def read(self, row: Any) -> Numbered:
-        """See the base class."""
-        return read_numbered(row)
+UPDATES = KeptRow(
+    "trtc_relay_update", "A later try of this task would count as a newer update.", read_numbered
+)
 
 
 def _content(task: Any, audio: Any) -> dict[str, Any]:
@@ -109,8 +103,7 @@ def _with_signatures(hook: TrtcHook, params: Mapping[str, Any]) -> dict[str, Any
         return dict(params)
     signed = []
     for room in rooms:
-        signature = room.get("UserSig") or hook.user_sig(room.get("UserId"), seconds=SIGNATURE_SECONDS)
-        mask_secret(signature)
+        signature = signing.user_sig(hook, room.get("UserId"), room.get("UserSig"), seconds=SIGNATURE_SECONDS)
         signed.append({**room, "UserSig": signature})
     return {**params, "FeedBackRoomParams": signed}
 
@@ -262,7 +255,7 @@ def _is_about_parameters(error: TrtcError) -> bool:
     return (error.code or "").startswith(("InvalidParameter", "MissingParameter"))
 
 
-class TrtcUpdateRelayOperator(NamesStream):
+class TrtcUpdateRelayOperator(HoldsSecrets, NamesStream):
     """Change a running relay. What is not given stays as it is; what is given has to be whole.
 
     The service carries out an update only if its ``SequenceNumber`` is higher than all before. The number is
@@ -341,7 +334,6 @@ class TrtcUpdateRelayOperator(NamesStream):
 
     def check_arguments(self) -> None:
         """See the base class."""
-        self._mask()
         super().check_arguments()
         _check_doubles(self)
         given = (self.urls, self.single_user_id, self.audio, self.video, self.transcode)
@@ -360,7 +352,7 @@ class TrtcUpdateRelayOperator(NamesStream):
             params["WithTranscoding"] = transcoding(None, params) if used is None else used
             names = {"SdkAppId": job.sdk_app_id, "TaskId": job.job_id, "SequenceNumber": PROBE_NUMBER}
             hook.check("UpdatePublishCdnStream", {**_with_signatures(hook, params), **names})
-            store = UpdateStore(task_state_store(context), self.log)
+            store = kept_store(UPDATES, context, self.log)
             update = self._numbered(store, context, params, named.sequence_number)
             number, was_applied = self._send(hook, job, store, update, _with_signatures(hook, params))
         if was_applied:
@@ -407,23 +399,26 @@ class TrtcUpdateRelayOperator(NamesStream):
         params: dict[str, Any],
     ) -> tuple[int, bool]:
         """Send it, with higher numbers while it may; return the last number, and whether it was taken."""
+        number = update.number
         try:
-            if hook.update_relay(job.job_id, params, update.number):
-                return update.number, True
-            for number in () if self.sequence_number is not None else higher_numbers(update, _now_ms()):
-                self.log.info("The relay has seen a number above %s; taking %s", update.number, number)
-                update = replace(update, number=number)
-                store.save(update)
+            if hook.update_relay(job.job_id, params, number):
+                return number, True
+            if self.sequence_number is not None or is_late(update, _now_ms()):
+                return number, False
+            for higher in higher_numbers(update, _now_ms):
+                self.log.info("The relay has seen a number above %s; taking %s", number, higher)
+                number = higher
+                store.save(replace(update, number=number))
                 if hook.update_relay(job.job_id, params, number):
                     return number, True
         except TrtcFailedError as error:
             if is_absent(error.code, RELAY.absent_codes):
-                raise AirflowFailException(
-                    f"Cannot change {job}: it is over, or the service never knew it. Compare id, application"
-                    " and region with the task that started it."
-                ) from None
+                raise cannot_change(job) from None
             raise
-        return update.number, False
+        raise AirflowFailException(
+            f"Cannot change {job}: it has seen an update with a number above {number}, which no clock gives."
+            " Nothing was changed. Give sequence_number, one above that number."
+        )
 
     def _outdated(self, job: JobRef, number: int) -> None:
         message = (
@@ -436,12 +431,8 @@ class TrtcUpdateRelayOperator(NamesStream):
             raise AirflowSkipException(message)
         self.log.warning("%s", message)
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask_urls(self.urls)
         _mask_signatures(self.parameters)
 
@@ -462,7 +453,8 @@ class TrtcStopRelayOperator(StopsStream):
     ``stop.as_teardown(setups=start)`` stops it whatever happens to the tasks in between, and succeeds when
     the start handed on no id.
 
-    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now.
+    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now;
+    None where the answer to the start was lost, so that its robot was sent out of the room instead.
 
     :param job_id: the relay's id. Give either this or `job`. (templated)
     :param job: the XCom ``job`` of the task that started it, such as ``start.output["job"]``; it also names

@@ -16,7 +16,7 @@ from airflow_trtc.steps import drive
 from airflow_trtc.tables import quality_plans as plans
 from airflow_trtc.tables.quality import DATA_TYPES, Room
 from airflow_trtc.tables.quality_plans import KEPT, TABLES, Begin, Reading, Step, Table, Write
-from airflow_trtc.tables.schema import Interval
+from airflow_trtc.tables.schema import Interval, Part
 from airflow_trtc.tables.writing import Target, write
 
 if TYPE_CHECKING:
@@ -108,20 +108,23 @@ class TrtcQualityOperator(FillsTable):
         self.data_types = data_types
         self.longest_call_seconds = longest_call_seconds
         self.check_arguments()
-        if not is_template(what) and (problem := self._misfit()):
+
+    def check_together(self) -> None:
+        """See the base class."""
+        if not is_template(self.what) and (problem := self._misfit()):
             raise ValueError(problem)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and write; see the class."""
         with no_retry_of_wrong_setup():
             self.check_rendered()
-            if problem := self._misfit():
-                raise TrtcSetupError(problem)
             table, hook, now = TABLES[self.what], self.hook(), _now()
             interval, zone = self.interval(context), ZoneInfo(self.time_zone)
             plans.check(table, interval, zone, now)
             reading = self._reading(hook.required_app_id, interval, zone, now)
-            progress = _Progress(table, hook, self.target(), self.log, skips=self.if_written == "skip")
+            target = self.target()
+            target.check(table.schema, Part(interval, {}))
+            progress = _Progress(table, hook, target, self.log, skips=self.if_written == "skip")
             self.log.info("Reading %s of application %s, %s", self.what, reading.sdk_app_id, interval)
             drive(table.plan(reading), progress.carry_out)
         self.log.info("Wrote %s", progress)

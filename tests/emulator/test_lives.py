@@ -40,7 +40,8 @@ def least(kind: str, robot: str = "robot") -> dict[str, Any]:
         },
         "ai_transcription": {**ROOM, "TranscriptionParams": given, "SessionId": "lesson-7"},
         "ai_conversation": {
-            **ROOM, "AgentConfig": given, "LLMConfig": "{}", "TTSConfig": "{}", "SessionId": "lesson-7"
+            **ROOM, "AgentConfig": {**given, "TargetUserId": "pupil"}, "LLMConfig": "{}", "TTSConfig": "{}",
+            "SessionId": "lesson-7",
         },
         "ingest": {**ROOM, "RoomIdType": 1, **given, "StreamUrl": "https://media.example/a.mp4"},
         "web_recording": {
@@ -291,6 +292,13 @@ def test_a_second_start_is_refused(kind, changes, service):
     assert service.start(kind, **changes) == "FailedOperation.TaskExist"
     service.stop(kind, first)
     assert service.start(kind, **changes) != "FailedOperation.TaskExist"
+
+
+def test_a_conversation_needs_somebody_to_talk_to(service):
+    agent = least("ai_conversation")["AgentConfig"]
+    alone = {name: value for name, value in agent.items() if name != "TargetUserId"}
+    assert service.start("ai_conversation", AgentConfig=alone) == "MissingParameter"
+    assert not service.state.jobs
 
 
 @pytest.mark.parametrize("kind", ["live_moderation", "speech"])
@@ -552,7 +560,7 @@ def test_callbacks_are_sent_and_signed(receiver):
 def test_callbacks_come_when_they_are_due_without_a_poll(receiver):
     with Emulator(time_scale=100, callback_url=receiver.url) as emulator:
         job_id = emulator.add_job(kind="ingest", ends_after_seconds=5)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while len(emulator.truth(job_id)["callbacks"]) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert [each["event_type"] for each in emulator.truth(job_id)["callbacks"]] == [701, 702]

@@ -73,7 +73,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Start the API server with an auth manager: ``open_site(None)`` has Airflow's simple one."""
     from airflow.api_fastapi.app import _AuthManagerState
 
-    from airflow_trtc.web.pages import access, listing_page
+    from airflow_trtc.web.pages import access, job_page, listing_page
     from airflow_trtc.web.pages.memory import Memory
 
     def start(manager: str | None = None) -> Site:
@@ -88,6 +88,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     before, states.instance = states.instance, None
     for module, name in (
         (access, "_memory"),
+        (job_page, "_found"),
         *((listing_page, name) for name in ("_dags", "_counts", "_pulses")),
     ):
         monkeypatch.setattr(module, name, Memory(0.0))  # each test sees its own rows
