@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from airflow_trtc.jobs.callback import sign
+from airflow_trtc.journal.reception import Reason
 from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
@@ -30,7 +31,11 @@ BODY = json.dumps(event(302, LeaveCode=0)).encode()
 class Desk:
     """A receiver with connections of its own; keeps what it stores."""
 
-    def __init__(self, **connections: ReceiverConfig) -> None:
+    def __init__(
+        self,
+        refused: Callable[[str, Reason], object] = lambda conn_id, reason: None,
+        **connections: ReceiverConfig,
+    ) -> None:
         self.connections = connections
         self.stored: list[Row] = []
         self.failure: Answer | None = None
@@ -39,7 +44,12 @@ class Desk:
         self.now_ms = START_MS
         self.cache = ConnectionCache(self._look_up, lambda: self.now)
         receiver = Receiver(
-            self.cache, self._store, clock=lambda: self.now_ms, body_seconds=0.05, refuse_seconds=0
+            self.cache,
+            self._store,
+            refused=refused,
+            clock=lambda: self.now_ms,
+            body_seconds=0.05,
+            refuse_seconds=0,
         )
         self.app = Starlette(routes=[Route("/callbacks/{conn_id}", receiver)])
 
@@ -483,17 +493,21 @@ def test_keys_are_not_in_representations() -> None:
 
 
 def test_a_flood_of_unknown_names_does_not_keep_a_new_worker_from_the_real_one() -> None:
+    may_end = threading.Event()
+
     def look_up(conn_id: str) -> ReceiverConfig:
         if conn_id == "real":
             return ReceiverConfig(keys=("key",), sdk_app_id=APP)
-        time.sleep(0.05)
+        may_end.wait(60)
         return ReceiverConfig(problem="there is no such connection")
 
     async def main() -> ReceiverConfig:
         cache = ConnectionCache(look_up, known_names=lambda: {"REAL"})
         flood = [asyncio.ensure_future(cache.find(f"stranger{number}")) for number in range(200)]
         await asyncio.sleep(0.01)
-        found = await asyncio.wait_for(cache.find("real"), 2)
+        found = await cache.find("real")
+        assert not any(one.done() and not one.exception() for one in flood)
+        may_end.set()
         cache.close()
         for one in flood:
             one.cancel()
