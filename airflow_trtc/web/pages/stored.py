@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_trtc import bounds
 from airflow_trtc._compat import has_state_store
@@ -297,4 +297,4 @@ def _utc(at: datetime | None) -> datetime | None:
 def _xcom() -> Table:
     from airflow.models.xcom import XComModel
 
-    return XComModel.__table__
+    return cast("Table", XComModel.__table__)
