@@ -65,8 +65,8 @@ class Size:
     ended: int = 5_000
     old: int = 100_000
     others: int = 400_000
-    repeats: int = 15
-    seconds: int = 60
+    repeats: int = 7
+    seconds: int = 40
 
 
 @dataclass
