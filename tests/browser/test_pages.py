@@ -28,6 +28,7 @@ ALONE = {
     "job": JOB,
     "task": f"/trtc/ui/task?{OF_TASK}",
     "run": f"/trtc/ui/run?dag_id=mine&run_id={quote(MAPPED)}",
+    "health": "/trtc/ui/health",
     "error": "/trtc/ui/job?kind=recording&app=1&id=unknown",
 }
 
