@@ -5,8 +5,8 @@
 An API server alone, one process, on SQLite and on PostgreSQL, with rows inserted in bulk. Three tables: how
 long each page takes, from request to answer, the first time (nothing is kept in memory yet) and then, what it
 takes of processors, database included, and the slowest statement in it, of SQLite the processor's time; what
-a key stroke takes in the browser, until its effect is painted; and what an open page that nobody touches costs
-the API server, in the frame (Airflow's own page asks, too) and alone. Needs a Chromium, see
+a key stroke takes in the browser, until its effect is painted; and what an open page that nobody touches
+costs the API server, in the frame (Airflow's own page asks, too) and alone. Needs a Chromium, see
 `.ci/find-chromium`. Nothing here passes or fails.
 """
 
