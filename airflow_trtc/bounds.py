@@ -146,6 +146,16 @@ def plain(value: Any, deepest: int = DEEPEST) -> Any:
     return None
 
 
+def json_value(value: object) -> Any:
+    """What a JSON text says, None for a text that is no JSON; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
 def document(value: object, longest: int) -> dict[str, Any] | None:
     """A JSON object made `plain`; None for anything else, and for more than `longest` bytes of JSON."""
     if not isinstance(value, Mapping):

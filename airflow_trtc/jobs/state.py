@@ -123,6 +123,13 @@ class JobState:
         return self.history.end is not None or (self.was_seen and self.is_gone)
 
 
+def state_word(state: JobState) -> str:
+    """``ended``, ``started``, ``never seen``, or what the service says."""
+    if state.is_over:
+        return "ended"
+    return state.status or ("started" if state.history.facts else "never seen")
+
+
 def learn(state: JobState, observation: Observation, at: datetime) -> JobState:
     """Add one poll, made at `at`, or one callback, received at `at`.
 

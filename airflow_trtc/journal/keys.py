@@ -114,6 +114,13 @@ def event_key(sdk_app_id: int, subject: str, identity: str) -> str:
     return make_key("ev", sdk_app_id, subject, identity)
 
 
+def events_range(sdk_app_id: int, subject: str) -> KeyRange | None:
+    """Keys of all events about a subject; None where it is so long that their keys are digests."""
+    prefix = f"{make_key('ev', sdk_app_id, subject)}/"
+    first, last = f"{prefix}{'0' * 32}", f"{prefix}{'f' * 32}"
+    return KeyRange(prefix, first, last) if len(last) <= MAX_KEY else None
+
+
 def log_page(seq: int) -> int:
     """The page of the change log that holds entry number `seq`; the first entry is 1."""
     return (seq - 1) // ENTRIES_PER_PAGE

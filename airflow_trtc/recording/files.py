@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 _NAME = re.compile(
-    r"(?:ha\d_)?\d+_(?P<room>[^_]+)(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
+    r"(?:ha(?P<recovery>\d)_)?\d+_(?P<room>[^_]+)(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
     r"(?:_(?P<track>audio|video|audio_video))?(?:_(?P<part>\d{1,3}))?\.\w+"
 )
 
@@ -23,6 +23,7 @@ class NameParts:
     :param track: ``audio``, ``video`` or ``audio_video``; only names of index files say so.
     :param part: number of the part, from 1, of a file that was cut.
     :param room_id: the room.
+    :param recovery: how often the recording had gone over to another machine before; 0 for never.
     """
 
     user_id: str | None = None
@@ -30,6 +31,7 @@ class NameParts:
     track: str | None = None
     part: int | None = None
     room_id: str | None = None
+    recovery: int = 0
 
 
 def read_name(file_name: str) -> NameParts:
@@ -47,6 +49,7 @@ def read_name(file_name: str) -> NameParts:
         found["track"],
         int(part) if part else None,
         room if room.isdecimal() else _decoded(room),  # the name of a string room is encoded, as a user's
+        int(found["recovery"] or 0),
     )
 
 

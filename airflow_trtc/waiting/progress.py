@@ -16,7 +16,7 @@ from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.problems import problems_of
 from airflow_trtc.jobs.records import NO_RECORDS
 from airflow_trtc.jobs.ref import JobRef
-from airflow_trtc.jobs.state import JobState, from_json, to_json
+from airflow_trtc.jobs.state import JobState, from_json, state_word, to_json
 from airflow_trtc.jobs.verdict import Failed, Finished
 from airflow_trtc.recording.files import NameParts, read_name
 from airflow_trtc.waiting import xcoms
@@ -112,13 +112,6 @@ def _time(unix_seconds: float | None) -> datetime | None:
 
 def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
-
-
-def state_word(state: JobState) -> str:
-    """``ended``, ``started``, ``never seen``, or what the service says."""
-    if state.history.end is not None or (state.is_gone and state.was_seen):
-        return "ended"
-    return state.status or ("started" if state.history.facts else "never seen")
 
 
 class SharedProgress:

@@ -1,4 +1,4 @@
-"""The app that Airflow's API server mounts: a route, a writer, a callback processor and a watch over owners.
+"""The app that Airflow's API server mounts: a receiver of callbacks, all that works on them, and pages.
 
 Nothing runs before Airflow starts the app or the first callback comes: the server may build it in one
 process and serve from others.
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from airflow_trtc import metrics
 from airflow_trtc.web.processing import database, refusing
@@ -29,7 +29,8 @@ from airflow_trtc.web.receiving.writer import Writer
 # The second is for a proxy that takes the path of [api] base_url away: then Starlette does not recognise the
 # mount's prefix, and leaves it in the path. A slash at the end would be answered with a redirect, and whether
 # the service follows one is not documented.
-PATHS = tuple(f"{prefix}/callbacks/{{conn_id}}{end}" for prefix in ("", "/trtc") for end in ("", "/"))
+PREFIXES = ("", "/trtc")
+PATHS = tuple(f"{prefix}/callbacks/{{conn_id}}{end}" for prefix in PREFIXES for end in ("", "/"))
 WARNING_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,22 @@ def create_app() -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     receiver = Receiver(inbox.connections, inbox.store, refused=inbox.refusals.note)
     app.router.routes.extend(Route(path, receiver) for path in PATHS)
+    app.router.routes.extend(_pages())
     app.state.inbox = inbox
     return app
+
+
+def _pages() -> list[BaseRoute]:
+    """The pages for users: an app of its own behind all other routes, whose failures stay with it."""
+    try:
+        from airflow_trtc.web.pages.routes import create_pages
+
+        return [Mount("", create_pages(PREFIXES))]
+    except Exception:  # whatever it is, callbacks are received all the same
+        log.exception(
+            "Cannot show the pages of Tencent RTC in Airflow's UI; callbacks are received all the same"
+        )
+        return []
 
 
 class Inbox:

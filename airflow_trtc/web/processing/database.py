@@ -181,15 +181,21 @@ def claim(session: Session, asset_id: int) -> str | None:
     return cast("str | None", session.scalar(locked))
 
 
-def select_within(session: Session, asset_id: int, keys: KeyRange, limit: int) -> dict[str, str]:
-    """The first rows of a range, in the order of their keys."""
+def select_within(
+    session: Session, asset_id: int, keys: KeyRange, limit: int, *, is_latest: bool = False
+) -> dict[str, str]:
+    """The first rows of a range, in the order of their keys.
+
+    :param is_latest: those that were written last instead, the last one first.
+    """
     from sqlalchemy import select
 
     table = _table()
+    order = (table.c.updated_at.desc(), table.c.key) if is_latest else (table.c.key,)
     rows = session.execute(
         select(table.c.key, table.c.value)
         .where(table.c.asset_id == asset_id, *_within(keys))
-        .order_by(table.c.key)
+        .order_by(*order)
         .limit(limit)
     )
     return {key: value for key, value in rows}  # noqa: C416 - a Row is no pair to a type checker

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from airflow_trtc import bounds
 from airflow_trtc.journal import index
 from airflow_trtc.journal.index import IndexEntry, Phase
 from airflow_trtc.journal.keys import MAX_APP
@@ -111,16 +111,15 @@ def _newest(
 def _current(session: Session, asset_id: int, keys: list[str]) -> dict[str, IndexEntry | None]:
     """The rows that can be read; None for what is out of date."""
     rows = database.select_keys(session, asset_id, keys)
-    read = {key: entry for key in keys if (entry := index.entry_from(key, _json(rows.get(key)))) is not None}
+    read = {
+        key: entry
+        for key in keys
+        if (entry := index.entry_from(key, bounds.json_value(rows.get(key)))) is not None
+    }
     notes = database.select_keys(session, asset_id, [index.note_key(entry.job) for entry in read.values()])
     return {
-        key: entry if index.noted_key(_json(notes.get(index.note_key(entry.job)))) in (None, key) else None
+        key: entry
+        if index.noted_key(bounds.json_value(notes.get(index.note_key(entry.job)))) in (None, key)
+        else None
         for key, entry in read.items()
     }
-
-
-def _json(text: str | None) -> Any:
-    try:
-        return json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None

@@ -9,13 +9,12 @@ two API workers do so.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_trtc import bounds, metrics
 from airflow_trtc.journal.keys import KeyRange
@@ -122,7 +121,7 @@ class OrphanWatch:
         if database.claim(session, asset_id) is None:
             return False
         now_ms = bounds.unix_ms(self._clock())
-        looked = _json(database.select_keys(session, asset_id, [LOOK_KEY]).get(LOOK_KEY))
+        looked = bounds.json_value(database.select_keys(session, asset_id, [LOOK_KEY]).get(LOOK_KEY))
         looked_ms = looked.get("at_ms") if isinstance(looked, Mapping) else None
         if isinstance(looked_ms, int) and 0 <= now_ms - looked_ms < self._seconds * 900:
             return False
@@ -131,7 +130,7 @@ class OrphanWatch:
 
     def _decide(self, session: Session, rows: Mapping[str, str]) -> dict[str, str | None]:
         """Begin the stops; return what rows are to hold from now on, None for those that go."""
-        values = {key: _json(text) for key, text in rows.items()}
+        values = {key: bounds.json_value(text) for key, text in rows.items()}
         owners = {key: owner for key, value in values.items() if (owner := owner_from(value)) is not None}
         tasks = database.select_tasks(session, {owner.task for owner in owners.values()})
         now_ms = bounds.unix_ms(self._clock())
@@ -206,7 +205,7 @@ def stop_owned_job(owner: Owner) -> str | None:
             schema=connection.schema,
             login=connection.login,
             password=connection.password,
-            extra=_json(connection.extra) if connection.extra else None,
+            extra=bounds.json_value(connection.extra) if connection.extra else None,
         )
         region = owner.job.region or settings.region
         settings = replace(settings, region=region, sdk_app_id=owner.job.sdk_app_id)
@@ -228,10 +227,3 @@ def _describe(owner: Owner, error: str) -> str:
 def _name(owner: Owner) -> str:
     dag_id, run_id, task_id, map_index = owner.task
     return f"{dag_id}.{task_id}, run {run_id}" + (f", map index {map_index}" if map_index >= 0 else "")
-
-
-def _json(text: str | None) -> Any:
-    try:
-        return json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None

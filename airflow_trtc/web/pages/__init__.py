@@ -1,0 +1,1 @@
+"""Pages in Airflow's UI: what tasks wait for, drawn on the server and kept current in place."""

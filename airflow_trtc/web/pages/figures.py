@@ -1,0 +1,165 @@
+"""The key figures above the list. Pure: no Airflow, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_trtc import bounds
+from airflow_trtc.journal.pulse import AccountPulse, account_pulse_from, is_fresh
+from airflow_trtc.web.pages.listing import SHOW_LABELS, ListQuery, Show
+from airflow_trtc.web.pages.wording import cut
+
+QUIET = timedelta(minutes=10)  # without any callback, though jobs are waited for
+MOST_ACCOUNTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many waits there are.
+
+    :param waiting: now.
+    :param ended: in a day, whatever came of them.
+    :param failed: those of them that failed.
+    :param with_problems: of all, those that something went wrong with on the way.
+    """
+
+    waiting: int = 0
+    ended: int = 0
+    failed: int = 0
+    with_problems: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One figure, and the address of the waits that it counts.
+
+    :param number: None: there are too many to count in time.
+    :param tone: as of a `Badge`.
+    """
+
+    label: str
+    number: int | None
+    address: Mapping[str, object]
+    is_current: bool
+    tone: str
+
+
+TILES = (
+    (Show.WAITING, "waiting", "going"),
+    (Show.ENDED, "ended", "ended"),
+    (Show.FAILED, "failed", "trouble"),
+    (Show.PROBLEMS, "with_problems", "trouble"),
+)
+
+
+def tiles(counts: Counts | None, query: ListQuery) -> tuple[Tile, ...]:
+    """The figures of the DAGs that a user may read; a click filters, and another takes that back."""
+    return tuple(
+        Tile(
+            SHOW_LABELS[show],
+            number := None if counts is None else int(getattr(counts, name)),
+            query.address(show=Show.ALL if query.show is show else show),
+            query.show is show,
+            tone if number else "idle",
+        )
+        for show, name, tone in TILES
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How requests of one account get on, by all processes that ask for it.
+
+    :param name: its connections.
+    :param rate: requests a second that were sent in the last minute.
+    :param ceiling: requests a second that may be sent at most.
+    :param used: the share of that, from 0 to 1.
+    :param throttled: requests of the last minute that the service refused because there were too many.
+    :param due: jobs that should have been polled by now.
+    :param outage: why polls are not answered; empty when they are.
+    """
+
+    key: str
+    name: str
+    endpoint: str
+    waiting: int
+    due: int
+    rate: float
+    ceiling: float
+    used: float
+    throttled: int
+    slowest_seconds: float
+    outage: str
+
+    @property
+    def tone(self) -> str:
+        """Whether to worry."""
+        return "trouble" if self.outage or self.throttled else "going"
+
+
+def accounts(values: Iterable[object], now: datetime) -> list[Account]:
+    """The accounts that fresh rows speak of, the busiest first. Total."""
+    found: dict[tuple[str, str, str | None], list[AccountPulse]] = {}
+    for pulse in map(account_pulse_from, values):
+        if pulse is not None and is_fresh(pulse.at, now):
+            found.setdefault((pulse.account, pulse.endpoint, pulse.region), []).append(pulse)
+    joined = (_account(pulses) for pulses in found.values())
+    return sorted(joined, key=lambda one: (-one.rate, one.key))[:MOST_ACCOUNTS]
+
+
+def _account(pulses: list[AccountPulse]) -> Account:
+    first = pulses[0]
+    names = sorted({conn_id for pulse in pulses for conn_id in pulse.conn_ids})
+    # Processes of one machine share the pace, those of several each have it whole: the vendor counts all.
+    rate, ceiling = sum(pulse.sent for pulse in pulses) / 60, max(pulse.ceiling for pulse in pulses)
+    return Account(
+        "/".join((first.account, first.endpoint, str(first.region))),
+        cut(", ".join(names) or first.account),
+        cut(f"{first.endpoint}, {first.region}" if first.region else first.endpoint),
+        sum(pulse.waiting for pulse in pulses),
+        sum(pulse.due for pulse in pulses),
+        rate,
+        ceiling,
+        min(1.0, rate / ceiling) if ceiling else 0.0,
+        sum(pulse.throttled for pulse in pulses),
+        max(pulse.slowest_seconds for pulse in pulses),
+        cut(next((pulse.outage for pulse in pulses if pulse.outage), "")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Callbacks about one application.
+
+    :param a_minute: of the last whole ten minutes, on average.
+    """
+
+    app: int
+    last_at: datetime
+    a_minute: float
+    is_quiet: bool
+
+
+def heard(values: Iterable[object], now: datetime) -> list[Heard]:
+    """The applications that callbacks came for, by their numbers. Total."""
+    found = (_heard(bounds.mapping(value), now) for value in values)
+    return sorted((one for one in found if one is not None), key=lambda one: one.app)[:MOST_ACCOUNTS]
+
+
+def _heard(row: Mapping[str, Any], now: datetime) -> Heard | None:
+    app, last_ms = bounds.number(row.get("sdk_app_id"), 1), bounds.instant_ms(row.get("last_ms"))
+    if app is None or last_ms is None:
+        return None
+    this_minute = int(now.timestamp()) // 60
+    # Keys of a JSON object are texts.
+    minutes = ((bounds.number(key), bounds.count(number)) for key, number in _pairs(row.get("minutes")))
+    late = sum(number for minute, number in minutes if minute and this_minute - 10 <= minute < this_minute)
+    last_at = bounds.moment(last_ms)
+    return Heard(app, last_at, late / 10, now - last_at > QUIET)
+
+
+def _pairs(value: object) -> list[tuple[object, object]]:
+    return list(bounds.mapping(value).items())[:100]

@@ -1,0 +1,289 @@
+"""What the pages read from Airflow's database: columns, a page at a time, never whole tables.
+
+A wait is a task instance of one of our operators, with its XCom ``progress`` where it has one. It is waiting,
+or it has ended lately.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_trtc import bounds
+from airflow_trtc._compat import has_state_store
+from airflow_trtc.jobs.observation import RecordedFile
+from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.jobs.state import JobState
+from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, KeyRange
+from airflow_trtc.waiting.progress import PROGRESS_XCOM, ShownWait, progress
+from airflow_trtc.web.pages.figures import Counts
+from airflow_trtc.web.pages.listing import LATELY, ListQuery, Show, Sort, WaitRow
+from airflow_trtc.web.processing import database
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select, Subquery
+    from sqlalchemy.orm import Session
+
+STATEMENT_SECONDS = 2
+MOST_COUNTED = 20_000
+MOST_ROWS = 2_000
+# What processes say of themselves; digits come before letters in every order that databases know.
+PULSES = KeyRange("pulse/", "pulse/0", "pulse/g")
+HEARD = KeyRange("heard/", "heard/0", "heard/a")
+# By their names, since Airflow notes no more of a task instance; others are found by the journal among their
+# inlets, which Airflow notes from 3.3 on.
+WAITING_OPERATORS = (
+    "TrtcRecordingSensor",
+    "TrtcJobSensor",
+    "TrtcRecordRoomOperator",
+    "TrtcRunJobOperator",
+)
+OTHER_OPERATORS = ("TrtcTriggeringRecordingOperator",)  # keeps the journal, and waits for nothing
+WAITING = (
+    "deferred",
+    "running",
+    "up_for_reschedule",
+    "queued",
+    "scheduled",
+    "up_for_retry",
+    "restarting",
+)
+ENDED = ("success", "failed", "skipped")
+# A run of today may have been due before: Airflow ends waits after a week, unless told otherwise.
+LONGEST_WAIT = timedelta(days=7)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session to read with; a statement that takes too long fails, where the database can be told so."""
+    from sqlalchemy import text
+
+    database.load_models()
+    with database.transaction() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
+        yield session
+
+
+def find_dags(session: Session, now: datetime) -> frozenset[str]:
+    """The DAGs that have tasks of ours; where Airflow does not note inlets, those that waited lately."""
+    from airflow.models.taskinstance import TaskInstance as Task
+    from sqlalchemy import select
+
+    if has_state_store():
+        return frozenset(session.scalars(_inlets().with_only_columns(_inlet_table().dag_id).distinct()))
+    named = Task.operator.in_(WAITING_OPERATORS)
+    waiting = session.scalars(select(Task.dag_id).where(Task.state.in_(WAITING), named).distinct())
+    ended = session.scalars(_of_late_runs(select(Task.dag_id), now).where(named).distinct())
+    return frozenset((*waiting, *ended))
+
+
+def select_waits(
+    session: Session, query: ListQuery, dag_ids: Collection[str], now: datetime, limit: int
+) -> list[WaitRow]:
+    """The waits that a query asks for, in its order, from its page on.
+
+    :param dag_ids: those that the user may read.
+    """
+    from sqlalchemy import select
+
+    if not dag_ids:
+        return []
+    waits = _waits(query, dag_ids, now)
+    order = _order(waits, query)
+    some = select(waits).order_by(*order).limit(limit).offset(query.offset).subquery("some")
+    if "value" in some.c:
+        return [WaitRow(**row) for row in session.execute(select(some)).mappings()]
+    # Only now, for these few, what is known of each.
+    known = _with_progress(some).order_by(*_order(some, query))
+    return [WaitRow(**row) for row in session.execute(known).mappings()]
+
+
+def count_waits(session: Session, query: ListQuery, dag_ids: Collection[str], now: datetime) -> int:
+    """How many waits a query asks for; `MOST_COUNTED` stands for that many and more."""
+    from sqlalchemy import func, select
+
+    if not dag_ids:
+        return 0
+    waits = _waits(query, dag_ids, now)
+    some = select(waits.c.task_id).limit(MOST_COUNTED).subquery()
+    return int(session.scalar(select(func.count()).select_from(some)) or 0)
+
+
+def count_all(session: Session, dag_ids: Collection[str], now: datetime) -> Counts:
+    """The key figures of these DAGs."""
+    from sqlalchemy import func, select
+
+    if not dag_ids:
+        return Counts()
+    waits = _waits(ListQuery(), dag_ids, now)
+    rows = session.execute(select(waits.c.state, func.count()).group_by(waits.c.state))
+    by_state = {state: number for state, number in rows}  # noqa: C416 - a Row is no pair to a type checker
+    problems = count_waits(session, ListQuery(show=Show.PROBLEMS), dag_ids, now)
+    return Counts(
+        sum(by_state.get(state, 0) for state in WAITING),
+        sum(by_state.get(state, 0) for state in ENDED),
+        by_state.get("failed", 0),
+        problems,
+    )
+
+
+def select_journal(session: Session, *ranges: KeyRange) -> dict[str, Any]:
+    """The values of these rows of the journal by their keys; none where there is no journal."""
+    asset_id = database.journal_asset_id(session) if has_state_store() else None
+    if asset_id is None:
+        return {}
+    rows = (database.select_within(session, asset_id, keys, MOST_ROWS) for keys in ranges)
+    return {key: bounds.json_value(value) for some in rows for key, value in some.items()}
+
+
+def has_journal(session: Session) -> bool:
+    """Whether a DAG refers to the journal; below Airflow 3.3 none can."""
+    return has_state_store() and database.journal_asset_id(session) is not None
+
+
+def _inlet_table() -> Any:
+    from airflow.models.asset import TaskInletAssetReference
+
+    return TaskInletAssetReference
+
+
+def _inlets() -> Select[Any]:
+    """The tasks that have the journal among their inlets."""
+    from airflow.models.asset import AssetModel
+    from sqlalchemy import select
+
+    inlet = _inlet_table()
+    named = AssetModel.name == JOURNAL_NAME, AssetModel.uri == JOURNAL_URI
+    return select(inlet.dag_id, inlet.task_id).join(AssetModel, AssetModel.id == inlet.asset_id).where(*named)
+
+
+def is_ours() -> ColumnElement[bool]:
+    """The condition that a task instance is one of ours that wait."""
+    from airflow.models.taskinstance import TaskInstance as Task
+    from sqlalchemy import and_, or_, tuple_
+
+    named = Task.operator.in_(WAITING_OPERATORS)
+    if not has_state_store():
+        return named
+    has_inlet = tuple_(Task.dag_id, Task.task_id).in_(_inlets())
+    return or_(named, and_(Task.operator.not_in(OTHER_OPERATORS), has_inlet))
+
+
+def _of_late_runs(statement: Select[Any], now: datetime) -> Select[Any]:
+    """The task instances that ended lately: of runs that run, or were due not too long ago."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance as Task
+    from sqlalchemy import and_, or_
+
+    same_run = and_(Task.dag_id == DagRun.dag_id, Task.run_id == DagRun.run_id)
+    late = or_(DagRun.run_after > now - LATELY - LONGEST_WAIT, DagRun.state.in_(("running", "queued")))
+    ended = Task.state.in_(ENDED), Task.end_date > now - LATELY
+    return statement.join(DagRun, same_run).where(late, *ended)
+
+
+def _columns() -> list[Any]:
+    from airflow.models.taskinstance import TaskInstance as Task
+
+    columns = Task.__table__.c
+    names = ("dag_id", "run_id", "task_id", "map_index", "state", "try_number", "start_date", "end_date")
+    return [*(columns[name] for name in names), columns["rendered_map_index"].label("map_label")]
+
+
+def _waits(query: ListQuery, dag_ids: Collection[str], now: datetime) -> Subquery:
+    """The waits that a query asks for, without an order; with ``value``, the progress, if that decides."""
+    from airflow.models.taskinstance import TaskInstance as Task
+    from sqlalchemy import select, union_all
+
+    wanted = {query.dag_id} & set(dag_ids) if query.dag_id else set(dag_ids)
+    mine = Task.dag_id.in_(sorted(wanted)), is_ours()
+    halves = []
+    if query.show in (Show.ALL, Show.WAITING, Show.PROBLEMS):
+        halves.append(select(*_columns()).where(Task.state.in_(WAITING), *mine))
+    if query.show is not Show.WAITING:
+        half = _of_late_runs(select(*_columns()), now).where(*mine)
+        halves.append(half.where(Task.state == "failed") if query.show is Show.FAILED else half)
+    waits = (union_all(*halves) if len(halves) > 1 else halves[0]).subquery("waits")
+    if not query.needs_progress:
+        return waits
+    known = _with_progress(waits)
+    return known.where(*_conditions(waits, query)).subquery("known")
+
+
+def _with_progress(waits: Subquery) -> Select[Any]:
+    from airflow.models.xcom import XComModel as XCom
+    from sqlalchemy import and_, select
+
+    names = "dag_id", "run_id", "task_id", "map_index"
+    same = (getattr(XCom, name) == waits.c[name] for name in names)
+    return select(waits, XCom.value).outerjoin(XCom, and_(*same, XCom.key == PROGRESS_XCOM))
+
+
+def _field(name: str) -> ColumnElement[str]:
+    """A field of the progress as text; comparing numbers would fail for what is none."""
+    from airflow.models.xcom import XComModel as XCom
+    from sqlalchemy import String, cast
+
+    return cast(XCom.value[name].as_string(), String(250))
+
+
+def _conditions(waits: Subquery, query: ListQuery) -> list[ColumnElement[bool]]:
+    exact = (("kind", query.kind), ("sdk_app_id", query.app))
+    found: list[ColumnElement[bool]] = [_field(name) == str(value) for name, value in exact if value]
+    if query.show is Show.PROBLEMS:
+        found.append(_field("problem_count") != "0")
+    if query.text:
+        found.append(_holds(waits, query.text))
+    return found
+
+
+def _holds(waits: Subquery, text: str) -> ColumnElement[bool]:
+    """Whether a wait has this text in what names it, or anywhere in its progress."""
+    from airflow.models.xcom import XComModel as XCom
+    from sqlalchemy import String, cast, or_
+
+    columns = [waits.c[name] for name in ("dag_id", "run_id", "task_id", "map_label")]
+    places = [*columns, _field("job_id"), _field("room_id"), _field("sdk_app_id")]
+    if text.lower() in _keywords():
+        return or_(*(_like(place, text) for place in places))
+    whole = cast(XCom.value, String())
+    # JSON as it is stored: SQLite keeps what Python wrote, other databases write it anew.
+    written = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    anywhere = (_like(whole, one) for one in sorted(written))
+    return or_(*(_like(column, text) for column in columns), *anywhere)
+
+
+@functools.cache
+def _keywords() -> str:
+    """Words that are in every progress: whoever looks for one of these does not mean all waits."""
+    job = JobRef("", 0, None, "")
+    state = JobState("", (RecordedFile("", "", "", 0, 0, "", "", ""),))
+    return json.dumps(progress(state, job, ShownWait())).lower()
+
+
+def _like(place: Any, text: str) -> ColumnElement[bool]:
+    plain = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    found: ColumnElement[bool] = place.ilike(f"%{plain}%", escape="!")
+    return found
+
+
+def _order(waits: Subquery, query: ListQuery) -> list[Any]:
+    """The order of a query; never by chance, so that no row is on two pages."""
+    from sqlalchemy import String, cast, func
+
+    keys: list[Any] = [waits.c.start_date.is_not(None), waits.c.start_date]
+    if query.sort is Sort.ENDED:
+        keys = [waits.c.end_date.is_not(None), waits.c.end_date]
+    elif query.sort is Sort.TASK:
+        keys = [waits.c.dag_id, waits.c.task_id]
+    elif query.sort is Sort.STATE:
+        keys = [waits.c.state]
+    elif query.sort is Sort.FILES:
+        count = cast(waits.c.value["file_count"].as_string(), String(20))
+        keys = [func.coalesce(func.length(count), 0), count]  # orders numbers as such, and fails for none
+    directed = [key.desc() if query.is_descending else key.asc() for key in keys]
+    return [*directed, waits.c.dag_id, waits.c.run_id, waits.c.task_id, waits.c.map_index]

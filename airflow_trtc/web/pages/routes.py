@@ -1,0 +1,56 @@
+"""The routes of the pages: a table, each row of which is in the test of who gets which answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from airflow_trtc.web.pages import job_page, listing_page, shell, tabs
+from airflow_trtc.web.pages.access import ReaderDep
+
+Handler = Callable[..., Response]
+
+
+def health() -> Response:
+    """Tell a monitor that the API server serves our pages; for everybody."""
+    return JSONResponse({"status": "ok"})
+
+
+def static(request: Request) -> Response:
+    """A style sheet, script or picture; for everybody: they hold nothing."""
+    return shell.static_file(request)
+
+
+# All but the last two need a login; each handler asks what this user may see.
+PAGES: tuple[tuple[str, Handler], ...] = (
+    ("/ui", listing_page.show),
+    ("/ui/", listing_page.show),
+    ("/ui/job", job_page.show),
+    ("/ui/task", tabs.show_task),
+    ("/ui/run", tabs.show_run),
+    ("/ui/static/{name}", static),
+    ("/health", health),
+)
+
+
+def missing(reader: ReaderDep) -> Response:
+    """What is not there; only for those who are logged in, as everything else."""
+    raise HTTPException(404)
+
+
+def create_pages(prefixes: tuple[str, ...]) -> FastAPI:
+    """The app with all pages, to be mounted at the root of ours.
+
+    :param prefixes: what may stand before each route.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(shell.Shell)
+    app.add_exception_handler(HTTPException, shell.http_error)
+    for prefix in prefixes:
+        for path, handler in PAGES:
+            app.add_api_route(f"{prefix}{path}", handler, methods=["GET"], response_model=None)
+        app.add_api_route(f"{prefix}/ui/{{rest:path}}", missing, methods=["GET"], response_model=None)
+    return app
