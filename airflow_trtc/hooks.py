@@ -363,6 +363,11 @@ class TrtcHook(BaseHook):
             self._poller = sharing.pollers.enter(self._settings.account)
         return self._poller.subscribe(kind, job, wake)
 
+    @property
+    def poller(self) -> Poller | None:
+        """What the polls that this hook subscribed to are shared with; None before the first."""
+        return self._poller
+
     def call(self, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Call any action with the service's own parameter names, e.g. ``DescribeRoomInfo``.
 

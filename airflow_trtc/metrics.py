@@ -107,6 +107,21 @@ OUTAGES = Metric(
     "the service stopped answering polls; counted when it begins",
     {"action": ACTION},
 )
+BUDGET_USED = Metric(
+    "trtc.budget_used",
+    "gauge",
+    ("triggerer",),
+    "requests of shared polls in the last minute, as a share of those that the ceiling allows; of several"
+    " accounts the highest",
+    {"action": ACTION, "hostname": HOSTNAME},
+)
+POLLS_DUE = Metric(
+    "trtc.polls_due",
+    "gauge",
+    ("triggerer",),
+    "jobs whose shared poll should have gone out by now",
+    {"action": ACTION, "hostname": HOSTNAME},
+)
 WAITS = Metric(
     "trtc.waits",
     "gauge",
@@ -229,6 +244,8 @@ METRICS = (
     POLLS,
     POLL_DELAY,
     OUTAGES,
+    BUDGET_USED,
+    POLLS_DUE,
     WAITS,
     WAITS_BEGUN,
     WAITS_ENDED,

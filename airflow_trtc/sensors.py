@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -53,17 +53,19 @@ from airflow_trtc.jobs.verdict import (
 )
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
+from airflow_trtc.journal.owners import TaskId
 from airflow_trtc.journal.store import KeepsJournal, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.recording.started import NamedRecording, read_named
 from airflow_trtc.results import file_results, job_result, recording_result
 from airflow_trtc.triggers import TrtcJobTrigger
-from airflow_trtc.waiting.arguments import TriggerResult, WaitArguments, read_event
+from airflow_trtc.waiting.arguments import TriggerResult, WaitArguments, limits_of, read_event
 from airflow_trtc.waiting.engine import Circumstances, Ending, Seen, TimedOut, Wait
 from airflow_trtc.waiting.pacing import Pace
 from airflow_trtc.waiting.polls import POLL_ATTEMPTS, poll
-from airflow_trtc.waiting.progress import PROGRESS_XCOM, progress
+from airflow_trtc.waiting.progress import PROGRESS_XCOM, ShownWait, progress
+from airflow_trtc.waiting.pulse import WorkerPulse
 from airflow_trtc.waiting.stopping import stop
 from airflow_trtc.waiting.worker import SystemClock, WorkerWait
 from airflow_trtc.waiting.xcoms import push_results
@@ -108,6 +110,7 @@ class _Leg:
 
     :param state: what another leg of this wait knew.
     :param hook: what it polls with; None after a deferral, when nothing is polled any more.
+    :param started_at: when the wait began, Unix seconds; None where Airflow knows.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class _Leg:
         *,
         state: JobState | None = None,
         hook: TrtcHook | None = None,
+        started_at: float | None = None,
     ) -> None:
         self.job = job
         self._sensor = sensor
@@ -128,6 +132,11 @@ class _Leg:
         # A name may be given to another job later; nothing is kept about one.
         is_kept = self._store is not None and KINDS[job.kind].key_of(job.job_id) is None
         self.journal = Journal(Rows(job), is_available=is_kept)
+        self._began_at = started_at or sensor.began_at(context)
+        ti = context["ti"]
+        task = TaskId(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        self._pulse = WorkerPulse(self._store, task, job, self._clock.monotonic, sensor.log)
+        self._polled_at: datetime | None = None
         self.is_later = bool(context.get("task_reschedule_count")) or (context["ti"].try_number or 1) > 1
         self.worker = self._carry(state or JobState(job.job_id))
 
@@ -145,7 +154,7 @@ class _Leg:
             shows_progress=sensor.do_xcom_push,
             stop_at=sensor.stop_at,
             polls=bool(kind.describe_action),
-            began_at=sensor.began_at(self._context),
+            began_at=self._began_at,
         )
         wait = Wait(
             state,
@@ -172,11 +181,25 @@ class _Leg:
 
     def _poll(self) -> Seen:
         assert self._hook is not None, "only a leg that begins with a connection polls"
-        return poll(self._hook, self.job, self._sensor.absent_codes)
+        seen = poll(self._hook, self.job, self._sensor.absent_codes)
+        self._polled_at = seen.at
+        return seen
 
-    def _show(self, state: JobState) -> bool:
-        ti = self._context["ti"]
-        value = progress(state, self.job, console_url=self._sensor.console_url, try_number=ti.try_number)
+    def rest(self) -> None:
+        """Say in the pulse that the task waits here until Airflow calls it again."""
+        sensor, now = self._sensor, self._clock.now()
+        # Airflow keeps to itself how long it backs off.
+        pause = None if sensor.exponential_backoff else timedelta(seconds=sensor.poke_interval)
+        self._pulse.beat(self._polled_at, None if pause is None else now + pause, now)
+
+    def show_end(self, ending: Ending) -> None:
+        """Show users how the wait ended, where the wait itself does not."""
+        if self._sensor.do_xcom_push:
+            self._show(self.wait.state, ending)
+
+    def _show(self, state: JobState, ending: Ending | None) -> bool:
+        ti, sensor = self._context["ti"], self._sensor
+        value = progress(state, self.job, sensor.shown(self._context, self._began_at), ending)
         try:
             ti.xcom_push(key=PROGRESS_XCOM, value=value)
         except Exception as error:
@@ -258,6 +281,8 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
+            if self._leg is not None:  # Airflow ended the wait
+                self._leg.show_end(TimedOut("timeout"))
             raise self._timed_out(str(error)) from None
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -269,6 +294,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         if ending is None:
             if self._defers(leg):
                 self._defer(context, leg)
+            leg.rest()
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(context, leg, ending))
 
@@ -287,8 +313,8 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
             self.check_rendered()
         except TrtcSetupError as error:
             raise self._failure(Failure.SETUP, str(error)) from None
-        leg = self._leg = _Leg(self, context, result.job, state=result.state)
-        leg.worker.take_over()
+        leg = self._leg = _Leg(self, context, result.job, state=result.state, started_at=result.started_at)
+        leg.worker.take_over(result.ending)
         try:
             return self._conclude(context, leg, _with_files(result.ending, leg.wait.state))
         except TrtcError as error:
@@ -315,6 +341,17 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         is_rescheduled = self.reschedule and context.get("task_reschedule_count")
         first = context["ti"].get_first_reschedule_date(context) if is_rescheduled else None
         return first.timestamp() if first is not None else _started_at(context)
+
+    def shown(self, context: Context, began_at: float) -> ShownWait:
+        """What users see of a wait that began then (Unix seconds), besides the job's state."""
+        return ShownWait(
+            console_url=self.console_url,
+            try_number=context["ti"].try_number,
+            wait_for=self.rules().wait_for if self.kind == "recording" else None,
+            poke_interval=self.poke_interval,
+            started_at=began_at,
+            limits=limits_of(*self._limits(began_at)),
+        )
 
     # -- what kinds of sensors differ in ----------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from airflow_trtc.waiting.engine import Circumstances, Clock, Ending, Wait
 from airflow_trtc.waiting.gc_tuning import gc_tuning
 from airflow_trtc.waiting.polls import SharedPolls
 from airflow_trtc.waiting.progress import SharedProgress
+from airflow_trtc.waiting.pulse import reported
 from airflow_trtc.waiting.stopping import astop, describe_failed_stop, has_left_deferral
 from airflow_trtc.waiting.triggerer import LoopClock, TriggererWait
 
@@ -109,15 +110,15 @@ class TrtcJobTrigger(BaseTrigger):
         progress = SharedProgress(
             job,
             self._xcom_ids(),
-            console_url=given.console_url,
-            try_number=given.try_number,
-            log=self.log,
+            given.shown,
+            self.log,
         )
         async with self._hook() as hook:
             with (
                 gc_tuning.waiting(),
                 subscribed(store, job, given.feed_position, wake_up.wake) as feed,
                 closing(SharedPolls(hook, kind, job, wake_up)) as polls,
+                reported(store, polls),
                 metrics.presence(metrics.WAITS, kind=kind.name) as presence,
             ):
                 ending = await TriggererWait(

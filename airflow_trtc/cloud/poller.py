@@ -20,6 +20,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from airflow_trtc.cloud import failures, outcomes
 from airflow_trtc.cloud.calls import describe
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.health import Health
+from airflow_trtc.cloud.recent import Recent
 from airflow_trtc.cloud.settings import TrtcSettings
 from airflow_trtc.errors import TrtcError, TrtcThrottledError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
@@ -61,6 +63,31 @@ class PollRequest(NamedTuple):
 
     due_at: float
     urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """How the polls of one action go at present, for people to read.
+
+    :param waiting: how many jobs are polled.
+    :param due: how many of them should have been polled by now.
+    :param rate: requests a second that are allowed now, as far as this process knows.
+    :param ceiling: requests a second that are allowed at most.
+    :param sent: polls of the last 60 seconds.
+    :param throttled: those of them that were refused because there were too many.
+    :param outage: why no poll is answered; None when all is well.
+    :param slowest_seconds: how late the latest poll of the last 60 seconds went out, or is by now.
+    """
+
+    action: str
+    waiting: int
+    due: int
+    rate: float
+    ceiling: float
+    sent: int
+    throttled: int
+    outage: str | None
+    slowest_seconds: float
 
 
 class Subscription:
@@ -155,6 +182,10 @@ class _Queue:
     def forget(self, job: _Job) -> None:
         self._due.pop(job, None)
 
+    def due_by(self, now: float) -> dict[_Job, float]:
+        """The jobs that should have been polled by now, and since when."""
+        return {job: due_at for job, due_at in self._due.items() if due_at <= now}
+
     def due_at(self) -> float:
         while self._entries and not self._is_valid(self._entries[0]):
             heapq.heappop(self._entries)
@@ -205,6 +236,10 @@ class Poller:
             self._lanes[action] = _Lane(self, action)
         return self._lanes[action].subscribe(kind, job, wake)
 
+    def views(self) -> list[LaneView]:
+        """How the polls of each action go."""
+        return [lane.view() for lane in self._lanes.values()]
+
     async def aclose(self) -> None:
         """Stop, and close all connections."""
         try:
@@ -226,6 +261,7 @@ class _Lane:
         self._urgent_in_a_row = 0
         self._wake_up = WakeUp()
         self._polls: set[asyncio.Task[PollResult]] = set()
+        self._sent, self._throttled = Recent(), Recent()
         self._task: asyncio.Task[None] | None = None
 
     def subscribe(self, kind: JobKind, ref: JobRef, wake: Callable[[], None]) -> Subscription:
@@ -235,6 +271,22 @@ class _Lane:
         job.subscriptions.add(subscription)
         self._go_on()
         return subscription
+
+    def view(self) -> LaneView:
+        """How its polls go."""
+        now = loop_time()
+        due = {**self._patient.due_by(now), **self._urgent.due_by(now)}
+        return LaneView(
+            self._action,
+            waiting=len(self._jobs),
+            due=len(due),
+            rate=self._budget.rate(),
+            ceiling=self._budget.ceiling,
+            sent=self._sent.count(now),
+            throttled=self._throttled.count(now),
+            outage=self.health.outage,
+            slowest_seconds=max(self._sent.highest(now), now - min(due.values(), default=now)),
+        )
 
     async def aclose(self) -> None:
         """Stop."""
@@ -327,6 +379,7 @@ class _Lane:
             if min(requested, default=NEVER) <= now:
                 self._urgent_in_a_row = self._urgent_in_a_row + 1 if has_turn else 0
                 self._forget(job)
+                self._sent.add(now, now - min(requested))
                 metrics.timing(metrics.POLL_DELAY, now - min(requested), kind=job.kind.name)
                 return job
             if requested:  # the one that it was planned for was cancelled
@@ -360,6 +413,8 @@ class _Lane:
 
     def _push_results(self, job: _Job, result: PollResult) -> None:
         outcomes.count_poll(job.kind, result.value)
+        if isinstance(result.value, TrtcThrottledError):
+            self._throttled.add(loop_time())
         if news := self.health.note(result.value, job.ref, at=loop_time(), waiting=len(self._jobs)):
             log.log(logging.WARNING if self.health.outage else logging.INFO, news)
             if self.health.outage:

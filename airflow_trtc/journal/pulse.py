@@ -9,14 +9,15 @@ it later. The rows hold no keys and no ids of keys.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from airflow_trtc import bounds
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.keys import make_key
+from airflow_trtc.journal.owners import TaskId
 
 VERSION = 1
 PREFIX = "pulse/"
@@ -81,6 +82,19 @@ class AccountPulse:
         named = make_key("", self.endpoint, str(self.region), self.account, self.action)
         return make_key("pulse", self.process, digest(named))
 
+    def joined(self, other: AccountPulse) -> AccountPulse:
+        """Both in one, which have the same key: they share one budget."""
+        return replace(
+            self,
+            conn_ids=tuple(sorted({*self.conn_ids, *other.conn_ids})),
+            waiting=self.waiting + other.waiting,
+            due=self.due + other.due,
+            sent=self.sent + other.sent,
+            throttled=self.throttled + other.throttled,
+            outage=self.outage or other.outage,
+            slowest_seconds=max(self.slowest_seconds, other.slowest_seconds),
+        )
+
     @property
     def value(self) -> dict[str, Any]:
         """Value of its row."""
@@ -142,6 +156,11 @@ def digest(text: str) -> str:
 def job_digest(job: JobRef) -> str:
     """What stands for a job in `JobPolls`."""
     return digest(make_key("", job.kind, job.sdk_app_id, str(job.region), job.job_id))
+
+
+def task_process(task: TaskId) -> str:
+    """What stands for the process of a task that waits on a worker."""
+    return digest(make_key("", *task))
 
 
 def is_fresh(at: datetime, now: datetime) -> bool:
@@ -207,9 +226,14 @@ def poll_times(values: Iterable[object], job: JobRef, now: datetime) -> PollTime
         times, at = _times(bounds.mapping(row.get("jobs")).get(name)), _moment(row.get("at_ms"))
         if row.get("v") == VERSION and times is not None and at is not None and is_fresh(at, now):
             found.append(times)
+    return joined_times(found)
+
+
+def joined_times(times: Collection[PollTimes]) -> PollTimes:
+    """The latest of the last polls, and the earliest of the next ones."""
     return PollTimes(
-        max((each.last_at for each in found if each.last_at is not None), default=None),
-        min((each.next_at for each in found if each.next_at is not None), default=None),
+        max((each.last_at for each in times if each.last_at is not None), default=None),
+        min((each.next_at for each in times if each.next_at is not None), default=None),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 _NAME = re.compile(
-    r"(?:ha(?P<recovery>\d)_)?\d+_[^_]+(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
+    r"(?:ha(?P<recovery>\d)_)?\d+_(?P<room>[^_]+)(?:__UserId_s_(?P<user>[^_]+)__UserId_e_(?P<media>main|aux))?"
     r"(?:_(?P<track>audio|video|audio_video))?(?:_(?P<part>\d{1,3}))?\.\w+"
 )
 
@@ -23,6 +23,7 @@ class NameParts:
     :param track: ``audio``, ``video`` or ``audio_video``; only names of index files say so.
     :param part: number of the part, from 1, of a file that was cut.
     :param recovery: how often the recording had gone over to another machine before; 0 for never.
+    :param room_id: the room.
     """
 
     user_id: str | None = None
@@ -30,6 +31,7 @@ class NameParts:
     track: str | None = None
     part: int | None = None
     recovery: int = 0
+    room_id: str | None = None
 
 
 def read_name(file_name: str) -> NameParts:
@@ -40,13 +42,14 @@ def read_name(file_name: str) -> NameParts:
     found = _NAME.fullmatch(file_name)
     if found is None:
         return NameParts()
-    user, part = found["user"], found["part"]
+    user, part, room = found["user"], found["part"], found["room"]
     return NameParts(
         user and _decoded(user),
         found["media"],
         found["track"],
         int(part) if part else None,
         int(found["recovery"] or 0),
+        room if room.isdecimal() else _decoded(room),  # the name of a string room is encoded, as a user's
     )
 
 

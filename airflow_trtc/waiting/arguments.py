@@ -15,6 +15,7 @@ from airflow_trtc.jobs.state import JobState, from_json, to_json
 from airflow_trtc.jobs.verdict import ABSENT_CODES, Failed, Failure, Finished, Rules
 from airflow_trtc.waiting.engine import Ending, TimedOut
 from airflow_trtc.waiting.pacing import Pace
+from airflow_trtc.waiting.progress import ShownWait
 
 EVENT_VERSION = 1
 LIMITS = ("timeout", "execution_timeout")
@@ -98,8 +99,19 @@ class WaitArguments:
     @property
     def limits(self) -> dict[str, float]:
         """Name of each limit to the Unix seconds at which it is reached."""
-        limits = zip(LIMITS, (self.timeout_at, self.execution_timeout_at), strict=True)
-        return {name: at for name, at in limits if at is not None}
+        return limits_of(self.timeout_at, self.execution_timeout_at)
+
+    @property
+    def shown(self) -> ShownWait:
+        """What users see of the wait."""
+        return ShownWait(
+            console_url=self.console_url,
+            try_number=self.try_number,
+            wait_for=self.rules.wait_for if self.job.family == "recording" else None,
+            poke_interval=self.poke_interval,
+            started_at=self.started_at,
+            limits=self.limits,
+        )
 
     def event(self, ending: Ending, state: JobState) -> dict[str, Any]:
         """The payload of the trigger's event, plain JSON.
@@ -117,6 +129,12 @@ class WaitArguments:
         trouble = None if state.trouble is None else asdict(state.trouble)
         written = {"state": to_json(state, self.job), "trouble": trouble}
         return {"v": EVENT_VERSION, **_ending_to_json(ending), **own, **written}
+
+
+def limits_of(timeout_at: float | None, execution_timeout_at: float | None) -> dict[str, float]:
+    """Name of each limit that there is to the Unix seconds at which it is reached."""
+    limits = zip(LIMITS, (timeout_at, execution_timeout_at), strict=True)
+    return {name: at for name, at in limits if at is not None}
 
 
 @dataclass(frozen=True, slots=True)

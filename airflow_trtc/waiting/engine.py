@@ -135,11 +135,11 @@ class ReadProgress:
 class ShowProgress:
     """Show the state to users; the answer says whether that was done or will be.
 
-    :param is_final: the wait is over.
+    :param ending: how the wait has ended; None while it goes on.
     """
 
     state: JobState
-    is_final: bool
+    ending: Ending | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,20 +263,18 @@ class Wait:
         while True:
             if limit is not None or not isinstance(verdict, Waiting):
                 verdict = yield from self._make_sure(verdict)
-            is_over = limit is not None or not isinstance(verdict, Waiting)
-            if is_over or self._has_listened:
-                yield from self._note(is_final=is_over)
-            if not isinstance(verdict, Waiting):
-                return verdict
-            if limit is not None:
-                return TimedOut(limit)
+            ending = _ending(verdict, limit)
+            if ending is not None or self._has_listened:
+                yield from self._note(ending)
+            if ending is not None:
+                return ending
             verdict, limit = yield from self._next(verdict)
 
-    def take_over(self) -> Steps[None]:
+    def take_over(self, ending: Ending) -> Steps[None]:
         """Note what another leg of this wait found, which has announced it already."""
         self._is_announced = True
         yield from self._recall()
-        yield from self._note(is_final=True)
+        yield from self._note(ending)
 
     # -- what comes next ------------------------------------------------------------------------------
 
@@ -496,7 +494,7 @@ class Wait:
 
     # -- what others get to know ------------------------------------------------------------------------
 
-    def _note(self, *, is_final: bool) -> Steps[None]:
+    def _note(self, ending: Ending | None) -> Steps[None]:
         end = self._end_to_announce()
         if self._is_unsaved or end is not None:
             # With an end also a poll that only repeats another: the judge in the API server has to know.
@@ -504,8 +502,8 @@ class Wait:
             self._is_unsaved = not is_saved
         if end is not None and not self._is_unsaved and (end := self._end_to_announce()) is not None:
             self._is_announced = yield from self.journal.announce(end, self._clock.now())
-        if self._is_unshown and self._here.shows_progress:
-            self._is_unshown = not (yield ShowProgress(self.state, is_final))
+        if (self._is_unshown or ending is not None) and self._here.shows_progress:
+            self._is_unshown = not (yield ShowProgress(self.state, ending))
 
     def _end_to_announce(self) -> Finished | None:
         """The end of the job, if polls found it and the API server, which starts DAGs, does not know it yet.
@@ -517,6 +515,23 @@ class Wait:
         rules = replace(self._rules, wait_for="recording", fail_on=frozenset())
         end = self._judge_state(self.state, rules, self._clock.now())
         return end if isinstance(end, Finished) and end.outcome not in ("callback", "never_seen") else None
+
+
+def _ending(verdict: Verdict, limit: str | None) -> Ending | None:
+    if not isinstance(verdict, Waiting):
+        return verdict
+    return None if limit is None else TimedOut(limit)
+
+
+def outcome_word(ending: Ending) -> str:
+    """How a wait ended, in one word of those that the metric `WAITS_ENDED` lists."""
+    match ending:
+        case Finished(outcome=outcome):
+            return outcome
+        case Failed(failure=failure):
+            return failure.value
+        case TimedOut(limit=limit):
+            return limit
 
 
 def may_show_more(verdict: Verdict) -> bool:

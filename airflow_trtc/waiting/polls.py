@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from airflow_trtc.aio import WakeUp, loop_time, within
 from airflow_trtc.cloud.outcomes import count_poll
-from airflow_trtc.cloud.poller import PollResult, Subscription
+from airflow_trtc.cloud.poller import Poller, PollResult, Subscription
 from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
 from airflow_trtc.jobs.kind import JobKind
@@ -30,12 +30,18 @@ class SharedPolls:
     """The subscription to the shared poller; made when the first poll is due.
 
     Until then nothing has to be read: ten thousand triggers may start in the same minute.
+
+    :ivar job: what is polled.
+    :ivar polled_at: when the last poll with a result was made; None before the first.
+    :ivar next_at: when the next one is due, by the event loop's clock; infinite when none is.
     """
 
     def __init__(self, hook: TrtcHook, kind: JobKind, job: JobRef, wake_up: WakeUp) -> None:
         self._hook = hook
         self._kind = kind
-        self._job = job
+        self.job = job
+        self.polled_at: datetime | None = None
+        self.next_at = math.inf
         self._wake_up = wake_up
         self._subscription: Subscription | None = None
         self._request: tuple[float, bool] | None = None
@@ -46,6 +52,16 @@ class SharedPolls:
     def is_subscribed(self) -> bool:
         """Whether the shared poller knows this wait."""
         return self._subscription is not None
+
+    @property
+    def conn_id(self) -> str:
+        """Id of the connection."""
+        return self._hook.trtc_conn_id
+
+    @property
+    def poller(self) -> Poller | None:
+        """What the polls are shared with; None before the first."""
+        return self._hook.poller
 
     @property
     def outage(self) -> str | None:
@@ -61,7 +77,7 @@ class SharedPolls:
         try:
             await within(min(seconds, SUBSCRIBE_SECONDS), self._hook.aprepare())
             # Nothing is awaited from here on: a trigger cancelled in between would never leave.
-            self._subscription = self._hook.subscribe(self._kind, self._job, self._wake_up.wake)
+            self._subscription = self._hook.subscribe(self._kind, self.job, self._wake_up.wake)
         except asyncio.TimeoutError:
             if (waited := loop_time() - since) < CONNECTION_SECONDS:
                 return []
@@ -76,12 +92,14 @@ class SharedPolls:
 
     def request(self, at: float, *, urgent: bool) -> None:
         """Ask for a poll at this time, seconds of the event loop's clock."""
+        self.next_at = at
         if self._subscription is not None and self._request != (at, urgent):
             self._request = at, urgent
             self._subscription.request(at - loop_time(), urgent=urgent)
 
     def cancel(self) -> None:
         """Ask for nothing."""
+        self.next_at = math.inf
         if self._subscription is not None and self._request is not None:
             self._request = None
             self._subscription.cancel()
@@ -95,7 +113,7 @@ class SharedPolls:
         results = self._subscription.drain() if self._subscription is not None else []
         if not results:
             return []
-        self._request = None
+        self._request, self.polled_at = None, results[-1].at
         is_wrong = isinstance(results[-1].value, TrtcSetupError)
         self._is_renewed = is_wrong and not self._is_renewed
         if self._is_renewed:

@@ -105,8 +105,8 @@ class TriggererWait:
             case Get() | Set():
                 assert self._store is not None, "a journal without a store reads and writes nothing"
                 return await acarry_out(step, self._store)
-            case ShowProgress(state=state, is_final=is_final):
-                return is_final or self._progress.request(state)  # at the end the worker shows it
+            case ShowProgress(state=state, ending=ending):
+                return ending is not None or self._progress.request(state)  # at the end the worker shows it
             case ReadProgress():
                 return await self._progress.read()
             case Say(line=line):

@@ -69,7 +69,7 @@ class WorkerWait:
         *,
         store: Store | None,
         poll: Callable[[], Seen],
-        show: Callable[[JobState], bool],
+        show: Callable[[JobState, Ending | None], bool],
         say: Callable[[str], object],
         clock: Clock,
         stop: Callable[[], str | None],
@@ -102,9 +102,9 @@ class WorkerWait:
         self._steps = None  # a sensor that fails silently goes on
         return ending
 
-    def take_over(self) -> None:
+    def take_over(self, ending: Ending) -> None:
         """Note what another leg of this wait found."""
-        drive(self.wait.take_over(), self._carry_out)
+        drive(self.wait.take_over(ending), self._carry_out)
 
     def _listen(self, step: Listen) -> Heard:
         is_turn, self._is_turn = self._is_turn, False
@@ -129,8 +129,8 @@ class WorkerWait:
                 return self._listen(step)
             case Drain():
                 return Heard()
-            case ShowProgress(state=state):
-                return self._show(state)
+            case ShowProgress(state=state, ending=ending):
+                return self._show(state, ending)
             case Say(line=line):
                 return self._say(line)
             case ReadProgress():

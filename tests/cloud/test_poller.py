@@ -512,3 +512,57 @@ def test_hundreds_wait_through_one_client(settings_for, emulator):
 
     asyncio.run(main())
     assert emulator.state()["counters"]["DescribeCloudRecording"] == {"OK": 120}
+
+
+# -- what is shown of it ------------------------------------------------------------------------------
+
+
+def test_a_view_says_how_the_polls_of_an_action_go():
+    async def story(polling, client):
+        waiters = [Waiter(polling, name) for name in "abc"]
+        other = Waiter(polling, "d", SLICE)
+        assert [(view.action, view.waiting, view.due, view.sent) for view in polling.views()] == [
+            ("DescribeCloudRecording", 3, 0, 0),
+            ("DescribeCloudSliceTask", 1, 0, 0),
+        ]
+        client.answers = [REFUSED]
+        waiters[0].request()
+        await waiters[0].answers()
+        waiters[1].request(600.0)
+        other.request()
+        await other.answers()
+        view, of_slices = polling.views()
+        assert (view.sent, view.throttled, view.due, view.outage) == (2, 1, 0, None)
+        assert (of_slices.sent, of_slices.throttled) == (1, 0)
+        assert view.ceiling == 1000
+        assert 0 < view.rate < of_slices.rate <= 1000
+        assert 0 <= view.slowest_seconds < 5
+
+    play(story)
+
+
+def test_what_is_due_is_counted_once_and_is_late_until_it_is_polled():
+    async def story(polling, client):
+        waiter, other = Waiter(polling, "a"), Waiter(polling, "b")
+        waiter.request(-1.0)
+        waiter.request(-1.0, urgent=True)
+        other.request(600.0)
+        (view,) = polling.views()
+        assert (view.waiting, view.due, view.sent) == (2, 1, 0)
+        assert view.slowest_seconds >= 0
+        await waiter.answers()
+        (view,) = polling.views()
+        assert (view.due, view.sent) == (0, 1)
+
+    play(story)
+
+
+def test_a_view_says_why_nothing_is_answered():
+    async def story(polling, client):
+        client.answers = [BROKEN] * 100
+        waiter = Waiter(polling, "a")
+        waiter.request()
+        await client.until(lambda: polling.views()[0].outage)
+        assert polling.views()[0].outage == BROKEN.message
+
+    play(story)

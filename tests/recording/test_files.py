@@ -30,26 +30,29 @@ def test_object_url_escapes_what_ids_and_names_may_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, parts",
+    "name, room, parts",
     [
         (
             "20032332_1038631851__UserId_s_MTY4NjExOQ..__UserId_e_main_audio.m3u8",
+            "1038631851",
             ("1686119", "main", "audio"),
         ),
-        ("1_55__UserId_s_dTE.__UserId_e_aux_video_2.m3u8", ("u1", "aux", "video", 2)),
-        ("ha2_1_NTU.__UserId_s_dTE.__UserId_e_main_audio_video.m3u8", ("u1", "main", "audio_video")),
-        ("1_55__UserId_s_dTE.__UserId_e_main.mp4", ("u1", "main")),
-        ("1_55__UserId_s_dTE.__UserId_e_main_12.mp4", ("u1", "main", None, 12)),
-        ("1_55__UserId_s_5LiA-w..__UserId_e_main.aac", (None, "main")),
-        ("1_55__UserId_s_*__UserId_e_main.aac", (None, "main")),
-        ("1_8001.mp4", ()),
-        ("1_8001_3.mp4", (None, None, None, 3)),
-        ("1_NTU..m3u8", ()),
-        ("1_8001_1234.mp4", ()),
-        ("5285890784", ()),
-        ("a.mp4", ()),
-        ("", ()),
+        ("1_55__UserId_s_dTE.__UserId_e_aux_video_2.m3u8", "55", ("u1", "aux", "video", 2)),
+        ("ha2_1_NTU.__UserId_s_dTE.__UserId_e_main_audio_video.m3u8", "55", ("u1", "main", "audio_video")),
+        ("1_55__UserId_s_dTE.__UserId_e_main.mp4", "55", ("u1", "main")),
+        ("1_55__UserId_s_dTE.__UserId_e_main_12.mp4", "55", ("u1", "main", None, 12)),
+        ("1_55__UserId_s_5LiA-w..__UserId_e_main.aac", "55", (None, "main")),
+        ("1_55__UserId_s_*__UserId_e_main.aac", "55", (None, "main")),
+        ("1_bGVzc29uIDE.__UserId_s_dTE.__UserId_e_main.mp4", "lesson 1", ("u1", "main")),
+        ("1_*__UserId_s_dTE.__UserId_e_main.mp4", None, ("u1", "main")),
+        ("1_8001.mp4", "8001", ()),
+        ("1_8001_3.mp4", "8001", (None, None, None, 3)),
+        ("1_NTU..m3u8", "55", ()),
+        ("1_8001_1234.mp4", None, ()),
+        ("5285890784", None, ()),
+        ("a.mp4", None, ()),
+        ("", None, ()),
     ],
 )
-def test_what_a_name_says(name: str, parts: tuple[Any, ...]) -> None:
-    assert read_name(name) == NameParts(*parts)
+def test_what_a_name_says(name: str, room: str | None, parts: tuple[Any, ...]) -> None:
+    assert read_name(name) == NameParts(*parts, room_id=room)

@@ -286,9 +286,8 @@ class Scene:
                 return self._stop()
             case Drain():
                 return self._hear(())
-            case ShowProgress(state=state, is_final=is_final):
-                self.finals.append(is_final)
-                return self._show(state)
+            case ShowProgress(state=state, ending=ending):
+                return self._show(state, ending)
             case Say(line=line):
                 return self.lines.append(line)
             case ReadProgress():
@@ -330,8 +329,9 @@ class Scene:
         self.stopped_at.append(self.clock.seconds)
         return self.stop_errors.pop(0) if self.stop_errors else None
 
-    def _show(self, state: JobState) -> bool:
+    def _show(self, state: JobState, ending: Ending | None) -> bool:
         self.shown.append(state)
+        self.finals.append(ending is not None)
         return True
 
     def _move(self, seconds: float) -> None:

@@ -368,7 +368,7 @@ def test_what_the_trigger_found_is_saved_shown_and_not_announced_again(found: Jo
     state = learn(found, GONE, later(60))
     scene.on_worker(state, turns=0)
     assert scene.wait is not None
-    drive(scene.wait.take_over(), scene._carry_out)
+    drive(scene.wait.take_over(Finished("gone", state.files, later(60))), scene._carry_out)
     assert scene.stored(scene.rows.polls) == replace(state, trouble=None)
     assert scene.finals == [True]
     assert scene.store.due() == []
@@ -500,6 +500,13 @@ def test_the_last_that_is_shown_is_marked_as_such() -> None:
     scene = Scene(shown("a"))
     scene.deferred(interval=100.0, limits={"timeout": 50.0})
     assert scene.finals == [True]
+
+
+def test_a_worker_shows_the_end_also_when_nothing_else_is_new() -> None:
+    scene = Scene(shown("a", status="Exited"), shown("a", status="Exited"))
+    scene.on_worker(interval=60.0)
+    assert scene.finals == [False, True]
+    assert scene.shown[0].files == scene.shown[1].files
 
 
 @pytest.mark.parametrize(

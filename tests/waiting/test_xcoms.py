@@ -15,7 +15,7 @@ from airflow.sdk.execution_time.comms import GetXCom, SetXCom, XComResult
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.waiting import xcoms
-from airflow_trtc.waiting.progress import PROGRESS_XCOM, SharedProgress
+from airflow_trtc.waiting.progress import PROGRESS_XCOM, SharedProgress, ShownWait
 
 JOB = JobRef("recording", 1400000001, "ap-guangzhou", "rid")
 IDS = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1}
@@ -92,9 +92,7 @@ def written(states: int) -> int:
     """How many values a progress writes that is asked for each of so many states at once."""
 
     async def scene() -> int:
-        progress = SharedProgress(
-            JOB, IDS, console_url=None, try_number=1, log=logging.getLogger(PROGRESS_XCOM)
-        )
+        progress = SharedProgress(JOB, IDS, ShownWait(try_number=1), logging.getLogger(PROGRESS_XCOM))
         count = 0
         for number in range(states):
             progress.request(JobState("rid", polls=number))
