@@ -52,12 +52,12 @@ class Listing:
 
 def show(request: Request, reader: ReaderDep) -> Response:
     """Answer with the list of what this user's DAGs wait for, or have waited for lately."""
-    began_at, now = time.perf_counter(), datetime.now(timezone.utc)
+    began_at, now = time.thread_time(), datetime.now(timezone.utc)
     found = read(listing.read_query(request.query_params), reader, now)
     kinds = {name: kind.label for name, kind in KINDS.items()}
     context = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
     words = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
-    seconds = pause(time.perf_counter() - began_at, shell.REFRESH_SECONDS)
+    seconds = pause(time.thread_time() - began_at, shell.REFRESH_SECONDS)
     return shell.page(
         request, "listing.html", title=TITLE, refresh_seconds=seconds, now=now, **context, **words
     )
