@@ -53,8 +53,7 @@ from airflow_trtc.jobs.verdict import (
 )
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import Rows
-from airflow_trtc.journal.owners import TaskId
-from airflow_trtc.journal.store import KeepsJournal, worker_store
+from airflow_trtc.journal.store import KeepsJournal, task_of, worker_store
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.links import TrtcConsoleLink, console_url
 from airflow_trtc.recording.started import NamedRecording, read_named
@@ -133,9 +132,7 @@ class _Leg:
         is_kept = self._store is not None and KINDS[job.kind].key_of(job.job_id) is None
         self.journal = Journal(Rows(job), is_available=is_kept)
         self._began_at = started_at or sensor.began_at(context)
-        ti = context["ti"]
-        task = TaskId(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        self._pulse = WorkerPulse(self._store, task, job, self._clock.monotonic, sensor.log)
+        self._pulse = WorkerPulse(self._store, task_of(context), job, self._clock.monotonic, sensor.log)
         self._polled_at: datetime | None = None
         self.is_later = bool(context.get("task_reschedule_count")) or (context["ti"].try_number or 1) > 1
         self.worker = self._carry(state or JobState(job.job_id))

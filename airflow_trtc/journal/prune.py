@@ -3,7 +3,8 @@
 Airflow never removes rows from an asset state store. The API server does it once an hour, after
 ``[trtc] journal_days``; this command is for where no API server has the receiver of callbacks, or for more at
 once. Run it with access to Airflow's database. It touches only rows of the journal that were last
-written that long ago, and none that the callback processor still needs.
+written that long ago, and none that the callback processor still needs; rows that only say how waits get on
+at present go after an hour.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_trtc._compat import state_store_model
-from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, LASTING_PREFIXES, LOG_PAGES
+from airflow_trtc.journal.keys import (
+    FLEETING_PREFIXES,
+    JOURNAL_NAME,
+    JOURNAL_URI,
+    LASTING_PREFIXES,
+    LOG_PAGES,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 # A recording can be described for 720 hours at most (ResourceExpiredHour); this is twice as long.
 DEFAULT_DAYS = 60
 MIN_DAYS = 31
+FLEETING_HOURS = 1
 MAX_DAYS = 36_500  # "for ever"; much longer ago there were no dates
 ROWS_PER_TRANSACTION = 1000
 
@@ -60,29 +68,37 @@ def prune(older_than: datetime, *, dry_run: bool = False) -> int:
     from airflow.utils.session import create_session
     from sqlalchemy import func, select
 
+    old = _old(older_than, LASTING_PREFIXES), _old(_fleeting_until(), FLEETING_PREFIXES)
     if dry_run:
         with create_session() as session:
-            return session.scalar(select(func.count()).select_from(Row).where(*_old(older_than))) or 0
+            counts = [session.scalar(select(func.count()).select_from(Row).where(*each)) for each in old]
+            return sum(count or 0 for count in counts)
     count = 0
     while True:
         with create_session() as session:
-            deleted = delete_batch(session, older_than)
-        count += deleted
-        if deleted < ROWS_PER_TRANSACTION:
+            deleted = [delete_batch(session, older_than), delete_fleeting(session)]
+        count += sum(deleted)
+        if max(deleted) < ROWS_PER_TRANSACTION:
             return count
 
 
 def delete_batch(session: Session, older_than: datetime) -> int:
     """Delete some rows last written before `older_than`; fewer than the limit means that none is left."""
-    return _delete(session, older_than, _old(older_than))
+    return _delete(session, older_than, LASTING_PREFIXES)
+
+
+def delete_fleeting(session: Session) -> int:
+    """Delete some rows that said how things were an hour ago."""
+    return _delete(session, _fleeting_until(), FLEETING_PREFIXES)
 
 
 def delete_log_pages(session: Session, older_than: datetime) -> int:
     """Delete some pages of the change log; readers are never that far behind."""
-    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    return _delete(session, older_than, (LOG_PAGES.prefix,))
 
-    pages = Row.key.like(f"{LOG_PAGES.prefix}%")
-    return _delete(session, older_than, [_of_journal(), Row.updated_at < older_than, pages])
+
+def _fleeting_until() -> datetime:
+    return datetime.now(timezone.utc) - timedelta(hours=FLEETING_HOURS)
 
 
 def _of_journal() -> Any:
@@ -94,20 +110,20 @@ def _of_journal() -> Any:
     return Row.asset_id.in_(ids)
 
 
-def _old(older_than: datetime) -> list[Any]:
+def _old(older_than: datetime, prefixes: Sequence[str]) -> list[Any]:
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
     from sqlalchemy import or_
 
-    lasting = or_(*(Row.key.like(f"{prefix}%") for prefix in LASTING_PREFIXES))
-    return [_of_journal(), Row.updated_at < older_than, lasting]
+    of_these = or_(*(Row.key.like(f"{prefix}%") for prefix in prefixes))
+    return [_of_journal(), Row.updated_at < older_than, of_these]
 
 
-def _delete(session: Session, older_than: datetime, old: list[Any]) -> int:
+def _delete(session: Session, older_than: datetime, prefixes: Sequence[str]) -> int:
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
     from sqlalchemy import delete, select, tuple_
 
-    rows = session.execute(select(Row.asset_id, Row.key).where(*old).limit(ROWS_PER_TRANSACTION)).all()
-    ids = [tuple(row) for row in rows]
+    old = select(Row.asset_id, Row.key).where(*_old(older_than, prefixes)).limit(ROWS_PER_TRANSACTION)
+    ids = [tuple(row) for row in session.execute(old).all()]
     # The age is asked again: a row may have been written since.
     session.execute(
         delete(Row)

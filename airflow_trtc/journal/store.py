@@ -23,6 +23,7 @@ from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.journal.journal import Journal
 from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, Rows
+from airflow_trtc.journal.owners import TaskId
 from airflow_trtc.journal.plans import Get, Set, Store, drive
 
 JOURNAL = Asset(name=JOURNAL_NAME, uri=JOURNAL_URI)
@@ -84,6 +85,13 @@ def load_now(context: Mapping[str, Any], job: JobRef) -> JobState | None:
     journal = Journal(Rows(job), is_available=store is not None)
     state = drive(journal.load(JobState(job.job_id)), store) if store is not None else JobState(job.job_id)
     return state if journal.is_loaded else None
+
+
+def task_of(context: Mapping[str, Any]) -> TaskId:
+    """What names the task instance that runs."""
+    ti = context["ti"]
+    map_index = getattr(ti, "map_index", -1)
+    return TaskId(ti.dag_id, ti.run_id, ti.task_id, -1 if map_index is None else map_index)
 
 
 def worker_store(context: Mapping[str, Any]) -> Store | None:

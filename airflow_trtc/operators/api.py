@@ -21,7 +21,8 @@ from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators.attempt_store import task_of, tries_of
+from airflow_trtc.journal.store import task_of
+from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.creating import Creator, creation_store
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown

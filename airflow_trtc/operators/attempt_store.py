@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_trtc._compat import task_state_store
 from airflow_trtc.errors import TrtcTransientError
-from airflow_trtc.journal.owners import TaskId
 from airflow_trtc.recording.attempts import Attempt, read_attempt
 from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
 
@@ -35,13 +34,6 @@ def tries_of(context: Mapping[str, Any]) -> Tries:
     """The numbers of the task instance that runs."""
     ti = context["ti"]
     return Tries(getattr(ti, "try_number", None) or 1, getattr(ti, "max_tries", None) or 0)
-
-
-def task_of(context: Mapping[str, Any]) -> TaskId:
-    """What names the task instance that runs."""
-    ti = context["ti"]
-    map_index = getattr(ti, "map_index", -1)
-    return TaskId(ti.dag_id, ti.run_id, ti.task_id, -1 if map_index is None else map_index)
 
 
 def unreadable(error: Exception) -> TrtcTransientError:

@@ -31,9 +31,9 @@ from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.keys import job_fields, job_from
 from airflow_trtc.journal.owners import CLOSED, Owner
-from airflow_trtc.journal.store import worker_store
+from airflow_trtc.journal.store import task_of, worker_store
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import Tries, task_of, tries_of, unreadable
+from airflow_trtc.operators.attempt_store import Tries, tries_of, unreadable
 from airflow_trtc.waiting.stopping import describe_failed_stop, stop, within_seconds
 
 VERSION = 1

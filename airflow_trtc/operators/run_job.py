@@ -23,8 +23,9 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
+from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import task_of, tries_of
+from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.creating import Creator, creation_store, renounce
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.job_request import (

@@ -22,9 +22,10 @@ from airflow_trtc.arguments import (
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
+from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
-from airflow_trtc.operators.attempt_store import attempt_store, task_of, tries_of
+from airflow_trtc.operators.attempt_store import attempt_store, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.starting import RecordingStarter, StartRequest

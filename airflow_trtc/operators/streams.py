@@ -25,8 +25,9 @@ from airflow_trtc.arguments import (
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
+from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import task_of, tries_of
+from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.rooms import check_room, room_of

@@ -268,6 +268,7 @@ class Wait:
                 yield from self._note(ending)
             if ending is not None:
                 return ending
+            assert isinstance(verdict, Waiting), "whatever else it is ends the wait"
             verdict, limit = yield from self._next(verdict)
 
     def take_over(self, ending: Ending) -> Steps[None]:

@@ -143,7 +143,8 @@ class PulseWriter:
         if self._store is None:
             return
         # One page at a time: a thousand digests and more at once would hold up all waits.
-        for row in itertools.chain(pulses, self._pages() if with_jobs else ()):
+        pages = self._pages() if with_jobs else ()
+        for row in itertools.chain[AccountPulse | JobPolls](pulses, pages):
             await acarry_out(Set(row.key, row.value), self._store)
             self._is_failing = False
 

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount, Route
 
 from airflow_trtc import metrics
-from airflow_trtc.web.processing import database
+from airflow_trtc.web.processing import database, refusing
 from airflow_trtc.web.processing.housekeeping import Housekeeping
 from airflow_trtc.web.processing.orphans import OrphanWatch
 from airflow_trtc.web.processing.processor import CallbackProcessor
@@ -23,6 +23,7 @@ from airflow_trtc.web.receiving import answers, connections
 from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.connection_cache import ConnectionCache
 from airflow_trtc.web.receiving.receiver import Receiver, Row
+from airflow_trtc.web.receiving.refusals import Refusals
 from airflow_trtc.web.receiving.writer import Writer
 
 # The second is for a proxy that takes the path of [api] base_url away: then Starlette does not recognise the
@@ -52,7 +53,7 @@ def create_app() -> FastAPI:
         inbox.stop()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    receiver = Receiver(inbox.connections, inbox.store)
+    receiver = Receiver(inbox.connections, inbox.store, refused=inbox.refusals.note)
     app.router.routes.extend(Route(path, receiver) for path in PATHS)
     app.router.routes.extend(_pages())
     app.state.inbox = inbox
@@ -77,7 +78,9 @@ class Inbox:
 
     def __init__(self) -> None:
         self.connections = ConnectionCache(connections.look_up, known_names=connections.known_names)
-        self.processor = CallbackProcessor(Housekeeping())
+        self.refusals = Refusals(refusing.add)
+        self.processor = CallbackProcessor(self._keep_house)
+        self._housekeeping = Housekeeping()
         self.orphans = OrphanWatch()
         self.writer = Writer(self._insert, self.processor.wake)
         self._is_started = False
@@ -113,6 +116,10 @@ class Inbox:
         if self._why_not is not None:
             return answers.NO_STORE
         return await self.writer.store(row)
+
+    def _keep_house(self) -> None:
+        self.refusals.write_due()
+        self._housekeeping()
 
     def _insert(self, rows: Sequence[Row]) -> Answer | None:
         with database.transaction() as session:

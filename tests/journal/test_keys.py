@@ -10,7 +10,7 @@ import pytest
 
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.verdict import Finished
-from airflow_trtc.journal import keys
+from airflow_trtc.journal import keys, pulse, reception
 from airflow_trtc.journal.index import IndexEntry, Phase, note_key
 from airflow_trtc.journal.keys import Rows, head_value, job_fields, job_from, make_key, page_key
 from airflow_trtc.journal.store import JOURNAL
@@ -133,7 +133,14 @@ def test_what_is_old_may_go_but_for_what_is_still_needed() -> None:
     lasting.append(IndexEntry(JOB, Phase.ENDED, datetime(2026, 1, 1, tzinfo=timezone.utc)).key)
     assert all(key.startswith(keys.LASTING_PREFIXES) for key in lasting)
     needed = [keys.LOG_KEY, keys.log_page_key(1), keys.inbox_key(1, 1, "a"), keys.due_key(1, JOB)]
-    assert not any(key.startswith(keys.LASTING_PREFIXES) for key in needed)
+    assert not any(key.startswith(keys.LASTING_PREFIXES + keys.FLEETING_PREFIXES) for key in needed)
+    fleeting = [
+        reception.refused_key("trtc_default"),
+        pulse.JobPolls("p", "h", 0, datetime(2026, 1, 1, tzinfo=timezone.utc), 0).key,
+    ]
+    assert all(key.startswith(keys.FLEETING_PREFIXES) for key in fleeting)
+    assert not any(key.startswith(keys.LASTING_PREFIXES) for key in fleeting)
+    assert reception.heard_key(1).startswith(keys.LASTING_PREFIXES)
 
 
 def test_what_a_request_to_judge_says() -> None:

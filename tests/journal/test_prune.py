@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from airflow.utils.session import create_session
 
 from airflow_trtc.journal import prune
 from airflow_trtc.journal.store import JOURNAL
@@ -21,7 +22,6 @@ def rows(airflow_db: Path) -> Iterator[None]:
     pytest.importorskip("airflow.models.asset_state_store", reason="Airflow below 3.3 keeps no journal")
     from airflow.models.asset import AssetModel
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
-    from airflow.utils.session import create_session
     from sqlalchemy import delete
 
     with create_session() as session:
@@ -41,9 +41,18 @@ def rows(airflow_db: Path) -> Iterator[None]:
         session.execute(delete(AssetModel))
 
 
+def put(key: str, at: datetime) -> None:
+    from airflow.models.asset import AssetModel
+    from airflow.models.asset_state_store import AssetStateStoreModel as Row
+    from sqlalchemy import select
+
+    with create_session() as session:
+        journal = session.scalar(select(AssetModel.id).where(AssetModel.name == JOURNAL.name))
+        session.add(Row(asset_id=journal, key=key, value="{}", updated_at=at))
+
+
 def keys() -> set[str]:
     from airflow.models.asset_state_store import AssetStateStoreModel as Row
-    from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
@@ -55,6 +64,21 @@ def test_only_old_rows_of_the_journal_are_deleted(capsys: pytest.CaptureFixture[
     assert prune.main([]) == 0
     assert "2 rows were deleted" in capsys.readouterr().out
     assert keys() == {"fresh", "another"}
+
+
+@pytest.mark.usefixtures("rows")
+def test_what_says_how_things_are_goes_within_hours(capsys: pytest.CaptureFixture[str]) -> None:
+    for key in ("pulse/p/d", "refused/c", "heard/1", "unknown/x"):
+        for minutes in (50, 70):
+            put(f"{key}-{minutes}", NOW - timedelta(minutes=minutes))
+    kept = {"d-50", "c-50", "1-50", "1-70", "x-50", "x-70"}
+    assert prune.main(["--dry-run"]) == 0
+    assert "4 rows would be deleted" in capsys.readouterr().out
+    with create_session() as session:
+        assert prune.delete_fleeting(session) == 2
+    assert keys() == {*kept, *AGES_IN_DAYS, "another"}
+    assert prune.main([]) == 0
+    assert keys() == {*kept, "fresh", "another"}
 
 
 @pytest.mark.usefixtures("rows")

@@ -69,7 +69,8 @@ def test_an_account_s_row_is_read_back() -> None:
 
 @pytest.mark.parametrize("name", ["endpoint", "region", "account", "action", "process"])
 def test_what_has_a_pace_of_its_own_has_a_row_of_its_own(name: str) -> None:
-    assert replace(PULSE, **{name: "other"}).key != PULSE.key
+    other: Any = {name: "other"}
+    assert replace(PULSE, **other).key != PULSE.key
     assert PULSE.key.startswith("pulse/0123456789ab/")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,4 +56,4 @@ def test_object_url_escapes_what_ids_and_names_may_hold() -> None:
     ],
 )
 def test_what_a_name_says(name: str, room: str | None, parts: tuple[Any, ...]) -> None:
-    assert read_name(name) == NameParts(*parts, room_id=room)
+    assert read_name(name) == replace(NameParts(*parts), room_id=room)

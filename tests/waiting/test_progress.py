@@ -36,7 +36,8 @@ def at(seconds: float) -> datetime:
 
 def shown(state: JobState, ending: Ending | None = None, wait: ShownWait | None = None) -> dict[str, Any]:
     value = progress(state, JOB, wait or ShownWait(), ending)
-    return json.loads(json.dumps(value, allow_nan=False))
+    read: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    return read
 
 
 def event(event_type: int, seconds: float = 0, **info: Any) -> dict[str, Any]:
@@ -120,7 +121,10 @@ def test_the_last_one_says_how_the_wait_ended(ending: Any, outcome: str | None, 
 
 def test_the_wait_says_what_its_user_wants() -> None:
     arguments = WaitArguments(
-        **{"kind": "recording", "job_id": "rid", "sdk_app_id": 1, "region": "r"},
+        kind="recording",
+        job_id="rid",
+        sdk_app_id=1,
+        region="r",
         poke_interval=15.0,
         started_at=START.timestamp(),
         timeout_at=at(60).timestamp(),

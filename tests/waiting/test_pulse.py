@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from airflow_trtc import metrics
 from airflow_trtc.aio import loop_time
 from airflow_trtc.cloud.client import AsyncTrtcClient
 from airflow_trtc.cloud.poller import LaneView, Poller
@@ -245,9 +246,7 @@ def test_all_waits_of_an_event_loop_share_a_writer() -> None:
 
 def test_below_airflow_33_there_are_metrics_and_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     gauges: list[tuple[str, float]] = []
-    monkeypatch.setattr(
-        pulse.metrics, "gauge", lambda metric, value, **tags: gauges.append((metric.name, value))
-    )
+    monkeypatch.setattr(metrics, "gauge", lambda metric, value, **tags: gauges.append((metric.name, value)))
 
     async def main() -> None:
         poller = Poller(settings())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_trtc.assets import events, finished_recordings
+from airflow_trtc.bounds import moment
 from airflow_trtc.jobs.callback import parse_event
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
 from airflow_trtc.jobs.ref import JobRef
@@ -20,6 +21,7 @@ from airflow_trtc.jobs.state import JobState, from_json, learn
 from airflow_trtc.jobs.verdict import Finished, Rules, Waiting
 from airflow_trtc.journal.keys import INBOX, Rows, due_key, due_value, log_page_key
 from airflow_trtc.journal.plans import drive, load_plan, save_plan
+from airflow_trtc.journal.reception import heard_from
 from airflow_trtc.recording.judge import judge
 from airflow_trtc.web.processing import database, emitting, folding, judging, processor
 from airflow_trtc.web.processing.processor import CallbackProcessor
@@ -69,6 +71,28 @@ def test_callbacks_become_events_knowledge_and_log(store: Store) -> None:
     assert [entry["seq"] for entry in entries] == [1, 2, 3, 4, 5]
     assert [entry["event"] for entry in entries] == story("rec")
     assert {entry["job_id"] for entry in entries} == {"rec"}
+
+
+def test_callbacks_are_counted_by_application_repeated_ones_too(store: Store) -> None:
+    sent = [*story("a"), event(101, None, group=1)]
+    store.put(*sent)
+    work()
+    store.put(*sent[:2], received_at_ms=START_MS + 60_000)
+    work()
+    (heard,) = map(heard_from, store.rows("heard/").values())
+    assert heard is not None
+    assert heard.sdk_app_id == APP
+    assert heard.last_at == moment(START_MS + 60_001)
+
+
+def test_a_batch_counts_in_its_minutes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = moment(START_MS + 90_000)
+    store.put(*story("a"))
+    store.put(*story("b"), received_at_ms=START_MS + 60_000)
+    CallbackProcessor(clock=lambda: now).work()
+    (heard,) = map(heard_from, store.rows("heard/").values())
+    assert heard is not None
+    assert {ago: count for ago, count in heard.recent(now).items() if count} == {0: 5, 1: 5}
 
 
 def test_events_of_rooms_are_kept_and_are_about_no_job(store: Store) -> None:

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from airflow_trtc.jobs.callback import sign
+from airflow_trtc.journal.reception import Reason
 from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.connection_cache import ConnectionCache, ReceiverConfig
@@ -30,7 +31,11 @@ BODY = json.dumps(event(302, LeaveCode=0)).encode()
 class Desk:
     """A receiver with connections of its own; keeps what it stores."""
 
-    def __init__(self, **connections: ReceiverConfig) -> None:
+    def __init__(
+        self,
+        refused: Callable[[str, Reason], object] = lambda conn_id, reason: None,
+        **connections: ReceiverConfig,
+    ) -> None:
         self.connections = connections
         self.stored: list[Row] = []
         self.failure: Answer | None = None
@@ -39,7 +44,12 @@ class Desk:
         self.now_ms = START_MS
         self.cache = ConnectionCache(self._look_up, lambda: self.now)
         receiver = Receiver(
-            self.cache, self._store, clock=lambda: self.now_ms, body_seconds=0.05, refuse_seconds=0
+            self.cache,
+            self._store,
+            refused=refused,
+            clock=lambda: self.now_ms,
+            body_seconds=0.05,
+            refuse_seconds=0,
         )
         self.app = Starlette(routes=[Route("/callbacks/{conn_id}", receiver)])
 

@@ -33,6 +33,7 @@ from airflow_trtc.journal.keys import (
     page_key,
 )
 from airflow_trtc.journal.plans import PARTS, drive, load_plan, page_count, save_plan
+from airflow_trtc.journal.reception import Heard, heard_from, heard_key
 from airflow_trtc.kinds import kind_of_group
 
 MAX_LOGGED_EVENT = 2000  # characters; readers of the log fetch longer ones themselves
@@ -263,6 +264,18 @@ def _add(overlay: Overlay, head: str, events: list[Received]) -> None:
     for event in events:
         state = learn(state, event.callback, event.counts_from)
     drive(save_plan(head, job, state), overlay)
+
+
+def note_heard(overlay: Overlay, batch: Batch, now_ms: int) -> None:
+    """Count the callbacks of each application, repeated ones too."""
+    received: dict[int, list[int]] = {}
+    for one in (*batch.received, *batch.repeated):
+        received.setdefault(one.sdk_app_id, []).append(one.received_at_ms)
+    overlay.prefetch(map(heard_key, received))
+    for sdk_app_id, times in received.items():
+        before = heard_from(overlay.get(heard_key(sdk_app_id))) or Heard(sdk_app_id)
+        after = before.added(times, now_ms)
+        overlay.set(after.key, after.value)
 
 
 def note_connections(overlay: Overlay, new: Iterable[Received]) -> None:

@@ -50,6 +50,7 @@ class Housekeeping:
             else:
                 now = datetime.now(timezone.utc)
                 count = prune.delete_batch(session, now - timedelta(days=prune.journal_days()))
+                count += prune.delete_fleeting(session)
                 count += prune.delete_log_pages(session, now - timedelta(days=LOG_DAYS))
         self._count += count
         if count >= prune.ROWS_PER_TRANSACTION:

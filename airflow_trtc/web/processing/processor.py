@@ -237,6 +237,7 @@ def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
         overlay.prefetch([log_page_key(log_page(folding.read_counter(counter) + 1))])
         added = folding.add_all(overlay, batch, in_time)
         folding.append_log(overlay, counter, added)
+        folding.note_heard(overlay, batch, bounds.unix_ms(now))
         if has_teams():
             folding.note_connections(overlay, new)
         _log_bad(batch.bad)

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from airflow_trtc.aio import take_error
+from airflow_trtc.journal.reception import Reason
 
 REMEMBERED_SECONDS = 5.0
 REFRESHED_SECONDS = 60.0  # so long may a key be used that was replaced, unless callbacks keep coming
@@ -39,6 +40,7 @@ class ReceiverConfig:
     :param sdk_app_id: the only application that may send; None for any.
     :param region: where the connection polls.
     :param problem: why nothing can be received with it, for the log; empty when something can.
+    :param reason: the same in one word; None where nobody needs to know, as of what is no connection of ours.
     :param advice: what should be changed although callbacks are accepted, for the log; empty for nothing.
     """
 
@@ -47,6 +49,7 @@ class ReceiverConfig:
     sdk_app_id: int | None = None
     region: str | None = None
     problem: str = ""
+    reason: Reason | None = None
     advice: str = ""
 
 

@@ -32,16 +32,16 @@ def receiver_config(connection_type: str | None, host: str | None, extra: str | 
     try:
         fields = json.loads(extra) if extra and extra.strip() else {}
     except (ValueError, RecursionError):
-        return ReceiverConfig(problem="its extra is not valid JSON")
+        return _unusable("its extra is not valid JSON")
     if not isinstance(fields, dict):
-        return ReceiverConfig(problem="its extra is not a JSON object")
+        return _unusable("its extra is not a JSON object")
     try:
         sdk_app_id = app_id(fields.get("sdk_app_id"), "extra field sdk_app_id")
         keys = callback_keys(fields.get("callback_secret"))
     except TrtcSetupError as error:
-        return ReceiverConfig(problem=error.message)
+        return _unusable(error.message)
     if sdk_app_id is not None and sdk_app_id > MAX_APP:
-        return ReceiverConfig(problem="its extra field sdk_app_id has too many digits")
+        return _unusable("its extra field sdk_app_id has too many digits")
     accepts_unsigned = not keys and _flag(fields.get("callback_unsigned"))
     is_short = any(len(key) < MIN_KEY for key in keys)
     return ReceiverConfig(
@@ -50,10 +50,15 @@ def receiver_config(connection_type: str | None, host: str | None, extra: str | 
         sdk_app_id=sdk_app_id,
         region=(bounds.label(fields.get("region")) or "").strip() or default_region(host or ""),
         problem="" if keys or accepts_unsigned else "its field callback_secret is empty",
+        reason=None if keys or accepts_unsigned else "no_key",
         advice=f"its callback_secret has fewer than {MIN_KEY} characters; use a longer one"
         if is_short
         else "",
     )
+
+
+def _unusable(problem: str) -> ReceiverConfig:
+    return ReceiverConfig(problem=problem, reason="unusable")
 
 
 def callback_keys(value: Any) -> tuple[str, ...]:
@@ -95,12 +100,12 @@ def look_up(conn_id: str) -> ReceiverConfig:
         return ReceiverConfig(problem="there is no such connection, or Airflow cannot read it")
     if len(found) > 1:
         owners = ", ".join(sorted(map(str, found)))
-        return ReceiverConfig(problem=f"several teams have a connection of this name: {owners}; rename them")
+        return _unusable(f"several teams have a connection of this name: {owners}; rename them")
     (connection,) = found.values()
     try:
         return receiver_config(connection.conn_type, connection.host, connection.extra)
     except Exception as error:  # a value that cannot be decrypted
-        return ReceiverConfig(problem=f"its fields cannot be read ({type(error).__name__})")
+        return _unusable(f"its fields cannot be read ({type(error).__name__})")
 
 
 def known_names() -> set[str]:

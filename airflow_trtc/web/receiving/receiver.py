@@ -31,6 +31,7 @@ from airflow_trtc.jobs.callback import (
     without_signatures,
 )
 from airflow_trtc.journal.keys import MAX_APP, inbox_key
+from airflow_trtc.journal.reception import Reason
 from airflow_trtc.web.receiving import answers
 from airflow_trtc.web.receiving.answers import Answer
 from airflow_trtc.web.receiving.connection_cache import (
@@ -47,6 +48,11 @@ REFUSE_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
+_REASONS: Mapping[Answer, Reason] = {
+    answers.NO_APPLICATION: "no_application",
+    answers.NO_NUMBER: "no_application",
+    answers.OTHER_APPLICATION: "wrong_application",
+}
 _CONNECTION_ID = re.compile(r"[\w#!()\-.:\\]{1,250}", re.ASCII)  # as Airflow has it, but for "/"
 
 
@@ -88,6 +94,16 @@ class _Proof:
         """Whether it is enough at least for a wrapped event."""
         return self.covers_body(found) or is_address_signed(self.query, found.keys, self.now_ms)
 
+    @property
+    def given(self) -> str | None:
+        """What was given as a signature, right or wrong."""
+        return self.signature or self.query.get("sign")
+
+    @property
+    def fault(self) -> Reason:
+        """What is wrong with it, if it is not enough."""
+        return "wrong_signature" if self.given else "unsigned"
+
 
 class _TooLarge(Exception):
     """The body has more bytes than any callback."""
@@ -105,6 +121,7 @@ def system_ms() -> int:
 class Receiver:
     """The ASGI app behind ``/callbacks/{conn_id}``.
 
+    :param refused: called for each callback that is refused for a connection of ours.
     :param clock: Unix milliseconds.
     :param body_seconds: how long a body may take to arrive.
     :param refuse_seconds: after a multiple of this time it is said that a signature is wrong: the time taken
@@ -116,12 +133,14 @@ class Receiver:
         connections: ConnectionCache,
         store: Store,
         *,
+        refused: Callable[[str, Reason], object] = lambda conn_id, reason: None,
         clock: Callable[[], int] = system_ms,
         body_seconds: float = BODY_SECONDS,
         refuse_seconds: float = REFUSE_SECONDS,
     ) -> None:
         self._connections = connections
         self._store = store
+        self._refused = refused
         self._clock = clock
         self._body_seconds = body_seconds
         self._refuse_seconds = refuse_seconds
@@ -149,24 +168,21 @@ class Receiver:
         except (TimeoutError, asyncio.TimeoutError):
             return answers.TOO_SLOW
         began_at = time.monotonic()
+        conn_id: str = scope["path_params"]["conn_id"]
         proof = _Proof(body, _header(headers, b"sign"), _query(scope), self._clock())
         try:
-            found = await self._verify(scope["path_params"]["conn_id"], proof)
+            found = await self._verify(conn_id, proof)
         except LookupUnavailable:
             return answers.RETRY_LATER
         if found is None:
             await self._hide_time(time.monotonic() - began_at)
             return answers.REFUSED
-        try:
-            callback = parse(body)
-        except CallbackError as error:
-            return answers.not_an_event(str(error))
-        if callback.wrapper is None and not proof.covers_body(found):
-            return answers.REFUSED
-        sdk_app_id = _application(scope, callback, found)
-        if isinstance(sdk_app_id, Answer):
-            return sdk_app_id
-        failure = await self._store(self._row(callback, sdk_app_id, scope["path_params"]["conn_id"], found))
+        read = _read_event(scope, proof, found)
+        if isinstance(read, Answer):
+            self._refused(conn_id, _reason(read, proof))
+            return read
+        callback, sdk_app_id = read
+        failure = await self._store(self._row(callback, sdk_app_id, conn_id, found))
         if failure is not None:
             return failure
         return answers.STORED if callback.wrapper is None else answers.STORED_WRAPPED
@@ -179,7 +195,10 @@ class Receiver:
             found = await self._connections.find(conn_id, RETRY_SECONDS)
         if proof.satisfies(found):
             return found
-        self._connections.warn_refused(conn_id, found, proof.signature or proof.query.get("sign"))
+        self._connections.warn_refused(conn_id, found, proof.given)
+        # Of what is no connection of ours nothing is noted: anybody may make names up.
+        if (reason := found.reason if found.problem else proof.fault) is not None:
+            self._refused(conn_id, reason)
         if self._connections.is_flooded:  # else those that are told "later" would be the unknown ones
             raise LookupUnavailable
         return None
@@ -202,6 +221,24 @@ class Receiver:
         }
         key = inbox_key(received_at_ms, sdk_app_id, callback.identity)
         return Row(key, json.dumps(value, separators=(",", ":")))
+
+
+def _read_event(scope: Scope, proof: _Proof, found: ReceiverConfig) -> tuple[Callback, int] | Answer:
+    """The event and its application, or why it is refused though something proves where it is from."""
+    try:
+        callback = parse(proof.body)
+    except CallbackError as error:
+        return answers.not_an_event(str(error))
+    if callback.wrapper is None and not proof.covers_body(found):
+        return answers.REFUSED
+    sdk_app_id = _application(scope, callback, found)
+    return sdk_app_id if isinstance(sdk_app_id, Answer) else (callback, sdk_app_id)
+
+
+def _reason(answer: Answer, proof: _Proof) -> Reason:
+    if answer == answers.REFUSED:
+        return proof.fault
+    return _REASONS.get(answer, "no_event")
 
 
 def _application(scope: Scope, callback: Callback, found: ReceiverConfig) -> int | Answer:
