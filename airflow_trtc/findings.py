@@ -184,6 +184,17 @@ def journal(why_no_store: str | None, is_active: bool | None, error: str = "") -
     return Finding("journal", "ok", "is there")
 
 
+def asset_conflict(sentence: str) -> Finding:
+    """An asset of this package that Airflow keeps inactive for the sake of another one.
+
+    :param sentence: which one, and what to do; "" for those who may not know.
+    """
+    hidden = (
+        "an asset of a DAG is inactive, because another has its name or URI; the API server's log says which"
+    )
+    return Finding("journal", "problem", sentence or hidden)
+
+
 def triggerer(health: Any, url: str) -> Finding:
     """Whether deferred tasks go on.
 
