@@ -541,6 +541,17 @@ class TrtcHook(BaseHook):
         return {name: widget(field) for name, field in connection_type()["conn-fields"].items()}
 
 
+def read_app_id(name: str, value: Any) -> int | None:
+    """Read the application among the arguments of a task; None and "" stand for the connection's.
+
+    :raises ValueError: it is no positive whole number.
+    """
+    try:
+        return app_id(value, name)
+    except TrtcSetupError as error:
+        raise ValueError(error.message.rstrip(".")) from None
+
+
 def _count_start(call: Call[Any]) -> None:
     if (kind := KIND_STARTED_BY.get(call.action)) is not None:
         metrics.count(metrics.JOBS_STARTED, kind=kind)

@@ -37,7 +37,7 @@ from airflow_trtc.arguments import (
     texts,
 )
 from airflow_trtc.errors import NO_CONNECTION, TrtcError, TrtcFailedError, TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.ref import JobRef
@@ -229,6 +229,7 @@ class JobSensor(ChecksArguments, KeepsJournal, BaseSensorOperator):
         "kind": one_of(KINDS),
         "trtc_conn_id": required_name,
         "region": name_of,
+        "sdk_app_id": read_app_id,
         "if_never_seen": one_of(get_args(IfNeverSeen)),
         "deferrable": switch,
         "grace_seconds": seconds,

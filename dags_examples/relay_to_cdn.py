@@ -15,7 +15,7 @@ Try it without an account. This prints the connection to export before Airflow s
 This publishes room 8001 for half a minute:
 
     airflow variables set trtc_push_url 'rtmp://push.example/live/lesson?txSecret=key&txTime=time'
-    airflow dags trigger trtc_relay_to_cdn --conf '{"room_id": 8001, "seconds": 30}'
+    airflow dags trigger trtc_relay_to_cdn --conf '{"room_id": 8001, "seconds": 15}'
 
 What was started, and for how long it ran:
 

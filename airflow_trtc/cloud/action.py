@@ -13,6 +13,17 @@ SECRET_PARAMS = frozenset(
     {"UserSig", "IMAdminUserSig", "PrivateMapKey", "AccessKey", "SecretKey", "APIKey", "Token"}
 )
 """Parameters that hold secrets, wherever they stand. ``Token`` is that of another vendor's stream."""
+# What vendors of models and voices call their keys in JSON such as ``TTSConfig``.
+_OTHER_SECRETS = (
+    "AccessKeySecret AccessToken AppKey Authorization ClientSecret Password Secret SecretAccessKey"
+    " SubscriptionKey XApiKey"
+)
+_SECRETS = frozenset(name.lower() for name in (*SECRET_PARAMS, *_OTHER_SECRETS.split()))
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has this name is secret, in any spelling: ``APIKey``, ``api_key``."""
+    return name.replace("_", "").replace("-", "").lower() in _SECRETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +34,14 @@ class Limit:
     :param low: the lowest number.
     :param high: the highest number.
     :param most: how many characters or items at most.
+    :param in_bytes: whether `most` counts the bytes of a text, as UTF-8.
     """
 
     text: str
     low: float | None = None
     high: float | None = None
     most: int | None = None
+    in_bytes: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether a value keeps to it; values of another type are not judged here."""
@@ -36,7 +49,11 @@ class Limit:
             return True
         if isinstance(value, int | float):
             return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-        return self.most is None or not isinstance(value, str | list | tuple) or len(value) <= self.most
+        if self.most is None or not isinstance(value, str | list | tuple):
+            return True
+        if self.in_bytes and isinstance(value, str):
+            value = value.encode(errors="replace")
+        return len(value) <= self.most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def _span(low: int, high: int, unit: str = "") -> Limit:
 
 
 def _most(most: int, unit: str) -> Limit:
-    return Limit(text=f"at most {most} {unit}", most=most)
+    return Limit(text=f"at most {most} {unit}", most=most, in_bytes=unit == "bytes")
 
 
 def _said(text: str) -> Limit:

@@ -19,6 +19,9 @@ SLACK_SECONDS = 0.05  # how late a request may go without the next ones going la
 FRESH_SECONDS = 600.0  # after so long unused, what others on the account do is unknown
 MAX_NAP_SECONDS = 1.0  # for what is further away, half of the time: the rate may change meanwhile
 LONGEST_LINE = 100_000
+HIGHEST_NUMBER = 2**63  # half of what a record has room for: nobody counts so far
+LOWEST_RATE, HIGHEST_RATE = 1e-9, 1e9
+LONGEST_UPTIME_SECONDS = 1e10
 LONGEST_INTERVAL_SECONDS = 1_000.0
 TOLERANCE_SECONDS = 1.0  # between the clocks of two processes
 _RECORD = struct.Struct("<8sQ4d2Q")
@@ -63,9 +66,10 @@ class Line:
     def is_of(self, now: float) -> bool:
         """Whether this can be a line at this time, if any process may have written it."""
         return (
-            self.pace.since <= now + TOLERANCE_SECONDS
+            now - LONGEST_UPTIME_SECONDS <= self.pace.since <= now + TOLERANCE_SECONDS
             and self.free_at <= now + LONGEST_INTERVAL_SECONDS
             and 0 <= self.issued - self.served <= LONGEST_LINE
+            and self.issued <= HIGHEST_NUMBER
         )
 
     def resumed(self, now: float) -> Line:
@@ -129,6 +133,6 @@ def decode(record: bytes) -> Line | None:
         return None
     if math.isnan(low) or math.isnan(plateau):
         return Line(name, Pace(since), free_at, served, issued)
-    if not 0.0 < low <= plateau < math.inf:
+    if not LOWEST_RATE <= low <= plateau <= HIGHEST_RATE:
         return None
     return Line(name, Pace(since, low, plateau), free_at, served, issued)

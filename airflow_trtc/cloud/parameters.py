@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from airflow_trtc import bounds
-from airflow_trtc.cloud.action import SECRET_PARAMS, Action
+from airflow_trtc.cloud.action import Action, is_secret
 from airflow_trtc.cloud.actions import action_of, did_you_mean
 from airflow_trtc.cloud.nested import REQUIRED_INSIDE
 from airflow_trtc.errors import TrtcSetupError
@@ -39,6 +39,10 @@ _GIVEN = {
     dict: "an object",
 }
 MAX_SHOWN = 32  # characters of a wrong value
+LONGEST_PATH = 200  # characters of the path of a parameter in an error
+HIGHEST = 2**64 - 1  # some of the service's numbers have no sign
+_MEMBER_NAME = re.compile(r"""["']([\w-]{1,40})\\*["']\s*:""")
+_TEXT_MEMBER = re.compile(r'"([\w-]{1,40})"\s*:\s*"((?:[^"\\]|\\.)*)"')
 WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
 
 
@@ -72,13 +76,22 @@ def check(action: str, params: Mapping[str, Any]) -> None:
         message = f"{action} answers with a stream, which is not supported; {other}."
         raise TrtcSetupError(message, action=action)
     _check_mapping(action, params)
+    check_types(action, params)
+    check_required(row, params)
+    _Check(row).nested("", params, _types(row))
+    check_limits(row, params)
+    _check_json(action, params)
+
+
+def check_types(action: str, params: Mapping[str, Any]) -> None:
+    """Check the names and types of those parameters that are given, nested ones too.
+
+    :raises TrtcSetupError: as `check`.
+    """
+    row = action_of(action)
     checked = _Check(row)
     checked.names("", params, tuple(_types(row)))
     checked.types("", params, _types(row))
-    check_required(row, params)
-    checked.nested("", params, _types(row))
-    check_limits(row, params)
-    _check_json(action, params)
 
 
 def check_required(row: Action, params: Mapping[str, Any], filled_in: Collection[str] = ()) -> None:
@@ -171,15 +184,36 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def secrets_in(value: Any) -> Iterator[str]:
-    """Every secret in parameters, however deep, also those in texts that are JSON, such as ``LLMConfig``."""
+    """Every secret in parameters, however deep, also those in texts that are JSON, such as ``LLMConfig``.
+
+    Of JSON, a secret is told as it is and as it is written there, since both may be shown. A text that only
+    looks like JSON is a secret as a whole if it names one.
+    """
     for path, leaf in leaves(value):
-        if not isinstance(leaf, str) or not leaf:
+        text = str(leaf) if type(leaf) is int and abs(leaf) <= HIGHEST else leaf
+        if not isinstance(text, str) or not text:
             continue
-        name = path.rsplit(".", 1)[-1].partition("[")[0]
-        if name in SECRET_PARAMS:
-            yield leaf
-        elif leaf.lstrip().startswith("{") and any(secret in leaf for secret in SECRET_PARAMS):
-            yield from secrets_in(_json_object(leaf))
+        if is_secret(_name_in(path)):
+            yield text
+        elif text.lstrip().startswith(("{", "[")):
+            yield from _secrets_in_json(text)
+
+
+def _secrets_in_json(text: str) -> Iterator[str]:
+    if not any(map(is_secret, _MEMBER_NAME.findall(text))):
+        return
+    written = [value for name, value in _TEXT_MEMBER.findall(text) if value and is_secret(name)]
+    inside = _json(text)
+    if inside is None:
+        yield from (*written, text)
+        return
+    yield from secrets_in(inside)
+    yield from (value for value in written if "\\" in value)
+
+
+def _name_in(path: str) -> str:
+    """The name of the parameter at a path, without places in lists."""
+    return path.rsplit(".", 1)[-1].partition("[")[0]
 
 
 class _Check:
@@ -192,7 +226,7 @@ class _Check:
     def names(self, path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
         for name in given:
             if name not in known:
-                where = f"{path}{name}"
+                where = f"{path}{name}"[:LONGEST_PATH]
                 hint = did_you_mean(name, known)
                 raise self._error(f"{self._action} has no parameter {where!r}{hint}.")
 
@@ -226,6 +260,11 @@ class _Check:
     def _one(self, where: str, value: Any, wanted: Type) -> None:
         if not _fits(wanted, value):
             raise self._wrong(where, wanted, value)
+        if isinstance(value, str) and not _is_unicode(value):
+            message = f"The parameter {where!r} of {self._action} holds half of a surrogate pair, which is no"
+            raise self._error(f"{message} text that can be sent.")
+        if isinstance(value, int) and not bounds.LOWEST <= value <= HIGHEST:
+            raise self._error(f"The parameter {where!r} of {self._action} must be a number of 64 bits.")
         if wanted.model is not None:
             types = _types_of(wanted.model)
             self.names(f"{where}.", value, tuple(types))
@@ -233,9 +272,9 @@ class _Check:
 
     def _wrong(self, where: str, wanted: Type, given: object) -> TrtcSetupError:
         shown = _GIVEN.get(type(given), type(given).__name__)
-        name = where.rsplit(".", 1)[-1].partition("[")[0]
-        if name not in SECRET_PARAMS and wanted.kind in ("int", "float", "bool") and not wanted.in_list:
-            shown += f" ({given!r:.{MAX_SHOWN}})" if isinstance(given, str | int | float) else ""
+        is_plain = wanted.kind in ("int", "float", "bool") and not wanted.in_list
+        if is_plain and isinstance(given, str | int | float) and not is_secret(_name_in(where)):
+            shown += f" ({bounds.plain(given)!r:.{MAX_SHOWN}})"
         hint = ""
         if wanted.kind == "str" and isinstance(given, Mapping) and not wanted.in_list:
             hint = " (JSON as text: json.dumps(...))"
@@ -248,11 +287,14 @@ class _Check:
 
 
 def _shown(value: Any) -> str:
-    """What is beyond a limit: a number, a short plain text such as a date, else only how long it is."""
+    """What is beyond a limit: a number, a short plain text such as a date, else only how long it is.
+
+    Addresses and JSON may hold secrets.
+    """
     if isinstance(value, int | float):
-        return f"{value}"[:MAX_SHOWN]
-    is_plain = isinstance(value, str) and len(value) <= MAX_SHOWN and not value.lstrip().startswith("{")
-    return value if is_plain else f"{len(value)} long"
+        return f"{bounds.plain(value) if isinstance(value, int) else value}"[:MAX_SHOWN]
+    is_plain = isinstance(value, str) and len(value) <= MAX_SHOWN and value.isprintable()
+    return value if is_plain and "://" not in value and "{" not in value else f"{len(value)} long"
 
 
 def _pairs(path: str, given: Mapping[str, Any], types: Mapping[str, Type]) -> Iterator[tuple[str, Any, Type]]:
@@ -365,8 +407,17 @@ def _check_json(action: str, params: Mapping[str, Any]) -> None:
         raise TrtcSetupError(f"The parameters cannot be sent as JSON: {error}.", action=action) from error
 
 
-def _json_object(text: str) -> Any:
+def _is_unicode(text: str) -> bool:
     try:
-        return bounds.mapping(json.loads(text))
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json(text: str) -> Any:
+    """What a text of JSON says; None for what is none."""
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return {}
+        return None

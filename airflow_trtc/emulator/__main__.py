@@ -20,7 +20,7 @@ SEEN_EXITED_SECONDS = 0.033
 """What was seen of the real service: 33 ms from the recorder's exit to its last file."""
 
 GREETING = """\
-TRTC recording emulator at {url}
+TRTC emulator at {url}
 
   secret id    {secret_id}
   secret key   {secret_key}
@@ -39,7 +39,7 @@ Put a job of another kind in, of any describe action; each step is an answer:
 
 {callbacks}
 
-Recordings and jobs: {url}/_control/recordings/  or  curl -s {url}/_control/state
+Recordings, jobs and relays: {url}/_control/recordings/  or  curl -s {url}/_control/state
 Call the API: tccli trtc DescribeCloudRecording --endpoint {url} --region {region} \\
   --secretId {secret_id} --secretKey {secret_key} --SdkAppId {sdk_app_id} --TaskId=...
 Stop with Ctrl-C."""
@@ -109,7 +109,7 @@ def _callbacks(emulator: Emulator) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_trtc.emulator",
-        description="A stand-in for TRTC on-cloud recording.",
+        description="A stand-in for the service of Tencent RTC (TRTC).",
         epilog=f"'{send_callback.COMMAND} --help' explains how to send one callback to a receiver.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -225,7 +225,7 @@ AI_CONVERSATION: Schema = {
     "AgentConfig": structure(
         {
             **_ROBOT,
-            "TargetUserId": text(),
+            "TargetUserId": text(required=True),
             "MaxIdleTime": integer(),
             "WelcomeMessage": text(),
             "InterruptMode": integer(),

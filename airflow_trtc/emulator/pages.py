@@ -1,4 +1,4 @@
-"""Two small pages for users: all recordings, and one. They stand in for the vendor's console in demos."""
+"""Small pages for users: all there is, and one of it. They stand in for the vendor's console in demos."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from airflow_trtc.emulator import jobs
 from airflow_trtc.emulator.billing import bill
 from airflow_trtc.emulator.control import ControlError
 from airflow_trtc.emulator.events import NAMES
+from airflow_trtc.emulator.families import publishing
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import State, ledger_of, truth
 
@@ -38,6 +39,16 @@ _FILE_KINDS = {
     "failed_files": "Files that failed",
 }
 
+# What the numbers of an address's state in a 401 mean.
+_URL_STATUSES = {
+    publishing.IDLE: "over",
+    publishing.CONNECTING: "connecting",
+    publishing.RUNNING: "running",
+    publishing.RECOVERING: "connecting again",
+    publishing.FAILURE: "failed",
+    publishing.DISCONNECTING: "disconnecting",
+}
+
 
 class Html(str):
     """Text that is HTML already; all other text is escaped where a page is put together."""
@@ -46,10 +57,12 @@ class Html(str):
 
 
 def recording_page(state: State, recording_id: str) -> str:
-    """Return the page of one recording or job, or raise :class:`ControlError` if there is none."""
-    recording = state.recordings.get(recording_id)
-    if recording is None and recording_id in state.jobs:
+    """Return the page of one recording, job or relay, or raise :class:`ControlError` if there is none."""
+    if recording_id in state.jobs:
         return _job_page(state, recording_id)
+    if relay := publishing.find(state, recording_id):
+        return _relay_page(state, relay)
+    recording = state.recordings.get(recording_id)
     if recording is None:
         raise ControlError(f"no recording {recording_id!r}", 404)
     facts = truth(recording, state.clock.now())
@@ -66,7 +79,7 @@ def recording_page(state: State, recording_id: str) -> str:
 
 
 def overview_page(state: State) -> str:
-    """Return the list of all recordings, and of jobs and rooms if there are any."""
+    """Return the list of all recordings, and of jobs, relays and rooms if there are any."""
     now = state.clock.now()
     recordings = [truth(recording, now) for recording in state.recordings.values()]
     rows = [
@@ -85,8 +98,10 @@ def overview_page(state: State) -> str:
     parts = [_heading(1, "Recordings"), body]
     if state.jobs:
         parts += [_heading(2, "Jobs of other kinds"), _jobs(state, now)]
+    if relays := publishing.started(state):
+        parts += [_heading(2, "Relays"), _relays(relays)]
     if rooms := _rooms(state, now):
-        head = ("Room", "Application", "In it", "Started", "Running", "Ran")
+        head = ("Room", "Application", "In it", "Recordings", "Running", "Ran")
         parts += [_heading(2, "Rooms"), _table(head, rooms)]
     if state.callbacks.url is not None:
         state.collect_callbacks()
@@ -110,6 +125,32 @@ def _job_page(state: State, job_id: str) -> str:
         parts += [_heading(2, "History"), _table(("When", "Stage"), history)]
     parts.append(Html('<p><a href="./">All recordings and jobs</a></p>'))
     return _page("Job", parts)
+
+
+def _relay_page(state: State, relay: publishing.Relay) -> str:
+    facts = publishing.truth(relay)
+    reason = f" ({relay.end_reason})" if relay.end_reason else ""
+    rows = (
+        ("Room", _room_of(facts)),
+        ("Application", facts["sdk_app_id"]),
+        ("Robot", relay.agent_id),
+        ("Started by", _key_pair(facts["started_by"])),
+        ("Stopped by", _key_pair(facts["stopped_by"])),
+        ("Started", _when(relay.created_at)),
+        ("Ended", _when(relay.ended_at) + reason),
+        ("Updates", len(relay.updates)),
+    )
+    parts: list[str] = [_heading(1, relay.relay_id), _badge(_life_of(relay)), _table((), rows)]
+    addresses = ((_address(url), _URL_STATUSES[status]) for url, status in relay.statuses.items())
+    parts += [_heading(2, "Addresses"), _table(("Address", "State"), addresses)]
+    if state.callbacks.url is not None:
+        parts += [_heading(2, "Callbacks"), _callbacks(state, relay.relay_id) or "None yet."]
+    history = (
+        (_when(each["at"]), _address(each["url"]), _URL_STATUSES[each["status"]]) for each in relay.history
+    )
+    parts += [_heading(2, "History"), _table(("When", "Address", "State"), history)]
+    parts.append(Html('<p><a href="./">All recordings and jobs</a></p>'))
+    return _page(f"Relay of room {relay.room.room_id}", parts)
 
 
 def _facts(facts: dict[str, Any]) -> Html:
@@ -194,13 +235,46 @@ def _jobs(state: State, now: float) -> Html:
     return _table(("Job", "Kind", "Answers", "Polls"), rows)
 
 
+def _relays(relays: Iterable[publishing.Relay]) -> Html:
+    rows = [
+        (
+            _link(each.relay_id),
+            _room_of(asdict(each.room)),
+            each.agent_id,
+            _life_of(each),
+            ", ".join(f"{_address(url)} {_URL_STATUSES[status]}" for url, status in each.statuses.items()),
+        )
+        for each in relays
+    ]
+    return _table(("Relay", "Room", "Robot", "State", "Addresses"), rows)
+
+
+def _life_of(relay: publishing.Relay) -> str:
+    return "running" if relay.is_running else relay.end_reason or "over"
+
+
+def _address(url: str) -> str:
+    """An address without what lets others publish there: user, query, and the name of the stream."""
+    scheme, _, rest = url.partition("://")
+    folder, _, _ = re.split("[?#]", rest, maxsplit=1)[0].rpartition("/")
+    host, *folders = folder.split("/")
+    return "/".join([f"{scheme}://{host.rpartition('@')[2]}", *folders, "..."])
+
+
+def _shown_payload(payload: dict[str, Any] | None) -> str:
+    if not payload:
+        return "-"
+    hidden = {"Url": _address(payload["Url"])} if isinstance(payload.get("Url"), str) else {}
+    return json.dumps({**payload, **hidden}, ensure_ascii=False)
+
+
 def _callbacks(state: State, recording_id: str) -> str:
     rows = [
         (
             _when(each["at"]),
             f"{each['event_type']} {NAMES.get(each['event_type'], '')}",
             _fate(each),
-            json.dumps(each["payload"], ensure_ascii=False) if each["payload"] else "-",
+            _shown_payload(each["payload"]),
         )
         for each in ledger_of(state, recording_id)
     ]
@@ -258,5 +332,5 @@ def _page(title: str, parts: Iterable[str]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{_html(title)}</title><style>{_STYLE}</style></head>"
-        f'<body>{"".join(map(_html, parts))}<p class="note">TRTC recording emulator</p></body></html>\n'
+        f'<body>{"".join(map(_html, parts))}<p class="note">TRTC emulator</p></body></html>\n'
     )

@@ -30,6 +30,8 @@ HIGHEST_TYPE = 999_999_999
 ADDRESS_SECONDS = 60
 LONGEST_HOST = 200
 DIGEST_DIGITS = 12  # of the name of a stream's address
+SHORTEST_KEY = 12  # characters from which any part of a stream's address may be its key
+LONGEST_WORD = 3  # characters up to which the last part of its path is none
 
 # What `Callback` has as attributes of its own; the rest of EventInfo distinguishes events as well.
 _NAMED = frozenset({"TaskId", "RoomId", "UserId", "EventTs", "EventMsTs", "EventTsMs"})
@@ -37,6 +39,7 @@ _IDS = frozenset({"TaskId", "RoomId", "UserId"})  # no addresses, and exact: row
 _END = r"[^\s\"'<>\\]"  # what an address may consist of, also within a sentence or JSON text
 _ADDRESS = re.compile(rf"\b[A-Za-z][A-Za-z0-9+.-]{{0,20}}://{_END}+")
 _STREAM_NAME = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]{{0,20}}://[^/?#@\s]*)?#[0-9a-f]{{{DIGEST_DIGITS}}}")
+_SEPARATORS = re.compile(r"[/?#&=,:@]+")
 _USER = re.compile(r"(:\\/\\/)[^\s/\"'<>\\@]{1,300}@")  # of an address within JSON text
 # Of an address without a scheme, or with blanks in it.
 _QUERY = re.compile(rf"[?#][\w.~%\[\]-]{{1,100}}(?:=|%3[Dd]){_END}*")
@@ -199,11 +202,25 @@ def kept_event(callback: Callback) -> dict[str, Any]:
         address = bounds.text(callback.payload.get(documented.detail))
         payload = bounds.mapping(bounds.mapping(event.get("EventInfo")).get("Payload"))
         if address is not None and isinstance(payload, dict):
-            left = without_signature(address) or address  # in this form an error's words may repeat it
             for name, value in payload.items():
-                payload[name] = value.replace(left, stream_name(address)) if isinstance(value, str) else value
+                payload[name] = _without_stream(value, address) if isinstance(value, str) else value
             payload[documented.detail] = stream_name(address)
     return event
+
+
+def _without_stream(text: str, address: str) -> str:
+    """The text with a name where it repeats the address of a stream, or what may be the key in it."""
+    address, name = address.strip(), stream_name(address)
+    left = without_signature(address) or address  # in this form it is in texts without signatures
+    _, _, rest = left.partition("://")
+    host, _, path = rest.strip("/").partition("/")
+    keys = {each for each in _SEPARATORS.split(address) if len(each) >= SHORTEST_KEY} - {host}
+    user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    said = {address, left, rest, user, user.partition(":")[2], path, path.rpartition("/")[2], *keys}
+    ways = "|".join(
+        re.escape(each) for each in sorted(said, key=len, reverse=True) if len(each) > LONGEST_WORD
+    )
+    return re.sub(rf"(?i)(?<![\w-])(?:{ways})(?![\w-])", lambda _: name, text) if ways else text
 
 
 def without_signatures(value: Any) -> Any:

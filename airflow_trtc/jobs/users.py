@@ -78,11 +78,11 @@ def read_present_users(path: str, value: Any) -> list[str]:
 
     :raises ValueError: one of them can be no id, or there are too many.
     """
-    value = _decoded(value)
+    value = _decoded(path, value)
     if isinstance(value, str | int) and not isinstance(value, bool):
         value = [value]
     # Airflow hands lists of other tasks on as sequences of its own.
-    if not isinstance(value, Iterable) or isinstance(value, dict):
+    if not isinstance(value, Iterable) or isinstance(value, dict | bytes | bytearray):
         raise ValueError(f"{path} must be the id of a user or a list of them, not {value!r:.60}")
     given = list(value)
     if len(given) > MAX_USERS:
@@ -107,10 +107,16 @@ def in_calls(users: Sequence[str]) -> Iterator[list[str]]:
         yield list(users[first : first + MAX_USERS_A_CALL])
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+def _decoded(path: str, value: Any) -> Any:
+    if not (isinstance(value, str) and value.lstrip().startswith("[")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        if not value.rstrip().endswith("]"):
             return value
-    return value
+    # As one id it would remove nobody, and the service would say yes.
+    raise ValueError(
+        f"{path} is the text of a list, but no JSON: {value!r:.60}. In a template write"
+        " {{ ... | tojson }}"
+    )

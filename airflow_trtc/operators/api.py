@@ -20,12 +20,12 @@ from airflow_trtc.arguments import (
 from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcError, TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.journal.store import task_of
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.creating import Creator, creation_store
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import hidden, mask, rendered_later, shown
+from airflow_trtc.operators.leaves import hidden, mask, read_parameters, rendered_later, shown
 from airflow_trtc.operators.picking import check_path, pick, read_path
 
 if TYPE_CHECKING:
@@ -52,12 +52,6 @@ def _action(name: str, value: Any) -> str:
             " AsyncTextToSpeech for long texts"
         )
     return row.name
-
-
-def _parameters(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, Mapping):
-        return value
-    raise ValueError(f"{name} must be a dictionary with the service's own names, not {type(value).__name__}")
 
 
 class TrtcApiOperator(ChecksArguments, BaseOperator):
@@ -99,8 +93,9 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
     argument_checks: ClassVar[Mapping[str, Check]] = {
         "trtc_conn_id": required_name,
         "region": name_of,
+        "sdk_app_id": read_app_id,
         "action": _action,
-        "parameters": _parameters,
+        "parameters": read_parameters,
         "result": read_path,
     }
 

@@ -6,8 +6,9 @@ The rows below are all there is to it:
     -------------------------------------------  -----------------------------------------------------------
     nothing, or a refusal                        sends
     an answer                                    returns it, and sends nothing
-    an answer, and the task was cleared since    sends, if the task had succeeded or its arguments have
-                                                 changed; else returns it
+    an answer, and the task was cleared since    sends, if the task had succeeded, its arguments have
+                                                 changed, or the answer was too big to keep; else returns it
+    an answer that does not say the id           the same as a request without its answer
     a request without its answer, with a key     asks what the key started, and sends the same if nothing is
                                                  there: the service starts one job for each key
     a request without its answer that replaces   sends the same: the service ends what the first one started
@@ -34,9 +35,10 @@ from typing import Any
 
 from airflow_trtc import bounds
 from airflow_trtc._compat import AirflowFailException, task_state_store
-from airflow_trtc.cloud.action import SECRET_PARAMS, Action
+from airflow_trtc.cloud.action import Action, is_secret
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.answers import BROKEN_ANSWER
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.operators.attempt_store import KeptStore, Tries
 
@@ -153,7 +155,7 @@ def step_of(kept: Creation | None, digest: str, max_tries: int, *, may_repeat: b
         return Step.SEND
     is_cleared = kept.max_tries != max_tries
     if kept.is_answered:
-        is_anew = is_cleared and (kept.handed_on or kept.digest != digest)
+        is_anew = is_cleared and (kept.handed_on or kept.digest != digest or kept.answer is None)
         return Step.SEND if is_anew else Step.RETURN
     if may_repeat:
         return Step.RESOLVE
@@ -193,7 +195,7 @@ def key_of(row: Action, identity: Mapping[str, Any], generation: int) -> str:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _without_secrets(each) for name, each in value.items() if name not in SECRET_PARAMS}
+        return {str(name): _without_secrets(each) for name, each in value.items() if not is_secret(str(name))}
     return [_without_secrets(each) for each in value] if isinstance(value, list | tuple) else value
 
 
@@ -279,7 +281,7 @@ class Creator:
 
     def _id_in(self, answer: Mapping[str, Any]) -> str:
         """What was created, for the log."""
-        found = bounds.label(answer.get(self.row.id_field), bounds.LONGEST_ID) if self.row.id_field else None
+        found = self.id_of(answer) if self.row.id_field else None
         return f"{self.row.id_field} {found}" if found else f"what {self.row.name} creates"
 
     def _send(self, digest: str, generation: int, *, is_repeated: bool = False) -> dict[str, Any]:
@@ -291,7 +293,7 @@ class Creator:
             intent = self._intent(digest, generation)
             self.store.save(intent)
             try:
-                answer = self.hook.call(self.row.name, params)
+                answer = self._answer(params)
             except TrtcError as error:
                 if _is_unknown(error):
                     is_repeated = self._may_repeat(error, key, pause)
@@ -314,6 +316,22 @@ class Creator:
             f" {self.row.find_action} knows none with the key {key} of this task. Stop that job, or give"
             " another robot; then clear this task."
         )
+
+    def _answer(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self.hook.call(self.row.name, params)
+        if self.row.id_field and self.id_of(answer) is None:
+            raise TrtcTransientError(
+                f"The answer does not say the {self.row.id_field} of what was created.",
+                action=self.row.name,
+                code=BROKEN_ANSWER,
+                request_id=bounds.label(answer.get("RequestId"), bounds.LONGEST_ID),
+                outcome_unknown=True,
+            )
+        return answer
+
+    def id_of(self, answer: Mapping[str, Any]) -> str | None:
+        """The id of what was created; None if the answer names none, or what is too long to be one."""
+        return bounds.job_id(bounds.label(answer.get(self.row.id_field), bounds.LONGEST_ID + 1))
 
     def _with_key(self, generation: int) -> tuple[dict[str, Any], str]:
         """The parameters, with a key if the service has such; and the key."""

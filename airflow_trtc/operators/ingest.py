@@ -224,7 +224,8 @@ class TrtcStopIngestOperator(StopsStream):
     ``stop.as_teardown(setups=start)`` stops it whatever happens to the tasks in between, and succeeds when
     the start handed on no id.
 
-    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now.
+    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now;
+    None where the answer to the start was lost, so that its robot was sent out of the room instead.
 
     :param job_id: the ingest's id. Give either this or `job`. (templated)
     :param job: the XCom ``job`` of the task that started it; it also names application and region.

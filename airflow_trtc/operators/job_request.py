@@ -185,39 +185,44 @@ class JobRequest:
         :raises TrtcSetupError: a signature or the bucket's keys are not to be had.
         """
         form = form_of(self.kind)
-        found = checks.typed(self.kind.start_action, self.parameters, self.rendered_paths)
+        action = self.kind.start_action
+        found = checks.typed(action, self.parameters, self.rendered_paths)
+        checks.check_types(action, found)
+        checks.check_limits(action_of(action), found)
+        signed_seconds = _signed_seconds(found)
         if self.room is not None and form.numeric_room is not None:
             is_numeric = self.room.room_id_type == NUMERIC
             found["RoomId"] = self.room.room_id
             found["RoomIdType"] = form.numeric_room if is_numeric else 1 - form.numeric_room
         if form.robot is not None and self.user_id is not None:
-            sig = self.user_sig or hook.user_sig(self.user_id, seconds=self._signed_seconds())
+            sig = self.user_sig or hook.user_sig(self.user_id, seconds=signed_seconds)
             mask_secret(sig)
             robot = dict(zip(ROBOT_NAMES, (self.user_id, sig), strict=True))
             if form.robot:
                 found[form.robot] = {**(found.get(form.robot) or {}), **robot}
             else:
                 found.update(robot)
-        found.update(self._map_key(form, hook))
+        found.update(self._map_key(form, hook, signed_seconds))
         if self.storage is not None and form.storage is not None:
             param, bucket = form.storage
             sent = storage_params(self.storage, self.storage_conn_id, hook, log)
             found[param] = {bucket if name == "CloudStorage" else name: each for name, each in sent.items()}
         return found
 
-    def _signed_seconds(self) -> int:
-        """As for recordings: the time in which the service takes orders, and a day more."""
-        hours = self.parameters.get("ResourceExpiredHour") or SIGNED_HOURS
-        return int(hours) * 3600 + DAY_SECONDS
-
-    def _map_key(self, form: StartForm, hook: TrtcHook) -> dict[str, str]:
+    def _map_key(self, form: StartForm, hook: TrtcHook, signed_seconds: int) -> dict[str, str]:
         is_on = self.advanced_permission_control
         is_on = hook.settings.advanced_permission_control if is_on is None else is_on
         if not (is_on and form.takes_map_key) or self.room is None or self.user_id is None:
             return {}
         privileges = Privilege.ALL if form.publishes else RECORDS
         key = hook.private_map_key(
-            self.user_id, self.room.value, seconds=self._signed_seconds(), privileges=privileges
+            self.user_id, self.room.value, seconds=signed_seconds, privileges=privileges
         )
         mask_secret(key)
         return {"PrivateMapKey": key}
+
+
+def _signed_seconds(params: Mapping[str, Any]) -> int:
+    """As for recordings: the time in which the service takes orders, and a day more."""
+    hours: int = params.get("ResourceExpiredHour") or SIGNED_HOURS
+    return hours * 3600 + DAY_SECONDS

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk.log import mask_secret
 
 from airflow_trtc.arguments import HiddenText, is_template, revealed
 from airflow_trtc.cloud import parameters as checks
+from airflow_trtc.publishing.parameters import secrets_of
+
+# Addresses whose last part may be a key; of all others only what stands behind a question mark is.
+STREAMS = frozenset({"PublishCdnUrl", "PublishCdnUrls", "StreamUrl", "SourceUrl", "Url"})
 
 
 def each_leaf(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:
@@ -18,9 +22,24 @@ def each_leaf(value: Any, change: Callable[[str, Any], Any], name: str = "") -> 
     """
     if isinstance(value, Mapping):
         return {key: each_leaf(each, change, str(key)) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+    # Airflow hands lists of mapped tasks on as sequences of its own.
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         return [each_leaf(each, change, name) for each in value]
     return change(name, value)
+
+
+def read_parameters(name: str, value: Any) -> dict[str, Any]:
+    """Read parameters of any action; None stands for none.
+
+    :raises ValueError: they are no dictionary.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        kind = type(value).__name__
+        raise ValueError(f"{name} must be a dictionary with the service's own names, not {kind}")
+    found: dict[str, Any] = each_leaf(value, lambda _, leaf: leaf)
+    return found
 
 
 def hidden(value: Any) -> Any:
@@ -35,8 +54,12 @@ def shown(value: Any) -> Any:
 
 def mask(value: Any) -> None:
     """Have Airflow mask every secret in parameters wherever it would show it."""
-    for secret in checks.secrets_in(shown(value)):
-        mask_text(secret)
+
+    def mask_leaf(name: str, leaf: Any) -> None:
+        for secret in _secrets(name, revealed(leaf)):
+            mask_text(secret)
+
+    each_leaf(value, mask_leaf)
 
 
 def mask_text(value: Any) -> None:
@@ -55,4 +78,12 @@ def rendered_later(value: Any) -> frozenset[str]:
 
 def _hidden_leaf(name: str, leaf: Any) -> Any:
     is_literal = isinstance(leaf, str) and not is_template(leaf)
-    return HiddenText(leaf) if is_literal and any(checks.secrets_in({name: leaf})) else leaf
+    return HiddenText(leaf) if is_literal and any(_secrets(name, leaf)) else leaf
+
+
+def _secrets(name: str, leaf: Any) -> Iterator[str]:
+    """What of a value is secret; in addresses what may let somebody publish or load."""
+    yield from checks.secrets_in({name: leaf})
+    is_stream = name in STREAMS or (isinstance(leaf, str) and "?" in leaf)
+    if is_stream and name.lower().endswith(("url", "urls")):
+        yield from secrets_of(leaf)

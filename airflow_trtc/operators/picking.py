@@ -45,7 +45,7 @@ def check_path(path: str, types: Mapping[str, Type]) -> None:
     :param types: of the answer; when there are none, nothing is known of it.
     :raises LookupError: it names a field that such an answer does not have, or takes an item of no list.
     """
-    is_list, model = False, types
+    is_list, is_plain, model = False, False, types
     where = "the answer"
     for step in _steps(path):
         if isinstance(step, int) or step == EACH:
@@ -55,11 +55,14 @@ def check_path(path: str, types: Mapping[str, Type]) -> None:
             continue
         if is_list:
             raise LookupError(f"{where} is a list; write {where}[0].{step}, or {where}[*].{step} for all")
+        if is_plain:
+            raise LookupError(f"{where} is a plain value, which has no {step}")
         if not model:
             return
         if step not in model:
             raise LookupError(f"{where} has no {step}{did_you_mean(step, model)}")
         where = step if where == "the answer" else f"{where}.{step}"
+        is_plain = bool(model[step].kind)
         is_list, model = model[step].in_list, inner_types(model[step])
 
 

@@ -46,7 +46,7 @@ from airflow_trtc.publishing.parameters import (
     single_stream,
     transcoding,
 )
-from airflow_trtc.publishing.sequence import Numbered, higher_numbers, numbered, read_numbered
+from airflow_trtc.publishing.sequence import Numbered, higher_numbers, is_late, numbered, read_numbered
 from airflow_trtc.recording.fields import number, read_number
 from airflow_trtc.recording.rooms import Room
 
@@ -407,13 +407,16 @@ class TrtcUpdateRelayOperator(NamesStream):
         params: dict[str, Any],
     ) -> tuple[int, bool]:
         """Send it, with higher numbers while it may; return the last number, and whether it was taken."""
+        number = update.number
         try:
-            if hook.update_relay(job.job_id, params, update.number):
-                return update.number, True
-            for number in () if self.sequence_number is not None else higher_numbers(update, _now_ms()):
-                self.log.info("The relay has seen a number above %s; taking %s", update.number, number)
-                update = replace(update, number=number)
-                store.save(update)
+            if hook.update_relay(job.job_id, params, number):
+                return number, True
+            if self.sequence_number is not None or is_late(update, _now_ms()):
+                return number, False
+            for higher in higher_numbers(update, _now_ms):
+                self.log.info("The relay has seen a number above %s; taking %s", number, higher)
+                number = higher
+                store.save(replace(update, number=number))
                 if hook.update_relay(job.job_id, params, number):
                     return number, True
         except TrtcFailedError as error:
@@ -423,7 +426,10 @@ class TrtcUpdateRelayOperator(NamesStream):
                     " and region with the task that started it."
                 ) from None
             raise
-        return update.number, False
+        raise AirflowFailException(
+            f"Cannot change {job}: it has seen an update with a number above {number}, which no clock gives."
+            " Nothing was changed. Give sequence_number, one above that number."
+        )
 
     def _outdated(self, job: JobRef, number: int) -> None:
         message = (
@@ -462,7 +468,8 @@ class TrtcStopRelayOperator(StopsStream):
     ``stop.as_teardown(setups=start)`` stops it whatever happens to the tasks in between, and succeeds when
     the start handed on no id.
 
-    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now.
+    Returns ``kind``, ``job_id``, ``sdk_app_id``, ``region``, and ``was_running``: whether it ran until now;
+    None where the answer to the start was lost, so that its robot was sent out of the room instead.
 
     :param job_id: the relay's id. Give either this or `job`. (templated)
     :param job: the XCom ``job`` of the task that started it, such as ``start.output["job"]``; it also names

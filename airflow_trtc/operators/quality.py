@@ -16,7 +16,7 @@ from airflow_trtc.steps import drive
 from airflow_trtc.tables import quality_plans as plans
 from airflow_trtc.tables.quality import DATA_TYPES, Room
 from airflow_trtc.tables.quality_plans import KEPT, TABLES, Begin, Reading, Step, Table, Write
-from airflow_trtc.tables.schema import Interval
+from airflow_trtc.tables.schema import Interval, Part
 from airflow_trtc.tables.writing import Target, write
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ class TrtcQualityOperator(FillsTable):
             interval, zone = self.interval(context), ZoneInfo(self.time_zone)
             plans.check(table, interval, zone, now)
             reading = self._reading(hook.required_app_id, interval, zone, now)
-            progress = _Progress(table, hook, self.target(), self.log, skips=self.if_written == "skip")
+            target = self.target()
+            target.check(table.schema, Part(interval, {}))
+            progress = _Progress(table, hook, target, self.log, skips=self.if_written == "skip")
             self.log.info("Reading %s of application %s, %s", self.what, reading.sdk_app_id, interval)
             drive(table.plan(reading), progress.carry_out)
         self.log.info("Wrote %s", progress)

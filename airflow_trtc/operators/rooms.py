@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_trtc._compat import AirflowFailException, AirflowSkipException
 from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, one_of, required_name
 from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.jobs.users import read_block, read_present_user, read_present_users
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
@@ -59,6 +59,7 @@ class ActsOnRoom(ChecksArguments, BaseOperator):
     argument_checks: ClassVar[Mapping[str, Check]] = {
         "trtc_conn_id": required_name,
         "region": name_of,
+        "sdk_app_id": read_app_id,
         "room_id": check_room_id,
         "room_id_type": read_room_word,
         "if_no_room": one_of(get_args(IfNoRoom)),
@@ -100,6 +101,10 @@ class ActsOnRoom(ChecksArguments, BaseOperator):
         """What the result says besides the room."""
         return {}
 
+    def line(self, where: str) -> str:
+        """What the log says when it is done."""
+        raise NotImplementedError
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Do it; see the class."""
         with no_retry_of_wrong_setup():
@@ -109,7 +114,9 @@ class ActsOnRoom(ChecksArguments, BaseOperator):
             hook = TrtcHook(self.trtc_conn_id, region=self.region, sdk_app_id=app_id)
             where = f"{room} (application {hook.required_app_id}, region {hook.settings.region})"
             was_there = self.act(hook, room.value)
-        if was_there is False:
+        if was_there:
+            self.log.info("%s", self.line(where))
+        elif was_there is False:
             self._without_room(where, is_first_try=tries_of(context).number == 1)
         return {
             "room_id": room.room_id,
@@ -164,6 +171,10 @@ class TrtcDismissRoomOperator(ActsOnRoom):
         """See the base class."""
         return hook.dismiss_room(room_id)
 
+    def line(self, where: str) -> str:
+        """See the base class."""
+        return f"Dismissed {where}"
+
 
 class TrtcRemoveUsersOperator(ActsOnRoom):
     """Remove users from a room, ten with each request. They may enter again, unless the clients prevent it.
@@ -208,6 +219,10 @@ class TrtcRemoveUsersOperator(ActsOnRoom):
         """See the base class."""
         return {"users": self.user_ids}
 
+    def line(self, where: str) -> str:
+        """See the base class."""
+        return f"Removed users from {where}; named were {len(self.user_ids)}"
+
 
 class TrtcBlockUserOperator(ActsOnRoom):
     """Block a user's sound, picture or both in a room, or pass them on again.
@@ -244,3 +259,7 @@ class TrtcBlockUserOperator(ActsOnRoom):
     def done(self) -> dict[str, Any]:
         """See the base class."""
         return {"user": self.user_id, "block": self.block}
+
+    def line(self, where: str) -> str:
+        """See the base class."""
+        return f"Set what is blocked of user {self.user_id!r} to {self.block!r} in {where}"

@@ -37,7 +37,7 @@ from airflow_trtc.operators.job_request import (
     room_of,
     startable_kind,
 )
-from airflow_trtc.operators.leaves import hidden, mask, mask_text, rendered_later, shown
+from airflow_trtc.operators.leaves import hidden, mask, mask_text, read_parameters, rendered_later, shown
 from airflow_trtc.operators.owner import OwnsJob
 from airflow_trtc.recording.robot import robot_of
 from airflow_trtc.recording.rooms import Room, read_room
@@ -59,14 +59,6 @@ _CHOSEN = (  # arguments that only some kinds take
     "advanced_permission_control",
     "stop_after",
 )
-
-
-def _parameters(name: str, value: Any) -> Any:
-    if value is None:
-        return {}
-    if isinstance(value, Mapping):
-        return value
-    raise ValueError(f"{name} must be a dictionary with the service's own names, not {type(value).__name__}")
 
 
 def _room_id(name: str, value: Any) -> Any:
@@ -147,7 +139,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **TrtcJobSensor.argument_checks,
         "kind": startable_kind,
-        "parameters": _parameters,
+        "parameters": read_parameters,
         "room_id": _room_id,
         "room_id_type": read_any_room_type,
         "user_id": read_user_id,
@@ -250,7 +242,9 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
                 replaces=request.kind.starts is not None and request.kind.starts.replaces,
             )
             answer = creator.create()
-        job = hook.job(self.kind, str(answer[request.kind.id_param]))
+        job_id = creator.id_of(answer)
+        assert job_id is not None, "an answer without an id is no answer"
+        job = hook.job(self.kind, job_id)
         room = {} if request.room is None else {"room_id": request.room.value}
         robot = {} if request.user_id is None else {"user_id": request.user_id}
         self._started = {**room, **robot}

@@ -52,6 +52,7 @@ class StreamStarter:
     :param hook_for: makes the hook for a target's application and region.
     :param params: what is sent; it holds secrets.
     :param runs: asks the service whether a job runs.
+    :param hand_on: hands on what may run from now on, and its id; gets None when nothing can, or no id.
     :param tries: Airflow's numbers for the task instance.
     :param clock: the time, in UTC.
     :param sleep: waits so many seconds.
@@ -62,21 +63,25 @@ class StreamStarter:
     params: dict[str, Any] = field(repr=False)
     runs: Callable[[TrtcHook, str], bool]
     store: KeptStore[StreamAttempt]
+    hand_on: Callable[[Target | None, str | None], None]
     tries: Tries
     log: Any
     with_transcoding: int | None = None
     clock: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
 
-    def start(self) -> StartedStream:
+    def start(self, kept: StreamAttempt | str | None) -> StartedStream:
         """Start it, or continue with what an earlier try started.
 
+        :param kept: what the store has of earlier tries.
         :raises TrtcSetupError: the set-up is wrong; nothing was started.
         :raises TrtcTransientError: with ``outcome_unknown`` a job may run that the next try ends.
         :raises TrtcError: see :mod:`airflow_trtc.errors`.
         """
-        attempt, reason = self._earlier()
+        attempt, reason = self._earlier(kept)
         self._say(reason, attempt)
+        if attempt is None and reason.expels:
+            self.hand_on(self.target, None)
         if attempt is not None and attempt.job_id is not None and reason.asks:
             reason = second_step(is_running=self.runs(self.hook_for(attempt.target), attempt.job_id))
             self._say(reason, attempt)
@@ -87,8 +92,7 @@ class StreamStarter:
         sends = attempt.sends if is_unknown and attempt is not None else 0
         return self._create(sends, replaces_unknown=reason.expels)
 
-    def _earlier(self) -> tuple[StreamAttempt | None, Reason]:
-        kept = self.store.load()
+    def _earlier(self, kept: StreamAttempt | str | None) -> tuple[StreamAttempt | None, Reason]:
         if isinstance(kept, str):
             return None, Reason.UNREADABLE
         tries = self.tries
@@ -114,10 +118,12 @@ class StreamStarter:
             self._expel(earlier)
 
     def _expel(self, target: Target) -> None:
-        """Send the robot out of the room. If that is refused, the next one has the same id nevertheless."""
+        """Send the robot out of the room. If that is refused, the next one may have the same id."""
         try:
             self.hook_for(target).remove_users(target.room, [target.user_id])
         except (TrtcSetupError, TrtcFailedError) as error:
+            if _robot(target) != _robot(self.target):  # nobody else sends it out
+                raise
             self.log.warning(
                 "%s The robot %s is not sent out of the room. Going on: when it enters again, the service"
                 " sends the older one out.",
@@ -138,12 +144,14 @@ class StreamStarter:
                 sends=sends,
             )
             self.store.save(intent)
+            self.hand_on(target, None)
             try:
                 job_id = self.hook_for(target).start(target.kind, self.params)
             except TrtcError as error:
                 is_unknown = _leaves_open(error, replaces_unknown=replaces_unknown)
                 if not (is_unknown or replaces_unknown):
                     self.store.forget()
+                    self.hand_on(None, None)
                 if not is_unknown or pause is None:
                     raise self._explained(error) from None
                 replaces_unknown = True
@@ -204,6 +212,10 @@ class StreamStarter:
             attempts=attempt.sends,
             **more,
         )
+
+
+def _robot(target: Target) -> tuple[int, int | str, str]:
+    return target.sdk_app_id, target.room, target.user_id
 
 
 def _leaves_open(error: TrtcError, *, replaces_unknown: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -32,9 +33,9 @@ from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.leaves import mask_text
 from airflow_trtc.operators.rooms import check_room, room_of
 from airflow_trtc.operators.stream_starting import StreamStarter, StreamStore
-from airflow_trtc.publishing.attempts import Target
+from airflow_trtc.publishing.attempts import StreamAttempt, Target
 from airflow_trtc.publishing.parameters import digest, secrets_of
-from airflow_trtc.publishing.started import NamedStream, read_named
+from airflow_trtc.publishing.started import NamedStream, Robot, read_named, read_robot, so_far
 from airflow_trtc.recording.robot import robot_of
 from airflow_trtc.recording.rooms import Room, check_room_id, read_room_word
 from airflow_trtc.waiting.xcoms import push_results
@@ -177,15 +178,24 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start; see the class."""
-        if self.do_xcom_push:  # for a teardown that runs although this fails
-            context["ti"].xcom_push(key=JOB_XCOM, value={"kind": self.kind, "job_id": None})
+        store = StreamStore(task_state_store(context), self.log)
         with no_retry_of_wrong_setup():
+            kept = store.load()
+            if isinstance(kept, StreamAttempt):
+                self._hand_on(context, kept.target, kept.job_id)
+            else:
+                self._hand_on(context, None, None)
             self.check_rendered()
-            starter = self._starter(context)
-            started = starter.start()
+            starter = self._starter(context, store)
+            started = starter.start(kept)
         job_id = push_results(self, context, started.job_id, JOB_XCOM, started.to_json())
-        starter.store.hand_on(tries_of(context))
+        store.hand_on(tries_of(context))
         return job_id
+
+    def _hand_on(self, context: Context, target: Target | None, job_id: str | None) -> None:
+        """Hand on what is known so far, for a teardown that runs although this fails."""
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key=JOB_XCOM, value=so_far(self.kind, target, job_id))
 
     def sign(self, hook: TrtcHook, user_id: str) -> str:
         """The robot's UserSig: from elsewhere, or signed with the connection's key."""
@@ -197,7 +207,7 @@ class StartsStream(ChecksArguments, BaseOperator):
         """Have Airflow show no secret among the arguments."""
         mask_text(self.user_sig)
 
-    def _starter(self, context: Context) -> StreamStarter:
+    def _starter(self, context: Context, store: StreamStore) -> StreamStarter:
         room = room_of(self)
         user_id = self.user_id or robot_of(**task_of(context)._asdict(), prefix=self.robot_prefix)
         app_id: Any = self.sdk_app_id  # rendered from a template it is a text; the hook reads both
@@ -219,7 +229,8 @@ class StartsStream(ChecksArguments, BaseOperator):
             hook_for=lambda one: hook if one == target else self._hook_for(one),
             params=params,
             runs=self.runs,
-            store=StreamStore(task_state_store(context), self.log),
+            store=store,
+            hand_on=functools.partial(self._hand_on, context),
             tries=tries_of(context),
             log=self.log,
             with_transcoding=self.with_transcoding(),
@@ -309,8 +320,7 @@ class StopsStream(NamesStream):
         with no_retry_of_wrong_setup():
             self.check_rendered()
             if self._has_no_id():
-                self.log.info("There is nothing to stop: the start of the %s handed on no id", self.kind)
-                return {"kind": self.kind, "job_id": None, "was_running": False}
+                return self._stop_without_id()
             named = self.named()
             hook = self.hook_for(named)
             job = hook.job(self.kind, named.job_id or "")
@@ -325,8 +335,33 @@ class StopsStream(NamesStream):
             "was_running": was_running,
         }
 
+    def _stop_without_id(self) -> dict[str, Any]:
+        """End what a start whose answer was lost may have started, by its robot."""
+        found: dict[str, Any] = {"kind": self.kind, "job_id": None, "was_running": False}
+        robot = read_robot(self.job)
+        if robot is None:
+            self.log.info("There is nothing to stop: the start of the %s handed on no id", self.kind)
+            return found
+        self.log.warning(
+            "It is not known whether the start of the %s succeeded. Sending its robot %s out of the room %s,"
+            " which ends it if it runs",
+            self.kind,
+            robot.user_id,
+            robot.room,
+        )
+        self._hook_of(robot).remove_users(robot.room, [robot.user_id])
+        return {**found, "was_running": None}
+
+    def _hook_of(self, robot: Robot) -> TrtcHook:
+        app_id: Any = self.sdk_app_id
+        return TrtcHook(
+            self.trtc_conn_id,
+            region=self.region or robot.region,
+            sdk_app_id=app_id or robot.sdk_app_id,
+        )
+
     def _has_no_id(self) -> bool:
-        """Whether the start handed on nothing, as it does when it fails."""
+        """Whether the start handed on no id, as it does when it fails."""
         if isinstance(self.job, Mapping):
             return self.job.get("job_id", "") is None
         return bool(self.is_teardown) and self.job_id in (None, "", "None")

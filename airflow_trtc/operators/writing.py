@@ -184,6 +184,7 @@ class FillsTable(ChecksArguments, BaseOperator):
         :param read: gets the rows; whatever it raises leaves the target as it was.
         """
         target = self.target()
+        target.check(schema, part)
         found = target.written(schema, part) if self.if_written == "skip" else None
         if found is not None:
             self.log.info(
@@ -209,7 +210,10 @@ def _instant(value: Any, zone: ZoneInfo) -> datetime | None:
         value = datetime.combine(value, time())
     if isinstance(value, datetime) and value.tzinfo is None:
         value = value.replace(tzinfo=zone)
-    return None if value is None else value.astimezone(timezone.utc)
+    try:
+        return None if value is None else value.astimezone(timezone.utc)
+    except OverflowError:
+        raise TrtcSetupError(f"{value} is at the end of all times, and no instant in UTC.") from None
 
 
 def _sql_hook(conn_id: str) -> Any:

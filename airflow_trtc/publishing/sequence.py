@@ -14,11 +14,13 @@ whose clocks are right, fits the unsigned 64 bits of the service's models, and s
     was decided earlier, in an earlier try for one                     is done or superseded: an earlier
                                                                        request of its own, or a newer update
 
-The higher numbers reach beyond clocks that are wrong, and at last beyond numbers in microseconds.
+The higher numbers reach beyond clocks that are wrong, and at last beyond numbers in nanoseconds. Each step is
+taken twice, by the clock of that moment: others may take the same steps at the same time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +29,8 @@ from airflow_trtc import bounds
 VERSION = 1
 FRESH_MS = 30_000
 AHEAD_MS = (0, 10_000, 600_000)
-FINER = 1_000  # microseconds
+UNITS = (1, 1_000, 1_000_000)  # in a millisecond
+TIMES = 2
 MAX_NUMBER = bounds.HIGHEST
 
 
@@ -86,9 +89,21 @@ def numbered(kept: Numbered | None, *, content: str, now_ms: int, max_tries: int
     return Numbered(max(now_ms, last + 1), now_ms, content, max_tries)
 
 
-def higher_numbers(update: Numbered, now_ms: int) -> tuple[int, ...]:
-    """The numbers to try, one after the other, when the service has seen a higher one; none if it is late."""
-    if now_ms - update.decided_at_ms > FRESH_MS:
-        return ()
-    beyond = (max(now_ms, update.number + 1) + ahead for ahead in AHEAD_MS)
-    return tuple(dict.fromkeys((*beyond, now_ms * FINER)))
+def is_late(update: Numbered, now_ms: int) -> bool:
+    """Whether it was decided so long ago that a higher number in the service may be a newer update's."""
+    return now_ms - update.decided_at_ms > FRESH_MS
+
+
+def higher_numbers(update: Numbered, clock: Callable[[], int]) -> Iterator[int]:
+    """Yield the numbers to try, one after the other, when the service has seen a higher one.
+
+    :param update: one that is not late.
+    :param clock: the time, Unix milliseconds; read for each number when that is wanted.
+    """
+    last = update.number
+    for unit in UNITS:
+        for ahead_ms in (each for each in AHEAD_MS for _ in range(TIMES)):
+            now_ms = max(clock(), update.number + 1) if unit == 1 else clock()
+            last = max((now_ms + ahead_ms) * unit, last + 1)
+            if last <= MAX_NUMBER:
+                yield last

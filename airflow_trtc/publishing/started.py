@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_trtc import bounds
+from airflow_trtc.publishing.attempts import Target
 
 WHERE_FROM = 'pass the XCom "job" of the task that started it, such as start.output["job"]'
 
@@ -56,6 +57,39 @@ class StartedStream:
             "replaced_unknown": self.replaced_unknown,
             "attempts": self.attempts,
         }
+
+
+def so_far(kind: str, target: Target | None, job_id: str | None) -> dict[str, Any]:
+    """What is handed on while a start is under way, for a teardown that runs although the start fails.
+
+    :param target: what may run; None when nothing can.
+    :param job_id: its id; None when that is not known.
+    """
+    names = ("sdk_app_id", "region", "room_id", "room_type", "user_id")
+    more = {} if target is None else {name: getattr(target, name) for name in names}
+    return {"kind": kind, "job_id": job_id, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Robot:
+    """Who relays or plays, where the answer to the start was lost, so that no id names the job."""
+
+    user_id: str
+    room: int | str
+    sdk_app_id: int | None
+    region: str | None
+
+
+def read_robot(value: Any) -> Robot | None:
+    """Read the robot from the XCom ``job`` of a start that got no id; None if it started nothing."""
+    row = bounds.mapping(value)
+    user_id, room_id = bounds.text(row.get("user_id")), bounds.text(row.get("room_id"))
+    if user_id is None or room_id is None:
+        return None
+    room = bounds.number(room_id, 1) if row.get("room_type") == "numeric" else room_id
+    if room is None:
+        return None
+    return Robot(user_id, room, bounds.number(row.get("sdk_app_id"), 1), bounds.text(row.get("region")))
 
 
 @dataclass(frozen=True, slots=True)

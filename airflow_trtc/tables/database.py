@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from hashlib import blake2b
 from typing import Any
 
+from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.tables.schema import LONGEST_KEY_TEXT, Column, Interval, Part, Row, Schema, Value
 from airflow_trtc.tables.writing import Written
 
@@ -26,6 +28,7 @@ WRITTEN = Schema(
     "trtc_written",
     (
         Column("table_name", "text", None, "The table."),
+        Column("kind", "text", None, "What it holds: the name of the schema."),
         Column("scope", "text", None, "Which of its rows: the values of the columns of its scope."),
         Column("from_at", "instant", None, "When the interval begins."),
         Column("to_at", "instant", None, "When it ends."),
@@ -52,19 +55,40 @@ class Database:
         self._table = table
         self._create = create
 
+    def check(self, schema: Schema, part: Part) -> None:
+        """Refuse a table that lacks columns, or holds what these rows must not stand beside.
+
+        :raises TrtcSetupError: it does.
+        """
+        table = self._name(schema)
+        if not self._exists(table):
+            return
+        is_noted = self._exists(self._beside(table))
+        with self._cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {self._quoted(table)} WHERE 1 = 0")
+            found = {str(each[0]).lower() for each in cursor.description}
+            if missing := [name for name in schema.names if name not in found]:
+                raise TrtcSetupError(
+                    f"The table {table} is there and has other columns: it lacks {', '.join(missing)}. Choose"
+                    " another table, or remove that one."
+                )
+            if is_noted:
+                self._check_kind(cursor, table, schema)
+            self._check_overlap(cursor, table, schema, part)
+
     def written(self, schema: Schema, part: Part) -> Written | None:
         """What was noted of a write whose interval holds this one, if all its rows are still there."""
         table = self._name(schema)
         if not (self._exists(self._beside(table)) and self._exists(table)):
             return None
         asked = part.interval
-        where = "table_name = ? AND scope = ? AND from_at <= ? AND to_at >= ?"
+        where = "table_name = ? AND kind = ? AND scope = ? AND from_at <= ? AND to_at >= ?"
         with self._cursor() as cursor:
             cursor.execute(
                 self._marked(
                     f"SELECT from_at, to_at, row_count FROM {self._quoted(self._beside(table))} WHERE {where}"
                 ),
-                (table, _scope(part), self._value(asked.start), self._value(asked.end)),
+                (table, schema.name, _scope(part), self._value(asked.start), self._value(asked.end)),
             )
             found = cursor.fetchone()
             if found is None:
@@ -85,6 +109,7 @@ class Database:
         interval, scope = part.interval, _scope(part)
         noted: Row = {
             "table_name": table,
+            "kind": schema.name,
             "scope": scope,
             "from_at": interval.start,
             "to_at": interval.end,
@@ -92,11 +117,45 @@ class Database:
             "written_at": datetime.now(timezone.utc),
         }
         with self._cursor(commit=True) as cursor:
+            self._check_kind(cursor, table, schema)
+            self._check_overlap(cursor, table, schema, part)
             self._delete(cursor, table, schema, part)
             self._delete_notes(cursor, table, part)
             self._insert(cursor, table, schema, rows)
             self._insert(cursor, self._beside(table), WRITTEN, [noted])
         return Written(table, len(rows))
+
+    def _check_kind(self, cursor: Any, table: str, schema: Schema) -> None:
+        """Refuse a table of another kind of rows: with the same columns they would be taken for these."""
+        notes = self._quoted(self._beside(table))
+        statement = f"SELECT kind FROM {notes} WHERE table_name = ? AND kind <> ?"
+        cursor.execute(self._marked(statement), (table, schema.name))
+        if (other := cursor.fetchone()) is not None:
+            raise TrtcSetupError(
+                f"The table {table} holds {other[0]}, and must not hold {schema.name} too: nothing would tell"
+                " their rows apart. Give each its own table."
+            )
+
+    def _check_overlap(self, cursor: Any, table: str, schema: Schema, part: Part) -> None:
+        """Refuse sums over a time that reaches beyond the interval: one to be replaced only in part."""
+        if schema.ends is None:
+            return
+        start, end = self._quoted(schema.instant), self._quoted(schema.ends)
+        tests = [*(f"{self._quoted(name)} = ?" for name in part.scope), f"{start} < ?", f"{end} > ?"]
+        first, last = map(self._value, (part.interval.start, part.interval.end))
+        cursor.execute(
+            self._marked(
+                f"SELECT {start}, {end} FROM {self._quoted(table)}"
+                f" WHERE {' AND '.join(tests)} AND ({start} < ? OR {end} > ?)"
+            ),
+            (*part.scope.values(), last, first, first, last),
+        )
+        if (other := cursor.fetchone()) is not None:
+            raise TrtcSetupError(
+                f"The table {table} has rows from {other[0]} to {other[1]}, which overlap the interval {part}"
+                " and reach beyond it, as of a schedule with other intervals or another time zone. Read the"
+                " same intervals as before, longer ones that hold them whole, or into another table."
+            )
 
     def _delete(self, cursor: Any, table: str, schema: Schema, part: Part) -> None:
         where, given = self._where(schema, part)
@@ -219,6 +278,8 @@ def table_name(name: str, value: Any) -> str | None:
             f"{name} must be made of letters, digits and _, begin with none of the digits, and have at most"
             f" 63 characters: {value!r:.200}"
         )
+    if parts[-1].lower() == WRITTEN.name:
+        raise ValueError(f"{name} must not be {value}: that table notes what is written to the others")
     return value
 
 
@@ -228,4 +289,5 @@ def _instant(value: Any) -> datetime:
 
 
 def _scope(part: Part) -> str:
-    return " ".join(f"{name}={value}" for name, value in part.scope.items())
+    text = " ".join(f"{name}={value}" for name, value in part.scope.items())
+    return text if len(text) <= LONGEST_KEY_TEXT else blake2b(text.encode()).hexdigest()

@@ -115,7 +115,7 @@ UNUSUAL = Schema(
         Column("cause", "text", None, "Its name; null for a number without one.", True),
         Column("peer_id", "text", None, "The other user who may be the cause; empty for none."),
     ),
-    key=("room_id", "user_id", "at", "experience_id", "position"),
+    key=("sdk_app_id", "room_id", "user_id", "at", "experience_id", "position"),
     instant="at",
     scope=("sdk_app_id",),
 )

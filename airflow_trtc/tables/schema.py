@@ -50,6 +50,8 @@ class Schema:
     :param instant: the column that says to which interval a row belongs.
     :param scope: the columns that are the same in all rows of one write: a write replaces what the interval
         holds for these values, and leaves all other rows alone.
+    :param ends: the column that says when a row's time ends, where a row is a sum over some time: two rows
+        that share some of it would count it twice.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Schema:
     key: tuple[str, ...]
     instant: str
     scope: tuple[str, ...]
+    ends: str | None = None
 
     def column(self, name: str) -> Column:
         """The column of this name."""

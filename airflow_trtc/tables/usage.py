@@ -317,7 +317,8 @@ _TO = Column("to_at", "instant", None, "When it ends.")
 def _schema(name: str, amount: Column, *more: Column) -> Schema:
     columns = (_APP, *more, _KEY, _GRAIN, _FROM, _TO, amount)
     key = ("sdk_app_id", *(each.name for each in more), "usage_key", "granularity", "from_at")
-    return Schema(name, columns, key, instant="from_at", scope=("sdk_app_id", "granularity"))
+    scope = ("sdk_app_id", "granularity")
+    return Schema(name, columns, key, instant="from_at", scope=scope, ends="to_at")
 
 
 _MINUTES = Column("minutes", "number", "minutes", "How long, summed over all that used it.")
@@ -370,6 +371,7 @@ _ROWS = (
             key=("sdk_app_id", "room_id", "usage_key", "from_at"),
             instant="from_at",
             scope=("sdk_app_id",),
+            ends="to_at",
         ),
         keys=_MEDIA,
         time_format="%Y-%m-%d %H:%M",

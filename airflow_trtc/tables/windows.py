@@ -36,7 +36,7 @@ def split_days(interval: Interval, zone: tzinfo, most: int = 1) -> Iterator[Inte
 def midnight(at: datetime, zone: tzinfo) -> datetime:
     """The instant at which the zone's calendar day of `at` began, in UTC."""
     local = at.astimezone(zone)
-    begun = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    begun = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)  # the first, of two
     return begun.astimezone(timezone.utc)
 
 

@@ -28,6 +28,12 @@ class Written:
 class Target(Protocol):
     """Files in a folder, or a table of a database."""
 
+    def check(self, schema: Schema, part: Part) -> None:
+        """Refuse what could not be written, before anything is read for it.
+
+        :raises TrtcSetupError: it could not.
+        """
+
     def written(self, schema: Schema, part: Part) -> Written | None:
         """What an earlier write left behind for this part, if all of it is there."""
 

@@ -395,7 +395,7 @@ class Wait:
             self.state = replace(self.state, stopped_at=self._clock.now(), stop_error=None)
             self._is_unsaved = True
             self._turn_at = self._clock.monotonic()  # to see the end, and the last files, at once
-            yield Say("stopped, since its time is over; waiting for its end and its files")
+            yield Say("stopped, since its time is over; waiting for its end")
             return True
         self._failed_stops += 1
         pause = self._pause_after_failed_stop()

@@ -222,6 +222,7 @@ def test_a_record_of_which_one_byte_is_wrong_is_no_line(at):
         (0.0, 0.0, 1.0, 0.0),
         (0.0, -1.0, 1.0, 0.0),
         (0.0, 1.0, float("inf"), 0.0),
+        (0.0, 1e299, 1e300, 0.0),  # a rate of zero, for what floats can tell apart
     ],
 )
 def test_numbers_that_make_no_pace_are_no_line(since, low, plateau, free_at):
@@ -241,6 +242,9 @@ def test_numbers_that_make_no_pace_are_no_line(since, low, plateau, free_at):
         (replace(begun(), issued=LONGEST_LINE), True),
         (replace(begun(), issued=LONGEST_LINE + 1), False),
         (replace(begun(), served=1), False),
+        (replace(begun(), served=2**63, issued=2**63), True),
+        (replace(begun(), served=2**64 - 1, issued=2**64 - 1), False),  # there is no next one
+        (begun(-1e300), False),
     ],
 )
 def test_a_line_that_cannot_be_is_none(line, may_be):

@@ -40,7 +40,8 @@ def least(kind: str, robot: str = "robot") -> dict[str, Any]:
         },
         "ai_transcription": {**ROOM, "TranscriptionParams": given, "SessionId": "lesson-7"},
         "ai_conversation": {
-            **ROOM, "AgentConfig": given, "LLMConfig": "{}", "TTSConfig": "{}", "SessionId": "lesson-7"
+            **ROOM, "AgentConfig": {**given, "TargetUserId": "pupil"}, "LLMConfig": "{}", "TTSConfig": "{}",
+            "SessionId": "lesson-7",
         },
         "ingest": {**ROOM, "RoomIdType": 1, **given, "StreamUrl": "https://media.example/a.mp4"},
         "web_recording": {
@@ -291,6 +292,13 @@ def test_a_second_start_is_refused(kind, changes, service):
     assert service.start(kind, **changes) == "FailedOperation.TaskExist"
     service.stop(kind, first)
     assert service.start(kind, **changes) != "FailedOperation.TaskExist"
+
+
+def test_a_conversation_needs_somebody_to_talk_to(service):
+    agent = least("ai_conversation")["AgentConfig"]
+    alone = {name: value for name, value in agent.items() if name != "TargetUserId"}
+    assert service.start("ai_conversation", AgentConfig=alone) == "MissingParameter"
+    assert not service.state.jobs
 
 
 @pytest.mark.parametrize("kind", ["live_moderation", "speech"])

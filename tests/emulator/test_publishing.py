@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import quote
 
 import pytest
 
 from airflow_trtc.cloud.user_sig import Signer
 from airflow_trtc.emulator import DEFAULT_SDK_SECRET_KEY, ControlError
 from airflow_trtc.emulator.control import run
+from airflow_trtc.emulator.pages import overview_page, recording_page
 from airflow_trtc.emulator.settings import Settings
 from airflow_trtc.emulator.state import State
 
@@ -308,3 +310,28 @@ def test_both_clients_of_the_sdk(call, emulator):
     assert call("RemoveUser", {"SdkAppId": APP, "RoomId": 8001, "UserIds": ["alice"]})
     assert call("DismissRoom", {"SdkAppId": APP, "RoomId": 8001})
     assert [each["users"] for each in emulator.rooms()["actions"]] == [["alice"], ["bob"]]
+
+
+def test_pages_list_relays_without_what_lets_others_publish(state, start, stop):
+    nasty = "rtmp://user:pass@b.example/live/<i>/secretname?txSecret=secretkey"
+    running, stopped = start(PublishCdnParams=to(URL, nasty)), start(RoomId="8002")
+    stop(stopped)
+    html = overview_page(state)
+    row = html.split(f'href="{quote(running, safe="")}"')[1].split("</tr>")[0]
+    addresses = "rtmp://a.example/live/... running, rtmp://b.example/live/&lt;i&gt;/... running"
+    assert "<td>8001 (numeric)</td><td>relay</td><td>running</td>" in row
+    assert addresses in row
+    assert "<td>stopped</td>" in html
+    page = recording_page(state, running)
+    assert "rtmp://a.example/live/..." in page
+    assert "<td>connecting</td>" in page
+    for secret in ("pass", "secretname", "secretkey", "/one"):
+        assert secret not in html + page
+
+
+@pytest.mark.parametrize(
+    "url", ["rtmp://", "rtmp://[", "rtmp://h", "rtmp://@/", "rtmps://a/b?c/d#e", "rtmp://?/"]
+)
+def test_pages_bear_any_address(url, state, start):
+    relay_id = start(PublishCdnParams=to(url))
+    assert "/..." in recording_page(state, relay_id) + overview_page(state)

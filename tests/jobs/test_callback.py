@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -498,6 +499,30 @@ def test_a_relay_is_kept_without_its_key_wherever_it_is_repeated() -> None:
         "ErrorMsg": f"cannot push to {stream_name(address)} refused",
     }
     assert callback.payload["Url"] == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtmp://a.example/live/SECRETKEY",
+        "rtmp://a.example/live/SECRETKEY/",
+        " rtmp://user:SECRETKEY1234@a.example/live/SECRETKEY ",
+        "rtmp://a.example/live/s1?txSecret=SECRETKEY1234",
+        "srt://a.example:9000?streamid=#!::h=b.example,r=live/SECRETKEY1234,m=publish",
+    ],
+)
+@pytest.mark.parametrize("form", ["{0}", "{1}", "{2}", "{3}", "{4}", "({0})", "'{1}'.", "{0}: {3}: {0}"])
+def test_no_part_of_a_streams_address_gives_its_key_away(address: str, form: str) -> None:
+    plain = address.strip()
+    rest = plain.partition("://")[2]
+    path = rest.partition("/")[2]
+    last = re.split("[/=]", plain.rstrip("/"))[-2 if "m=publish" in plain else -1].removesuffix(",m")
+    words = "refused: " + form.format(address, rest, path, last, plain.upper())
+    payload = {"Url": address, "Status": 4, "ErrorMsg": words}
+    event = {"EventGroupId": 4, "EventType": 401, "EventInfo": {"TaskId": "t", "Payload": payload}}
+    kept = kept_event(parse(json.dumps(event).encode()))
+    assert "SECRETKEY" not in json.dumps(kept).upper()
+    assert kept["EventInfo"]["Payload"]["ErrorMsg"].startswith("refused")
 
 
 def test_two_addresses_of_one_host_are_two_events() -> None:

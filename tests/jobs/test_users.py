@@ -66,6 +66,9 @@ def test_lists_of_users(given: Any, found: list[str]) -> None:
         (["a", ""], r"users\[1\] is empty"),
         (["a", None], r"users\[1\] must be"),
         (["a"] * (MAX_USERS + 1), "at most 10000 users, not 10001"),
+        (b"eve", "must be the id of a user or a list of them, not b'eve'"),
+        (bytearray(b"eve"), "must be the id of a user or a list of them"),
+        ("['eve', 'bob']", r"is the text of a list, but no JSON: .* write \{\{ \.\.\. \| tojson \}\}"),
     ],
 )
 def test_no_lists_of_users(wrong: Any, words: str) -> None:

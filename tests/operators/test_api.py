@@ -110,6 +110,12 @@ def test_the_application_of_the_connection_is_needed_where_the_action_needs_one(
         ({"parameters": {"RoomId": 1}}, "RemoveUser lacks UserIds"),
         ({"result": "RoomList[x]"}, r"result must be a path .* not 'RoomList\[x\]'"),
         ({"trtc_conn_id": ""}, "trtc_conn_id is empty"),
+        ({"sdk_app_id": "abc"}, "The sdk_app_id must be a whole number such as 1400000001, not 'abc'"),
+        (
+            {"action": "DismissRoomByStrRoomId", "parameters": {"RoomId": "\u623f" * 22}},
+            "must be at most 64 bytes",
+        ),
+        ({"parameters": {"RoomId": 10**5000, "UserIds": ["u"]}}, "must be 1 to 4294967294, not a number of"),
         ({"parameters": None, "params": {"RoomId": 1}}, "RoomId are in params, which are Airflow's own"),
     ],
 )
@@ -132,6 +138,12 @@ def test_what_stays_the_same_for_mapped_tasks_is_checked_in_the_dag_file() -> No
         ({"RoomId": "one", "UserIds": ["u"]}, r"'RoomId' .* must be a whole number, not a text \('one'\)"),
         ({"RoomId": 1, "UserIds": ["u", 2]}, r"'UserIds\[1\]' of RemoveUser must be a text"),
         ({"RoomId": 1, "UserIds": ["u"], "Userid": "u"}, r"no parameter 'Userid' \(did you mean 'UserIds'"),
+        ({"RoomId": 1, "UserIds": ["u"], 7: "u"}, "no parameter '7'"),
+        (
+            {"RoomId": 1, "UserIds": ["u\ud800"]},
+            r"'UserIds\[0\]' of RemoveUser holds half of a surrogate pair",
+        ),
+        ({"RoomId": 1, "UserIds": {"u"}}, "must be a list of texts, not set"),
     ],
 )
 def test_names_and_types_are_checked_before_anything_is_sent(
@@ -169,6 +181,7 @@ def test_a_part_of_the_answer_is_returned(service: Emulator, task: Task) -> None
         ("DescribePicture", "PictureInfo[*].Widht", "PictureInfo has no Widht"),
         ("DescribePicture", "Total[0]", r"Total is not a list, so there is no \[0\]"),
         ("CreatePicture", "TaskId", "the answer has no TaskId"),
+        ("CreatePicture", "PictureId.Id", "PictureId is a plain value, which has no Id"),
     ],
 )
 def test_what_cannot_be_in_the_answer_is_found_before_anything_is_sent(
@@ -177,6 +190,31 @@ def test_what_cannot_be_in_the_answer_is_found_before_anything_is_sent(
     with pytest.raises(AirflowFailException, match=words):
         run(task, action, least(ACTIONS[action]), result=path)
     assert sent(service) == []
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({7: 1}, "CreatePicture has no parameter '7'"),
+        ({"Width": 2**64}, "'Width' of CreatePicture must be a number of 64 bits"),
+        ({"Width": 10.5}, r"'Width' .* must be a whole number, not a number with a fraction \(10\.5\)"),
+    ],
+)
+def test_what_would_create_is_checked_as_well(
+    service: Emulator, task: Task, store: DictStore, change: dict[Any, Any], words: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=words):
+        run(task, "CreatePicture", {**least(ACTIONS["CreatePicture"]), **change})
+    assert sent(service) == []
+    assert store.rows == {}
+
+
+def test_lists_of_mapped_tasks_are_lists(service: Emulator, task: Task) -> None:
+    from collections import UserList  # as Airflow's own, a sequence that is no list
+
+    service.room("1", enter=["a", "b"])
+    run(task, "RemoveUser", {"RoomId": 1, "UserIds": UserList(["a", "b"])})
+    assert service.state(requests=True)["requests"][-1]["parameters"]["UserIds"] == ["a", "b"]
 
 
 def test_a_refused_parameter_is_told_with_its_documented_limits(service: Emulator, task: Task) -> None:
@@ -200,6 +238,22 @@ def test_an_answer_that_is_too_big_for_an_xcom_fails_unless_it_becomes_none(
         run(Task(None), "TextToSpeech", spoken)
     assert run(Task(None), "TextToSpeech", spoken, result="TotalDurationMs") == 2000
     assert run(Task(None), "TextToSpeech", spoken, do_xcom_push=False)["Audio"]
+
+
+def test_a_cleared_task_sends_again_what_it_could_not_keep(
+    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MAX_RESULT_BYTES", 1000)
+    spoken = {**least(ACTIONS["TextToSpeech"]), "Text": "words " * 20}
+    for words in ("is too big for an XCom", "was too big to keep, .* Clear this task to call it again"):
+        with pytest.raises(AirflowFailException, match=words):
+            run(task, "TextToSpeech", spoken)
+    assert sent(service) == ["TextToSpeech"]
+    operator = TrtcApiOperator(
+        task_id="call", action="TextToSpeech", parameters=spoken, result="TotalDurationMs"
+    )
+    assert operator.execute(task.context(cleared=True)) == 2000
+    assert sent(service) == ["TextToSpeech"] * 2
 
 
 def test_the_answer_of_a_refusal_is_an_error_with_its_code(service: Emulator, task: Task) -> None:
@@ -236,7 +290,62 @@ def test_what_a_lost_answer_started_without_a_key_is_not_started_twice(service: 
     assert sent(service) == ["CreateCloudSliceTask"]
 
 
+@pytest.mark.parametrize("answered", [None, "", ["x"], "x" * 2000])
+def test_an_answer_without_the_id_is_no_answer(
+    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch, answered: Any
+) -> None:
+    from airflow_trtc.cloud.sdk import SdkTransport
+
+    send = SdkTransport.send
+
+    def without_id(self: SdkTransport, call: Any, keys: Any) -> Any:
+        answer = send(self, call, keys)
+        if ACTIONS[call.action].effect == "create":
+            answer["Response"]["TaskId"] = answered
+        return answer
+
+    monkeypatch.setattr(SdkTransport, "send", without_id)
+    slicing = least(ACTIONS["CreateCloudSliceTask"], TrtcHook().user_sig("robot"))
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match="It is not known whether CreateCloudSliceTask"):
+            run(task, "CreateCloudSliceTask", slicing)
+    assert sent(service) == ["CreateCloudSliceTask"]
+    page = least(ACTIONS["StartWebRecord"], TrtcHook().user_sig("robot"))
+    found = run(Task(DictStore()), "StartWebRecord", page, result="TaskId")  # asked for by its key
+    assert found in service.state()["jobs"]
+
+
 # -- secrets and templates ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parameters, secrets",
+    [
+        ({"TTSConfig": '{"TTSType": "azure", "SubscriptionKey": "sub-key"}'}, ["sub-key"]),
+        ({"LLMConfig": '{"api_key": "key-1"}'}, ["key-1"]),
+        ({"LLMConfig": '[{"APIKey": "key-1"}]'}, ["key-1"]),
+        ({"LLMConfig": '{"APIKey": "a\\u0026\\"b"}'}, ['a&"b', 'a\\u0026\\"b']),
+        ({"LLMConfig": '{"APIKey": "key-1",}'}, ["key-1", '{"APIKey": "key-1",}']),  # no JSON
+        ({"LLMConfig": "{'APIKey': 'key-1'}"}, ["{'APIKey': 'key-1'}"]),
+        ({"STTConfig": {"CustomParam": '{"deep": "{\\"Token\\": \\"key-1\\"}"}'}}, ["key-1"]),
+        ({"StreamUrl": "rtmp://a.example/live/room?txSecret=abc"}, ["txSecret=abc"]),
+        ({"Params": [{"PublishCdnUrl": "rtmp://a.example/live2/abcd-efgh-ijkl"}]}, ["abcd-efgh-ijkl"]),
+        ({"Token": 12345678}, ["12345678"]),
+        ({"Text": "[Intro] token: none", "BackgroundImageUrl": "https://a.example/background.png"}, []),
+    ],
+)
+def test_secrets_are_found_wherever_they_stand(
+    parameters: dict[str, Any], secrets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_trtc.operators import leaves
+
+    masked: list[str] = []
+    monkeypatch.setattr(leaves, "mask_secret", masked.append)
+    leaves.mask(parameters)
+    assert masked == secrets
+    if not isinstance(parameters.get("Token"), int):
+        assert all(secret not in str(leaves.hidden(parameters)) for secret in secrets)
+    assert leaves.shown(leaves.hidden(parameters)) == parameters
 
 
 def test_a_secret_that_stands_in_the_dag_is_hidden_where_airflow_stores_it_and_is_sent(

@@ -296,7 +296,7 @@ def test_nothing_is_ever_sent_twice_without_a_clear(
 ) -> None:
     common: dict[str, Any] = {"action": "X", "digest": "d", "max_tries": 1, "try_number": 1, "sent_at": "t"}
     digest, max_tries = "e" if changed else "d", 2 if cleared else 1
-    answered = Creation(**common, is_answered=True, handed_on=handed_on)
+    answered = Creation(**common, is_answered=True, handed_on=handed_on, answer={})
     step = step_of(answered, digest, max_tries, may_repeat=has_key)
     assert step is (Step.SEND if cleared and (handed_on or changed) else Step.RETURN)
     silent = step_of(Creation(**common), digest, max_tries, may_repeat=has_key)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_trtc._compat import AirflowFailException, AirflowSkipException
+from airflow_trtc.bounds import HIGHEST
 from airflow_trtc.errors import TrtcFailedError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators import (
@@ -287,6 +289,64 @@ def test_a_start_that_fails_hands_on_no_id(service: Emulator, task: Task) -> Non
     assert stop(job=task.xcoms["job"])["job_id"] is None
 
 
+def test_a_teardown_stops_what_an_earlier_try_started_though_the_last_one_fails(
+    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies_before_handing_on(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        start(task)
+    connection = service.connection
+    del connection["extra"]["sdk_secret_key"]
+    monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", json.dumps(connection))
+    with pytest.raises(AirflowFailException):  # before it comes to ask whether that runs
+        start(task)
+    assert task.xcoms["job"]["job_id"] == running(service)[0]
+    assert stop(job=task.xcoms["job"])["was_running"]
+    assert running(service) == []
+
+
+@pytest.mark.parametrize("room_id", [8001, "lesson"])
+def test_a_teardown_ends_what_a_lost_answer_may_have_started(
+    service: Emulator, task: Task, room_id: int | str
+) -> None:
+    service.fault("lost_answer", action=START, count=4)
+    with pytest.raises(TrtcTransientError):
+        start(task, room_id=room_id)
+    assert len(running(service)) == 1
+    assert stop(job=task.xcoms["job"])["was_running"] is None
+    assert running(service) == []
+
+
+def test_a_teardown_knows_of_a_start_that_was_killed(
+    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: Any) -> Any:
+        real(*args)
+        raise KeyboardInterrupt
+
+    real: Any = TrtcHook.start
+    monkeypatch.setattr(TrtcHook, "start", killed)
+    with pytest.raises(KeyboardInterrupt):
+        start(task)
+    assert len(running(service)) == 1
+    stop(job=task.xcoms["job"])
+    assert running(service) == []
+
+
+def test_a_robot_that_nobody_replaces_has_to_leave_before_another_starts(
+    service: Emulator, task: Task
+) -> None:
+    service.fault("lost_answer", action=START, count=4)
+    with pytest.raises(TrtcTransientError):
+        start(task)
+    service.fault("error", action="RemoveUser", code="AuthFailure.UnauthorizedOperation")
+    with pytest.raises(AirflowFailException):
+        start(task, user_id="another")
+    assert len(running(service)) == 1
+    service.clear_faults()
+    assert [start(task, user_id="another")] == running(service)
+
+
 def test_names_deep_inside_are_checked_before_anything_is_sent(service: Emulator, task: Task) -> None:
     with pytest.raises(AirflowFailException, match=r"LayoutParams\.MixMode"):
         start(task, video={**VIDEO, "LayoutParams": {"MixMode": 1}})
@@ -396,7 +456,11 @@ def test_updates_at_the_same_time_are_all_carried_out(
     assert (content["VideoParams"], content["AudioParams"]) == (VIDEO, {"SubscribeAudioList": []})
 
 
-def test_parallel_updates(service: Emulator, relay_id: str) -> None:
+@pytest.mark.parametrize("is_finer", [False, True])
+def test_parallel_updates(service: Emulator, relay_id: str, is_finer: bool) -> None:
+    """Also where somebody numbers in microseconds, so that each of them has to climb."""
+    if is_finer:
+        update(Task(DictStore()), job_id=relay_id, sequence_number=time.time_ns() // 1000)
     found: list[Any] = []
 
     def run(number: int) -> None:
@@ -411,7 +475,7 @@ def test_parallel_updates(service: Emulator, relay_id: str) -> None:
     assert [each["was_applied"] for each in found] == [True] * 8
     numbers = updates(service, relay_id)
     assert numbers == sorted(set(numbers))
-    assert len(numbers) == 8
+    assert len(numbers) == 8 + is_finer
 
 
 def test_updates_one_after_the_other_keep_their_order_though_clocks_differ(
@@ -430,6 +494,12 @@ def test_numbers_of_somebody_else_in_microseconds_are_overtaken(
 ) -> None:
     update(Task(DictStore()), job_id=relay_id, sequence_number=(clock[0] - 1000) * 1000)
     assert update(task, job_id=relay_id)["sequence_number"] == clock[0] * 1000
+
+
+def test_an_update_that_no_number_carries_is_no_success(service: Emulator, task: Task, relay_id: str) -> None:
+    update(Task(DictStore()), job_id=relay_id, sequence_number=HIGHEST)
+    with pytest.raises(AirflowFailException, match="Give sequence_number"):
+        update(task, job_id=relay_id)
 
 
 def test_numbers_of_the_user_are_left_alone(service: Emulator, task: Task, relay_id: str) -> None:

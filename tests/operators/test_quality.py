@@ -16,7 +16,7 @@ from airflow_trtc.operators import TrtcQualityOperator
 from airflow_trtc.tables.quality import SCHEMAS
 from airflow_trtc.tables.schema import Interval
 from tests.operators.running import sent
-from tests.tables.quality_truth import CHINA, expected, in_order
+from tests.tables.quality_truth import CHINA, expected, in_order, read_columns
 
 if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
@@ -73,16 +73,6 @@ def rows_of(what: str, folder: Path) -> list[dict[str, Any]]:
     for row in found:
         read_columns(what, row)
     return in_order(found)
-
-
-def read_columns(what: str, row: dict[str, Any]) -> None:
-    """Make values again of what files and SQLite hold."""
-    for column in SCHEMAS[what].columns:
-        value = row[column.name]
-        if column.type == "instant" and value is not None:
-            row[column.name] = datetime.fromisoformat(value)
-        elif column.type == "flag":
-            row[column.name] = bool(value)
 
 
 @pytest.mark.parametrize("what", SCHEMAS)

@@ -68,6 +68,36 @@ def test_the_log_warns_of_a_number_in_a_text(
         assert ("Set room_id_type to 'numeric'" in caplog.text + capsys.readouterr().out) == is_said
 
 
+@pytest.mark.parametrize(
+    "operator, arguments, line",
+    [
+        (TrtcDismissRoomOperator, {}, "Dismissed numeric room 8001 (application"),
+        (
+            TrtcRemoveUsersOperator,
+            {"user_ids": ["alice", "eve"]},
+            "Removed users from numeric room 8001 (application",
+        ),
+        (
+            TrtcBlockUserOperator,
+            {"user_id": "alice", "block": "audio"},
+            "Set what is blocked of user 'alice' to 'audio' in numeric room 8001 (application",
+        ),
+    ],
+)
+def test_the_log_says_what_was_done(
+    operator: Any,
+    arguments: dict[str, Any],
+    line: str,
+    service: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    service.room("8001", enter=["alice", "bob"])
+    operator(task_id="t", room_id=8001, **arguments).execute(Task(DictStore()).context())
+    assert line in caplog.text + capsys.readouterr().out
+
+
 def test_a_room_that_is_not_there_fails_unless_the_user_says_otherwise(service: Emulator) -> None:
     with pytest.raises(AirflowFailException, match=r"no numeric room 8001 .*if_no_room=\"finish\""):
         dismiss()

@@ -166,6 +166,37 @@ def test_the_type_of_the_room_is_numbered_as_the_call_wants(
     assert params == {"RoomId": str(room_id), "RoomIdType": numeric if is_numeric else 1 - numeric}
 
 
+@pytest.mark.parametrize(
+    "kind, parameters, words",
+    [
+        ("slicing", {"ResourceExpiredHour": "soon"}, "'ResourceExpiredHour' .* must be a whole number"),
+        (
+            "slicing",
+            {"ResourceExpiredHour": [24]},
+            "'ResourceExpiredHour' .* must be a whole number, not a list",
+        ),
+        ("slicing", {"ResourceExpiredHour": "9000"}, "'ResourceExpiredHour' .* must be 6 to 720 hours.*9000"),
+        ("ai_conversation", {"AgentConfig": "x"}, "'AgentConfig' of StartAIConversation must be an object"),
+        ("ai_conversation", {"AgentConfig": ["x"]}, "'AgentConfig' of StartAIConversation must be an object"),
+    ],
+)
+def test_what_templates_deliver_is_checked_before_it_is_used(
+    kind: str, parameters: dict[str, Any], words: str
+) -> None:
+    from airflow_trtc.errors import TrtcSetupError
+    from airflow_trtc.operators.job_request import JobRequest
+
+    request = JobRequest(
+        kind=KINDS[kind],
+        parameters=parameters,
+        rendered_paths=frozenset(parameters),
+        user_id="robot",
+        user_sig="signed",
+    )
+    with pytest.raises(TrtcSetupError, match=words):
+        request.params(TrtcHookStub(), None)  # type: ignore[arg-type]
+
+
 class TrtcHookStub:
     """No connection."""
 

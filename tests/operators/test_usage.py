@@ -277,3 +277,39 @@ def test_another_application_is_kept_apart(
     assert select(database, "SELECT DISTINCT sdk_app_id FROM trtc_usage") == [
         {"sdk_app_id": service.sdk_app_id}
     ]
+
+
+def test_what_could_not_be_written_is_not_read(service: Emulator, database: Path) -> None:
+    service.make_usage_history(days=5)
+    read("trtc", sql_conn_id="lite", table="minutes")
+    asked = len(sent(service))
+    for if_written in ("skip", "replace"):
+        with pytest.raises(AirflowFailException, match="must not hold trtc_mix_transcoding_usage too"):
+            read("mix_transcoding", sql_conn_id="lite", table="minutes", if_written=if_written)
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE other (from_at TEXT)")
+    with pytest.raises(AirflowFailException, match="lacks sdk_app_id"):
+        read("trtc", sql_conn_id="lite", table="other")
+    assert len(sent(service)) == asked
+
+
+@pytest.mark.trtc_emulator(room_usage_seconds=0)
+def test_hours_of_rooms_do_not_cut_into_their_days(service: Emulator, database: Path) -> None:
+    noon = (TODAY - dt.timedelta(hours=12)).timestamp()
+    service.add_usage("trtc", "HD", began_at=noon, seconds=600, room_id="8001")
+    read("room", context(1), sql_conn_id="lite")
+    before = select(database, "SELECT * FROM trtc_room_usage")
+    assert before
+    hour = {
+        "data_interval_start": TODAY - dt.timedelta(hours=24),
+        "data_interval_end": TODAY - dt.timedelta(hours=23),
+    }
+    with pytest.raises(AirflowFailException, match="reach beyond it"):
+        read("room", hour, sql_conn_id="lite", if_written="replace")
+    assert select(database, "SELECT * FROM trtc_room_usage") == before
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", dt.date.min])
+def test_the_beginning_of_all_times_is_no_instant(service: Emulator, tmp_path: Path, start: Any) -> None:
+    with pytest.raises(AirflowFailException, match="no instant in UTC"):
+        read(path=f"file://{tmp_path}", start=start)

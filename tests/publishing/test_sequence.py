@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import pytest
 
 from airflow_trtc.bounds import HIGHEST
-from airflow_trtc.publishing.sequence import Numbered, higher_numbers, numbered, read_numbered
+from airflow_trtc.publishing.sequence import Numbered, higher_numbers, is_late, numbered, read_numbered
 
 NOW = 1_796_000_000_000
 UPDATE = Numbered(NOW, NOW, "digest", max_tries=2)
@@ -50,20 +51,31 @@ def test_a_number_is_higher_than_the_one_before_even_where_the_clock_is_behind()
 
 
 def test_an_update_as_new_as_the_other_takes_higher_numbers_beyond_wrong_clocks_and_finer_units() -> None:
-    found = higher_numbers(UPDATE, later(1))
-    assert found == (later(1), later(11), later(601), later(1) * 1000)
-    assert list(found) == sorted(set(found))
+    found = list(higher_numbers(UPDATE, lambda: later(1)))
+    for unit in (1, 1000, 1_000_000):
+        assert {later(1) * unit, later(11) * unit, later(601) * unit} <= set(found)
+    assert found == sorted(set(found))
     assert found[-1] <= HIGHEST < 2**64
+
+
+def test_higher_numbers_are_those_of_the_moment_at_which_they_are_wanted() -> None:
+    times = iter(range(NOW + 1, NOW + 100))
+    found = higher_numbers(UPDATE, lambda: next(times))
+    assert [next(found), next(found)] == [NOW + 1, NOW + 2]
+
+
+def test_there_is_no_number_beyond_what_is_carried() -> None:
+    assert list(higher_numbers(replace(UPDATE, number=HIGHEST), lambda: NOW)) == []
 
 
 def test_numbers_grow_although_the_clock_stands_still_or_was_set_back() -> None:
     for now_ms in (NOW, NOW - 5_000):
-        assert higher_numbers(UPDATE, now_ms)[0] == NOW + 1
+        assert next(higher_numbers(UPDATE, repeat(now_ms).__next__)) == NOW + 1
 
 
-def test_a_late_update_takes_none() -> None:
-    assert higher_numbers(UPDATE, later(30))
-    assert higher_numbers(UPDATE, later(30.001)) == ()
+def test_an_update_is_late_after_half_a_minute() -> None:
+    assert not is_late(UPDATE, later(30))
+    assert is_late(UPDATE, later(30.001))
 
 
 def test_a_row_is_read_as_it_was_written() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_trtc.tables.event_names import CAUSES, EXPERIENCES, event_name
+from airflow_trtc.tables.quality import SCHEMAS
 from airflow_trtc.tables.schema import Interval
 
 Told = Sequence[Mapping[str, Any]]
@@ -25,6 +26,17 @@ def expected(name: str, calls: Told, interval: Interval) -> Rows:
     instant = {"rooms": "created_at", "users": "joined_at", "scale": "day_at"}.get(name, "at")
     found = TRUTHS[name](calls, interval)
     return in_order(row for row in found if row[instant] in interval)
+
+
+def read_columns(what: str, row: dict[str, Any]) -> None:
+    """Make values again of what files and databases hold."""
+    for column in SCHEMAS[what].columns:
+        value = row[column.name]
+        if column.type == "instant" and value is not None:
+            found = datetime.fromisoformat(value) if isinstance(value, str) else value
+            row[column.name] = found.astimezone(timezone.utc)
+        elif column.type == "flag":
+            row[column.name] = bool(value)
 
 
 def in_order(rows: Any) -> Rows:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.tables.database import Database, table_name
-from airflow_trtc.tables.schema import Part
+from airflow_trtc.tables.quality import UNUSUAL
+from airflow_trtc.tables.schema import Interval, Part, Row
+from airflow_trtc.tables.usage import USAGES
 from airflow_trtc.tables.writing import Written, write
 from tests.tables.killing import killed_at
-from tests.tables.things import THINGS, SqliteHook, part, rows
+from tests.tables.things import START, THINGS, SqliteHook, part, rows
 
 Select = Callable[[str], list[Any]]
 
@@ -123,6 +129,82 @@ def test_a_table_that_another_task_made_in_between_is_used(
     assert database.written(THINGS, part()) == Written("things", 3)
 
 
+def test_a_table_of_other_columns_is_refused_before_anything_is_read(database: Database, path: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE things (at TEXT, App INTEGER, extra TEXT, name TEXT)")
+    with pytest.raises(TrtcSetupError, match="lacks minutes, is_new, note"):
+        database.check(THINGS, part())
+
+
+def test_two_kinds_of_rows_never_share_a_table(path: str, select: Select) -> None:
+    """Some have the same columns: one would be taken for the other, and never be read."""
+    shared = Database(SqliteHook(path), "minutes")
+    calls, mixing = USAGES["trtc"].schema, USAGES["mix_transcoding"].schema
+    assert calls.names == mixing.names
+    of = Part(part().interval, {"sdk_app_id": 1, "granularity": "day"})
+    write(shared, calls, of, [])
+    assert shared.written(mixing, of) is None
+    for refused in (lambda: shared.check(mixing, of), lambda: write(shared, mixing, of, [])):
+        with pytest.raises(TrtcSetupError, match="holds trtc_usage, and must not hold trtc_mix_transcoding"):
+            refused()
+    assert shared.written(calls, of) == Written("minutes", 0)
+    shared.check(calls, of)
+
+
+ROOM = USAGES["room"].schema
+
+
+def hours(first: int, last: int) -> Part:
+    start = START + dt.timedelta(hours=first)
+    return Part(Interval(start, START + dt.timedelta(hours=last)), {"sdk_app_id": 1})
+
+
+def room_rows(of: Part) -> list[Row]:
+    given: Row = {"sdk_app_id": 1, "room_id": "r", "usage_key": "audio", "seconds": 1.0}
+    return [{**given, "from_at": of.interval.start, "to_at": of.interval.end}]
+
+
+@pytest.mark.parametrize("first, last", [(0, 1), (5, 6), (23, 24), (-1, 1), (23, 25)])
+def test_sums_over_a_time_are_never_replaced_in_part_nor_counted_twice(
+    database: Database, select: Select, first: int, last: int
+) -> None:
+    day, other = hours(0, 24), hours(first, last)
+    write(database, ROOM, day, room_rows(day))
+    for refused in (
+        lambda: database.check(ROOM, other),
+        lambda: write(database, ROOM, other, room_rows(other)),
+    ):
+        with pytest.raises(TrtcSetupError, match="reach beyond it"):
+            refused()
+    assert select("SELECT COUNT(*), SUM(seconds) FROM trtc_room_usage") == [(1, 1.0)]
+    assert database.written(ROOM, day) == Written("trtc_room_usage", 1)
+
+
+def test_shorter_sums_are_replaced_by_one_that_holds_them(database: Database, select: Select) -> None:
+    for number in (0, 1, 23, 24):
+        write(database, ROOM, hours(number, number + 1), room_rows(hours(number, number + 1)))
+    database.check(ROOM, hours(0, 24))
+    write(database, ROOM, hours(0, 24), room_rows(hours(0, 24)))
+    assert select("SELECT COUNT(*) FROM trtc_room_usage") == [(2,)]
+    database.check(ROOM, replace(hours(3, 4), scope={"sdk_app_id": 2}))
+
+
+def test_users_of_two_applications_may_have_the_same_names(database: Database, select: Select) -> None:
+    row: Row = {column.name: None for column in UNUSUAL.columns}
+    row |= {"room_id": "1", "user_id": "ann", "at": START, "experience_id": 4, "position": 0, "peer_id": ""}
+    for app in (1, 2):
+        write(database, UNUSUAL, Part(part().interval, {"sdk_app_id": app}), [{**row, "sdk_app_id": app}])
+    assert select("SELECT COUNT(*) FROM trtc_unusual_events") == [(2,)]
+
+
+def test_a_long_scope_is_known_again(database: Database, select: Select) -> None:
+    of, other = (part(app="é" * 250 + end) for end in ("a", "b"))  # type: ignore[arg-type]
+    write(database, THINGS, of, [])
+    assert database.written(THINGS, of) == Written("things", 0)
+    assert database.written(THINGS, other) is None
+    assert select("SELECT MAX(LENGTH(scope)) <= 255 FROM trtc_written") == [(1,)]
+
+
 CHILD = """
 import sqlite3, sys
 from airflow_trtc.tables.database import Database
@@ -184,10 +266,12 @@ def test_names_of_tables(name: str) -> None:
     assert table_name("table", name) == name
 
 
-@pytest.mark.parametrize("name", ["a b", 'a"b', "a;b", "1a", "a.b.c", "a.", "", "ü", "x" * 64, 5, "a--"])
+@pytest.mark.parametrize(
+    "name", ["a b", 'a"b', "a;b", "1a", "a.b.c", "a.", "", "ü", "x" * 64, 5, "a--", "a.TRTC_Written"]
+)
 def test_what_is_no_name_of_a_table_is_refused(name: Any) -> None:
     if name == "":
         assert table_name("table", name) is None
     else:
-        with pytest.raises(ValueError, match="table must be"):
+        with pytest.raises(ValueError, match="table must"):
             table_name("table", name)

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import resource
 import sys
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,7 @@ def read(path: Path) -> list[Row]:
     if path.suffix == ".parquet":
         found: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
         return found
-    text = path.read_text()
+    text = path.read_bytes().decode()
     plain: list[dict[str, Any]]
     if path.suffix == ".jsonl":
         plain = [json.loads(line) for line in text.split("\n")[:-1]]
@@ -97,6 +98,56 @@ def test_writing_again_replaces_a_part_and_no_other(tmp_path: Path) -> None:
 def test_a_scope_cannot_leave_its_folder(tmp_path: Path) -> None:
     of = part(app="../../x")  # type: ignore[arg-type]
     assert module.file_name(of, "csv").startswith("..%2F..%2Fx_")
+
+
+def test_a_long_scope_has_a_file_of_its_own(tmp_path: Path) -> None:
+    target = files(tmp_path)
+    of, other = (part(app="é" * 200 + end) for end in ("a", "b"))  # type: ignore[arg-type]
+    write(target, THINGS, of, [])
+    assert target.written(THINGS, of) is not None
+    assert target.written(THINGS, other) is None
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\nb", "a\r\nb\r\n", "\r\n", "a,b", '"', "=1+1", "\u2028", " a "])
+def test_any_text_comes_back_from_a_file(tmp_path: Path, text: str) -> None:
+    given = [{**row, "note": text} for row in rows(part(), 2)]
+    for format in FORMATS:
+        write(files(tmp_path / format, format), THINGS, part(), given)
+        assert read(only_file(tmp_path / format)) == given
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = files(tmp_path)
+    write(target, THINGS, part(), rows(part(), 7))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        for _ in range(3):
+            with pytest.raises(OSError, match="too large"):
+                write(target, THINGS, part(), rows(part(), 5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(read(only_file(tmp_path))) == 7
+
+
+def test_a_writer_that_was_taken_for_dead_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a killed task's retry may do: it removes what the other one is just writing aside."""
+    slow, quick = files(tmp_path), files(tmp_path)
+    fs: Any = slow._folder.fs
+    move = fs.mv
+
+    def overtaken(*args: Any) -> None:
+        monkeypatch.setattr(fs, "mv", move)
+        write(quick, THINGS, part(), rows(part(), 2))
+        move(*args)
+
+    monkeypatch.setattr(fs, "mv", overtaken)
+    assert write(slow, THINGS, part(), rows(part(), 4)).rows == 4
+    assert len(read(only_file(tmp_path))) == 4
 
 
 CHILD = """

@@ -85,6 +85,13 @@ def test_midnight_is_that_of_the_zone() -> None:
     assert midnight(day(1), UTC) == day(1)
 
 
+def test_of_two_midnights_of_a_day_the_first_begins_it() -> None:
+    havana = ZoneInfo("America/Havana")  # at one o'clock it is midnight again
+    first = dt.datetime(2025, 11, 2, 4, tzinfo=UTC)
+    for minutes in (0, 59, 60, 90, 600):
+        assert midnight(first + dt.timedelta(minutes=minutes), havana) == first
+
+
 def test_days_of_another_zone_are_refused_with_advice() -> None:
     check_whole_days(Interval(day(1), day(2)), UTC)
     shanghai = ZoneInfo("Asia/Shanghai")

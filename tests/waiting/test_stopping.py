@@ -53,7 +53,7 @@ def test_it_is_stopped_once_when_its_time_is_over_and_then_waited_for(wait: Any)
     assert LESSON <= at <= LESSON + 60.0  # a worker is called that often
     assert scene.shown[-1].stopped_at == later(at)
     assert scene.stored(scene.rows.polls).stopped_at == later(at)
-    assert "stopped, since its time is over; waiting for its end and its files" in scene.lines
+    assert "stopped, since its time is over; waiting for its end" in scene.lines
 
 
 def test_what_was_recorded_since_the_last_poll_is_seen_before_it_is_stopped() -> None:

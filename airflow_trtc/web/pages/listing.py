@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -187,7 +187,6 @@ class Line:
     problems: tuple[str, ...]
     problem_count: int
     console: str | None
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def is_waiting(self) -> bool:
@@ -210,13 +209,20 @@ ENDED_BADGES = {
     "failed": Badge("failed", "trouble"),
     "skipped": Badge("skipped", "idle"),
 }
+# As `outcome_word` of the wait says it; any other word stays as it is.
 OUTCOMES = {
     "exited": "an answer showed the end",
     "gone": "seen, then gone",
     "callback": "a callback proved the end",
     "never_seen": "never seen",
+    "setup": "the set-up is wrong",
+    "refused": "the service refused polls",
+    "recording": "it did not end well",
+    "no_callback": "a callback did not come",
+    "empty": "nothing was recorded",
+    "timeout": "the timeout was reached",
+    "execution_timeout": "the execution_timeout was reached",
 }
-NO_PROGRESS = "nothing is known yet"
 
 
 def line(row: WaitRow, poll_times: Callable[[JobRef], PollTimes] = lambda _: PollTimes()) -> Line:

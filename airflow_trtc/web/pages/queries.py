@@ -19,7 +19,7 @@ from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI, KeyRange
-from airflow_trtc.waiting.progress import PROGRESS_XCOM, progress
+from airflow_trtc.waiting.progress import PROGRESS_XCOM, ShownWait, progress
 from airflow_trtc.web.pages.figures import Counts
 from airflow_trtc.web.pages.listing import LATELY, ListQuery, Show, Sort, WaitRow
 from airflow_trtc.web.processing import database
@@ -261,7 +261,7 @@ def _keywords() -> str:
     """Words that are in every progress: whoever looks for one of these does not mean all waits."""
     job = JobRef("", 0, None, "")
     state = JobState("", (RecordedFile("", "", "", 0, 0, "", "", ""),))
-    return json.dumps(progress(state, job, console_url=None, try_number=None)).lower()
+    return json.dumps(progress(state, job, ShownWait())).lower()
 
 
 def _like(place: Any, text: str) -> ColumnElement[bool]:

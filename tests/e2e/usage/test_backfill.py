@@ -9,8 +9,9 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,15 +23,16 @@ import pytest
 from psycopg2.extras import RealDictCursor
 
 from airflow_trtc.emulator import Emulator
+from airflow_trtc.tables.schema import Interval
 from airflow_trtc.tables.usage import USAGES
 from tests.stack.local_airflow import LocalAirflow
+from tests.tables.quality_truth import expected, in_order, read_columns
 from tests.tables.truth import sums
 
 pytestmark = pytest.mark.postgres
 
 DAYS = int(os.environ.get("TRTC_TEST_BACKFILL_DAYS", "10"))  # `make backfill`: ninety
 SEED = int(os.environ.get("TRTC_TEST_BACKFILL_SEED", "7"))
-DAG_ID = "backfilled"
 ZONE = ZoneInfo("Asia/Shanghai")
 TODAY = dt.datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
 PATIENCE_SECONDS = 30 * 60
@@ -46,15 +48,58 @@ SETTINGS = {
 }
 PAUSES_SECONDS = (0.2, 2.0)
 RUNS_BETWEEN = (1, 4)  # that succeed between two kills
+DATA_TYPES = ("aLoss", "rtt")
 VICTIMS = ("task", "task", "task", "worker", "scheduler")
 
+QUALITY_DAYS = min(DAYS, 12)  # the service keeps fourteen
 Rows = Callable[[], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is backfilled.
+
+    :param tables: of each target.
+    """
+
+    dag_id: str
+    days: int
+    tables: Mapping[str, str]
+    prepare: Callable[[Emulator], None]
+
+
+def use(emulator: Emulator) -> None:
+    emulator.make_usage_history(days=DAYS + 2, seed=SEED)
+
+
+def call(emulator: Emulator) -> None:
+    """Three calls a day, one of them over midnight."""
+    for number in range(QUALITY_DAYS + 2):
+        midnight = TODAY.timestamp() - number * 86_400
+        for room, hours, length in (("8001", 10, 5000), ("lesson", 15, 9000), ("night", 23, 7200)):
+            began_at = midnight - 86_400 + hours * 3600
+            emulator.add_call(room, users=3, began_at=began_at, lasts_seconds=length, step_seconds=600)
+
+
+USAGE = Story(
+    "backfilled",
+    DAYS,
+    {"sqlite": "trtc_usage", "postgresql": "usage.trtc_usage", "parquet": "trtc_usage"},
+    use,
+)
+QUALITY = Story(
+    "backfilled_quality",
+    QUALITY_DAYS,
+    {"sqlite": "trtc_call_users", "postgresql": "usage.trtc_call_details", "parquet": "trtc_rooms"},
+    call,
+)
 
 
 class Backfill:
     """One Airflow, the emulator that it asks, and the three tables that it fills."""
 
-    def __init__(self, airflow: LocalAirflow, emulator: Emulator, folder: Path) -> None:
+    def __init__(self, story: Story, airflow: LocalAirflow, emulator: Emulator, folder: Path) -> None:
+        self.story = story
         self.airflow = airflow
         self.emulator = emulator
         self.folder = folder
@@ -66,14 +111,15 @@ class Backfill:
 
     def run(self) -> None:
         """Start it, and kill at random until it has ended."""
-        first, last = (TODAY - dt.timedelta(days=number) for number in (DAYS, 1))
-        body = {"dag_id": DAG_ID, "from_date": first.isoformat(), "to_date": last.isoformat()}
+        days = self.story.days
+        first, last = (TODAY - dt.timedelta(days=number) for number in (days, 1))
+        body = {"dag_id": self.story.dag_id, "from_date": first.isoformat(), "to_date": last.isoformat()}
         self.airflow.api("POST", "/api/v2/backfills", json={**body, "max_active_runs": 12})
         dice = random.Random(SEED)
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         done = next_kill_at = 0  # in runs, so that a slow machine makes progress between two kills
-        while done < DAYS:
-            assert time.monotonic() < give_up_at, f"{done} of {DAYS} days after {self.kills}"
+        while done < days:
+            assert time.monotonic() < give_up_at, f"{done} of {days} days after {self.kills}"
             time.sleep(dice.uniform(*PAUSES_SECONDS))
             states = self.states()
             assert "failed" not in states
@@ -82,7 +128,7 @@ class Backfill:
                 next_kill_at = done + dice.randint(*RUNS_BETWEEN)
 
     def states(self) -> list[str]:
-        runs = self.airflow.api("GET", f"/api/v2/dags/{DAG_ID}/dagRuns", params={"limit": 100})
+        runs = self.airflow.api("GET", f"/api/v2/dags/{self.story.dag_id}/dagRuns", params={"limit": 100})
         return [run["state"] for run in runs["dag_runs"]]
 
     def kill(self, victim: str, dice: random.Random) -> bool:
@@ -100,7 +146,7 @@ class Backfill:
 
     def running(self, dice: random.Random) -> psutil.Process | None:
         """The process of a task, if there is one at the moment."""
-        path = f"/api/v2/dags/{DAG_ID}/dagRuns/~/taskInstances"
+        path = f"/api/v2/dags/{self.story.dag_id}/dagRuns/~/taskInstances"
         tasks = self.airflow.api("GET", path, params={"state": "running"})["task_instances"]
         pids = [task["pid"] for task in tasks if task["pid"]]
         with suppress(psutil.NoSuchProcess):
@@ -111,7 +157,7 @@ class Backfill:
         connection = sqlite3.connect(self.folder / "usage.db")
         try:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute("SELECT * FROM trtc_usage")]
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {self.story.tables['sqlite']}")]
         finally:
             connection.close()
 
@@ -120,23 +166,37 @@ class Backfill:
             psycopg2.connect(self.postgresql_url) as connection,
             connection.cursor(cursor_factory=RealDictCursor) as cursor,
         ):
-            cursor.execute("SELECT * FROM usage.trtc_usage")
+            cursor.execute(f"SELECT * FROM {self.story.tables['postgresql']}")
             return [dict(row) for row in cursor.fetchall()]
 
     def parquet(self) -> list[dict[str, Any]]:
-        paths = sorted((self.folder / "files" / "trtc_usage").iterdir())
-        assert [path.suffix for path in paths] == [".parquet"] * DAYS  # and nothing is left aside
+        paths = sorted((self.folder / "files" / self.story.tables["parquet"]).iterdir())
+        assert [path.suffix for path in paths] == [".parquet"] * self.story.days  # and nothing is left aside
         return [row for path in paths for row in pyarrow.parquet.read_table(path).to_pylist()]
 
 
 @pytest.fixture(scope="module")
 def backfill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfill]:
-    """One that has ended."""
+    """One of usage that has ended."""
+    with backfilled(USAGE, tmp_path_factory) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfill]:
+    """One of call quality that has ended."""
+    with backfilled(QUALITY, tmp_path_factory) as found:
+        yield found
+
+
+@contextmanager
+def backfilled(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfill]:
+    """One that has ended, and its Airflow."""
     for name in ("airflow_trtc.emulator", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
     folder = tmp_path_factory.mktemp("usage")
     with Emulator(keep_requests=10_000) as emulator:
-        emulator.make_usage_history(days=DAYS + 2, seed=SEED)
+        story.prepare(emulator)
         airflow = LocalAirflow(
             Path(__file__).parent / "dags",
             env={
@@ -148,11 +208,11 @@ def backfill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfill]:
             database="postgresql",
         )
         with airflow:
-            found = Backfill(airflow, emulator, folder)
+            found = Backfill(story, airflow, emulator, folder)
             with psycopg2.connect(found.postgresql_url) as connection, connection.cursor() as cursor:
                 cursor.execute("CREATE SCHEMA usage")
             connection.close()
-            airflow.wait_for_dag(DAG_ID)
+            airflow.wait_for_dag(story.dag_id)
             uri = found.postgresql_url.replace("postgresql:", "postgres:", 1)
             airflow.api("POST", "/api/v2/connections", json={"connection_id": "pg", **connection_of(uri)})
             found.run()
@@ -183,6 +243,22 @@ def test_the_table_equals_what_was_used_each_day_once(backfill: Backfill, target
     truth = sums(backfill.emulator.usage(), "trtc", rows)
     assert [row["minutes"] for row in rows] == truth
     assert any(truth)
+
+
+@pytest.mark.parametrize(
+    "target, what", [("sqlite", "users"), ("postgresql", "details"), ("parquet", "rooms")]
+)
+def test_the_tables_of_quality_equal_what_happened(quality: Backfill, target: str, what: str) -> None:
+    rows = getattr(quality, target)()
+    for row in rows:
+        read_columns(what, row)
+    interval = Interval(TODAY - dt.timedelta(days=QUALITY_DAYS), TODAY)
+    truth = expected(what, quality.emulator.calls(details=True), interval)
+    if what == "details":
+        truth = [row for row in truth if row["data_type"] in DATA_TYPES]
+    assert in_order(rows) == truth
+    assert truth
+    assert sum(quality.kills.values()) >= QUALITY_DAYS // 9
 
 
 def test_it_was_killed_often(backfill: Backfill) -> None:

@@ -12,7 +12,7 @@ from airflow_trtc.jobs.observation import RecordedFile
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState
 from airflow_trtc.journal.keys import JOURNAL_NAME, JOURNAL_URI
-from airflow_trtc.waiting.progress import progress
+from airflow_trtc.waiting.progress import ShownWait, progress
 
 APP = 1400000001
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -25,7 +25,7 @@ def shown(job_id: str, *, kind: str = "recording", files: int = 0, **more: Any) 
     job = JobRef(kind, more.pop("sdk_app_id", APP), "ap-guangzhou", job_id)
     names = (RecordedFile(f"{job_id}-{number}.m3u8", f"user{number}") for number in range(files))
     state = JobState(job_id, tuple(names), status="InProgress", first_seen_at=NOW)
-    return {**progress(state, job, console_url=None, try_number=1), **more}
+    return {**progress(state, job, ShownWait(try_number=1)), **more}
 
 
 @dataclass(frozen=True, kw_only=True)

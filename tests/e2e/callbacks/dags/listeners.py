@@ -8,7 +8,8 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, PartitionedAssetTimetable, get_current_context, task
 
 from airflow_trtc.assets import events, finished_recordings
-from airflow_trtc.sensors import TrtcRecordingSensor
+from airflow_trtc.operators import TrtcStartRelayOperator
+from airflow_trtc.sensors import TrtcJobSensor, TrtcRecordingSensor
 
 # Recordings of this application are worked on by real tasks.
 BUSY_APP = 1400000003
@@ -58,6 +59,25 @@ for milestone in ("upload", "mp4", "vod"):
             task_id="wait", deferrable=True, poke_interval=3600, timeout=7200, wait_for=milestone
         ).expand(recording_id=recording_ids())
     globals()[waits.dag_id] = waits
+
+# Nothing answers what became of a relay: in every mode callbacks are all there is.
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"mode": "poke", "poke_interval": 2},
+    "reschedule": {"mode": "reschedule", "poke_interval": 12},
+    "deferrable": {"deferrable": True},
+}
+with dag("relays") as relays:
+    for task_id in ("well", "badly"):
+        start = TrtcStartRelayOperator(
+            task_id=f"start_{task_id}",
+            room_id="{{ dag_run.conf['rooms']['" + task_id + "'] }}",
+            room_id_type="numeric",
+            urls="{{ dag_run.conf['urls'] | tojson }}",
+        )
+        for mode, options in MODES.items():
+            TrtcJobSensor(
+                task_id=f"{task_id}_{mode}", kind="relay", job_id=start.output, timeout=1200, **options
+            )
 
 # An empty task needs no worker: hundreds of such runs take seconds.
 with on(finished_recordings(), "on_finished") as on_finished:
