@@ -22,16 +22,16 @@ class NameParts:
     :param media_id: ``main`` or ``aux``; None also when the file mixes several users.
     :param track: ``audio``, ``video`` or ``audio_video``; only names of index files say so.
     :param part: number of the part, from 1, of a file that was cut.
-    :param recovery: how often the recording had gone over to another machine before; 0 for never.
     :param room_id: the room.
+    :param recovery: how often the recording had gone over to another machine before; 0 for never.
     """
 
     user_id: str | None = None
     media_id: str | None = None
     track: str | None = None
     part: int | None = None
-    recovery: int = 0
     room_id: str | None = None
+    recovery: int = 0
 
 
 def read_name(file_name: str) -> NameParts:
@@ -48,8 +48,8 @@ def read_name(file_name: str) -> NameParts:
         found["media"],
         found["track"],
         int(part) if part else None,
-        int(found["recovery"] or 0),
         room if room.isdecimal() else _decoded(room),  # the name of a string room is encoded, as a user's
+        int(found["recovery"] or 0),
     )
 
 

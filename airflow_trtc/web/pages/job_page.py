@@ -13,18 +13,19 @@ from starlette.responses import Response
 from airflow_trtc import bounds
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.owners import TaskId
-from airflow_trtc.web.pages import shell, stored
-from airflow_trtc.web.pages.access import Memory, Reader, ReaderDep
+from airflow_trtc.web.pages import queries, shell, stored
+from airflow_trtc.web.pages.access import Reader, ReaderDep
 from airflow_trtc.web.pages.job_view import LONGEST_ID, job_parameters, read_job, read_view, view_of
 from airflow_trtc.web.pages.life import JobLife, merge_facts
+from airflow_trtc.web.pages.memory import LONGEST_SECONDS, Memory
 from airflow_trtc.web.pages.stored import Named
-from airflow_trtc.web.processing import database
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 LIVE_SECONDS, QUIET_SECONDS = 5.0, 15.0
-_found = Memory(30.0)  # the tasks of a job, which are looked for among all XComs
+# The tasks of a job are looked for among all XComs.
+_found = Memory(10.0, LONGEST_SECONDS)
 
 
 def show(request: Request, reader: ReaderDep) -> Response:
@@ -36,7 +37,7 @@ def show(request: Request, reader: ReaderDep) -> Response:
     if job is None:
         raise HTTPException(404)
     now = datetime.now(timezone.utc)
-    with database.transaction() as session:
+    with queries.reading() as session:
         named, may_see_all = find_tasks(session, job, reader, read_task(request.query_params))
         if not named and not may_see_all:
             raise HTTPException(404)
@@ -55,7 +56,7 @@ def find_tasks(
 
     :param hint: a task that may be one of them.
     """
-    dag_ids = _found.get("dags", lambda: frozenset(stored.dags_with_jobs(session)))
+    dag_ids = _found.get("dags", lambda: queries.find_dags(session, datetime.now(timezone.utc)))
     readable = reader.readable(dag_ids)
     tasks = _found.get((job, readable), lambda: tuple(stored.tasks_of_job(session, job, readable)))
     if hint is not None and hint not in tasks and reader.may_read(hint.dag_id):

@@ -18,6 +18,7 @@ from airflow_trtc.web.pages.addresses import outside
 from airflow_trtc.web.pages.drawing import Drawing, draw_all, legend
 from airflow_trtc.web.pages.lanes import moment_of
 from airflow_trtc.web.pages.life import JobLife, TaskLife, shown
+from airflow_trtc.web.pages.listing import IDLE, OUTCOMES, Badge
 from airflow_trtc.web.pages.timeline import SPANS, Timeline, View, run_timeline, timeline_of
 from airflow_trtc.web.pages.wording import middle
 
@@ -25,8 +26,6 @@ MAX_FILES = 500
 MAX_PROBLEMS = 20
 MAX_LINES = 200  # of a run
 LONGEST_ID = 250  # of a DAG, run or task in Airflow
-# A state is told by its colour and by its word.
-_TONES = {"ended": "good", "Idle": "idle", "never seen": "idle"}
 
 
 def read_job(query: Mapping[str, str]) -> JobRef | None:
@@ -73,15 +72,12 @@ class FileRow:
 class JobView:
     """What a page shows of one job.
 
-    :param state: one word, e.g. ``InProgress``.
-    :param tone: a class: ``good``, ``bad``, ``idle`` or ``going``.
     :param console: address in the console; None for none.
     :param folded: users whose lanes are folded into one.
     """
 
     life: JobLife
-    state: str
-    tone: str
+    badge: Badge
     timeline: Timeline
     drawings: tuple[Drawing, ...]
     legend: Sequence[tuple[str, str, str]]
@@ -110,6 +106,12 @@ class JobView:
         return self.life.is_watched
 
     @property
+    def outcome(self) -> str:
+        """How the wait ended; empty while it goes on."""
+        outcome = shown(self.life.outcome or "", 40)
+        return OUTCOMES.get(outcome, outcome)
+
+    @property
     def room(self) -> str:
         """The room, as far as callbacks name it."""
         return shown(self.life.state.room_id or "", 80)
@@ -123,11 +125,9 @@ def view_of(life: JobLife, now: datetime, view: View, console: object = None) ->
     timeline = timeline_of(life, now, view)
     files = sorted(life.state.files, key=lambda file: (file.begin_timestamp_ms or 0, file.file_name))
     rows = [_file_row(file) for file in files]
-    state = shown(state_word(life.state), 40)
     return JobView(
         life,
-        state,
-        _tone(life, state),
+        badge_of(life),
         timeline,
         draw_all(timeline),
         legend(timeline),
@@ -141,12 +141,14 @@ def view_of(life: JobLife, now: datetime, view: View, console: object = None) ->
     )
 
 
-def _tone(life: JobLife, state: str) -> str:
+def badge_of(life: JobLife) -> Badge:
+    """The state of a job: a word, and how it looks."""
+    word = shown(state_word(life.state), 40)
     if life.state.status in life.kind.ends_badly or life.state.history.failed_start is not None:
-        return "bad"
+        return Badge(word, "trouble")
     if life.is_over:
-        return "good"
-    return _TONES.get(state, "going")
+        return Badge(word, "ended")
+    return Badge(word, "idle" if word in IDLE else "going")
 
 
 def _file_row(file: Any) -> FileRow:
@@ -172,8 +174,7 @@ class Line:
     label: str
     task: TaskLife
     life: JobLife
-    state: str
-    tone: str
+    badge: Badge
     problems: int
 
     @property
@@ -211,7 +212,6 @@ def run_view_of(tasks: Sequence[tuple[TaskLife, JobLife]], left_out: int, now: d
 
 
 def _line(task: TaskLife, life: JobLife) -> Line:
-    state = shown(state_word(life.state), 40)
     room = shown(life.state.room_id or "", 60)
     label = f"{task.name} · {room}" if room else task.name
-    return Line(shown(label, 80), task, life, state, _tone(life, state), len(problems_of(life.state)))
+    return Line(shown(label, 80), task, life, badge_of(life), len(problems_of(life.state)))

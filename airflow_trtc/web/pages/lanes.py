@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Literal, TypeAlias
 
 from airflow_trtc import bounds
@@ -24,7 +24,7 @@ from airflow_trtc.recording.files import NameParts, read_name
 from airflow_trtc.web.pages.life import JobLife, TaskLife, shown
 
 GAP_SECONDS = 2.0  # what is shorter lies between any two files
-JOINED_SECONDS = 60.0  # what a move to another machine says comes within that of leaving and starting
+JOINED_SECONDS = 120.0  # what a move to another machine says comes within that of leaving and starting
 LATE_SECONDS = 5.0  # a callback that took longer says so
 
 OVER = frozenset({"ended", "failed"})  # looks of what is over
@@ -168,9 +168,8 @@ def _reported(life: JobLife) -> Iterator[_Point]:
     exits = [fact for fact in simple if row(fact.type).is_exit and fact.code in row(fact.type).ends]
     if not exits and (end := life.state.history.end) is not None and not row(end.type).is_state:
         exits = [end]  # what only follows an end
-    for fact in simple:
-        if row(fact.type).is_start(fact.code):
-            yield _Point(fact.happened_at, "running", words_of(fact))
+    for fact in _starts(simple):
+        yield _Point(fact.happened_at, "running", words_of(fact))
     for fact in exits:
         look = "failed" if fact.code in row(fact.type).faults else "ended"
         yield _Point(fact.happened_at, look, words_of(fact))
@@ -212,7 +211,7 @@ def fail_overs_of(life: JobLife) -> list[FailOver]:
     found = _left_and_started(life.facts)
     slack = timedelta(seconds=JOINED_SECONDS)
     for fact in life.facts:
-        if (fact.type, fact.code) in _MOVES and not any(
+        if _is_move(fact) and not any(
             (each.begin or each.at) - slack <= fact.happened_at <= each.at + slack for each in found
         ):
             found.append(FailOver(None, fact.happened_at))
@@ -226,16 +225,36 @@ def fail_overs_of(life: JobLife) -> list[FailOver]:
     return sorted(found, key=lambda each: each.at)
 
 
-def _left_and_started(facts: Iterable[CallbackFact]) -> list[FailOver]:
+def _starts(facts: Iterable[CallbackFact]) -> list[CallbackFact]:
+    """What says that the job runs; of a move to another machine and the start there, the start."""
+    found: list[CallbackFact] = []
+    for fact in facts:
+        if row(fact.type).is_state or not row(fact.type).is_start(fact.code):
+            continue
+        if found and _is_start_of_move(found[-1], fact):
+            found.pop()
+        found.append(fact)
+    return found
+
+
+def _is_start_of_move(move: CallbackFact, start: CallbackFact) -> bool:
+    seconds = (start.happened_at - move.happened_at).total_seconds()
+    return _is_move(move) and not _is_move(start) and seconds <= JOINED_SECONDS
+
+
+def _is_move(fact: CallbackFact) -> bool:
+    return (fact.type, fact.code) in _MOVES
+
+
+def _left_and_started(facts: Sequence[CallbackFact]) -> list[FailOver]:
     found: list[FailOver] = []
     left: CallbackFact | None = None
+    ran_again = _starts(facts)
     for fact in facts:
         event = row(fact.type)
-        if event.is_state:
-            continue
-        if event.is_exit and fact.code in event.ends:
+        if event.is_exit and not event.is_state and fact.code in event.ends:
             left = fact
-        elif left is not None and event.is_start(fact.code):
+        elif left is not None and fact in ran_again:
             found.append(FailOver(left.happened_at, fact.happened_at))
             left = None
     return found
@@ -346,7 +365,7 @@ def _file_bars(
     end: datetime,
 ) -> Iterator[Bar]:
     last_end = _end_of(life, end)
-    for piece, next_ in zip(pieces, [*pieces[1:], None], strict=True):
+    for piece, next_ in zip_longest(pieces, pieces[1:]):
         look = _FILE_LOOKS.get(piece.track, piece.track)
         limit = next_.begin if next_ is not None else max(last_end, piece.begin)
         known = piece.end or _end_by_conversion(piece, conversions, limit if next_ is not None else None)
@@ -479,7 +498,7 @@ def task_lane(task: TaskLife, now: datetime) -> Lane:
             kept.append(point)
     has_tries = len({attempt for _, _, attempt in kept if attempt}) > 1
     bars, marks = [], []
-    for (at, state, attempt), next_ in zip(kept, [*kept[1:], None], strict=True):
+    for (at, state, attempt), next_ in zip_longest(kept, kept[1:]):
         words = _capital(state.replace("_", " ")) + (f", try {attempt}" if has_tries and attempt else "")
         if state in FINAL_STATES or state in _TASK_FAILURES:
             marks.append(Mark(at, "failed-cap" if state in _TASK_FAILURES else "ended-cap", words))

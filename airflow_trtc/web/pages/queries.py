@@ -162,7 +162,8 @@ def _inlets() -> Select[Any]:
     return select(inlet.dag_id, inlet.task_id).join(AssetModel, AssetModel.id == inlet.asset_id).where(*named)
 
 
-def _is_ours() -> ColumnElement[bool]:
+def is_ours() -> ColumnElement[bool]:
+    """The condition that a task instance is one of ours that wait."""
     from airflow.models.taskinstance import TaskInstance as Task
     from sqlalchemy import and_, or_, tuple_
 
@@ -199,7 +200,7 @@ def _waits(query: ListQuery, dag_ids: Collection[str], now: datetime) -> Subquer
     from sqlalchemy import select, union_all
 
     wanted = {query.dag_id} & set(dag_ids) if query.dag_id else set(dag_ids)
-    mine = Task.dag_id.in_(sorted(wanted)), _is_ours()
+    mine = Task.dag_id.in_(sorted(wanted)), is_ours()
     halves = []
     if query.show in (Show.ALL, Show.WAITING, Show.PROBLEMS):
         halves.append(select(*_columns()).where(Task.state.in_(WAITING), *mine))

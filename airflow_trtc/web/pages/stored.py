@@ -5,7 +5,6 @@ Columns are selected, never entities, and every statement has a limit.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,20 +12,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_trtc import bounds
+from airflow_trtc._compat import has_state_store
 from airflow_trtc.jobs.history import CallbackFact
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, combine, from_json
-from airflow_trtc.journal.keys import (
-    JOURNAL_NAME,
-    JOURNAL_URI,
-    KeyRange,
-    Rows,
-    events_range,
-    job_from,
-)
+from airflow_trtc.journal.keys import Rows, events_range, job_from
 from airflow_trtc.journal.owners import FINAL_STATES, TaskId
 from airflow_trtc.journal.plans import drive, load_all
-from airflow_trtc.journal.pulse import MAX_PAGES, PREFIX, poll_times
+from airflow_trtc.journal.pulse import poll_times
+from airflow_trtc.web.pages import queries
 from airflow_trtc.web.pages.life import Attempt, JobLife, StateChange, TaskLife, read_facts
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.folding import Overlay
@@ -42,7 +36,6 @@ MAX_EVENTS = 500
 MAX_TASKS = 50  # of one job
 MAX_MAPPED = 10_000  # task instances of one run
 MAX_CHANGES = 400  # of one task instance
-_PULSE = KeyRange(PREFIX, f"{PREFIX}0", f"{PREFIX}g")  # behind it stand hexadecimal digits
 _PASSING = ("scheduled", "queued", "running", "deferred", "up_for_reschedule", "up_for_retry", "restarting")
 _STATES = FINAL_STATES.union(_PASSING)  # the audit log has other events, too
 
@@ -136,7 +129,7 @@ def named_by(session: Session, tasks: Sequence[TaskId]) -> list[Named]:
         names = tuple_(xcom.c.dag_id, xcom.c.run_id, xcom.c.task_id, xcom.c.map_index)
         for row in session.execute(statement.where(names.in_(some), xcom.c.key.in_(XCOMS))):
             task = TaskId(row.dag_id, row.run_id, row.task_id, row.map_index)
-            values[task][row.key] = _mapping(row.value)
+            values[task][row.key] = bounds.mapping(bounds.json_value(row.value))
     found = []
     for task in tasks:
         named = (job_named_by(key, values[task][key]) for key in XCOMS if key in values[task])
@@ -152,35 +145,17 @@ def is_same(one: JobRef, other: JobRef) -> bool:
     return same and (one.region == other.region or None in (one.region, other.region))
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    """The value of an XCom: JSON, or a text of JSON where a user has set it by the REST API."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return bounds.mapping(value)
-
-
-def is_ours(session: Session, dag_id: str, task_id: str) -> bool:
-    """Whether the task has the journal among its inlets, as all our tasks that wait have."""
+def waits(session: Session, task: TaskId) -> bool:
+    """Whether the task instance is one of ours that wait."""
+    from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
 
-    inlets, asset = _inlets()
-    named = (asset.c.name == JOURNAL_NAME, asset.c.uri == JOURNAL_URI, inlets.c.asset_id == asset.c.id)
-    statement = select(inlets.c.task_id).where(*named, inlets.c.dag_id == dag_id, inlets.c.task_id == task_id)
-    return session.execute(statement.limit(1)).first() is not None
-
-
-def dags_with_jobs(session: Session) -> set[str]:
-    """The DAGs that have tasks of ours, or had some that showed their progress."""
-    from sqlalchemy import select
-
-    inlets, asset = _inlets()
-    xcom = _xcom()
-    named = (asset.c.name == JOURNAL_NAME, asset.c.uri == JOURNAL_URI, inlets.c.asset_id == asset.c.id)
-    found = set(session.scalars(select(inlets.c.dag_id).where(*named).distinct()))
-    return found | set(session.scalars(select(xcom.c.dag_id).where(xcom.c.key == PROGRESS).distinct()))
+    table = TaskInstance.__table__
+    names = zip((table.c.dag_id, table.c.run_id, table.c.task_id), task[:3], strict=True)
+    which = [column == value for column, value in names]
+    return (
+        session.execute(select(table.c.task_id).where(*which, queries.is_ours()).limit(1)).first() is not None
+    )
 
 
 # --- jobs
@@ -192,14 +167,13 @@ def read_lives(
     """What is known of jobs, by the XComs of the tasks that name them and by the journal."""
     states = {job: _shown_state(job, named) for job, named in jobs.items()}
     asset_id = _journal(session)
-    polled: Mapping[str, str] = {}
     if asset_id is not None:
         overlay = Overlay(lambda keys: database.select_keys(session, asset_id, keys))
         overlay.prefetch_jobs([key for job in jobs for key in (Rows(job).polls, Rows(job).callbacks)])
         for job in jobs:
             states[job] = combine(states[job], drive(load_all(Rows(job)), overlay))
-        polled = database.select_within(session, asset_id, _PULSE, MAX_PAGES, is_latest=True)
-    pages = [_mapping(value) for key, value in polled.items() if "/jobs/" in key]
+    pulses = queries.select_journal(session, queries.PULSES)
+    pages = [value for key, value in pulses.items() if "/jobs/" in key]
     return {
         job: JobLife(
             job,
@@ -229,7 +203,7 @@ def _shown_state(job: JobRef, named: Iterable[Named]) -> JobState:
 
 
 def _journal(session: Session) -> int | None:
-    return None if database.why_no_store() else database.journal_asset_id(session)
+    return database.journal_asset_id(session) if has_state_store() else None
 
 
 # --- task instances
@@ -324,9 +298,3 @@ def _xcom() -> Table:
     from airflow.models.xcom import XComModel
 
     return XComModel.__table__
-
-
-def _inlets() -> tuple[Table, Table]:
-    from airflow.models.asset import AssetModel, TaskInletAssetReference
-
-    return TaskInletAssetReference.__table__, AssetModel.__table__

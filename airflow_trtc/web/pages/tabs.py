@@ -12,11 +12,10 @@ from starlette.responses import Response
 
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.owners import TaskId
-from airflow_trtc.web.pages import job_page, shell, stored
+from airflow_trtc.web.pages import job_page, queries, shell, stored
 from airflow_trtc.web.pages.access import Reader, ReaderDep
 from airflow_trtc.web.pages.job_view import MAX_LINES, run_view_of
 from airflow_trtc.web.pages.stored import Named
-from airflow_trtc.web.processing import database
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -31,7 +30,7 @@ def show_task(request: Request, reader: ReaderDep) -> Response:
     """Answer with the tab of the task instance: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``."""
     task = _asked(request, reader, "-")
     now = datetime.now(timezone.utc)
-    with database.transaction() as session:
+    with queries.reading() as session:
         task = task._replace(run_id=stored.run_id_of(session, task.dag_id, task.run_id))
         named = stored.named_by(session, [task])
         if named:
@@ -40,15 +39,15 @@ def show_task(request: Request, reader: ReaderDep) -> Response:
         mapped = stored.tasks_of_run(session, task.dag_id, task.run_id, task.task_id)
         if mapped:
             return _answer_run(request, session, mapped, now, task.dag_id)
-        is_ours = stored.is_ours(session, task.dag_id, task.task_id)
-    return _nothing(request, NOTHING_YET if is_ours else NOT_OURS, is_live=is_ours)
+        waits = stored.waits(session, task)
+    return _nothing(request, NOTHING_YET if waits else NOT_OURS, is_live=waits)
 
 
 def show_run(request: Request, reader: ReaderDep) -> Response:
     """Answer with the tab of the run that ``dag_id`` and ``run_id`` name."""
     run = _asked(request, reader)
     now = datetime.now(timezone.utc)
-    with database.transaction() as session:
+    with queries.reading() as session:
         run_id = stored.run_id_of(session, run.dag_id, run.run_id)
         tasks = stored.tasks_of_run(session, run.dag_id, run_id)
         if tasks:

@@ -36,6 +36,7 @@ MAX_LANES = 200  # when all are asked for
 MAX_TASK_LANES = 6
 MAX_ROWS = 500  # of the table
 EVERYTHING = "*"
+MANY = 40  # bars of a lane above which short ones are joined
 SHORT = 6  # of these parts: a bar that is joined with others as short as itself
 DETAIL = 400  # parts of the picture below which two things are one
 # Events carry the clock of the service: what lies farther from our own times is no part of the picture.
@@ -243,7 +244,8 @@ def _union(bars: Iterable[Bar]) -> list[Bar]:
 
 def _in_window(lane: Lane, begin: datetime, end: datetime) -> Lane:
     least = (end - begin) / DETAIL
-    bars = _joined_bars([bar for bar in lane.bars if bar.end >= begin and bar.begin <= end], least)
+    bars = [bar for bar in lane.bars if bar.end >= begin and bar.begin <= end]
+    bars = _joined_bars(bars, least) if len(bars) > MANY else bars
     marks = _joined_marks([mark for mark in lane.marks if begin <= mark.at <= end], least)
     return replace(lane, bars=tuple(bars), marks=tuple(marks))
 
