@@ -155,7 +155,7 @@ def digest(text: str) -> str:
 
 def job_digest(job: JobRef) -> str:
     """What stands for a job in `JobPolls`."""
-    return digest(make_key("", job.kind, job.sdk_app_id, str(job.region), job.job_id))
+    return digest(repr((job.kind, job.sdk_app_id, job.region, job.job_id)))  # thousands, twice a minute
 
 
 def task_process(task: TaskId) -> str:

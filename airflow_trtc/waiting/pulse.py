@@ -156,8 +156,8 @@ class PulseWriter:
             for wait in waits[first : first + JOBS_PER_PAGE]:
                 name, seconds = job_digest(wait.job), wait.next_at - now
                 next_at = at + timedelta(seconds=seconds) if seconds < FARTHEST_SECONDS else None
-                own = PollTimes(wait.polled_at, next_at)
-                times[name] = joined_times([own, times.get(name, PollTimes())])
+                own, other = PollTimes(wait.polled_at, next_at), times.get(name)
+                times[name] = own if other is None else joined_times([own, other])
             yield JobPolls(_process(), _host(), page, at, len(waits), times)
 
 
