@@ -11,7 +11,7 @@ import pytest
 
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.journal.keys import LOG_KEY
-from airflow_trtc.journal.reception import Refused, refused_from
+from airflow_trtc.journal.reception import Refused, refused_from, refused_key
 from airflow_trtc.web.processing import database, refusing
 from airflow_trtc.web.receiving.connections import receiver_config
 from airflow_trtc.web.receiving.refusals import MAX_CONNECTIONS, PAUSE_SECONDS, Refusals

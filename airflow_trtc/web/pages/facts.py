@@ -54,9 +54,7 @@ class Journal:
         called = (name for names in self.apps.values() for name in names)
         refused = (one.conn_id for one in self.refused.values())
         known = {name.upper(): name for name in (*refused, *called, *polled, *self.stored)}
-        return frozenset(
-            known.values()
-        )  # of several spellings, which the environment does not tell apart, one
+        return frozenset(known.values())  # one of several spellings: the environment tells none apart
 
 
 def read_site(session: Session, now: datetime) -> tuple[SiteFacts, list[database.AssetConflict]]:

@@ -26,25 +26,25 @@ LEVEL_WORDS: Mapping[Level, str] = {
     "warning": "Warning",
     "problem": "Problem",
 }
-# Where the documentation says more: subject -> page and section.
+# Where the documentation says more: subject -> title of the page, and section.
 READ: Mapping[str, tuple[str, str]] = {
-    "application": ("connection", "Fields"),
-    "backlog": ("troubleshooting", "Health"),
-    "budget": ("scaling", "How waits share an account"),
-    "callbacks": ("callbacks", "Changing the key"),
-    "check": ("troubleshooting", "Health"),
-    "clock": ("troubleshooting", "Health"),
-    "connection": ("connection", "Fields"),
-    "heard": ("troubleshooting", "Health"),
-    "journal": ("reliability", "The journal"),
-    "keys": ("connection", "Kinds of credentials"),
-    "permission": ("connection", "Minimum policy"),
-    "polls": ("troubleshooting", "Health"),
-    "receiver": ("callbacks", "Answers of the receiver"),
-    "refused": ("callbacks", "Answers of the receiver"),
-    "region": ("connection", "Fields"),
-    "service": ("troubleshooting", "Health"),
-    "triggerer": ("installing", "Which processes need the package"),
+    "application": ("The connection", "Fields"),
+    "backlog": ("Pages in Airflow's UI", "Health"),
+    "budget": ("Scaling", "How waits share an account"),
+    "callbacks": ("Callbacks", "Changing the key"),
+    "check": ("Pages in Airflow's UI", "Health"),
+    "clock": ("Pages in Airflow's UI", "Health"),
+    "connection": ("The connection", "Fields"),
+    "heard": ("Pages in Airflow's UI", "Health"),
+    "journal": ("Reliability", "The journal"),
+    "keys": ("The connection", "Kinds of credentials"),
+    "permission": ("The connection", "Minimum policy"),
+    "polls": ("Pages in Airflow's UI", "Health"),
+    "receiver": ("Callbacks", "Answers of the receiver"),
+    "refused": ("Callbacks", "Answers of the receiver"),
+    "region": ("The connection", "Fields"),
+    "service": ("Pages in Airflow's UI", "Health"),
+    "triggerer": ("Installing", "Which processes need the package"),
 }
 # What to do about callbacks that were refused.
 REMEDIES: Mapping[Reason, str] = {

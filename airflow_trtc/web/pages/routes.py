@@ -19,8 +19,8 @@ def static(request: Request) -> Response:
     return shell.static_file(request)
 
 
-# All but static files need a login, and `/health` says next to nothing without one; each handler asks what this
-# user may see.
+# Static files need no login, and without one `/health` says next to nothing. All others need one, and each
+# handler asks what this user may see.
 PAGES: tuple[tuple[str, Handler], ...] = (
     ("/ui", listing_page.show),
     ("/ui/", listing_page.show),

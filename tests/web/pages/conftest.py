@@ -24,6 +24,9 @@ USERS = {
     "no_xcoms": "viewer",
 }
 
+# Headers of what a page of ours posts.
+OWN = {"x_trtc": "1", "content_type": "application/json", "origin": "http://airflow"}
+
 
 class Site:
     """The API server, asked as one user or as nobody."""
@@ -47,17 +50,25 @@ class Site:
         self, path: str, user: str | None = "admin", *, token: str | None = None, **headers: str
     ) -> httpx.Response:
         """The answer to a GET below Airflow's address, as this user."""
+        return asyncio.run(self._send("GET", path, user, token, headers))
+
+    def post(
+        self, path: str, user: str | None = "admin", *, token: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """The answer to a POST; see `OWN`."""
+        return asyncio.run(self._send("POST", path, user, token, headers))
+
+    async def _send(
+        self, method: str, path: str, user: str | None, token: str | None, headers: dict[str, str]
+    ) -> httpx.Response:
         token = token if user is None else self.token(user)
         cookies = {} if token is None else {"_token": token}
-
-        async def get() -> httpx.Response:
-            transport = httpx.ASGITransport(self._server)
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://airflow", cookies=cookies
-            ) as client:
-                return await client.get(path, headers=headers)
-
-        return asyncio.run(get())
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        transport = httpx.ASGITransport(self._server)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://airflow", cookies=cookies
+        ) as client:
+            return await client.request(method, path, headers=named)
 
 
 @pytest.fixture
@@ -73,7 +84,8 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Start the API server with an auth manager: ``open_site(None)`` has Airflow's simple one."""
     from airflow.api_fastapi.app import _AuthManagerState
 
-    from airflow_trtc.web.pages import access, listing_page
+    from airflow_trtc.web.pages import access, facts, health_page, listing_page
+    from airflow_trtc.web.pages.checks import Checks, look
     from airflow_trtc.web.pages.memory import Memory
 
     def start(manager: str | None = None) -> Site:
@@ -88,8 +100,11 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     before, states.instance = states.instance, None
     for module, name in (
         (access, "_memory"),
+        (facts, "_setups"),
+        (health_page, "_read"),
         *((listing_page, name) for name in ("_dags", "_counts", "_pulses")),
     ):
         monkeypatch.setattr(module, name, Memory(0.0))  # each test sees its own rows
+    monkeypatch.setattr(health_page, "_checks", Checks(look))
     yield start
     states.instance = before
