@@ -190,10 +190,13 @@ def without(hidden: Iterable[str], finding: Finding) -> Finding:
 def store(checked: Checked) -> None:
     """Keep a check in the journal, where there is one, for other API workers. Never raises.
 
-    Whoever may read assets may read the journal, but not what is said of connections; hence the seal.
+    Whoever may read assets may read the journal, but not what is said of connections. So it is encrypted as
+    connections are, and not stored where Airflow has no key for that.
     """
+    from airflow.models.crypto import get_fernet
+
     try:
-        if database.why_no_store() is not None:
+        if database.why_no_store() is not None or not get_fernet().is_encrypted:
             return
         with database.transaction() as session:
             if (asset_id := database.journal_asset_id(session)) is not None:

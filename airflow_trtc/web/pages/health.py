@@ -206,7 +206,8 @@ def _poll(one: Account) -> Finding:
         todo = "raise the interval of the sensors, or use callbacks"
         return Finding("polls", "warning", f"{late}, at {one.endpoint}", todo)
     if not one.rate:
-        return Finding("polls", "unknown", f"{jobs} waited for at {one.endpoint}; none polled in a minute")
+        text = f"{_waited_for(one.waiting)} at {one.endpoint}; none was polled in the last minute"
+        return Finding("polls", "unknown", text)
     return Finding("polls", "ok", f"{jobs} polled at {one.endpoint}, in time")
 
 
@@ -232,7 +233,7 @@ def _heard(heard: Sequence[Heard], waiting: int, now: datetime) -> list[Finding]
         if not waiting:
             return [Finding("heard", "unknown", text)]
         todo = "name the address of the receiver in the console of TRTC"
-        return [Finding("heard", "warning", f"{text}, though {plural(waiting, 'job')} waited for", todo)]
+        return [Finding("heard", "warning", f"{text}, though {_waited_for(waiting)}", todo)]
     return [_application(one, waiting, now) for one in heard]
 
 
@@ -241,7 +242,11 @@ def _application(one: Heard, waiting: int, now: datetime) -> Finding:
     if not (one.is_quiet and waiting):
         return Finding("heard", "ok", f"{last}; {spaced(one.a_minute)} a minute")
     todo = "normal while nobody comes or goes in the rooms; else look for failures in the console of TRTC"
-    return Finding("heard", "warning", f"{last}, and {plural(waiting, 'job')} waited for", todo)
+    return Finding("heard", "warning", f"{last}, and {_waited_for(waiting)}", todo)
+
+
+def _waited_for(jobs: int) -> str:
+    return f"{plural(jobs, 'job')} {'is' if jobs == 1 else 'are'} waited for"
 
 
 def _refused(refused: Refused | None, now: datetime) -> list[Finding]:

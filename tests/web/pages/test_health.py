@@ -105,7 +105,7 @@ def test_assets_in_conflict_are_problems_and_named_to_those_who_may_know() -> No
         ({"outage": "no answer since 09:58"}, "problem", "answers no polls: no answer since 09:58"),
         ({"due": 40, "slowest_seconds": 200.0}, "warning", "40 of 300 jobs overdue, by up to 3 min"),
         ({"due": 40, "slowest_seconds": 5.0}, "ok", "in time"),
-        ({"rate": 0.0}, "unknown", "none polled in a minute"),
+        ({"rate": 0.0}, "unknown", "none was polled in the last minute"),
     ],
 )
 def test_polls(changes: dict[str, Any], level: str, words: str) -> None:
@@ -141,9 +141,9 @@ def test_a_check_counts_for_an_hour() -> None:
     "heard, waiting, level, words",
     [
         ((HEARD,), 300, "ok", "application 1400000001 came 60 s ago; 2.5 a minute"),
-        ((replace(HEARD, last_at=minutes(12), is_quiet=True),), 300, "warning", "12 min ago, and 300 jobs"),
+        ((replace(HEARD, last_at=minutes(12), is_quiet=True),), 300, "warning", "12 min ago, and 300 jobs are waited for"),
         ((replace(HEARD, last_at=minutes(12), is_quiet=True),), 0, "ok", "12 min ago"),
-        ((), 300, "warning", "no callback has come through this connection yet, though 300 jobs"),
+        ((), 300, "warning", "no callback has come through this connection yet, though 300 jobs are waited for"),
         ((), 0, "unknown", "no callback has come through this connection yet"),
     ],
 )

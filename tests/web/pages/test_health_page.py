@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -118,14 +118,14 @@ def test_the_connections_are_those_of_the_database_and_those_that_rows_name(
 ) -> None:
     connect()
     now = datetime.now(timezone.utc)
-    put_pulse(conn_ids=("polled", "in_database"), waiting=3)
+    put_pulse(conn_ids=("elsewhere", "in_database"), waiting=3)
     write(
         Heard(APP, now - timedelta(minutes=2), {}),
         (connections_key(APP), {"v": 1, "conn_ids": ["called", "in_database"]}),
         Refused("refused", 4, now, now, "wrong_signature"),
     )
     told = report(open_site())["connections"]
-    assert set(told) == {"polled", "called", "refused", "in_database"}
+    assert set(told) == {"elsewhere", "called", "refused", "in_database"}
     mine = told["in_database"]
     assert levels(mine["findings"])["polls"] == "ok"
     assert levels(mine["findings"])["heard"] == "ok"
@@ -133,7 +133,7 @@ def test_the_connections_are_those_of_the_database_and_those_that_rows_name(
     assert [one["sdk_app_id"] for one in mine["callbacks"]] == [APP]
     assert told["refused"]["refused"]["count"] == 4
     assert levels(told["refused"]["findings"])["refused"] == "warning"
-    assert "polled" not in json.dumps(mine)  # another connection of the account
+    assert "elsewhere" not in json.dumps(mine)  # another connection of the account
 
 
 @needs_journal
@@ -323,7 +323,21 @@ def test_nobody_checks_what_they_may_not_read(connect: Any, open_site: OpenSite)
     assert health_page._checks.latest([]) == {}
 
 
+@pytest.fixture
+def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Encrypt what Airflow encrypts."""
+    from airflow.models.crypto import get_fernet
+    from cryptography.fernet import Fernet
+
+    with monkeypatch.context() as patched:
+        patched.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+        get_fernet.cache_clear()
+        yield
+    get_fernet.cache_clear()
+
+
 @needs_journal
+@pytest.mark.usefixtures("fernet_key")
 def test_another_api_worker_shows_the_check_too(
     connect: Any, journal: None, open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +355,21 @@ def test_another_api_worker_shows_the_check_too(
     assert "SecretKey" not in json.dumps(row)
 
 
+@needs_journal
+def test_without_a_key_to_encrypt_it_a_check_is_not_stored(
+    connect: Any, journal: None, open_site: OpenSite
+) -> None:
+    from airflow.models.crypto import get_fernet
+
+    from airflow_trtc.web.pages import queries
+
+    assert not get_fernet().is_encrypted
+    connect()
+    assert open_site().post(f"{CHECK}in_database", **OWN).status_code == 200
+    with queries.reading() as session:
+        assert queries.select_journal(session, checks.CHECKED) == {}
+
+
 @pytest.mark.parametrize("value", [None, 7, {}, {"v": 1}, {"v": 1, "conn_id": "a", "at_ms": 1, "found": "x"}])
 def test_what_is_no_check_is_not_read_as_one(value: object) -> None:
     assert checks.opened(value) is None
@@ -355,6 +384,7 @@ def test_a_check_is_read_as_it_was_stored(empty: None) -> None:
 # -- secrets ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("fernet_key")
 @pytest.mark.parametrize("password", ["wrong-secret-key-0123456789", None])
 def test_no_answer_holds_a_secret(
     password: str | None, connect: Any, emulator: Emulator, journal: None, open_site: OpenSite
