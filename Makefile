@@ -47,6 +47,8 @@ FAST := not dags and not e2e and not postgres and not cluster
 # How many processes share them: one for each core, and more for what mostly waits.
 SPREAD := -n logical --dist worksteal
 SPREAD_WAITS := -n 4 --dist worksteal
+# Tests that share an Airflow stay together.
+SPREAD_STAGES := -n 2 --dist loadgroup
 test-unit: env  ## fast tests
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "$(FAST)" $(SPREAD) $(PYTEST_ARGS)
 
@@ -57,7 +59,7 @@ test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
 
 test-postgres: env  ## tests that start a real Airflow on a PostgreSQL of its own
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m postgres $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m postgres $(SPREAD_STAGES) $(PYTEST_ARGS)
 
 test-cluster: env  ## tests that start a real Airflow as on several machines
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)

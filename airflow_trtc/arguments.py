@@ -52,21 +52,29 @@ class ChecksArguments:
     def check_arguments(self) -> None:
         """Check all that can be checked when the DAG is parsed.
 
-        :raises ValueError: one is wrong.
+        :raises ValueError: one is wrong, or they do not fit together.
         """
         for name in self.argument_checks:
             setattr(self, name, self._checked(name, getattr(self, name)))
+        self.check_together()
 
     def check_rendered(self) -> None:
         """Check all again, now that templates are rendered.
 
-        :raises TrtcSetupError: one is wrong.
+        :raises TrtcSetupError: one is wrong, or they do not fit together.
         """
         try:
             for name, check in self.argument_checks.items():
                 setattr(self, name, check(name, getattr(self, name)))
+            self.check_together()
         except ValueError as error:
             raise TrtcSetupError(f"{error}. Check the template or the task that delivers it.") from None
+
+    def check_together(self) -> None:
+        """Check what depends on several arguments; what is a template yet is left out of it.
+
+        :raises ValueError: they do not fit together.
+        """
 
 
 def is_template(value: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from airflow_trtc.testing.home import database_url
 from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
 
@@ -36,6 +37,7 @@ LOGS = Path(__file__).parents[1] / "build" / "test-logs"
 # Airflow reads its home when it is imported, and writes there; so this has to stand at the top.
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-trtc-tests-"))
 os.environ["AIRFLOW_HOME"] = str(_HOME)
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = database_url(_HOME)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
@@ -44,11 +46,40 @@ os.environ["WAITS_INTERVAL_SECONDS"] = "0.2"  # tests/dags/waits.py
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
+TESTS = Path(__file__).parent
+# The folders in which tests with a marker are, "" for files in none. Only these are looked through when one
+# marker is asked for: to import all others takes a minute of a slow machine.
+PLACES = {
+    "cluster": {"cluster"},
+    "dags": {"", "docs", "journal", "operators", "testing", "web"},
+    "e2e": {"e2e"},
+    "postgres": {"e2e", "stack"},
+}
+
+
+def _place(path: Path) -> str:
+    parts = path.relative_to(TESTS).parts
+    return parts[0] if len(parts) > 1 or path.is_dir() else ""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out where no test has the marker that is asked for."""
+    places = PLACES.get(config.option.markexpr)
+    if places is None or collection_path == TESTS or not collection_path.is_relative_to(TESTS):
+        return None
+    return None if _place(collection_path) in places else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs Airflow's database takes its time."""
     for item in items:
         if "trtc_airflow_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dags)
+        if item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))  # which share an Airflow
+        for marker, places in PLACES.items():
+            if item.get_closest_marker(marker) and _place(item.path) not in places:
+                raise pytest.UsageError(f"{item.nodeid} would never run: see PLACES in {__file__}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -122,14 +153,15 @@ def receiving_emulator(request: pytest.FixtureRequest) -> Emulator:
 
 @pytest.fixture(scope="session")
 def load_dags(airflow_db: Path) -> Callable[[Path], ModuleType]:
-    """Put a DAG file into the home's DAGs folder and import it."""
+    """Import a DAG file, once.
+
+    It stays where it is: each `dag.test()` imports and stores all that is in the DAGs folder.
+    """
     loaded: dict[Path, ModuleType] = {}
 
     def load(path: Path) -> ModuleType:
         if path not in loaded:
-            copy = airflow_db / "dags" / path.name
-            shutil.copy(path, copy)
-            spec = importlib.util.spec_from_file_location(f"dags_{path.stem}", copy)
+            spec = importlib.util.spec_from_file_location(f"dags_{path.stem}", path)
             assert spec is not None
             assert spec.loader is not None
             loaded[path] = importlib.util.module_from_spec(spec)

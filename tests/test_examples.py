@@ -129,7 +129,7 @@ def test_the_command_shown_makes_the_conf_that_the_dag_wants(
     dag_id: str, body: str, trtc_emulator: Emulator, load_dags: Callable[[Path], ModuleType]
 ) -> None:
     request = urllib.request.Request(f"{trtc_emulator.url}/_control/seed", data=body.encode(), method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         conf = json.load(answer)
     (dag,) = [
         dag for name in DAGS for dag in dags_of(load_dags(EXAMPLES / name)).values() if dag.dag_id == dag_id

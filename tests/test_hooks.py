@@ -152,7 +152,7 @@ def test_a_job_is_polled_through_the_hook(emulator, connect):
             await hook.aprepare()
             subscription = hook.subscribe(RECORDING, hook.job("recording", recording_id), news.set)
             subscription.request(0.0)
-            await asyncio.wait_for(news.wait(), 10)
+            await asyncio.wait_for(news.wait(), 60)
             (result,) = subscription.drain()
             subscription.close()
         return result.value

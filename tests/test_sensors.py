@@ -535,4 +535,4 @@ def test_arguments_go_before_what_was_handed_on() -> None:
     sensor = TrtcRecordingSensor(task_id="wait", recording=handed_on)
     assert sensor._place() == ("rid", 1400000001, "ap-shanghai")
     sensor = TrtcRecordingSensor(task_id="wait", recording=handed_on, sdk_app_id="5", region="ap-beijing")
-    assert sensor._place() == ("rid", "5", "ap-beijing")
+    assert sensor._place() == ("rid", 5, "ap-beijing")

@@ -144,7 +144,8 @@ class Event:
 
     def label(self, code: int | None) -> str:
         """Type and code, as the vendor's documentation has them, e.g. ``302, LeaveCode 0``."""
-        return f"{self.type}, {self.code_fields[0]} {code}" if code is not None else str(self.type)
+        has_code = code is not None and self.code_fields  # a stored row may have one that no event has
+        return f"{self.type}, {self.code_fields[0]} {code}" if has_code else str(self.type)
 
 
 def _leave_codes(robot: str) -> dict[int, str]:

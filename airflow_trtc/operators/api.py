@@ -12,7 +12,6 @@ from airflow_trtc import bounds
 from airflow_trtc._compat import AirflowFailException, has_xcom_backend
 from airflow_trtc.arguments import (
     Check,
-    ChecksArguments,
     is_template,
     name_of,
     required_name,
@@ -22,10 +21,17 @@ from airflow_trtc.cloud.actions import action_of
 from airflow_trtc.errors import TrtcError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.journal.store import task_of
-from airflow_trtc.operators.attempt_store import tries_of
-from airflow_trtc.operators.creating import Creator, creation_store
+from airflow_trtc.operators.attempt_store import kept_store, tries_of
+from airflow_trtc.operators.creating import CALLS, Creator
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import hidden, mask, read_parameters, rendered_later, shown
+from airflow_trtc.operators.leaves import (
+    HoldsSecrets,
+    hidden,
+    mask,
+    read_parameters,
+    rendered_later,
+    shown,
+)
 from airflow_trtc.operators.picking import check_path, pick, read_path
 
 if TYPE_CHECKING:
@@ -54,7 +60,7 @@ def _action(name: str, value: Any) -> str:
     return row.name
 
 
-class TrtcApiOperator(ChecksArguments, BaseOperator):
+class TrtcApiOperator(HoldsSecrets, BaseOperator):
     """Carry out any action of the service, and return its answer.
 
     The action's parameters are checked before anything is sent: names, types, what is required, documented
@@ -89,6 +95,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
         "region",
         "trtc_conn_id",
     )
+    secrets: ClassVar[Mapping[str, Any]] = {"parameters": hidden}
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     argument_checks: ClassVar[Mapping[str, Check]] = {
         "trtc_conn_id": required_name,
@@ -118,15 +125,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
         self._rendered_later = rendered_later(parameters)
-        self._mask()
         self.check_arguments()
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "parameters" in kwargs:
-            kwargs["parameters"] = hidden(kwargs["parameters"])
-        return super().partial(**kwargs)
 
     def check_arguments(self) -> None:
         """Check all that can be checked when the DAG is parsed.
@@ -153,7 +152,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             params = checks.typed(row.name, shown(self.parameters or {}), self._rendered_later)
             creator = self._creator(context, hook, row, params) if row.effect == "create" else None
             try:
-                answer = creator.create() if creator else hook.call(row.name, params)
+                answer = creator.start() if creator else hook.call(row.name, params)
             except TrtcError as error:
                 raise _with_limits(error, row, params) from None
             self.log.info("%s was answered (request %s)", row.name, answer.get("RequestId"))
@@ -177,7 +176,7 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             row=row,
             params=params,
             identity=task_of(context)._asdict(),
-            store=creation_store(context, self.log),
+            store=kept_store(CALLS, context, self.log),
             tries=tries_of(context),
             log=self.log,
         )
@@ -218,12 +217,8 @@ class TrtcApiOperator(ChecksArguments, BaseOperator):
             )
         return value
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask(self.parameters)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from airflow_trtc._compat import task_state_store
 from airflow_trtc.errors import TrtcTransientError
-from airflow_trtc.recording.attempts import Attempt, read_attempt
+from airflow_trtc.jobs.attempts import KeptRow
 from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
 
-KEY = "trtc_recording_start"
 # Beyond the time for which the service answers questions a row only says whether the task was cleared.
 MARGIN = timedelta(days=30)
 UNREADABLE = "unreadable"
@@ -68,26 +67,16 @@ class KeptStore(Generic[_Kept]):
 
     Below Airflow 3.3 there is none; then nothing is kept.
 
-    :cvar key: the row's key.
-    :cvar loss: what follows for a later try when the row cannot be written, for the log.
+    :param row: which row.
     :param store: Airflow's accessor; None where there is none.
     :param expired_hours: for how long the service answers questions about what was started.
     """
 
-    key: ClassVar[str]
-    loss: ClassVar[str]
-
-    def __init__(self, store: Any, log: Any, expired_hours: int | None = None) -> None:
+    def __init__(self, row: KeptRow[_Kept], store: Any, log: Any, expired_hours: int | None = None) -> None:
+        self._row = row
         self._store = store
         self._log = log
         self._retention = timedelta(hours=expired_hours or DEFAULT_EXPIRED_HOURS) + MARGIN
-
-    def read(self, row: Any) -> _Kept:
-        """Read a row.
-
-        :raises ValueError: this version did not write it.
-        """
-        raise NotImplementedError
 
     @property
     def is_kept(self) -> bool:
@@ -102,13 +91,13 @@ class KeptStore(Generic[_Kept]):
         if self._store is None:
             return None
         try:
-            row = self._store.get(self.key)
+            row = self._store.get(self._row.key)
         except Exception as error:
             raise unreadable(error) from error
         if row is None:
             return None
         try:
-            return self.read(row)
+            return self._row.read(row)
         except ValueError:
             return UNREADABLE
 
@@ -120,7 +109,7 @@ class KeptStore(Generic[_Kept]):
         if self._store is None:
             return
         try:
-            self._store.set(self.key, kept.to_json(), retention=self._retention)
+            self._store.set(self._row.key, kept.to_json(), retention=self._retention)
         except Exception as error:
             raise TrtcTransientError(
                 f"Cannot keep what this task starts ({type(error).__name__}). Retry the task.",
@@ -132,41 +121,34 @@ class KeptStore(Generic[_Kept]):
         try:
             self.save(kept)
         except TrtcTransientError as error:
-            self._log.warning("%s %s", error.message, self.loss)
+            self._log.warning("%s %s", error.message, self._row.loss)
 
     def forget(self) -> None:
         """Drop the row, since what was sent was refused."""
         if self._store is None:
             return
         try:
-            self._store.delete(self.key)
+            self._store.delete(self._row.key)
         except Exception as error:  # then the next try believes that its outcome is unknown: no harm
             self._log.warning("Cannot drop the row of a refused start (%s)", type(error).__name__)
 
     def hand_on(self, tries: Tries) -> None:
         """Note that the task is about to succeed; to be called right before it does."""
+        self.change(handed_on=True, max_tries=tries.max_tries, try_number=tries.number)
+
+    def change(self, **fields: Any) -> None:
+        """Keep other values of some fields, if anything is kept; if that fails, the log says so."""
         try:
             kept: Any = self.load()
         except TrtcTransientError as error:
             self._log.warning("%s", error.message)
             return
         if kept is not None and kept != UNREADABLE:
-            self.save_if_possible(
-                replace(kept, handed_on=True, max_tries=tries.max_tries, try_number=tries.number)
-            )
+            self.save_if_possible(replace(kept, **fields))
 
 
-class AttemptStore(KeptStore[Attempt]):
-    """The row about the recording that a task starts."""
-
-    key = KEY
-    loss = "The recording runs; a later try of this task would replace it by another one."
-
-    def read(self, row: Any) -> Attempt:
-        """See the base class."""
-        return read_attempt(row)
-
-
-def attempt_store(context: Mapping[str, Any], log: Any, expired_hours: int | None = None) -> AttemptStore:
+def kept_store(
+    row: KeptRow[_Kept], context: Mapping[str, Any], log: Any, expired_hours: int | None = None
+) -> KeptStore[_Kept]:
     """The store of the task instance that runs."""
-    return AttemptStore(task_state_store(context), log, expired_hours)
+    return KeptStore(row, task_state_store(context), log, expired_hours)

@@ -1,4 +1,4 @@
-"""Which errors of ours end a task for good."""
+"""Which errors end a task for good."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.errors import NO_CONNECTION, TrtcSetupError
+from airflow_trtc.jobs.ref import JobRef
 
 
 @contextmanager
@@ -22,3 +23,11 @@ def no_retry_of_wrong_setup() -> Iterator[None]:
         if error.code == NO_CONNECTION:
             raise
         raise AirflowFailException(str(error)) from None
+
+
+def cannot_change(job: JobRef) -> AirflowFailException:
+    """The error of a change of what is over."""
+    return AirflowFailException(
+        f"Cannot change {job}: it is over, or the service never knew it. Compare id, application and region"
+        " with the task that started it."
+    )

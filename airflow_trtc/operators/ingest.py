@@ -6,16 +6,15 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk.log import mask_secret
-
-from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.arguments import Check, is_template, revealed, switch
 from airflow_trtc.errors import TrtcFailedError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.observation import Absence
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import INGEST
-from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators import signing
+from airflow_trtc.operators.failing import cannot_change, no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import HoldsSecrets
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
     NamesStream,
@@ -104,20 +103,16 @@ class TrtcStartIngestOperator(StartsStream):
 
     def whole(self, hook: TrtcHook, room: Room, user_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """See the base class."""
-        params = {
+        return {
             "RoomId": room.room_id,
             "RoomIdType": room.room_id_type,  # as for recordings: 0 is a string room
             "UserId": user_id,
             "UserSig": self.sign(hook, user_id),
             **content,
+            **signing.private_map_key(
+                hook, user_id, room, self.advanced_permission_control, seconds=SIGNATURE_SECONDS
+            ),
         }
-        needs_map_key = self.advanced_permission_control
-        if needs_map_key is None:
-            needs_map_key = hook.settings.advanced_permission_control
-        if needs_map_key:
-            params["PrivateMapKey"] = hook.private_map_key(user_id, room.value, seconds=SIGNATURE_SECONDS)
-            mask_secret(params["PrivateMapKey"])
-        return params
 
     def runs(self, hook: TrtcHook, job_id: str) -> bool:
         """See the base class."""
@@ -140,7 +135,7 @@ def _required_url(name: str, value: Any) -> str:
     return url
 
 
-class TrtcUpdateIngestOperator(NamesStream):
+class TrtcUpdateIngestOperator(HoldsSecrets, NamesStream):
     """Change what is played into a room: address, volume, speed, or a pause, which costs money too.
 
     A pause of 12 hours ends the ingest. Returns its id.
@@ -184,7 +179,6 @@ class TrtcUpdateIngestOperator(NamesStream):
 
     def check_arguments(self) -> None:
         """See the base class."""
-        mask_urls(self.stream_url)
         super().check_arguments()
         if self.stream_url is None and not self.parameters:
             raise ValueError("Nothing is to change: give stream_url or parameters")
@@ -205,16 +199,12 @@ class TrtcUpdateIngestOperator(NamesStream):
                     raise
                 is_over = True
             if is_over:
-                raise AirflowFailException(
-                    f"Cannot change {job}: it is over, or the service never knew it. Compare id, application"
-                    " and region with the task that started it."
-                )
+                raise cannot_change(job)
         self.log.info("Changed %s: %s", job, ", ".join(sorted(given)))
         return job.job_id
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
+    def mask(self) -> None:
+        """See the base class."""
         mask_urls(self.stream_url)
 
 

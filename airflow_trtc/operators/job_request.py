@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk.log import mask_secret
-
 from airflow_trtc.arguments import is_template
 from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.cloud.actions import action_of
@@ -16,8 +14,9 @@ from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import DAY_SECONDS, RECORDS, TrtcHook
 from airflow_trtc.jobs.kind import JobKind, StartForm
 from airflow_trtc.kinds import KINDS, RECORDING
+from airflow_trtc.operators import signing
 from airflow_trtc.operators.storage_keys import storage_params
-from airflow_trtc.recording.rooms import NUMERIC, Room, read_room
+from airflow_trtc.recording.rooms import NUMERIC, Room
 from airflow_trtc.recording.storage import Storage, read_storage
 
 ROBOT_NAMES = ("UserId", "UserSig")
@@ -130,31 +129,6 @@ def read_job_storage(kind: JobKind, value: Any, later: Any = is_template) -> Sto
     return storage
 
 
-def read_any_room_type(name: str, value: Any) -> Any:
-    """``numeric`` or ``string``; None for the type of the room's id.
-
-    :raises ValueError: it is neither.
-    """
-    if value is None or value == "":
-        return None
-    word = value.strip().lower() if isinstance(value, str) else value
-    if word not in ("numeric", "string"):
-        raise ValueError(
-            f'{name} must be "numeric" or "string", not {value!r:.60}; the numbers 0 and 1 mean the opposite'
-            " in different calls of the service, so they are filled in"
-        )
-    return word
-
-
-def room_of(room_id: Any, room_id_type: str | None) -> Room:
-    """The room: an int is a numeric room, a text a string room, unless the type says otherwise.
-
-    :raises ValueError: there is no such room.
-    """
-    numbers = {None: None, "string": 0, "numeric": 1}
-    return read_room("room_id", room_id, numbers[room_id_type])
-
-
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What a job is to be started with, all of it checked.
@@ -195,8 +169,7 @@ class JobRequest:
             found["RoomId"] = self.room.room_id
             found["RoomIdType"] = form.numeric_room if is_numeric else 1 - form.numeric_room
         if form.robot is not None and self.user_id is not None:
-            sig = self.user_sig or hook.user_sig(self.user_id, seconds=signed_seconds)
-            mask_secret(sig)
+            sig = signing.user_sig(hook, self.user_id, self.user_sig, seconds=signed_seconds)
             robot = dict(zip(ROBOT_NAMES, (self.user_id, sig), strict=True))
             if form.robot:
                 found[form.robot] = {**(found.get(form.robot) or {}), **robot}
@@ -210,16 +183,16 @@ class JobRequest:
         return found
 
     def _map_key(self, form: StartForm, hook: TrtcHook, signed_seconds: int) -> dict[str, str]:
-        is_on = self.advanced_permission_control
-        is_on = hook.settings.advanced_permission_control if is_on is None else is_on
-        if not (is_on and form.takes_map_key) or self.room is None or self.user_id is None:
+        if not form.takes_map_key or self.room is None or self.user_id is None:
             return {}
-        privileges = Privilege.ALL if form.publishes else RECORDS
-        key = hook.private_map_key(
-            self.user_id, self.room.value, seconds=signed_seconds, privileges=privileges
+        return signing.private_map_key(
+            hook,
+            self.user_id,
+            self.room,
+            self.advanced_permission_control,
+            seconds=signed_seconds,
+            privileges=Privilege.ALL if form.publishes else RECORDS,
         )
-        mask_secret(key)
-        return {"PrivateMapKey": key}
 
 
 def _signed_seconds(params: Mapping[str, Any]) -> int:

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk.log import mask_secret
 
-from airflow_trtc.arguments import HiddenText, is_template, revealed
+from airflow_trtc.arguments import ChecksArguments, HiddenText, is_template, revealed
 from airflow_trtc.cloud import parameters as checks
 from airflow_trtc.publishing.parameters import secrets_of
 
 # Addresses whose last part may be a key; of all others only what stands behind a question mark is.
 STREAMS = frozenset({"PublishCdnUrl", "PublishCdnUrls", "StreamUrl", "SourceUrl", "Url"})
+
+
+class HoldsSecrets(ChecksArguments):
+    """For operators among whose arguments are secrets. To stand before Airflow's base class.
+
+    :cvar secrets: name of an argument to what hides the secrets in it that stand in the DAG.
+    """
+
+    secrets: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map over arguments; those that stay the same are checked now."""
+        for name in cls.secrets.keys() & kwargs.keys():
+            kwargs[name] = cls.secrets[name](kwargs[name])
+        return super().partial(**kwargs)
+
+    def check_arguments(self) -> None:
+        """See the base class."""
+        self.mask()
+        super().check_arguments()
+
+    def mask(self) -> None:
+        """Have Airflow show no secret among the arguments."""
+        raise NotImplementedError
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
+        super()._do_render_template_fields(*args, **kwargs)  # type: ignore[misc]
+        self.mask()
 
 
 def each_leaf(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:

@@ -6,12 +6,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.arguments import Check, is_template
 from airflow_trtc.errors import TrtcFailedError
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import RECORDING
-from airflow_trtc.operators.failing import no_retry_of_wrong_setup
+from airflow_trtc.operators.failing import cannot_change, no_retry_of_wrong_setup
 from airflow_trtc.operators.naming import NamesRecording
 from airflow_trtc.recording.parameters import read_mix_layout, read_subscriptions
 
@@ -92,10 +91,7 @@ class TrtcModifyRecordingOperator(NamesRecording):
                 )
             except TrtcFailedError as error:
                 if is_absent(error.code, RECORDING.absent_codes):
-                    raise AirflowFailException(
-                        f"Cannot change {job}: it is over, or the service never knew it. Compare id,"
-                        " application and region with the task that started it."
-                    ) from None
+                    raise cannot_change(job) from None
                 raise
         reset = [name for name, value in given.items() if value == RESET]
         self.log.info("Changed %s%s", job, f"; reset: {', '.join(reset)}" if reset else "")

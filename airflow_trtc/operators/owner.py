@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_trtc._compat import AirflowRescheduleException, TaskDeferred
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import Attempt
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.kinds import KINDS
+from airflow_trtc.operators.attempt_store import KeptStore
 from airflow_trtc.operators.owning import OwnedJob, Ownership, takes_over
 from airflow_trtc.sensors import JobSensor
 from airflow_trtc.waiting.arguments import read_event
@@ -62,12 +64,8 @@ class OwnsJob(JobSensor):
     def show_started(self, context: Context, job: JobRef) -> None:
         """Hand the job on to tasks beside this one; it is owned already."""
 
-    def forget_started(self, context: Context) -> None:
-        """Drop what an earlier try kept of its start: a new job is wanted."""
-        raise NotImplementedError
-
-    def hand_on(self, context: Context) -> None:
-        """Note that the task is about to succeed with its job."""
+    def kept_start(self, context: Context) -> KeptStore[Attempt]:
+        """Where the start is kept."""
         raise NotImplementedError
 
     def check_stop(self, stop_at: float | None, now: float) -> None:
@@ -119,7 +117,7 @@ class OwnsJob(JobSensor):
             return
         owned.end(error, is_over=leg is not None and leg.wait.state.is_over)
         if owned.kept is not None and owned.kept.is_over:
-            self.hand_on(context)
+            self.kept_start(context).hand_on(owned.tries)
 
     # -- the job ----------------------------------------------------------------------------------------
 
@@ -140,7 +138,7 @@ class OwnsJob(JobSensor):
             self.check_stop(stop_at, now)
             if kept is not None:
                 owned.replace(kept)
-                self.forget_started(context)
+                self.kept_start(context).change(is_void=True)  # a new job is wanted
             kept = self._start(context, owned, stop_at)
         self.stop_at = kept.stop_at
         self._check_alive()

@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
-from airflow.sdk.log import mask_secret
-
-from airflow_trtc._compat import AirflowFailException, AirflowSkipException, task_state_store
+from airflow_trtc._compat import AirflowFailException, AirflowSkipException
 from airflow_trtc.arguments import Check, is_template, name_of, one_of, switch
 from airflow_trtc.bounds import HIGHEST
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import KeptRow
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.users import read_present_user
 from airflow_trtc.jobs.verdict import is_absent
 from airflow_trtc.kinds import RELAY
-from airflow_trtc.operators.attempt_store import KeptStore, tries_of
-from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
+from airflow_trtc.operators import signing
+from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
+from airflow_trtc.operators.failing import cannot_change, no_retry_of_wrong_setup
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
 from airflow_trtc.operators.streams import (
     SIGNATURE_SECONDS,
     NamesStream,
@@ -72,15 +72,9 @@ _PARTIAL_CHECKS: Mapping[str, Check] = {
 }
 
 
-class UpdateStore(KeptStore[Numbered]):
-    """The row about the number of an update."""
-
-    key = "trtc_relay_update"
-    loss = "A later try of this task would count as a newer update."
-
-    def read(self, row: Any) -> Numbered:
-        """See the base class."""
-        return read_numbered(row)
+UPDATES = KeptRow(
+    "trtc_relay_update", "A later try of this task would count as a newer update.", read_numbered
+)
 
 
 def _content(task: Any, audio: Any) -> dict[str, Any]:
@@ -109,8 +103,7 @@ def _with_signatures(hook: TrtcHook, params: Mapping[str, Any]) -> dict[str, Any
         return dict(params)
     signed = []
     for room in rooms:
-        signature = room.get("UserSig") or hook.user_sig(room.get("UserId"), seconds=SIGNATURE_SECONDS)
-        mask_secret(signature)
+        signature = signing.user_sig(hook, room.get("UserId"), room.get("UserSig"), seconds=SIGNATURE_SECONDS)
         signed.append({**room, "UserSig": signature})
     return {**params, "FeedBackRoomParams": signed}
 
@@ -262,7 +255,7 @@ def _is_about_parameters(error: TrtcError) -> bool:
     return (error.code or "").startswith(("InvalidParameter", "MissingParameter"))
 
 
-class TrtcUpdateRelayOperator(NamesStream):
+class TrtcUpdateRelayOperator(HoldsSecrets, NamesStream):
     """Change a running relay. What is not given stays as it is; what is given has to be whole.
 
     The service carries out an update only if its ``SequenceNumber`` is higher than all before. The number is
@@ -341,7 +334,6 @@ class TrtcUpdateRelayOperator(NamesStream):
 
     def check_arguments(self) -> None:
         """See the base class."""
-        self._mask()
         super().check_arguments()
         _check_doubles(self)
         given = (self.urls, self.single_user_id, self.audio, self.video, self.transcode)
@@ -360,7 +352,7 @@ class TrtcUpdateRelayOperator(NamesStream):
             params["WithTranscoding"] = transcoding(None, params) if used is None else used
             names = {"SdkAppId": job.sdk_app_id, "TaskId": job.job_id, "SequenceNumber": PROBE_NUMBER}
             hook.check("UpdatePublishCdnStream", {**_with_signatures(hook, params), **names})
-            store = UpdateStore(task_state_store(context), self.log)
+            store = kept_store(UPDATES, context, self.log)
             update = self._numbered(store, context, params, named.sequence_number)
             number, was_applied = self._send(hook, job, store, update, _with_signatures(hook, params))
         if was_applied:
@@ -421,10 +413,7 @@ class TrtcUpdateRelayOperator(NamesStream):
                     return number, True
         except TrtcFailedError as error:
             if is_absent(error.code, RELAY.absent_codes):
-                raise AirflowFailException(
-                    f"Cannot change {job}: it is over, or the service never knew it. Compare id, application"
-                    " and region with the task that started it."
-                ) from None
+                raise cannot_change(job) from None
             raise
         raise AirflowFailException(
             f"Cannot change {job}: it has seen an update with a number above {number}, which no clock gives."
@@ -442,12 +431,8 @@ class TrtcUpdateRelayOperator(NamesStream):
             raise AirflowSkipException(message)
         self.log.warning("%s", message)
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask_urls(self.urls)
         _mask_signatures(self.parameters)
 

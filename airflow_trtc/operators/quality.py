@@ -108,15 +108,16 @@ class TrtcQualityOperator(FillsTable):
         self.data_types = data_types
         self.longest_call_seconds = longest_call_seconds
         self.check_arguments()
-        if not is_template(what) and (problem := self._misfit()):
+
+    def check_together(self) -> None:
+        """See the base class."""
+        if not is_template(self.what) and (problem := self._misfit()):
             raise ValueError(problem)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and write; see the class."""
         with no_retry_of_wrong_setup():
             self.check_rendered()
-            if problem := self._misfit():
-                raise TrtcSetupError(problem)
             table, hook, now = TABLES[self.what], self.hook(), _now()
             interval, zone = self.interval(context), ZoneInfo(self.time_zone)
             plans.check(table, interval, zone, now)

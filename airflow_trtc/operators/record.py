@@ -10,7 +10,6 @@ from airflow_trtc.arguments import Check, duration_or_instant
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.kinds import RECORDING
-from airflow_trtc.operators.attempt_store import attempt_store
 from airflow_trtc.operators.owner import OwnsJob
 from airflow_trtc.operators.start import RECORDING_XCOM, StartsRecordings
 from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
@@ -86,10 +85,6 @@ class TrtcRecordRoomOperator(StartsRecordings, OwnsJob, TrtcRecordingSensor):
         """Hand on what is known of the start, such as for a task that changes the layout."""
         if self._started is not None:
             context["ti"].xcom_push(key=RECORDING_XCOM, value=self._started.to_json())
-
-    def forget_started(self, context: Context) -> None:
-        """See the base class."""
-        attempt_store(context, self.log).forget()
 
     def check_stop(self, stop_at: float | None, now: float) -> None:
         """See the base class."""

@@ -9,12 +9,11 @@ from airflow.sdk import BaseOperator
 
 from airflow_trtc._compat import AirflowFailException, AirflowSkipException
 from airflow_trtc.arguments import Check, ChecksArguments, is_template, name_of, one_of, required_name
-from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.jobs.users import read_block, read_present_user, read_present_users
 from airflow_trtc.operators.attempt_store import tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.recording.rooms import Room, check_room_id, read_room_word, read_worded_room
+from airflow_trtc.recording.rooms import Room, check_room_id, read_room, read_room_word
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,14 +22,8 @@ IfNoRoom: TypeAlias = Literal["fail", "finish", "skip"]
 
 
 def room_of(task: Any) -> Room:
-    """The room that a task's `room_id` and `room_id_type` name; warns of a text that is a number.
-
-    :raises TrtcSetupError: there is no such room.
-    """
-    try:
-        room = read_worded_room("room_id", task.room_id, task.room_id_type)
-    except ValueError as error:
-        raise TrtcSetupError(f"{error}. Check the template or the task that delivers it.") from None
+    """The room that a task's arguments name, once these are checked; warns of a text that is a number."""
+    room = read_room("room_id", task.room_id, task.room_id_type)
     if room.may_be_mistaken and task.room_id_type is None:
         task.log.warning(
             "room_id is the text %r, so the string room of that name is meant. Set room_id_type to 'numeric'"
@@ -41,12 +34,12 @@ def room_of(task: Any) -> Room:
 
 
 def check_room(task: Any) -> None:
-    """Check room and type together when the DAG is parsed, unless one of them is a template yet.
+    """Check a task's `room_id` and `room_id_type` together, unless one of them is a template yet.
 
     :raises ValueError: there is no such room.
     """
     if not (is_template(task.room_id) or is_template(task.room_id_type)):
-        read_worded_room("room_id", task.room_id, task.room_id_type)
+        read_room("room_id", task.room_id, task.room_id_type)
 
 
 class ActsOnRoom(ChecksArguments, BaseOperator):
@@ -85,12 +78,8 @@ class ActsOnRoom(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
 
-    def check_arguments(self) -> None:
-        """Check all that can be checked when the DAG is parsed.
-
-        :raises ValueError: one is wrong, or they do not fit together.
-        """
-        super().check_arguments()
+    def check_together(self) -> None:
+        """See the base class."""
         check_room(self)
 
     def act(self, hook: TrtcHook, room_id: int | str) -> bool | None:

@@ -19,28 +19,35 @@ from airflow_trtc.arguments import (
     switch,
 )
 from airflow_trtc.cloud.actions import action_of
-from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import Attempt
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import tries_of
-from airflow_trtc.operators.creating import Creator, creation_store, renounce
+from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
+from airflow_trtc.operators.creating import CALLS, Creator
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.job_request import (
     JobRequest,
     check_arguments_of,
     check_parameters,
-    read_any_room_type,
     read_job_storage,
-    room_of,
     startable_kind,
 )
-from airflow_trtc.operators.leaves import hidden, mask, mask_text, read_parameters, rendered_later, shown
+from airflow_trtc.operators.leaves import (
+    HoldsSecrets,
+    hidden,
+    mask,
+    mask_text,
+    read_parameters,
+    rendered_later,
+    shown,
+)
 from airflow_trtc.operators.owner import OwnsJob
+from airflow_trtc.operators.rooms import check_room, room_of
 from airflow_trtc.recording.robot import robot_of
-from airflow_trtc.recording.rooms import Room, read_room
+from airflow_trtc.recording.rooms import read_room, read_room_word
 from airflow_trtc.recording.storage import keys_in, read_storage
 from airflow_trtc.sensors import TrtcJobSensor
 
@@ -76,7 +83,7 @@ def _storage(name: str, value: Any) -> Any:
     return value
 
 
-class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
+class TrtcRunJobOperator(HoldsSecrets, OwnsJob, TrtcJobSensor):
     """Run a job: start it, wait for its end, and return its summary, as one task that owns the job.
 
     What `TrtcRecordRoomOperator` is for recordings: however the task ends, its job ends with it, also when
@@ -135,13 +142,14 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         "stop_after",
         *_WAIT_FIELDS,
     )
+    secrets: ClassVar[Mapping[str, Any]] = {"parameters": hidden, "user_sig": hidden_text}
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     argument_checks: ClassVar[Mapping[str, Check]] = {
         **TrtcJobSensor.argument_checks,
         "kind": startable_kind,
         "parameters": read_parameters,
         "room_id": _room_id,
-        "room_id_type": read_any_room_type,
+        "room_id_type": read_room_word,
         "user_id": read_user_id,
         "user_sig": secret_text,
         "storage": _storage,
@@ -179,48 +187,24 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         self.advanced_permission_control = advanced_permission_control
         self._rendered_later = rendered_later(parameters)
         self._started: dict[str, Any] = {}
-        self._mask()
         self.complete()
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "parameters" in kwargs:
-            kwargs["parameters"] = hidden(kwargs["parameters"])
-        if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
-        return super().partial(**kwargs)
 
     # -- checks -----------------------------------------------------------------------------------------
 
     def check_arguments(self) -> None:
-        """Check all that can be checked when the DAG is parsed.
-
-        :raises ValueError: one is wrong, missing or not for this kind, or they do not fit together.
-        """
+        """See the base class. The constructor of the sensor calls this before all is there."""
         if self.is_complete:
             super().check_arguments()
-            self._check_together()
 
-    def check_rendered(self) -> None:
-        """Check all again, now that templates are rendered.
-
-        :raises TrtcSetupError: one is wrong, or they do not fit together.
-        """
-        super().check_rendered()
-        try:
-            self._check_together()
-        except ValueError as error:
-            raise TrtcSetupError(f"{error}.") from None
-
-    def _check_together(self) -> None:
+    def check_together(self) -> None:
+        """See the base class."""
         kind = KINDS[self.kind]
         check_arguments_of(kind, {name: getattr(self, name) for name in _CHOSEN})
         if isinstance(self.parameters, Mapping):
             check_parameters(kind, self.parameters)
         check_signed_user(self.user_id, self.user_sig)
-        if self.room_id is not None and not (is_template(self.room_id) or is_template(self.room_id_type)):
-            room_of(self.room_id, self.room_id_type)
+        if self.room_id is not None:
+            check_room(self)
         if self.storage is not None and (isinstance(self.storage, Mapping) or not is_template(self.storage)):
             read_job_storage(kind, self.storage)
 
@@ -236,12 +220,12 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
                 row=action_of(request.kind.start_action),
                 params=request.params(hook, self.log),
                 identity=task_of(context)._asdict(),
-                store=creation_store(context, self.log),
+                store=self.kept_start(context),
                 tries=tries_of(context),
                 log=self.log,
                 replaces=request.kind.starts is not None and request.kind.starts.replaces,
             )
-            answer = creator.create()
+            answer = creator.start()
         job_id = creator.id_of(answer)
         assert job_id is not None, "an answer without an id is no answer"
         job = hook.job(self.kind, job_id)
@@ -256,13 +240,9 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
         names = {"kind": job.kind, "job_id": job.job_id, "sdk_app_id": job.sdk_app_id, "region": job.region}
         context["ti"].xcom_push(key=JOB_XCOM, value={**names, **self._started})
 
-    def forget_started(self, context: Context) -> None:
+    def kept_start(self, context: Context) -> KeptStore[Attempt]:
         """See the base class."""
-        renounce(creation_store(context, self.log))
-
-    def hand_on(self, context: Context) -> None:
-        """See the base class."""
-        creation_store(context, self.log).hand_on(tries_of(context))
+        return kept_store(CALLS, context, self.log)
 
     def _hook(self) -> TrtcHook:
         # An argument rendered from a template is a text; the hook reads both.
@@ -277,7 +257,7 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
             kind=kind,
             parameters=shown(self.parameters or {}),
             rendered_paths=self._rendered_later,
-            room=self._room(),
+            room=None if self.room_id is None else room_of(self),
             user_id=(self.user_id or robot_of(**task_of(context)._asdict())) if has_robot else None,
             user_sig=revealed(self.user_sig),
             storage=None if self.storage is None else read_job_storage(kind, self.storage),
@@ -285,26 +265,10 @@ class TrtcRunJobOperator(OwnsJob, TrtcJobSensor):
             advanced_permission_control=self.advanced_permission_control,
         )
 
-    def _room(self) -> Room | None:
-        if self.room_id is None:
-            return None
-        room = room_of(self.room_id, self.room_id_type)
-        if room.may_be_mistaken and self.room_id_type is None:
-            self.log.warning(
-                "room_id is the text %r, so it means a string room. Set room_id_type to 'numeric' if the"
-                " clients enter a numeric room, or to 'string' if this is right.",
-                room.room_id,
-            )
-        return room
-
     # -- secrets ----------------------------------------------------------------------------------------
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask(self.parameters)
         for text in (self.user_sig, *keys_in(self.storage)):
             mask_text(text)

@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator
 
 from airflow_trtc.arguments import (
     Check,
-    ChecksArguments,
     hidden_text,
     is_template,
     name_of,
@@ -19,16 +18,18 @@ from airflow_trtc.arguments import (
     secret_text,
     switch,
 )
-from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import Attempt
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import RECORDING
 from airflow_trtc.links import TrtcConsoleLink, console_url
-from airflow_trtc.operators.attempt_store import attempt_store, tries_of
+from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
-from airflow_trtc.operators.starting import RecordingStarter, StartRequest
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
+from airflow_trtc.operators.recording_starting import RecordingStarter, StartRequest
+from airflow_trtc.operators.rooms import check_room, room_of
+from airflow_trtc.recording.attempts import RECORDING_STARTS
 from airflow_trtc.recording.parameters import (
     DEFAULT_RECORD_PARAMS,
     check_together,
@@ -38,7 +39,7 @@ from airflow_trtc.recording.parameters import (
     read_record_params,
 )
 from airflow_trtc.recording.robot import robot_of
-from airflow_trtc.recording.rooms import check_room_id, read_room, read_room_type
+from airflow_trtc.recording.rooms import check_room_id, read_room_type
 from airflow_trtc.recording.started import StartedRecording
 from airflow_trtc.recording.storage import keys_in, read_storage
 from airflow_trtc.waiting.xcoms import push_results
@@ -65,12 +66,12 @@ def _storage(name: str, value: Any) -> Any:
     return value
 
 
-class StartsRecordings(ChecksArguments, BaseOperator):
+class StartsRecordings(HoldsSecrets, BaseOperator):
     """For operators that start a recording: the arguments, their checks, and a start that happens once.
 
-    `start_recording` starts or continues; `hand_on` is to be called right before the task succeeds, so that a
-    task that is cleared later starts afresh. A constructor that builds on this one ends with
-    `check_arguments`, when all its arguments are set.
+    `start_recording` starts or continues; `hand_on` of `kept_start` is to be called right before the task
+    succeeds, so that a task that is cleared later starts afresh. A constructor that builds on this one ends
+    with `check_arguments`, when all its arguments are set.
     """
 
     start_fields: ClassVar[tuple[str, ...]] = (
@@ -104,6 +105,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         "advanced_permission_control": switch,
     }
     template_fields: Sequence[str] = start_fields
+    secrets: ClassVar[Mapping[str, Any]] = {"user_sig": hidden_text}
     argument_checks: ClassVar[Mapping[str, Check]] = start_checks
     partial_checks: ClassVar[Mapping[str, Check]] = {
         "storage": _partly(read_storage),
@@ -147,33 +149,6 @@ class StartsRecordings(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
         self.console_url: str | None = None
-        self._mask()
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
-        return super().partial(**kwargs)
-
-    def check_arguments(self) -> None:
-        """Check all that can be checked when the DAG is parsed.
-
-        :raises ValueError: one is wrong, or they do not fit together.
-        """
-        super().check_arguments()
-        self._check_together()
-
-    def check_rendered(self) -> None:
-        """Check all again, now that templates are rendered.
-
-        :raises TrtcSetupError: one is wrong, or they do not fit together.
-        """
-        super().check_rendered()
-        try:
-            self._check_together()
-        except ValueError as error:
-            raise TrtcSetupError(f"{error}.") from None
 
     def start_recording(self, context: Context) -> StartedRecording:
         """Start the recording, or continue with the one that an earlier try of this task started.
@@ -192,7 +167,7 @@ class StartsRecordings(ChecksArguments, BaseOperator):
             starter = RecordingStarter(
                 hook=hook,
                 request=request,
-                store=attempt_store(context, self.log, request.expired_hours),
+                store=self.kept_start(context),
                 tries=tries_of(context),
                 log=self.log,
             )
@@ -207,20 +182,13 @@ class StartsRecordings(ChecksArguments, BaseOperator):
             )
             return started
 
-    def hand_on(self, context: Context) -> None:
-        """Note that the task is about to succeed with its recording."""
-        attempt_store(context, self.log, self._expired_hours()).hand_on(tries_of(context))
+    def kept_start(self, context: Context) -> KeptStore[Attempt]:
+        """Where the start is kept."""
+        return kept_store(RECORDING_STARTS, context, self.log, self._expired_hours())
 
     def _request(self, context: Context) -> StartRequest:
-        room = read_room("room_id", self.room_id, read_room_type("room_id_type", self.room_id_type))
-        if room.may_be_mistaken and self.room_id_type is None:
-            self.log.warning(
-                "room_id is the text %r, so a string room is recorded. Set room_id_type to 'numeric' if the"
-                " clients enter a numeric room, or to 'string' if this is right.",
-                room.room_id,
-            )
         return StartRequest(
-            room=room,
+            room=room_of(self),
             storage=read_storage("storage", self.storage),
             record_params=self.record_params or DEFAULT_RECORD_PARAMS,
             user_id=self.user_id or robot_of(**task_of(context)._asdict()),
@@ -235,22 +203,18 @@ class StartsRecordings(ChecksArguments, BaseOperator):
     def _expired_hours(self) -> int | None:
         return read_expired_hours("resource_expired_hours", self.resource_expired_hours)
 
-    def _check_together(self) -> None:
+    def check_together(self) -> None:
+        """See the base class."""
         check_signed_user(self.user_id, self.user_sig)
-        if not (is_template(self.room_id) or is_template(self.room_id_type)):
-            read_room("room_id", self.room_id, read_room_type("room_id_type", self.room_id_type))
+        check_room(self)
         params = DEFAULT_RECORD_PARAMS if self.record_params is None else self.record_params
         storage = self.storage
         if isinstance(storage, Mapping) or not is_template(storage):
             storage = read_storage("storage", storage, is_template).params
         check_together(params, storage, mix_transcode=self.mix_transcode, mix_layout=self.mix_layout)
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self._mask()
-
-    def _mask(self) -> None:
+    def mask(self) -> None:
+        """See the base class."""
         mask_text(self.user_sig)
         for key in keys_in(self.storage):  # which are refused in a moment
             mask_text(key)
@@ -317,5 +281,5 @@ class TrtcStartRecordingOperator(StartsRecordings):
             context["ti"].xcom_push(key=RECORDING_XCOM, value={"recording_id": None})
         started = self.start_recording(context)
         recording_id = push_results(self, context, started.recording_id, RECORDING_XCOM, started.to_json())
-        self.hand_on(context)
+        self.kept_start(context).hand_on(tries_of(context))
         return recording_id

@@ -1,242 +1,229 @@
-"""Starts a recording, once: what `TrtcStartRecordingOperator` and others that start one share.
+"""Starts something once, whatever happens to a task's tries: what all operators share that start something.
 
-:mod:`airflow_trtc.recording.attempts` decides; this carries it out. The order matters: what is about to be
-sent is kept before it is sent, and the answer right after it came.
+:mod:`airflow_trtc.jobs.attempts` decides; this carries it out. The order matters: what is about to be sent is
+kept before it is sent, and the answer right after it came.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any, ClassVar, Generic, TypeVar
 
-from airflow.sdk.log import mask_secret
-
-from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcTransientError
-from airflow_trtc.hooks import RECORDS, TrtcHook
-from airflow_trtc.jobs.state import EXITED
-from airflow_trtc.jobs.verdict import is_absent
-from airflow_trtc.kinds import RECORDING
-from airflow_trtc.operators.attempt_store import AttemptStore, Tries
-from airflow_trtc.operators.storage_keys import storage_params
-from airflow_trtc.recording.attempts import (
+from airflow_trtc import bounds
+from airflow_trtc._compat import AirflowFailException
+from airflow_trtc.errors import TrtcError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import (
+    MAX_ANSWER_BYTES,
     Attempt,
-    Reason,
+    Deed,
+    Fact,
+    Policy,
+    Rule,
     Target,
-    earlier_sends,
-    first_step,
-    second_step,
+    facts_of,
 )
-from airflow_trtc.recording.parameters import DEFAULT_EXPIRED_HOURS
-from airflow_trtc.recording.rooms import Room
-from airflow_trtc.recording.started import StartedRecording
-from airflow_trtc.recording.storage import Storage
+from airflow_trtc.operators.attempt_store import KeptStore, Tries
 
 # The vendor's advice for an InternalError at the start (trtc.io/document/45169): the same request again.
 PAUSES_SECONDS = (3.0, 6.0, 12.0)
-SIGNATURE_MARGIN_SECONDS = 86_400  # how long a UserSig outlives the time in which the service takes orders
+
+_Started = TypeVar("_Started")
 
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StartRequest:
-    """What a recording is to be started with, all of it checked.
-
-    :param user_id: the robot.
-    :param user_sig: the robot's, from elsewhere; None has the hook sign one.
-    :param expired_hours: ``ResourceExpiredHour``; None for the service's default.
-    :param advanced_permission_control: whether the room asks for a PrivateMapKey; None as the connection
-        says.
-    """
-
-    room: Room
-    storage: Storage
-    record_params: Mapping[str, Any]
-    user_id: str
-    user_sig: str | None = field(default=None, repr=False)
-    mix_transcode: Mapping[str, Any] | None = None
-    mix_layout: Mapping[str, Any] | None = None
-    expired_hours: int | None = None
-    storage_conn_id: str | None = None
-    advanced_permission_control: bool | None = None
-
-    @property
-    def expired_seconds(self) -> int:
-        """For how long the service takes orders about the recording."""
-        return (self.expired_hours or DEFAULT_EXPIRED_HOURS) * 3600
-
-
 @dataclass(kw_only=True)
-class RecordingStarter:
-    """Starts what is requested, unless an earlier try of the task did so and the recording runs.
+class Starter(Generic[_Started]):
+    """Starts what is wanted, unless an earlier try of the task did.
 
+    :cvar policy: what to do by what is kept.
     :param tries: Airflow's numbers for the task instance.
     :param clock: the time, in UTC.
     :param sleep: waits so many seconds.
     """
 
-    hook: TrtcHook
-    request: StartRequest
-    store: AttemptStore
+    policy: ClassVar[Policy]
+    hook: TrtcHook = field(repr=False)
+    store: KeptStore[Attempt]
     tries: Tries
     log: Any
     clock: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
 
+    # -- what a class that builds on it says ------------------------------------------------------------
+
     @property
     def target(self) -> Target:
-        """What is to be recorded."""
-        room = self.request.room
-        return Target(
-            self.hook.required_app_id,
-            self.hook.settings.region,
-            room.room_id,
-            room.room_id_type,
-            self.request.user_id,
-        )
+        """What is to be started."""
+        raise NotImplementedError
 
-    def start(self) -> StartedRecording:
+    @property
+    def remedy(self) -> str:
+        """What makes good a request whose answer was lost, for the log; empty when nothing does."""
+        raise NotImplementedError
+
+    def send(self, attempt: Attempt) -> Any:
+        """Send the request, and return its answer."""
+        raise NotImplementedError
+
+    def made(self, attempt: Attempt, answer: Any, *, replaced_unknown: bool) -> _Started:
+        """What was started, from the answer that just came.
+
+        :param replaced_unknown: an earlier request got no answer, and this one makes it good.
+        """
+        raise NotImplementedError
+
+    def row_of(self, started: _Started) -> Mapping[str, Any]:
+        """What was started, as it is kept."""
+        raise NotImplementedError
+
+    def again(self, kept: Attempt) -> _Started:
+        """What an earlier try started."""
+        raise NotImplementedError
+
+    def named(self, answer: Mapping[str, Any]) -> str:
+        """What was started, for the log.
+
+        :param answer: as it is kept.
+        """
+        raise NotImplementedError
+
+    def runs(self, kept: Attempt) -> bool:
+        """Ask the service whether it runs what an earlier try started."""
+        raise NotImplementedError
+
+    def stop(self, kept: Attempt) -> None:
+        """Stop what an earlier try started."""
+        raise NotImplementedError
+
+    def resolve(self, doubtful: Attempt) -> Any:
+        """Make good a request whose answer is not known, before the next one.
+
+        :return: the answer, if it is found; else None.
+        """
+
+    def leaves_open(self, error: TrtcError, attempt: Attempt, *, is_in_doubt: bool) -> bool:
+        """Whether something may run after this error that no id names.
+
+        :param is_in_doubt: an earlier request may have started it.
+        """
+        return isinstance(error, TrtcTransientError) and error.outcome_unknown
+
+    def refused(self, attempt: Attempt, *, is_in_doubt: bool) -> None:
+        """The service refused, so that this request started nothing; an earlier one may have."""
+        if not is_in_doubt:
+            self.store.forget()
+
+    def explained(self, error: TrtcError, attempt: Attempt, *, is_open: bool) -> Exception:
+        """The error that the task ends with."""
+        return error
+
+    # -- what is the same for all -----------------------------------------------------------------------
+
+    def start(self) -> _Started:
         """Start it, or continue with what an earlier try started.
 
+        :raises AirflowFailException: it is not known whether something was started, and nothing makes that
+            good.
         :raises TrtcSetupError: the set-up is wrong; nothing was started.
-        :raises TrtcTransientError: with ``outcome_unknown`` a recording may run that the next try replaces.
+        :raises TrtcTransientError: with ``outcome_unknown`` something may run that the next try makes good.
         :raises TrtcError: see :mod:`airflow_trtc.errors`.
         """
-        attempt, reason = self._earlier()
-        self._say(reason, attempt)
-        if attempt is not None and attempt.recording is not None and reason.asks:
-            reason = second_step(is_running=self._is_running(attempt.recording.recording_id))
-            self._say(reason, attempt)
-            if not reason.starts:
-                return replace(attempt.recording, reattached=True)
-        sends = earlier_sends(attempt, reason)
-        return self._create(self._params(), sends, replaces_unknown=reason.is_replacing_unknown)
+        loaded = self.store.load()
+        kept = None if isinstance(loaded, str) else loaded
+        rule = self.policy.rule(self._facts(loaded))
+        sentence = self._sentence(rule, kept)
+        if rule.deed is Deed.FAIL:
+            if kept is None:
+                self.store.forget()
+            raise AirflowFailException(sentence)
+        if sentence:
+            (self.log.info if rule.is_usual else self.log.warning)("%s", sentence)
+        if kept is not None:
+            if rule.deed is Deed.RETURN or (rule.deed is Deed.ASK and self._goes_on(kept)):
+                return self.again(kept)
+            if rule.deed is Deed.STOP:
+                self.stop(kept)
+        attempt = Attempt(
+            target=self.target,
+            max_tries=self.tries.max_tries,
+            try_number=self.tries.number,
+            generation=0 if kept is None else kept.generation + 1,
+        )
+        if rule.deed is not Deed.RESOLVE:
+            return self._send(attempt, None)
+        doubtful = kept or replace(attempt)
+        return self._send(replace(attempt, sends=doubtful.sends, generation=doubtful.generation), doubtful)
 
-    def _earlier(self) -> tuple[Attempt | None, Reason]:
-        if not self.store.is_kept:
-            self.log.info(
-                "Airflow below 3.3 keeps nothing between tries: if an earlier try of this task started a"
-                " recording, this one replaces it, since the robot is the same"
-            )
-        kept = self.store.load()
-        if isinstance(kept, str):
-            return None, Reason.UNREADABLE
-        return kept, first_step(kept, self.target, self.tries.max_tries)
+    def _facts(self, loaded: Attempt | str | None) -> Fact:
+        if isinstance(loaded, str):
+            return Fact.UNREADABLE
+        if loaded is not None:
+            repeatable = Fact.REPEATABLE if self.remedy else Fact(0)
+            return facts_of(loaded, self.target, self.tries.max_tries) | repeatable
+        is_late = not self.store.is_kept and self.tries.number > 1
+        return Fact.NO_STORE if is_late else Fact(0)
 
-    def _say(self, reason: Reason, attempt: Attempt | None) -> None:
-        if sentence := reason.sentence(attempt, self.target):
-            is_usual = reason in (Reason.KEPT, Reason.RUNS, Reason.CLEARED)
-            say = self.log.info if is_usual else self.log.warning
-            say("%s", sentence)
+    def _sentence(self, rule: Rule, kept: Attempt | None) -> str:
+        facts: dict[str, Any] = asdict(self.target if kept is None else kept.target)
+        if kept is not None:
+            named = self.named(bounds.mapping(kept.answer))
+            facts |= {"try_number": kept.try_number, "sent_at": kept.sent_at, "named": named}
+        return rule.says.format_map(facts)
 
-    def _is_running(self, recording_id: str) -> bool:
-        try:
-            return self.hook.describe_recording(recording_id).status != EXITED
-        except TrtcError as error:
-            if isinstance(error, TrtcFailedError) and is_absent(error.code, RECORDING.absent_codes):
-                return False
-            self.log.error("Cannot ask whether recording %s runs, so nothing is started", recording_id)
-            raise
+    def _goes_on(self, kept: Attempt) -> bool:
+        if self.runs(kept):
+            self.log.info("It runs. Continuing with it; nothing new is started")
+            return True
+        self.log.warning(
+            "The service does not know %s any more: it is over, or its time for questions is. Starting anew",
+            self.named(bounds.mapping(kept.answer)),
+        )
+        return False
 
-    def _params(self) -> dict[str, Any]:
-        """What is sent; it holds secrets. Made only when something is to be sent."""
-        request, hook = self.request, self.hook
-        params: dict[str, Any] = {
-            "RoomId": request.room.room_id,
-            "RoomIdType": request.room.room_id_type,
-            "UserId": request.user_id,
-            "RecordParams": dict(request.record_params),
-            "MixTranscodeParams": request.mix_transcode,
-            "MixLayoutParams": request.mix_layout,
-            "ResourceExpiredHour": request.expired_hours,
-            **self._signatures(),
-            "StorageParams": storage_params(request.storage, request.storage_conn_id, hook, self.log),
-        }
-        return {name: value for name, value in params.items() if value is not None}
+    def _send(self, attempt: Attempt, doubtful: Attempt | None) -> _Started:
+        """Send it, and again after a lost answer, once that is made good.
 
-    def _signatures(self) -> dict[str, str]:
-        """The robot's passes: valid for as long as the service takes orders, and a day more."""
-        request, hook = self.request, self.hook
-        seconds = request.expired_seconds + SIGNATURE_MARGIN_SECONDS
-        needs_map_key = request.advanced_permission_control
-        if needs_map_key is None:
-            needs_map_key = hook.settings.advanced_permission_control
-        passes = {"UserSig": request.user_sig or hook.user_sig(request.user_id, seconds=seconds)}
-        if needs_map_key:
-            passes["PrivateMapKey"] = hook.private_map_key(
-                request.user_id, request.room.value, seconds=seconds, privileges=RECORDS
-            )
-        for each in passes.values():
-            mask_secret(each)
-        return passes
-
-    def _create(self, params: dict[str, Any], sends: int, *, replaces_unknown: bool) -> StartedRecording:
-        """Send it, and again after a lost answer: the robot is the same, so at most one recording runs."""
+        :param doubtful: a request whose answer is not known.
+        """
         for pause in (*PAUSES_SECONDS, None):
-            sends += 1
-            sent_at = self.clock()
-            intent = Attempt(
-                target=self.target,
-                max_tries=self.tries.max_tries,
-                try_number=self.tries.number,
-                sent_at=sent_at.isoformat(),
-                sends=sends,
-            )
-            self.store.save(intent)
+            is_in_doubt = doubtful is not None
+            if doubtful is not None and (answer := self.resolve(doubtful)) is not None:
+                return self._keep(attempt, answer, replaced_unknown=True)
+            attempt = replace(attempt, sends=attempt.sends + 1, sent_at=self.clock().isoformat())
+            self.store.save(attempt)
             try:
-                recording_id = self.hook.start(RECORDING.name, params)
+                answer = self.send(attempt)
             except TrtcError as error:
-                is_unknown = isinstance(error, TrtcTransientError) and error.outcome_unknown
-                if not (is_unknown or replaces_unknown):
-                    self.store.forget()
-                if not is_unknown or pause is None:
-                    raise
-                replaces_unknown = True
+                is_open = self.leaves_open(error, attempt, is_in_doubt=is_in_doubt)
+                if not is_open:
+                    self.refused(attempt, is_in_doubt=is_in_doubt)
+                if not is_open or pause is None or not self.remedy:
+                    raise self.explained(error, attempt, is_open=is_open) from None
                 self._say_again(error, pause)
                 self.sleep(pause)
-                continue
-            return self._keep(intent, recording_id, sent_at, replaced_unknown=replaces_unknown)
+                doubtful = attempt
+            else:
+                return self._keep(attempt, answer, replaced_unknown=is_in_doubt)
         raise AssertionError("the last turn of the loop returns or raises")
 
     def _say_again(self, error: TrtcError, pause: float) -> None:
         self.log.warning(
-            "%s It is not known whether a recording was started. Sending the same in %g s: the robot %s is"
-            " the same, so the service ends what may have been started.",
+            "%s It is not known whether a start of %s was carried out. In %g s %s",
             error,
+            self.target.kind,
             pause,
-            self.request.user_id,
+            self.remedy,
         )
 
-    def _keep(
-        self, intent: Attempt, recording_id: str, sent_at: datetime, *, replaced_unknown: bool
-    ) -> StartedRecording:
-        target, storage = intent.target, self.request.storage
-        started = StartedRecording(
-            recording_id=recording_id,
-            sdk_app_id=target.sdk_app_id,
-            region=target.region,
-            room_id=target.room_id,
-            room_id_type=target.room_id_type,
-            user_id=target.user_id,
-            storage=storage.params,
-            file_name_prefix=storage.file_name_prefix,
-            started_at=self.clock(),
-            expires_at=sent_at + timedelta(seconds=self.request.expired_seconds),
-            replaced_unknown=replaced_unknown,
-            attempts=intent.sends,
-        )
-        self.store.save_if_possible(replace(intent, recording=started))
-        self.log.info(
-            "Started recording %s of room %s (application %s, region %s, robot %s)",
-            recording_id,
-            target.room_id,
-            target.sdk_app_id,
-            target.region,
-            target.user_id,
-        )
+    def _keep(self, attempt: Attempt, answer: Any, *, replaced_unknown: bool) -> _Started:
+        started = self.made(attempt, answer, replaced_unknown=replaced_unknown)
+        small = bounds.document(self.row_of(started), MAX_ANSWER_BYTES)
+        self.store.save_if_possible(replace(attempt, answer=small, is_answered=True))
         return started

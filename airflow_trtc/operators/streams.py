@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
-from airflow_trtc._compat import task_state_store
+from airflow_trtc import bounds
 from airflow_trtc.arguments import (
     Check,
     ChecksArguments,
@@ -25,15 +25,17 @@ from airflow_trtc.arguments import (
 )
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
+from airflow_trtc.jobs.attempts import Attempt, Target
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
 from airflow_trtc.journal.store import task_of
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators.attempt_store import tries_of
+from airflow_trtc.operators import signing
+from airflow_trtc.operators.attempt_store import KeptStore, kept_store, tries_of
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
-from airflow_trtc.operators.leaves import mask_text
+from airflow_trtc.operators.leaves import HoldsSecrets, mask_text
 from airflow_trtc.operators.rooms import check_room, room_of
-from airflow_trtc.operators.stream_starting import StreamStarter, StreamStore
-from airflow_trtc.publishing.attempts import StreamAttempt, Target
+from airflow_trtc.operators.stream_starting import StreamStarter
+from airflow_trtc.publishing.attempts import STREAM_STARTS
 from airflow_trtc.publishing.parameters import digest, secrets_of
 from airflow_trtc.publishing.started import NamedStream, Robot, read_named, read_robot, so_far
 from airflow_trtc.recording.robot import robot_of
@@ -74,7 +76,7 @@ def _hidden_url(url: Any) -> Any:
     return HiddenText(url) if secrets_of(url) else url
 
 
-class StartsStream(ChecksArguments, BaseOperator):
+class StartsStream(HoldsSecrets, BaseOperator):
     """For operators that start a relay or an ingest: arguments, their checks, and a start that happens once.
 
     A constructor that builds on this one ends with `check_arguments`, when all its arguments are set.
@@ -102,6 +104,7 @@ class StartsStream(ChecksArguments, BaseOperator):
         "user_id": read_user_id,
         "user_sig": secret_text,
     }
+    secrets: ClassVar[Mapping[str, Any]] = {"user_sig": hidden_text}
     ui_color = "#d7ffe8"
 
     def __init__(
@@ -125,39 +128,9 @@ class StartsStream(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
 
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Map over arguments; those that stay the same are checked now."""
-        if "user_sig" in kwargs:
-            kwargs["user_sig"] = hidden_text(kwargs["user_sig"])
-        return super().partial(**kwargs)
-
-    def check_arguments(self) -> None:
-        """Check all that can be checked when the DAG is parsed.
-
-        :raises ValueError: one is wrong, or they do not fit together.
-        """
-        self.mask()
-        super().check_arguments()
-        check_room(self)
-        self.check_together()
-
-    def check_rendered(self) -> None:
-        """Check all again, now that templates are rendered.
-
-        :raises TrtcSetupError: one is wrong, or they do not fit together.
-        """
-        super().check_rendered()
-        try:
-            self.check_together()
-        except ValueError as error:
-            raise TrtcSetupError(f"{error}.") from None
-
     def check_together(self) -> None:
-        """Check what depends on several arguments; what is a template yet is left out of it.
-
-        :raises ValueError: they do not fit together.
-        """
+        """See the base class."""
+        check_room(self)
         check_signed_user(self.user_id, self.user_sig)
 
     def content(self) -> dict[str, Any]:
@@ -178,16 +151,16 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start; see the class."""
-        store = StreamStore(task_state_store(context), self.log)
+        store = kept_store(STREAM_STARTS, context, self.log)
         with no_retry_of_wrong_setup():
             kept = store.load()
-            if isinstance(kept, StreamAttempt):
-                self._hand_on(context, kept.target, kept.job_id)
+            if isinstance(kept, Attempt):
+                self._hand_on(context, kept.target, bounds.mapping(kept.answer).get("job_id"))
             else:
                 self._hand_on(context, None, None)
             self.check_rendered()
             starter = self._starter(context, store)
-            started = starter.start(kept)
+            started = starter.start()
         job_id = push_results(self, context, started.job_id, JOB_XCOM, started.to_json())
         store.hand_on(tries_of(context))
         return job_id
@@ -199,15 +172,13 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def sign(self, hook: TrtcHook, user_id: str) -> str:
         """The robot's UserSig: from elsewhere, or signed with the connection's key."""
-        signature = revealed(self.user_sig) or hook.user_sig(user_id, seconds=SIGNATURE_SECONDS)
-        mask_secret(signature)
-        return str(signature)
+        return signing.user_sig(hook, user_id, revealed(self.user_sig), seconds=SIGNATURE_SECONDS)
 
     def mask(self) -> None:
-        """Have Airflow show no secret among the arguments."""
+        """See the base class."""
         mask_text(self.user_sig)
 
-    def _starter(self, context: Context, store: StreamStore) -> StreamStarter:
+    def _starter(self, context: Context, store: KeptStore[Attempt]) -> StreamStarter:
         room = room_of(self)
         user_id = self.user_id or robot_of(**task_of(context)._asdict(), prefix=self.robot_prefix)
         app_id: Any = self.sdk_app_id  # rendered from a template it is a text; the hook reads both
@@ -225,10 +196,11 @@ class StartsStream(ChecksArguments, BaseOperator):
             content=digest(content),
         )
         return StreamStarter(
-            target=target,
+            hook=hook,
+            wanted=target,
             hook_for=lambda one: hook if one == target else self._hook_for(one),
             params=params,
-            runs=self.runs,
+            asks=self.runs,
             store=store,
             hand_on=functools.partial(self._hand_on, context),
             tries=tries_of(context),
@@ -238,11 +210,6 @@ class StartsStream(ChecksArguments, BaseOperator):
 
     def _hook_for(self, target: Target) -> TrtcHook:
         return TrtcHook(self.trtc_conn_id, region=target.region, sdk_app_id=target.sdk_app_id)
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Mask secrets as soon as they are rendered: next Airflow stores the rendered fields for users."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self.mask()
 
 
 class NamesStream(ChecksArguments, BaseOperator):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from airflow_trtc.arguments import Check, is_template, one_of
-from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators.failing import no_retry_of_wrong_setup
 from airflow_trtc.operators.writing import FillsTable
@@ -58,15 +57,16 @@ class TrtcUsageOperator(FillsTable):
         self.usage = usage
         self.granularity = granularity
         self.check_arguments()
-        if not is_template(usage) and (problem := self._misfit()):
+
+    def check_together(self) -> None:
+        """See the base class."""
+        if not is_template(self.usage) and (problem := self._misfit()):
             raise ValueError(problem)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and write; see the class."""
         with no_retry_of_wrong_setup():
             self.check_rendered()
-            if problem := self._misfit():
-                raise TrtcSetupError(problem)
             usage, hook, zone = USAGES[self.usage], self.hook(), ZoneInfo(self.time_zone)
             scope = usages.scope(usage, hook.required_app_id, self.granularity)
             part = Part(self.interval(context), scope)

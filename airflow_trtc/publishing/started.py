@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_trtc import bounds
-from airflow_trtc.publishing.attempts import Target
+from airflow_trtc.jobs.attempts import Target
 
 WHERE_FROM = 'pass the XCom "job" of the task that started it, such as start.output["job"]'
 
@@ -22,7 +22,7 @@ class StartedStream:
     :param room_type: ``numeric`` or ``string``.
     :param user_id: the robot that relays, or plays.
     :param with_transcoding: ``WithTranscoding`` of a relay, which each update repeats; None for an ingest.
-    :param started_at: when the service confirmed it; for one of an earlier try, when its start was sent.
+    :param started_at: when the service confirmed it.
     :param reattached: an earlier try of the task had started it.
     :param replaced_unknown: an earlier request got no answer; what it may have started was ended.
     :param attempts: how many requests were sent that may have started it.
@@ -43,20 +43,28 @@ class StartedStream:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, times in ISO 8601, UTC."""
-        return {
-            "kind": self.kind,
-            "job_id": self.job_id,
-            "sdk_app_id": self.sdk_app_id,
-            "region": self.region,
-            "room_id": self.room_id,
-            "room_type": self.room_type,
-            "user_id": self.user_id,
-            "with_transcoding": self.with_transcoding,
-            "started_at": self.started_at.isoformat(),
-            "reattached": self.reattached,
-            "replaced_unknown": self.replaced_unknown,
-            "attempts": self.attempts,
-        }
+        return {**asdict(self), "started_at": self.started_at.isoformat()}
+
+
+def read_started(value: Any) -> StartedStream:
+    """Read what `StartedStream.to_json` wrote.
+
+    :raises ValueError: it was not written by this version.
+    """
+    row = bounds.mapping(value)
+    names = ("kind", "job_id", "region", "room_id", "room_type", "user_id")
+    given: dict[str, Any] = {name: bounds.text(row.get(name)) for name in names}
+    given["sdk_app_id"] = bounds.number(row.get("sdk_app_id"), 1)
+    given["started_at"] = bounds.time(row.get("started_at"))
+    if None in given.values():
+        raise ValueError("it is no started job")
+    return StartedStream(
+        **given,
+        with_transcoding=bounds.number(row.get("with_transcoding"), 0, 1),
+        reattached=row.get("reattached") is True,
+        replaced_unknown=row.get("replaced_unknown") is True,
+        attempts=bounds.count(row.get("attempts")) or 1,
+    )
 
 
 def so_far(kind: str, target: Target | None, job_id: str | None) -> dict[str, Any]:

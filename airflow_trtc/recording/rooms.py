@@ -75,14 +75,6 @@ def read_room_word(path: str, value: Any) -> str | None:
     return word
 
 
-def read_worded_room(path: str, room_id: Any, word: str | None) -> Room:
-    """As `read_room`, with the type as `read_room_word` returns it.
-
-    :raises ValueError: there is no such room.
-    """
-    return read_room(path, room_id, TYPES[word] if word else None)
-
-
 def check_room_id(path: str, value: Any) -> Any:
     """Refuse what can be no room of any type, and return it as it is: its limits follow from the type.
 
@@ -93,9 +85,10 @@ def check_room_id(path: str, value: Any) -> Any:
     return value
 
 
-def read_room(path: str, room_id: Any, room_id_type: int | None = None) -> Room:
+def read_room(path: str, room_id: Any, room_type: int | str | None = None) -> Room:
     """Read a room: an int is a numeric room, a text a string room, unless the type says otherwise.
 
+    :param room_type: as `read_room_type` or `read_room_word` returns it.
     :raises ValueError: there is no such room.
     """
     if isinstance(room_id, bool) or not isinstance(room_id, int | str):
@@ -103,9 +96,9 @@ def read_room(path: str, room_id: Any, room_id_type: int | None = None) -> Room:
     name = str(room_id).strip()
     if name in ("", "None"):
         raise ValueError(f"{path} is empty; a template may have rendered to nothing")
-    if room_id_type is None:
-        room_id_type = STRING if isinstance(room_id, str) else NUMERIC
-    if room_id_type == NUMERIC:
+    if room_type is None:
+        room_type = STRING if isinstance(room_id, str) else NUMERIC
+    if TYPES[str(room_type)] == NUMERIC:
         number = bounds.number(name, 1, MAX_NUMBER)
         if number is None:
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -44,21 +44,8 @@ class StartedRecording:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, times in ISO 8601, UTC."""
-        return {
-            "recording_id": self.recording_id,
-            "sdk_app_id": self.sdk_app_id,
-            "region": self.region,
-            "room_id": self.room_id,
-            "room_id_type": self.room_id_type,
-            "user_id": self.user_id,
-            "storage": {name: dict(inner) for name, inner in self.storage.items()},
-            "file_name_prefix": self.file_name_prefix,
-            "started_at": self.started_at.isoformat(),
-            "expires_at": self.expires_at.isoformat(),
-            "reattached": self.reattached,
-            "replaced_unknown": self.replaced_unknown,
-            "attempts": self.attempts,
-        }
+        times = {"started_at": self.started_at.isoformat(), "expires_at": self.expires_at.isoformat()}
+        return {**asdict(self), **times}
 
 
 def read_started(value: Any) -> StartedRecording:

@@ -15,6 +15,9 @@ from pathlib import Path
 # Who sets one of these while pytest runs, as a conftest.py does, has an Airflow of their own for the tests.
 PLACES = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
 NO_PROXY = "127.0.0.1,localhost"
+# How long a thread waits for others to finish writing. SQLite's own 5 seconds are too few on a slow machine
+# where the receiver of callbacks, its processor and tasks write.
+LOCK_SECONDS = 60
 DAG_BUNDLE = {
     "name": "dags-folder",
     "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
@@ -35,12 +38,17 @@ def variables(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([DAG_BUNDLE]),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"sqlite+aiosqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database_url(home, "sqlite+aiosqlite"),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "NO_PROXY": NO_PROXY,
         "no_proxy": NO_PROXY,
     }
+
+
+def database_url(home: Path, driver: str = "sqlite") -> str:
+    """The database of an Airflow in this folder, as SQLAlchemy names it."""
+    return f"{driver}:///{home / 'airflow.db'}?timeout={LOCK_SECONDS}"
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class Waiter:
         self.news = asyncio.Event()
         self.subscription = polling.subscribe(kind, job(job_id, kind=kind.name), self.news.set)
 
-    async def answers(self, seconds=5.0):
+    async def answers(self, seconds=60.0):
         await asyncio.wait_for(self.news.wait(), seconds)
         self.news.clear()
         return [answer.value for answer in self.subscription.drain()]
@@ -97,7 +97,7 @@ def play(story, **extra):
         assert client.closed
         assert asyncio.all_tasks() == before
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 120))
 
 
 def hasty_health():

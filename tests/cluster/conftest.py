@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_trtc.emulator import Emulator
+from tests.cluster.rooms import Rooms
 from tests.cluster.story import CALLED_BACK_APP, TRIGGERS_AT_MOST, Story
 from tests.stack.local_airflow import CLUSTER, LocalAirflow
 from tests.stack.redis import NoRedis, find_program
@@ -52,10 +53,16 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def story(cluster: Cluster) -> Story:
-    """What happened, to the end."""
+def rooms(cluster: Cluster) -> Rooms:
+    """Rooms to act on."""
+    return Rooms(cluster.airflow, cluster.emulator)
+
+
+@pytest.fixture(scope="session")
+def story(cluster: Cluster, rooms: Rooms) -> Story:
+    """What happened, to the end; the rooms are acted on meanwhile."""
     story = Story(cluster.airflow, cluster.emulator, HAS_STATE_STORE)
-    story.play()
+    story.play(meanwhile=rooms.act)
     return story
 
 

@@ -60,10 +60,10 @@ class Story:
     owned: set[str] = field(default_factory=set)
     bill_before_end: dict[str, Any] = field(default_factory=dict)
 
-    def play(self) -> None:
-        """Let it happen."""
+    def play(self, meanwhile: Callable[[], object]) -> None:
+        """Let it happen; `meanwhile` is done while it mostly waits and kills nothing."""
         self._begin_owners()
-        self._stall_triggerer()
+        self._stall_triggerer(meanwhile)
         self._begin()
         self._kill_triggerer()
         self._kill_worker()
@@ -94,11 +94,12 @@ class Story:
             lambda: self._holders() == {"triggerer", "triggerer-2"}, "each triggerer has taken triggers"
         )
 
-    def _stall_triggerer(self) -> None:
+    def _stall_triggerer(self, meanwhile: Callable[[], object]) -> None:
         """Let a triggerer of owners hang until the other one has taken them over, and then go on."""
         victim = min(self._until(self._owners_holders, "triggerers hold all owners"))
         self.airflow.stall(victim.name)
         try:
+            meanwhile()
             self._until(lambda: self._holders_without(victim), "owners are taken over from what hangs")
         finally:
             went_on_at = datetime.now(timezone.utc)

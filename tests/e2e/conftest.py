@@ -74,8 +74,8 @@ OWN_PACES = {"THROTTLE": 18, "OUTAGE": 17}
 
 @pytest.fixture(scope="session")
 def scarce_emulator() -> Iterator[Emulator]:
-    """Takes two requests a second."""
-    with Emulator(secret_key=SCARCE_SECRET_KEY, rate_limit=2) as emulator:
+    """Takes one request a second."""
+    with Emulator(secret_key=SCARCE_SECRET_KEY, rate_limit=1) as emulator:
         yield emulator
 
 
@@ -85,7 +85,7 @@ def shared_airflow(
 ) -> Iterator[SharedAirflow]:
     good, slow, scarce = (each.connection for each in (e2e_emulator, slow_emulator, scarce_emulator))
     good["extra"]["console_url"] = f"{e2e_emulator.url}/_control/recordings/{{recording_id}}"
-    scarce["extra"]["requests_per_second"] = 1.7  # one that is late by a tenth of a second meets no other
+    scarce["extra"]["requests_per_second"] = 0.85  # one that is late by a tenth of a second meets no other
     slow["extra"] |= {"timeout_seconds": 120, "advanced_permission_control": True}
     connections = {
         "AIRFLOW_CONN_TRTC_DEFAULT": json.dumps(good),

@@ -64,6 +64,8 @@ class Stage:
         self._turn = threading.Condition()
         self._busy = 0
         self._is_taken = False
+        self._downtimes = 0
+        self._is_down = False
 
     # -- running tests ----------------------------------------------------------------------------
 
@@ -86,19 +88,59 @@ class Stage:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the stage alone: wait until every other test has ended or wants to be alone as well."""
+        """Hold the stage alone: wait until no other test is busy with it."""
         with self._turn:
-            self._busy -= 1
-            self._turn.notify_all()
-            self._turn.wait_for(lambda: not self._busy and not self._is_taken)
+            self._leave(lambda: not self._busy and not self._is_taken)
             self._is_taken = True
         try:
             yield
         finally:
             with self._turn:
                 self._is_taken = False
-                self._busy += 1
-                self._turn.notify_all()
+                self._come_back()
+
+    @contextmanager
+    def without_triggerer(self) -> Iterator[None]:
+        """Kill the triggerer once no other test is busy; it starts again when all that want this are done."""
+        with self._turn:
+            self._downtimes += 1
+            self._leave(lambda: self._is_down or not (self._busy or self._is_taken))
+            if not self._is_down:
+                self._is_taken = self._is_down = True
+                self.airflow.kill("triggerer")
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._downtimes -= 1
+                self._come_back()
+                if self._downtimes:
+                    self._turn.wait_for(lambda: not self._is_down)
+                else:
+                    self._is_taken = self._is_down = False
+                    self.airflow.start("triggerer")
+                    self._turn.notify_all()
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Need nothing of the stage but the machine: wait until no other test is busy, and hold up none."""
+        with self._turn:
+            self._leave(lambda: not self._busy)
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._come_back()
+
+    def _leave(self, until: Callable[[], bool]) -> None:
+        """No longer be busy, and wait until this holds."""
+        self._busy -= 1
+        self._turn.notify_all()
+        self._turn.wait_for(until)
+
+    def _come_back(self) -> None:
+        self._busy += 1
+        self._turn.notify_all()
 
     def _arguments(self, item: pytest.Function) -> dict[str, Any]:
         given = item.callspec.params if hasattr(item, "callspec") else {}

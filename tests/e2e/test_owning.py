@@ -136,11 +136,9 @@ def test_a_task_that_is_marked_between_two_tries_loses_its_recording(stage: Stag
 def test_a_task_that_is_marked_while_no_triggerer_runs_loses_its_recording(stage: Stage) -> None:
     wait = own(stage, "owned_deferrable")
     wait.until_state("deferred")
-    with stage.alone():
-        stage.airflow.kill("triggerer")
+    with stage.without_triggerer():
         stage.airflow.set_task_state(wait.dag_id, wait.run_id, "wait", "failed")
         until_stopped(wait)
-        stage.airflow.start("triggerer")
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])

@@ -8,14 +8,12 @@ from tests.e2e.stage import Stage
 
 pytestmark = pytest.mark.e2e
 
-SENSORS = 30
-POLLS = 8  # that find a recording running
+SENSORS = 15
+POLLS = 5  # that find a recording running
 ACTION = "DescribeCloudRecording"
 
 
-def test_thirty_sensors_in_reschedule_mode_at_two_requests_a_second_are_hardly_throttled(
-    stage: Stage,
-) -> None:
+def test_fifteen_sensors_in_reschedule_mode_at_a_request_a_second_are_hardly_throttled(stage: Stage) -> None:
     """Each poll is a process of its own; with a pace of its own for each, more than half were throttled."""
     emulator = stage.scarce_emulator
     recording_ids = [emulator.add_recording(files=1, ends_after_reads=POLLS) for _ in range(SENSORS)]

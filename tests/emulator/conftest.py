@@ -156,6 +156,17 @@ def call(request, emulator):
 
 
 @pytest.fixture
+def until_seen(emulator):
+    """Wait until a request has arrived: its client may have given up before that."""
+
+    def wait(action):
+        while not emulator.state()["counters"].get(action):
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
 def caller():
     return Caller
 

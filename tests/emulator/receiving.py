@@ -51,7 +51,7 @@ class Receiver(ThreadingHTTPServer):
         self.let_go.set()
         self.shutdown()
         self.server_close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def handle_error(self, request, client_address):
         """A client that went away is no trouble of the receiver."""
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.received.append(Received(dict(self.headers), body))
         status, text = self.server.answers.pop(0) if self.server.answers else (200, b'{"code":0}')
         if status == "wait":
-            self.server.let_go.wait(20)
+            self.server.let_go.wait(60)
             status = None
         if status is None:
             self.close_connection = True

@@ -39,7 +39,7 @@ def serve(receiver):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -273,7 +273,9 @@ def test_no_answer_is_a_failure(serve, receiver):
     emulator.send_event(1, 102)
     emulator.wait_for_callbacks()
     (record,) = emulator.callbacks()["ledger"]
-    assert [each["error"] for each in record["attempts"]] == ["no answer within 0.05 s", None]
+    *errors, last = (each["error"] for each in record["attempts"])
+    assert set(errors) == {"no answer within 0.05 s"}  # a slow machine may be late more than once
+    assert last is None
 
 
 def test_an_answer_that_is_too_long_is_a_failure(serve, receiver):
@@ -354,7 +356,7 @@ def test_chunked_and_endless_answers_are_understood(serve):
         for _ in range(3):
             emulator.send_event(1, 102)
             emulator.wait_for_callbacks()
-        thread.join(5)
+        thread.join(60)
     errors = [each["error"] for one in emulator.callbacks()["ledger"] for each in one["attempts"]]
     assert errors == [None, None, "the answer is not HTTP", "status 204", None]
 
@@ -521,5 +523,5 @@ def test_the_pages_say_nothing_of_callbacks_without_a_receiver(serve):
 
 def read(url):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=5) as response:
+    with opener.open(url, timeout=60) as response:
         return response.read().decode()

@@ -75,7 +75,7 @@ def test_it_greets_serves_and_stops_cleanly(start, number):
     assert client.health()["time_scale"] == 60
     assert client.truth(client.add_recording())["sdk_app_id"] == 1400000077
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "stopped\n", "")
 
 
@@ -124,14 +124,14 @@ def test_a_port_in_use_is_said_plainly(start):
         taken.listen()
         port = taken.getsockname()[1]
         process = start("--port", str(port))
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert err == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 def test_wrong_options_are_said_plainly(start):
     process = start("--time-scale", "-1")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "time_scale" in err
 

@@ -21,13 +21,13 @@ def controls(request, emulator):
 
 def get(url):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=5) as response:
+    with opener.open(url, timeout=60) as response:
         return response.status, response.headers["Content-Type"], response.read().decode()
 
 
 def post(url, body):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, data=body.encode(), method="POST"), timeout=5) as response:
+    with opener.open(urllib.request.Request(url, data=body.encode(), method="POST"), timeout=60) as response:
         return json.load(response)
 
 

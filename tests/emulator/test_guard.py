@@ -48,7 +48,7 @@ def test_what_may_change_something(headers, status):
 
 
 def ask(emulator, method, path, headers, body=b"{}"):
-    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=60)
     try:
         connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()

@@ -124,11 +124,12 @@ def test_faults_as_the_clients_feel_them(call, emulator, kind):
     assert emulator.truth(rid)["reads"] == 1 + was_carried_out
 
 
-def test_a_service_that_hangs_answers_when_it_is_asked_again(call, emulator):
+def test_a_service_that_hangs_answers_when_it_is_asked_again(call, emulator, until_seen):
     rid = emulator.add_recording()
     emulator.fault("hang", count=1)
     with pytest.raises((TencentCloudSDKException, httpx.ReadTimeout)):
         call.describe(rid, timeout=0.3)
+    until_seen("DescribeCloudRecording")
     assert call.describe(rid)["Status"] == "InProgress"
     truth = emulator.truth(rid)
     assert [(poll["code"], poll["fault"]) for poll in truth["polls"]] == [
@@ -228,7 +229,7 @@ def test_many_clients_at_once(emulator, caller):
 
 def test_a_reset_is_a_real_one(emulator):
     emulator.fault("reset")
-    with socket.create_connection(("127.0.0.1", emulator.port), timeout=5) as plain:
+    with socket.create_connection(("127.0.0.1", emulator.port), timeout=60) as plain:
         plain.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
         with pytest.raises(ConnectionResetError):
             plain.recv(1)
@@ -247,6 +248,6 @@ def test_stopping_does_not_wait_for_slow_answers(caller, caplog, fault):
         waiting.start()
         while not emulator.state()["counters"]:
             time.sleep(0.01)
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

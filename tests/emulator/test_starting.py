@@ -214,12 +214,13 @@ NO_ANSWER = (TencentCloudSDKException, httpx.TransportError)
     "fault, started",
     [({"kind": "hang"}, 0), ({"kind": "slow", "delay_seconds": 30}, 1), ({"kind": "lost_answer"}, 1)],
 )
-def test_a_start_whose_answer_never_comes(call, emulator, create_values, fault, started):
+def test_a_start_whose_answer_never_comes(call, emulator, create_values, until_seen, fault, started):
     rid = emulator.add_recording()
     emulator.fault(**fault, action=CREATE, count=1)
     assert call.describe(rid)["Status"] == "InProgress"
     with pytest.raises(NO_ANSWER):
         call(CREATE, create_values, timeout=0.3)
+    until_seen(CREATE)
     assert len(emulator.bill()["running"]) == started
     call(CREATE, create_values)
     reasons = [each["end_reason"] for each in emulator.bill("8001")["recordings"]]

@@ -756,3 +756,7 @@ def test_the_files_of_a_web_recording_come_in_either_group(group: int) -> None:
     assert isinstance(end, Finished)
     assert [file.vod_file_id for file in end.files] == ["1", "2"]
     assert isinstance(ended_web_recording(limit, *arrived, lost, ended, wait_for="vod"), Failed)
+
+
+def test_a_code_of_an_event_that_has_none_is_no_part_of_its_label():
+    assert row(304).label(7) == "304"

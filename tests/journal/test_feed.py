@@ -58,7 +58,7 @@ def run(story: Callable[[FakeLog, FeedReader], Awaitable[None]], **options: Any)
         log = FakeLog()
         await story(log, FeedReader(log, read_seconds=0.01, **options))
 
-    asyncio.run(asyncio.wait_for(play(), 30))
+    asyncio.run(asyncio.wait_for(play(), 120))
 
 
 async def until(holds: Callable[[], Any]) -> None:
@@ -88,7 +88,7 @@ def subscribe(reader: FeedReader, job_id: str, position: int = 0) -> Listener:
 
 
 async def heard(listener: Listener) -> list[int]:
-    return [entry.seq for entry in await listener.wait(10)]
+    return [entry.seq for entry in await listener.wait(60)]
 
 
 def test_each_hears_its_own_recording_and_nothing_else() -> None:
@@ -222,7 +222,7 @@ def test_a_failing_store_is_reported_once_and_overcome(caplog: pytest.LogCapture
     async def story(log: FakeLog, reader: FeedReader) -> None:
         listener = subscribe(reader, "a")
         log.is_broken = True
-        await listener.wait(0.2)
+        await until(lambda: caplog.records)
         log.is_broken = False
         log.write("a")
         assert await heard(listener) == [1]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_trtc.operators import starting, stream_starting
+from airflow_trtc.operators import starting
 from tests.operators.running import DictStore, Task
 
 if TYPE_CHECKING:
@@ -36,5 +36,4 @@ def task(store: DictStore) -> Task:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (starting, stream_starting):
-        monkeypatch.setattr(module, "PAUSES_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(starting, "PAUSES_SECONDS", (0.0, 0.0, 0.0))

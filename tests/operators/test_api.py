@@ -9,7 +9,7 @@ import pytest
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.cloud.actions import ACTIONS
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators import TrtcApiOperator, api, creating
+from airflow_trtc.operators import TrtcApiOperator, api
 from tests.cloud.requests import least
 from tests.operators.running import DictStore, Task, sent
 
@@ -267,10 +267,7 @@ def test_the_answer_of_a_refusal_is_an_error_with_its_code(service: Emulator, ta
 
 
 @pytest.mark.parametrize("name", [name for name, row in ACTIONS.items() if row.key_param])
-def test_what_a_lost_answer_started_is_found_by_its_key(
-    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(creating, "PAUSES_SECONDS", (0.0, 0.0, 0.0))
+def test_what_a_lost_answer_started_is_found_by_its_key(service: Emulator, task: Task, name: str) -> None:
     params = least(ACTIONS[name], TrtcHook().user_sig("robot"))
     service.fault("lost_answer", action=name, count=1)
     job_id = run(task, name, params, result="TaskId")

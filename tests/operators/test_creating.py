@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,18 +15,13 @@ from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.cloud.actions import ACTIONS
 from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcThrottledError, TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators.attempt_store import tries_of
+from airflow_trtc.jobs.attempts import MAX_ANSWER_BYTES, Attempt, Deed, Fact, Target, facts_of, read_attempt
+from airflow_trtc.operators.attempt_store import kept_store, tries_of
 from airflow_trtc.operators.creating import (
-    MAX_KEPT_BYTES,
-    Creation,
+    CALLS,
     Creator,
-    Step,
-    creation_store,
     digest_of,
     key_of,
-    read_creation,
-    renounce,
-    step_of,
 )
 from tests.operators.running import DictStore, Task
 
@@ -33,6 +29,7 @@ LOST = TrtcTransientError("The answer was lost.", outcome_unknown=True)
 REFUSED = TrtcFailedError("no", code="FailedOperation.NotAllowed")
 EXISTS = TrtcFailedError("it runs", code="FailedOperation.TaskExist")
 GONE = TrtcFailedError("gone", code="FailedOperation.TaskNotExist")
+TARGET = Target("X", 1, "ap-guangzhou", "d")
 IDENTITY = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
 
 
@@ -76,7 +73,7 @@ def create(
 ) -> Any:
     """One try of a task."""
     context = task.context(cleared=cleared)
-    store = creation_store(context, logging.getLogger("test"))
+    store = kept_store(CALLS, context, logging.getLogger("test"))
     creator = Creator(
         hook=cast("TrtcHook", service),
         row=ACTIONS[action],
@@ -88,7 +85,7 @@ def create(
         replaces=replaces,
         sleep=sleep,
     )
-    answer = creator.create()
+    answer = creator.start()
     if hands_on:
         store.hand_on(tries_of(context))
     return answer
@@ -169,7 +166,7 @@ def test_with_a_key_a_lost_answer_is_found(task: Task, action: str) -> None:
     assert second == {**({"TaskId": ""} if "Transcription" in action else {}), "SdkAppId": 1, param: key}
     assert key == key_of(ACTIONS[action], IDENTITY, 0)
     assert len(key) < 32
-    assert pauses == [3.0]
+    assert len(pauses) == 1
     assert create(task, service, action) == started("a")
 
 
@@ -228,7 +225,7 @@ def test_trouble_that_goes_on_is_left_to_the_retries(task: Task) -> None:
 
 
 def test_an_answer_that_is_too_big_to_keep_is_not_asked_for_twice(task: Task) -> None:
-    service = Service({"Audio": "x" * MAX_KEPT_BYTES}, started("b"))
+    service = Service({"Audio": "x" * MAX_ANSWER_BYTES}, started("b"))
     create(task, service, "TextToSpeech")
     with pytest.raises(AirflowFailException, match="the answer was too big to keep"):
         create(task, service, "TextToSpeech")
@@ -260,17 +257,14 @@ def test_a_store_that_is_away_before_anything_is_sent_stops_it(
 
 
 def test_no_secret_is_kept_or_changes_what_is_asked_for() -> None:
-    one, other = (
-        digest_of("X", {"UserSig": sig, "Deep": [{"SecretKey": sig}], "RoomId": 1}, 1, "r") for sig in "ab"
-    )
+    one, other = (digest_of({"UserSig": sig, "Deep": [{"SecretKey": sig}], "RoomId": 1}) for sig in "ab")
     assert one == other
-    assert one != digest_of("X", {"RoomId": 2}, 1, "r")
+    assert one != digest_of({"RoomId": 2})
 
 
 def test_rows_are_read_as_they_were_written_and_others_refused() -> None:
-    creation = Creation(
-        action="X",
-        digest="d",
+    attempt = Attempt(
+        target=TARGET,
         max_tries=1,
         try_number=2,
         sent_at="t",
@@ -279,30 +273,34 @@ def test_rows_are_read_as_they_were_written_and_others_refused() -> None:
         is_answered=True,
         handed_on=True,
     )
-    assert read_creation(creation.to_json()) == creation
-    written = creation.to_json()
-    others: list[Any] = [None, [], {}, {**written, "v": 2}, {**written, "digest": None}]
+    assert read_attempt(attempt.to_json()) == attempt
+    written = attempt.to_json()
+    others: list[Any] = [None, [], {}, {**written, "v": 1}, {**written, "target": {"kind": "X"}}]
     for row in others:
-        with pytest.raises(ValueError, match="no row of this version"):
-            read_creation(row)
+        with pytest.raises(ValueError, match="no attempt of this version"):
+            read_attempt(row)
 
 
 @pytest.mark.parametrize("cleared", [False, True])
 @pytest.mark.parametrize("handed_on", [False, True])
 @pytest.mark.parametrize("changed", [False, True])
-@pytest.mark.parametrize("has_key", [False, True])
+@pytest.mark.parametrize("has_remedy", [False, True])
 def test_nothing_is_ever_sent_twice_without_a_clear(
-    cleared: bool, handed_on: bool, changed: bool, has_key: bool
+    cleared: bool, handed_on: bool, changed: bool, has_remedy: bool
 ) -> None:
-    common: dict[str, Any] = {"action": "X", "digest": "d", "max_tries": 1, "try_number": 1, "sent_at": "t"}
-    digest, max_tries = "e" if changed else "d", 2 if cleared else 1
-    answered = Creation(**common, is_answered=True, handed_on=handed_on, answer={})
-    step = step_of(answered, digest, max_tries, may_repeat=has_key)
-    assert step is (Step.SEND if cleared and (handed_on or changed) else Step.RETURN)
-    silent = step_of(Creation(**common), digest, max_tries, may_repeat=has_key)
-    assert silent is (Step.RESOLVE if has_key else Step.SEND if cleared else Step.FAIL)
-    assert step_of(None, digest, max_tries, may_repeat=has_key) is Step.SEND
-    assert step_of(Creation(**common, is_refused=True), digest, 1, may_repeat=has_key) is Step.SEND
+    common: dict[str, Any] = {"target": TARGET, "max_tries": 1, "try_number": 1}
+    target, max_tries = replace(TARGET, content="e" if changed else "d"), 2 if cleared else 1
+    repeatable = Fact.REPEATABLE if has_remedy else Fact(0)
+
+    def deed(kept: Attempt) -> Deed:
+        return CALLS.rule(facts_of(kept, target, max_tries) | repeatable).deed
+
+    answered = deed(Attempt(**common, is_answered=True, handed_on=handed_on, answer={}))
+    assert answered is (Deed.START if cleared and (handed_on or changed) else Deed.RETURN)
+    silent = deed(Attempt(**common))
+    assert silent is (Deed.RESOLVE if has_remedy else Deed.START if cleared else Deed.FAIL)
+    assert deed(Attempt(**common, is_void=True)) is Deed.START
+    assert CALLS.rule(Fact(0)).deed is Deed.START
 
 
 def test_keys_differ_by_task_action_and_generation_and_are_short() -> None:
@@ -338,5 +336,5 @@ def test_a_try_killed_while_it_sent_what_replaces_sends_it_again(task: Task) -> 
 def test_what_is_renounced_is_wanted_anew(task: Task) -> None:
     service = Service(started("a"), started("b"))
     create(task, service, replaces=True)
-    renounce(creation_store(task.context(), logging.getLogger("test")))
+    kept_store(CALLS, task.context(), logging.getLogger("test")).change(is_void=True)
     assert create(task, service, replaces=True) == started("b")

@@ -144,7 +144,7 @@ def test_a_timeout_stops_it(mode: str, emulator: Emulator, record: Record) -> No
 
 @modes
 def test_an_execution_timeout_stops_it(mode: str, emulator: Emulator, record: Record) -> None:
-    assert record(mode, execution_timeout=timedelta(seconds=2))["record"].state == "failed"
+    assert record(mode, execution_timeout=timedelta(seconds=5))["record"].state == "failed"
     assert the_recording(emulator)["end_reason"] == "deleted"
 
 

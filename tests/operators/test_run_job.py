@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 
 from airflow_trtc.emulator import Emulator
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.operators import TrtcRunJobOperator, creating
+from airflow_trtc.operators import TrtcRunJobOperator
 from airflow_trtc.testing import DagResult, TrtcAirflow
 from tests.versions import HAS_STATE_STORE
 
@@ -51,11 +51,6 @@ Run = Callable[..., DagResult]
 @pytest.fixture
 def emulator(trtc_airflow: TrtcAirflow) -> Emulator:
     return trtc_airflow.emulator
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creating, "PAUSES_SECONDS", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -158,9 +153,11 @@ def test_speech_is_not_stopped_and_says_so(emulator: Emulator, run_job: Run) -> 
 def test_the_type_of_the_room_is_numbered_as_the_call_wants(
     kind: str, numeric: int, room_id: Any, room_type: str | None, service: Emulator
 ) -> None:
-    from airflow_trtc.operators.job_request import JobRequest, room_of
+    from airflow_trtc.operators.job_request import JobRequest
+    from airflow_trtc.recording.rooms import read_room
 
-    request = JobRequest(kind=KINDS[kind], parameters={}, room=room_of(room_id, room_type), user_id=None)
+    room = read_room("room_id", room_id, room_type)
+    request = JobRequest(kind=KINDS[kind], parameters={}, room=room, user_id=None)
     is_numeric = room_id == 77 or room_type == "numeric"
     params = request.params(TrtcHookStub(), None)  # type: ignore[arg-type]
     assert params == {"RoomId": str(room_id), "RoomIdType": numeric if is_numeric else 1 - numeric}
@@ -331,7 +328,7 @@ def made(kind: str = "transcription", **options: Any) -> TrtcRunJobOperator:
         ("dancing", {}, "kind must be one of slicing, moderation"),
         ("transcription", {"room_id": None}, "room_id is missing"),
         ("transcription", {"room_id": -1}, "room_id"),
-        ("transcription", {"room_id_type": 0}, '"numeric" or "string"'),
+        ("transcription", {"room_id_type": 0}, '"string" or "numeric"'),
         ("transcription", {"parameters": {}}, "lacks AsrParam"),
         ("transcription", {"parameters": {"AsrParam": {"Lang": "zh"}, "RoomId": "5"}}, "argument room_id"),
         (

@@ -78,7 +78,7 @@ def test_a_string_room_that_looks_like_a_number_is_pointed_out(
         capsys.readouterr()
         caplog.clear()
         TrtcStartRecordingOperator(**{**WHOLE, "room_id": "1234", **options}).execute(task.context())
-        assert ("so a string room is recorded" in caplog.text + capsys.readouterr().out) == is_said
+        assert ("string room of that name is meant" in caplog.text + capsys.readouterr().out) == is_said
 
 
 def test_the_service_is_sent_what_the_arguments_say(service: Emulator, task: Task) -> None:

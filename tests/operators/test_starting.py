@@ -19,8 +19,9 @@ from airflow_trtc.errors import (
 )
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators import TrtcStartRecordingOperator, start
-from airflow_trtc.operators.attempt_store import KEY, AttemptStore, Tries
-from airflow_trtc.operators.starting import RecordingStarter, StartRequest
+from airflow_trtc.operators.attempt_store import KeptStore, Tries
+from airflow_trtc.operators.recording_starting import RecordingStarter, StartRequest
+from airflow_trtc.recording.attempts import RECORDING_STARTS
 from airflow_trtc.recording.rooms import Room
 from airflow_trtc.recording.storage import read_storage
 from tests.operators.running import DictStore, Task, recordings, sent
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_trtc.emulator import Emulator
 
 CREATE, DESCRIBE = "CreateCloudRecording", "DescribeCloudRecording"
+KEY = RECORDING_STARTS.key
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -66,9 +68,7 @@ def test_what_is_about_to_be_sent_is_kept_before_and_the_id_after(
     service: Emulator, task: Task, store: DictStore
 ) -> None:
     recording_id = operator().execute(task.context())
-    steps = [
-        (one["recording"] and one["recording"]["recording_id"], one["handed_on"]) for one in store.written
-    ]
+    steps = [(one["answer"] and one["answer"]["recording_id"], one["handed_on"]) for one in store.written]
     assert steps == [(None, False), (recording_id, False), (recording_id, True)]
 
 
@@ -79,7 +79,7 @@ def test_a_retry_continues_with_what_runs(
         die_before_handing_on(patch)
         with pytest.raises(KeyboardInterrupt):
             operator().execute(task.context())
-    first = json.loads(store.rows[KEY])["recording"]
+    first = json.loads(store.rows[KEY])["answer"]
     assert operator().execute(task.context()) == first["recording_id"]
     assert sent(service) == [CREATE, DESCRIBE]
     assert ends(service) == [None]
@@ -280,7 +280,7 @@ def starter(hook: FakeHook, slept: list[float], **options: Any) -> RecordingStar
     return RecordingStarter(
         hook=given,
         request=request,
-        store=AttemptStore(None, log),
+        store=KeptStore(RECORDING_STARTS, None, log),
         tries=Tries(1, 0),
         log=log,
         clock=lambda: NOW,
@@ -315,10 +315,10 @@ def test_only_an_unknown_outcome_is_sent_again(error: TrtcError) -> None:
 
 def test_a_refusal_after_a_lost_answer_keeps_the_doubt(store: DictStore) -> None:
     one = starter(FakeHook(LOST, TrtcFailedError("no"), "rid"), [])
-    one.store = AttemptStore(store, one.log)
+    one.store = KeptStore(RECORDING_STARTS, store, one.log)
     with pytest.raises(TrtcFailedError):
         one.start()
-    assert json.loads(store.rows[KEY])["recording"] is None
+    assert json.loads(store.rows[KEY])["answer"] is None
     started = one.start()
     assert (started.replaced_unknown, started.attempts) == (True, 3)
 

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from airflow_trtc.recording.attempts import (
-    Attempt,
-    Reason,
-    Target,
-    earlier_sends,
-    first_step,
-    read_attempt,
-    second_step,
-)
+from airflow_trtc.jobs.attempts import Attempt, Deed, Fact, Target, facts_of
+from airflow_trtc.recording.attempts import RECORDING_STARTS
 from airflow_trtc.recording.started import StartedRecording, read_named, read_started
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-TARGET = Target(1400000001, "ap-guangzhou", "5", 1, "robot")
+TARGET = Target("recording", 1400000001, "ap-guangzhou", room_id="5", room_type="numeric", user_id="robot")
 STARTED = StartedRecording(
     recording_id="rid+..",
     sdk_app_id=1400000001,
@@ -36,68 +29,63 @@ STARTED = StartedRecording(
     attempts=2,
 )
 SENT = Attempt(target=TARGET, max_tries=1, try_number=1, sent_at="2026-01-01T00:00:00+00:00", sends=2)
-ANSWERED = replace(SENT, recording=STARTED)
+ANSWERED = replace(SENT, answer=STARTED.to_json(), is_answered=True)
 HANDED_ON = replace(ANSWERED, handed_on=True)
 OTHER = replace(TARGET, room_id="6")
 
 
 @pytest.mark.parametrize(
-    "attempt, target, max_tries, reason, starts",
+    "attempt, target, max_tries, deed, says",
     [
-        (None, TARGET, 1, Reason.FIRST_START, True),
-        (SENT, TARGET, 1, Reason.OUTCOME_UNKNOWN, True),
-        (SENT, TARGET, 3, Reason.OUTCOME_UNKNOWN, True),
-        (ANSWERED, TARGET, 1, Reason.KEPT, False),
-        (ANSWERED, TARGET, 3, Reason.KEPT, False),  # it failed for good, and was cleared
-        (HANDED_ON, TARGET, 1, Reason.KEPT, False),  # a crash between marking and success
-        (HANDED_ON, TARGET, 3, Reason.CLEARED, True),
-        (ANSWERED, OTHER, 1, Reason.OTHER_TARGET, True),
-        (HANDED_ON, OTHER, 3, Reason.OTHER_TARGET, True),
-        (SENT, OTHER, 1, Reason.OTHER_TARGET_UNKNOWN, True),
+        (SENT, TARGET, 1, Deed.RESOLVE, "the service ends it now"),
+        (SENT, TARGET, 3, Deed.RESOLVE, "the service ends it now"),
+        (ANSWERED, TARGET, 1, Deed.ASK, "asking whether it runs"),
+        (ANSWERED, TARGET, 3, Deed.ASK, "asking whether"),  # it failed for good, and was cleared
+        (HANDED_ON, TARGET, 1, Deed.ASK, "asking whether"),  # a crash between marking and success
+        (HANDED_ON, TARGET, 3, Deed.START, "was cleared since"),
+        (ANSWERED, OTHER, 1, Deed.START, "with other arguments"),
+        (HANDED_ON, OTHER, 3, Deed.START, "with other arguments"),
+        (SENT, OTHER, 1, Deed.START, "If that recording was started, it goes on"),
+        (replace(HANDED_ON, is_void=True), TARGET, 1, Deed.START, ""),
     ],
 )
 def test_what_is_kept_decides(
-    attempt: Attempt | None, target: Target, max_tries: int, reason: Reason, starts: bool
+    attempt: Attempt, target: Target, max_tries: int, deed: Deed, says: str
 ) -> None:
-    assert first_step(attempt, target, max_tries) is reason
-    assert (reason.starts, reason.asks) == (starts, not starts)
+    rule = RECORDING_STARTS.rule(facts_of(attempt, target, max_tries))
+    assert rule.deed is deed
+    assert says in rule.says
+    assert bool(says) == bool(rule.says)
 
 
 @pytest.mark.parametrize(
-    "field, value", [("sdk_app_id", 2), ("region", "x"), ("room_id_type", 0), ("user_id", "x")]
+    "fact, deed",
+    [(Fact(0), Deed.START), (Fact.NO_STORE, Deed.START), (Fact.UNREADABLE, Deed.RESOLVE)],
+)
+def test_what_is_not_kept_decides_too(fact: Fact, deed: Deed) -> None:
+    assert RECORDING_STARTS.rule(fact).deed is deed
+
+
+@pytest.mark.parametrize(
+    "field, value", [("sdk_app_id", 2), ("region", "x"), ("room_type", "string"), ("user_id", "x")]
 )
 def test_any_other_place_or_robot_is_another_recording(field: str, value: Any) -> None:
-    assert first_step(ANSWERED, replace(TARGET, **{field: value}), 1) is Reason.OTHER_TARGET
-
-
-def test_the_answer_of_the_service_decides_the_rest() -> None:
-    assert second_step(is_running=True) is Reason.RUNS
-    assert second_step(is_running=False) is Reason.GONE
-    assert not Reason.RUNS.starts
-    assert Reason.GONE.starts
-
-
-def test_only_an_unknown_outcome_is_replaced_and_its_requests_count() -> None:
-    replacing = {reason for reason in Reason if reason.is_replacing_unknown}
-    assert replacing == {Reason.OUTCOME_UNKNOWN, Reason.UNREADABLE}
-    assert earlier_sends(SENT, Reason.OUTCOME_UNKNOWN) == 2
-    assert earlier_sends(HANDED_ON, Reason.CLEARED) == earlier_sends(None, Reason.FIRST_START) == 0
+    assert Fact.OTHER in facts_of(ANSWERED, replace(TARGET, **{field: value}), 1)
 
 
 def test_each_sentence_can_be_said() -> None:
-    for reason in Reason:
-        for attempt in (None, SENT, ANSWERED):
-            if attempt is not None or reason in (Reason.FIRST_START, Reason.UNREADABLE):
-                assert "{" not in reason.sentence(attempt, TARGET)
-    assert Reason.FIRST_START.sentence(None, TARGET) == ""
-    assert "rid+.." in Reason.CLEARED.sentence(HANDED_ON, TARGET)
-    assert "same robot robot" in Reason.OUTCOME_UNKNOWN.sentence(SENT, TARGET)
-    assert "room 5" in Reason.OTHER_TARGET.sentence(ANSWERED, OTHER)
+    kept = {"try_number": 1, "sent_at": "now", "named": "recording rid"}
+    for rule in RECORDING_STARTS.rules:
+        is_kept = not rule.needs & (Fact.NO_STORE | Fact.UNREADABLE)
+        said = rule.says.format_map(asdict(TARGET) | (kept if is_kept else {}))
+        assert "robot robot" in said or "recording rid" in said
+        assert "{" not in said
+    assert str(TARGET) == "numeric room 5 (application 1400000001, region ap-guangzhou, robot robot)"
 
 
 @pytest.mark.parametrize("attempt", [SENT, ANSWERED, HANDED_ON])
 def test_rows_can_be_read_again(attempt: Attempt) -> None:
-    assert read_attempt(json.loads(json.dumps(attempt.to_json()))) == attempt
+    assert RECORDING_STARTS.read(json.loads(json.dumps(attempt.to_json()))) == attempt
 
 
 @pytest.mark.parametrize(
@@ -105,16 +93,16 @@ def test_rows_can_be_read_again(attempt: Attempt) -> None:
     [
         "text",
         {},
-        {**SENT.to_json(), "v": 2},
+        {**SENT.to_json(), "v": 1},
         {**SENT.to_json(), "target": {}},
-        {**SENT.to_json(), "target": {**SENT.to_json()["target"], "user_id": 5}},
-        {**SENT.to_json(), "recording": {"recording_id": "x"}},
-        {**SENT.to_json(), "recording": 5},
+        {**SENT.to_json(), "target": {**SENT.to_json()["target"], "region": 5}},
+        {**ANSWERED.to_json(), "answer": {"recording_id": "x"}},
+        {**ANSWERED.to_json(), "answer": 5},
     ],
 )
 def test_other_rows_are_refused(row: Any) -> None:
     with pytest.raises(ValueError, match="it is no"):
-        read_attempt(row)
+        RECORDING_STARTS.read(row)
 
 
 # -- what is handed on --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_trtc.arguments import is_template
 from airflow_trtc.jobs.users import read_user_id
 from airflow_trtc.recording import parameters
-from airflow_trtc.recording.attempts import read_attempt
+from airflow_trtc.recording.attempts import RECORDING_STARTS
 from airflow_trtc.recording.fields import Field, Table, never, number, one, read_object, text, texts
 from airflow_trtc.recording.rooms import read_room, read_room_type
 from airflow_trtc.recording.started import read_named, read_started
@@ -55,7 +55,7 @@ READERS: list[Callable[[Any], Any]] = [
     lambda value: read_room_type("a", value),
     lambda value: read_user_id("a", value),
     lambda value: read_named("a", value),
-    read_attempt,
+    RECORDING_STARTS.read,
     read_started,
 ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_trtc.recording.rooms import Room, read_room, read_room_type, read_room_word, read_worded_room
+from airflow_trtc.recording.rooms import Room, read_room, read_room_type, read_room_word
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,6 @@ def test_types_in_words_where_the_numbers_of_the_service_mean_the_opposite() -> 
 
 
 def test_rooms_are_shown_with_their_type() -> None:
-    assert str(read_worded_room("r", "5", "numeric")) == "numeric room 5"
-    assert str(read_worded_room("r", "5", None)) == "string room 5"
-    assert read_worded_room("r", 5, None).word == "numeric"
+    assert str(read_room("r", "5", "numeric")) == "numeric room 5"
+    assert str(read_room("r", "5", None)) == "string room 5"
+    assert read_room("r", 5, None).word == "numeric"

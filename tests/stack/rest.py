@@ -14,6 +14,8 @@ _Found = TypeVar("_Found")
 # Run states that no longer change by themselves.
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
 _POLL_SECONDS = 0.3
+# For what takes seconds on an idle machine.
+PATIENCE_SECONDS = 300.0
 _PAGE = 100
 # Its first answers may take an API server a minute while a dozen programs start beside it.
 _ANSWER_SECONDS = 180
@@ -54,12 +56,12 @@ class AirflowApi:
         headers = {"Authorization": f"Bearer {self._token}", **options.pop("headers", {})}
         return _checked(self._send(method, path, headers=headers, **options))
 
-    def unpause(self, dag_id: str, timeout: float = 60) -> None:
+    def unpause(self, dag_id: str, timeout: float = PATIENCE_SECONDS) -> None:
         """Let a DAG run, waiting up to `timeout` seconds for its file to be read; raises TimeoutError."""
         self.wait_for_dag(dag_id, timeout)
         self.api("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
+    def wait_for_dag(self, dag_id: str, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until Airflow knows a DAG; raises TimeoutError that names the files it could not import."""
         self._wait(
             lambda: self._get_or_none(f"/api/v2/dags/{dag_id}"),
@@ -88,7 +90,7 @@ class AirflowApi:
         """The state of a run: queued, running, success or failed."""
         return str(self.api("GET", _run_path(dag_id, run_id))["state"])
 
-    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 120) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = PATIENCE_SECONDS) -> str:
         """Wait until a run has ended and return its state; raises TimeoutError naming the tasks' states."""
         return self._wait(
             lambda: state if (state := self.run_state(dag_id, run_id)) in _FINAL_RUN_STATES else None,
@@ -102,7 +104,7 @@ class AirflowApi:
         run_id: str,
         task_id: str,
         states: Sequence[str],
-        timeout: float = 60,
+        timeout: float = PATIENCE_SECONDS,
         map_index: int = -1,
     ) -> str:
         """Wait until a task is in one of these states and return which; raises TimeoutError."""

@@ -1,33 +1,12 @@
-import time
 from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
 
-from tests.stack import __main__ as demo
 from tests.stack import local_airflow, redis
+from tests.stack.doubles import DOUBLES
 from tests.stack.local_airflow import CLUSTER, LocalAirflow, LocalAirflowError, inherited
-from tests.versions import HAS_STATE_STORE
-
-DAG = """
-from airflow.sdk import dag, task
-
-@dag(schedule=None)
-def doubles():
-    @task
-    def numbers():
-        print("these are the numbers")
-        return [1, 2, 3]
-
-    @task
-    def double(number):
-        return 2 * number
-
-    double.expand(number=numbers())
-
-doubles()
-"""
 
 
 def test_another_airflows_settings_are_not_inherited() -> None:
@@ -57,38 +36,6 @@ def test_a_program_that_dies_at_start_is_an_error_with_the_end_of_its_log(
     assert str(tmp_path) in caplog.text
 
 
-@pytest.mark.e2e
-def test_airflow_runs_a_dag_and_survives_a_killed_triggerer(tmp_path: Path) -> None:
-    (tmp_path / "doubles.py").write_text(DAG)
-    with LocalAirflow(tmp_path) as airflow:
-        home = airflow.home
-        airflow.unpause("doubles")
-        run_id = airflow.trigger("doubles", run_id="first")
-        assert airflow.wait_for_run("doubles", run_id) == "success"
-        assert airflow.xcom("doubles", run_id, "double", map_index=2) == 6
-        assert airflow.xcom("doubles", run_id, "double", key="none", map_index=2) is None
-        assert "these are the numbers" in airflow.task_log("doubles", run_id, "numbers")
-        airflow.kill("triggerer")
-        airflow.start("triggerer")
-        airflow.clear("doubles", run_id, ["numbers"], include_downstream=True)
-        assert airflow.wait_for_run("doubles", run_id) == "success"
-        assert airflow.task_instance("doubles", run_id, "numbers")["try_number"] == 2
-        with pytest.raises(TimeoutError, match="does not know the DAG 'unknown'"):
-            airflow.wait_for_dag("unknown", timeout=0.1)
-        airflow.kill("scheduler")
-    assert not home.exists()
-
-
-@pytest.mark.e2e
-def test_the_demonstration_hands_every_file_to_a_task(capsys: pytest.CaptureFixture[str]) -> None:
-    began_at = time.monotonic()
-    assert demo.main([]) == 0
-    # Two more where a callback starts the DAG for them.
-    count = 15 if HAS_STATE_STORE else 13
-    assert f"OK: {count} files were recorded" in capsys.readouterr().out
-    assert time.monotonic() - began_at < 240
-
-
 def is_running(pid: int) -> bool:
     """Whether it can still do anything; one that ended may wait a while for its parent to take notice."""
     try:
@@ -104,7 +51,7 @@ def workers(pids: list[int]) -> list[int]:
 
 @pytest.mark.postgres
 def test_airflow_on_postgresql_survives_the_death_of_all_its_api_servers(tmp_path: Path) -> None:
-    (tmp_path / "doubles.py").write_text(DAG)
+    (tmp_path / "doubles.py").write_text(DOUBLES)
     with LocalAirflow(tmp_path, database="postgresql", api_workers=2, task_api=True) as airflow:
         database_url = airflow.database_url.replace("+psycopg2", "")
         airflow.unpause("doubles")

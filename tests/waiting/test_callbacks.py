@@ -128,7 +128,7 @@ class Scene:
             await asyncio.sleep(0.05)
             if story is not None:
                 await story(self)
-            return await asyncio.wait_for(running, 20)
+            return await asyncio.wait_for(running, 60)
 
         (payload,) = asyncio.run(play())
         return payload

@@ -75,7 +75,7 @@ def play(story: Callable[[SharedPolls, Hook], Awaitable[None]]) -> None:
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_a_wrong_key_is_believed_when_the_connection_as_it_is_now_has_it_too() -> None:
@@ -226,7 +226,7 @@ def test_waiting_for_something_ends_in_time_or_by_being_cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):  # wait_for would return, up to Python 3.11
             await waiting
 
-    asyncio.run(asyncio.wait_for(story(), 10))
+    asyncio.run(asyncio.wait_for(story(), 60))
 
 
 def test_a_coroutine_wakes_when_asked_to_and_when_it_is_time() -> None:
@@ -239,4 +239,4 @@ def test_a_coroutine_wakes_when_asked_to_and_when_it_is_time() -> None:
         asyncio.get_running_loop().call_later(0.01, wake_up.wake)
         await wake_up.wait(float("inf"))
 
-    asyncio.run(asyncio.wait_for(story(), 10))
+    asyncio.run(asyncio.wait_for(story(), 60))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -216,10 +215,8 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 def test_five_thousand_jobs_are_paged_through_the_primary_key(store: Store) -> None:
     entries = many(5000)
     write_index(store, entries)
-    started_at = time.monotonic()
     with statements() as queries:
         first = page(store)
-    assert time.monotonic() - started_at < 5
     assert list(first.entries) == entries[:50]
     # A step an application and phase, a range each, then the rows of the page.
     assert len(queries) <= 3 * 4 + 3 * 3 + 2

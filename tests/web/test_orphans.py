@@ -69,7 +69,7 @@ class Play:
         event, stop = threading.Event(), self.watch._stop_job
 
         def wait_and_stop(owner: Owner) -> str | None:
-            event.wait(5)
+            event.wait(60)
             return stop(owner)
 
         self.watch._stop_job = wait_and_stop
@@ -248,7 +248,7 @@ def test_a_database_that_is_away_is_said_once_and_ends_nothing(
     monkeypatch.setattr(watch, "look", fail)
     with caplog.at_level(logging.WARNING):
         watch.start()
-        assert all(looks.acquire(timeout=5) for _ in range(3))
+        assert all(looks.acquire(timeout=60) for _ in range(3))
         watch.stop()
     assert caplog.text.count("Cannot look for jobs whose task is gone") == 1
 

@@ -480,7 +480,7 @@ def test_two_processors_at_once_do_everything_once(listening: Store, monkeypatch
         for sender in senders:
             sender.start()
         for sender in senders:
-            sender.join(60)
+            sender.join()
     finally:
         for one in processors:
             one.stop()

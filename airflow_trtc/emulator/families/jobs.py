@@ -10,14 +10,15 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from airflow_trtc.emulator import admission, job_schemas, jobs, lives, presence, schemas
+from airflow_trtc.emulator import admission, jobs, lives, presence, schemas
 from airflow_trtc.emulator.action import Action, Call
 from airflow_trtc.emulator.codes import ApiError
+from airflow_trtc.emulator.families.job_schemas import job_schema
 from airflow_trtc.emulator.jobs import Job
 from airflow_trtc.emulator.lives import Life, LifeSeed
 from airflow_trtc.emulator.natures import NATURES, TASK_EXIST, TASK_NOT_EXIST, Nature
 from airflow_trtc.emulator.options import built
-from airflow_trtc.emulator.parameters import Schema, Values, out_of_range
+from airflow_trtc.emulator.parameters import Values, out_of_range
 from airflow_trtc.emulator.rooms import Room
 from airflow_trtc.emulator.state import SECRET_PARAMETERS, State
 
@@ -78,7 +79,7 @@ def _robot_of(nature: Nature, values: Values) -> Values:
 def _check_admission(nature: Nature, state: State, room: Room | None, values: Values) -> None:
     if nature.robot_path is None or room is None:
         return
-    takes_key = "PrivateMapKey" in job_schemas.START[nature.kind]
+    takes_key = "PrivateMapKey" in job_schema(nature.start)
     admission.check_robot(
         state.settings,
         room,
@@ -266,26 +267,23 @@ def control(nature: Nature, state: State, call: Call) -> Values:
     return {}
 
 
-_CHANGES: Mapping[str, tuple[str, Callable[[Nature, State, Call], Values], Schema]] = {
-    "ModifyCloudSliceTask": ("slicing", change, job_schemas.MODIFY_SUBSCRIPTIONS),
-    "ModifyCloudModeration": ("moderation", change, job_schemas.MODIFY_SUBSCRIPTIONS),
-    "UpdateStreamIngest": ("ingest", change, job_schemas.UPDATE_INGEST),
-    "UpdateAIConversation": ("ai_conversation", change, job_schemas.UPDATE_CONVERSATION),
-    "ControlAIConversation": ("ai_conversation", control, job_schemas.CONTROL_CONVERSATION),
+_CHANGES: Mapping[str, tuple[str, Callable[[Nature, State, Call], Values]]] = {
+    "ModifyCloudSliceTask": ("slicing", change),
+    "ModifyCloudModeration": ("moderation", change),
+    "UpdateStreamIngest": ("ingest", change),
+    "UpdateAIConversation": ("ai_conversation", change),
+    "ControlAIConversation": ("ai_conversation", control),
 }
 
 
 def _actions() -> dict[str, Action]:
     found: dict[str, Action] = {}
-    for kind, nature in NATURES.items():
-        asked = job_schemas.DESCRIBE.get(kind, job_schemas.ONE_TASK)
-        found[nature.start] = Action(partial(start, nature), job_schemas.START[kind], None)
-        found[nature.describe] = Action(partial(describe, nature), asked, None)
-        if nature.stop:
-            stopped = job_schemas.STOP.get(kind, job_schemas.ONE_TASK)
-            found[nature.stop] = Action(partial(stop, nature), stopped, None)
-    for action, (kind, run, schema) in _CHANGES.items():
-        found[action] = Action(partial(run, NATURES[kind]), schema, None)
+    for nature in NATURES.values():
+        for action, run in ((nature.start, start), (nature.describe, describe), (nature.stop, stop)):
+            if action:
+                found[action] = Action(partial(run, nature), job_schema(action), None)
+    for action, (kind, changed) in _CHANGES.items():
+        found[action] = Action(partial(changed, NATURES[kind]), job_schema(action), None)
     return found
 
 

@@ -29,21 +29,21 @@ LEVEL_WORDS: Mapping[Level, str] = {
 # Where the documentation says more: subject -> title of the page, and section.
 READ: Mapping[str, tuple[str, str]] = {
     "application": ("The connection", "Fields"),
-    "backlog": ("Pages in Airflow's UI", "Health"),
+    "backlog": ("In Airflow's UI", "Health"),
     "budget": ("Scaling", "How waits share an account"),
     "callbacks": ("Callbacks", "Changing the key"),
-    "check": ("Pages in Airflow's UI", "Health"),
-    "clock": ("Pages in Airflow's UI", "Health"),
+    "check": ("In Airflow's UI", "Health"),
+    "clock": ("In Airflow's UI", "Health"),
     "connection": ("The connection", "Fields"),
-    "heard": ("Pages in Airflow's UI", "Health"),
+    "heard": ("In Airflow's UI", "Health"),
     "journal": ("Reliability", "The journal"),
     "keys": ("The connection", "Kinds of credentials"),
     "permission": ("The connection", "Minimum policy"),
-    "polls": ("Pages in Airflow's UI", "Health"),
+    "polls": ("In Airflow's UI", "Health"),
     "receiver": ("Callbacks", "Answers of the receiver"),
     "refused": ("Callbacks", "Answers of the receiver"),
     "region": ("The connection", "Fields"),
-    "service": ("Pages in Airflow's UI", "Health"),
+    "service": ("In Airflow's UI", "Health"),
     "triggerer": ("Installing", "Which processes need the package"),
 }
 # What to do about callbacks that were refused.

@@ -137,7 +137,7 @@ def recorder_lane(life: JobLife, fail_overs: Sequence[FailOver], end: datetime) 
     ends = [bar for bar in bars if bar.look in OVER]
     marks += [Mark(bar.begin, f"{bar.look}-cap", bar.text) for bar in ends if not _is_within(bar, lost)]
     bars = [bar for bar in bars if not _is_within(bar, lost)]
-    label = "Recorder" if life.job.family == "recording" else _capital(life.kind.label)
+    label = "Recorder" if life.job.family == "recording" else _capital(shown(life.kind.label, 60))
     return Lane("job", label, (*bars, *lost), tuple(sorted(marks, key=_at)))
 
 
@@ -499,7 +499,9 @@ def task_lane(task: TaskLife, now: datetime) -> Lane:
     has_tries = len({attempt for _, _, attempt in kept if attempt}) > 1
     bars, marks = [], []
     for (at, state, attempt), next_ in zip_longest(kept, kept[1:]):
-        words = _capital(state.replace("_", " ")) + (f", try {attempt}" if has_tries and attempt else "")
+        words = _capital(shown(state.replace("_", " "), 40)) + (
+            f", try {attempt}" if has_tries and attempt else ""
+        )
         if state in FINAL_STATES or state in _TASK_FAILURES:
             marks.append(Mark(at, "failed-cap" if state in _TASK_FAILURES else "ended-cap", words))
         if state in FINAL_STATES:
@@ -509,7 +511,7 @@ def task_lane(task: TaskLife, now: datetime) -> Lane:
         if next_ is None or end > at:
             bars.append(Bar(at, end, look, words, "known" if next_ is not None else "open"))
     key = f"task/{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}"
-    note = (task.state or "").replace("_", " ")
+    note = shown((task.state or "").replace("_", " "), 40)
     return Lane(key, shown(task.name, 60), tuple(bars), tuple(marks), note)
 
 

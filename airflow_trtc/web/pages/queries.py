@@ -1,7 +1,7 @@
 """What the pages read from Airflow's database: columns, a page at a time, never whole tables.
 
 A wait is a task instance of one of our operators, with its XCom ``progress`` where it has one. It is waiting,
-or it has ended lately. Loads Airflow only when called.
+or it has ended lately.
 """
 
 from __future__ import annotations

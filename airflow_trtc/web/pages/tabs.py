@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ NO_JOBS = "No task of this run waits for a recording."
 
 def show_task(request: Request, reader: ReaderDep) -> Response:
     """Answer with the tab of the task instance: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``."""
-    task = _asked(request, reader, "-")
+    task = _asked(request.query_params, reader)
     now = datetime.now(timezone.utc)
     with queries.reading() as session:
         task = task._replace(run_id=stored.run_id_of(session, task.dag_id, task.run_id))
@@ -37,36 +37,37 @@ def show_task(request: Request, reader: ReaderDep) -> Response:
             life = job_page.read_life(session, named[0].job, named[:1], now)
             return job_page.answer(request, life, named[:1], now, "task", task._asdict())
         mapped = stored.tasks_of_run(session, task.dag_id, task.run_id, task.task_id)
-        if mapped:
-            return _answer_run(request, session, mapped, now, task.dag_id)
+        named = stored.named_by(session, mapped[:MAX_LINES])
+        if named:
+            return _answer_run(request, session, named, len(mapped), now)
         waits = stored.waits(session, task)
     return _nothing(request, NOTHING_YET if waits else NOT_OURS, is_live=waits)
 
 
 def show_run(request: Request, reader: ReaderDep) -> Response:
     """Answer with the tab of the run that ``dag_id`` and ``run_id`` name."""
-    run = _asked(request, reader)
+    # What does not matter for a run is any task.
+    run = _asked({**request.query_params, "task_id": "-"}, reader)
     now = datetime.now(timezone.utc)
     with queries.reading() as session:
         run_id = stored.run_id_of(session, run.dag_id, run.run_id)
         tasks = stored.tasks_of_run(session, run.dag_id, run_id)
-        if tasks:
-            return _answer_run(request, session, tasks, now, run.dag_id)
+        named = stored.named_by(session, tasks[:MAX_LINES])
+        if named:
+            return _answer_run(request, session, named, len(tasks), now)
     return _nothing(request, NO_JOBS, is_live=True)
 
 
-def _asked(request: Request, reader: Reader, task_id: str = "") -> TaskId:
-    given = {"task_id": task_id or "-", **request.query_params}
-    task = job_page.read_task(given)
+def _asked(query: Mapping[str, str], reader: Reader) -> TaskId:
+    task = job_page.read_task(query)
     if task is None or not reader.may_read(task.dag_id):
         raise HTTPException(404)
     return task
 
 
 def _answer_run(
-    request: Request, session: Session, tasks: Sequence[TaskId], now: datetime, dag_id: str
+    request: Request, session: Session, named: Sequence[Named], number: int, now: datetime
 ) -> Response:
-    named = stored.named_by(session, tasks[:MAX_LINES])
     of_job: dict[JobRef, list[Named]] = {}
     for each in named:
         of_job.setdefault(each.job, []).append(each)
@@ -77,8 +78,9 @@ def _answer_run(
         for each in named
         if each.task in known
     ]
-    view = run_view_of(pairs, max(0, len(tasks) - MAX_LINES), now)
+    view = run_view_of(pairs, max(0, number - MAX_LINES), now)
     seconds = job_page.LIVE_SECONDS if view.is_live else job_page.QUIET_SECONDS
+    dag_id = named[0].task.dag_id
     return shell.page(
         request, "run.html", title=TITLE, now=now, refresh_seconds=seconds, view=view, dag_id=dag_id
     )

@@ -34,7 +34,7 @@ MAX_USER_LANES = 12  # more fold, each user's into one
 MAX_FOLDED = 24
 MAX_LANES = 200  # when all are asked for
 MAX_TASK_LANES = 6
-MAX_ROWS = 500  # of the table
+MAX_ROWS = 300  # of the table
 EVERYTHING = "*"
 MANY = 40  # bars of a lane above which short ones are joined
 SHORT = 6  # of these parts: a bar that is joined with others as short as itself
@@ -111,7 +111,7 @@ def timeline_of(life: JobLife, now: datetime, view: View | None = None) -> Timel
     rows = sorted(chain.from_iterable(_rows(lane) for lane in lanes), key=lambda row: (row.at, row.lane))
     window = _window(view.span, begin, end, life)
     return Timeline(
-        title=f"{life.kind.label[:1].upper()}{life.kind.label[1:]} {life.job.job_id}",
+        title=shown(f"{life.kind.label[:1].upper()}{life.kind.label[1:]} {life.job.job_id}"),
         description=describe(life, lanes, fail_overs, now),
         begin=window[0],
         end=window[1],

@@ -20,6 +20,8 @@ from tests.metering import Statsd  # noqa: E402
 from tests.versions import HAS_STATE_STORE  # noqa: E402
 
 CALLBACK_KEY = "e2eCallbackKey"
+# Longer than the service tries: killed API servers are back by then on slow machines too.
+LIFETIME_SECONDS = 240
 BUSY_APP = 1400000003  # see dags/listeners.py
 SETTINGS = {
     ("core", "dags_are_paused_at_creation"): False,
@@ -42,7 +44,11 @@ def listening(statsd: Statsd) -> Iterator[Listening]:
     for name in ("airflow_trtc.emulator", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)  # thousands of lines
     dags = Path(__file__).parent / "dags"
-    with Emulator(callback_key=CALLBACK_KEY, more_sdk_app_ids=[BUSY_APP]) as emulator:
+    with Emulator(
+        callback_key=CALLBACK_KEY,
+        callback_lifetime_seconds=LIFETIME_SECONDS,
+        more_sdk_app_ids=[BUSY_APP],
+    ) as emulator:
         # Callbacks of all applications come by a connection that names none.
         of_all = emulator.connection
         del of_all["extra"]["sdk_app_id"]

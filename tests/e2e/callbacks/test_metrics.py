@@ -18,7 +18,7 @@ def test_what_the_receiver_and_the_processor_count_is_heard(listening: Listening
     assert refused.status_code == 401
     (recording_id,) = listening.record(1, files=1)
     listening.end_all([recording_id], 0)
-    listening.emulator.wait_for_callbacks(60)
+    listening.emulator.wait_for_callbacks(180)
     heard = statsd.wait_for(
         "trtc.callback_requests.signature",
         "trtc.callback_requests.stored",

@@ -20,7 +20,7 @@ def test_an_event_starts_one_run_however_often_it_is_delivered(listening: Listen
     try:
         listening.emulator.send_event(ROOM, ROOM_DISMISSED, {"RoomId": "lesson-7"})
         listening.emulator.send_event(ROOM, ROOM_DISMISSED, {"RoomId": "lesson-8"})
-        listening.emulator.wait_for_callbacks(60)
+        listening.emulator.wait_for_callbacks(180)
     finally:
         listening.emulator.callback_trouble()
     for room in ("lesson-7", "lesson-8"):

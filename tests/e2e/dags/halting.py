@@ -17,7 +17,7 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.operators import TrtcRecordRoomOperator, TrtcStartRecordingOperator
-from airflow_trtc.operators.attempt_store import AttemptStore
+from airflow_trtc.operators.attempt_store import KeptStore
 
 ARGUMENTS: dict[str, Any] = {
     "task_id": "wait",
@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, Any] = {
 def halting(context: Any) -> Iterator[None]:
     """Let the code inside halt at one of these moments."""
     conf, ti = context["dag_run"].conf, context["ti"]
-    send, keep = TrtcHook.start, AttemptStore.save_if_possible
+    send, keep = TrtcHook.start, KeptStore.save_if_possible
 
     def halt(moment: str) -> None:
         if ti.try_number > 1 or conf.get("halt_at") != moment:
@@ -50,13 +50,13 @@ def halting(context: Any) -> Iterator[None]:
         halt("answered")
         return recording_id
 
-    def save_if_possible(store: AttemptStore, attempt: Any) -> None:
+    def save_if_possible(store: Any, attempt: Any) -> None:
         keep(store, attempt)
         halt("handed_on" if attempt.handed_on else "kept")
 
     with (
         patch.object(TrtcHook, "start", start),
-        patch.object(AttemptStore, "save_if_possible", save_if_possible),
+        patch.object(KeptStore, "save_if_possible", save_if_possible),
     ):
         yield
 

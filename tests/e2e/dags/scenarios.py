@@ -110,7 +110,7 @@ for mode, mode_options in MODES.items():
             )
     globals()[kinds.dag_id] = kinds
 
-# Thirty of them ask for more than the service takes. Airflow fails tasks that come back before it noticed
+# Fifteen of them ask for more than the service takes. Airflow fails tasks that come back before it noticed
 # that they had left, which takes it long meanwhile; hence the retries.
 with dag("scarce") as scarce:
     TrtcRecordingSensor.partial(

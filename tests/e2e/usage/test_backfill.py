@@ -41,7 +41,7 @@ SETTINGS = {
     ("core", "parallelism"): 6,
     ("dag_processor", "refresh_interval"): 600,
     # Until a killed worker, and what a killed scheduler left, is noticed (Airflow: minutes).
-    ("scheduler", "task_instance_heartbeat_timeout"): 20,
+    ("scheduler", "task_instance_heartbeat_timeout"): 30,
     ("scheduler", "task_instance_heartbeat_timeout_detection_interval"): 5,
     ("scheduler", "orphaned_tasks_check_interval"): 10,
     ("scheduler", "scheduler_health_check_threshold"): 20,

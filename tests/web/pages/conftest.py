@@ -84,7 +84,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Start the API server with an auth manager: ``open_site(None)`` has Airflow's simple one."""
     from airflow.api_fastapi.app import _AuthManagerState
 
-    from airflow_trtc.web.pages import access, facts, health_page, listing_page
+    from airflow_trtc.web.pages import access, facts, health_page, job_page, listing_page
     from airflow_trtc.web.pages.checks import Checks, look
     from airflow_trtc.web.pages.memory import Memory
 
@@ -102,6 +102,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         (access, "_memory"),
         (facts, "_setups"),
         (health_page, "_read"),
+        (job_page, "_found"),
         *((listing_page, name) for name in ("_dags", "_counts", "_pulses")),
     ):
         monkeypatch.setattr(module, name, Memory(0.0))  # each test sees its own rows

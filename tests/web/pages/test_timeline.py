@@ -443,7 +443,7 @@ tasks = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     stored_states,
     st.sampled_from(sorted(KINDS)) | texts,
@@ -467,7 +467,7 @@ def test_whatever_is_stored_gives_a_picture_that_is_well_formed_and_escaped(
     ElementTree.fromstring(html)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(anything, max_size=5))
 def test_rows_of_events_are_read_whatever_they_hold(values):
     rows = {f"ev/{number}": json.dumps(value) for number, value in enumerate(values)}
