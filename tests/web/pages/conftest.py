@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_trtc.web.pages.checks import Checks, look
 from tests.web.pages import rows
 
 PER_DAG = "tests.web.pages.managers.PerDagAuthManager"
@@ -26,6 +27,13 @@ USERS = {
 
 # Headers of what a page of ours posts.
 OWN = {"x_trtc": "1", "content_type": "application/json", "origin": "http://airflow"}
+
+PATIENT_SECONDS = 120.0  # a slow machine is no service that does not answer
+
+
+def new_checks() -> Checks:
+    """The checks of an API worker that has just started."""
+    return Checks(look, limit=PATIENT_SECONDS)
 
 
 class Site:
@@ -84,8 +92,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Start the API server with an auth manager: ``open_site(None)`` has Airflow's simple one."""
     from airflow.api_fastapi.app import _AuthManagerState
 
-    from airflow_trtc.web.pages import access, facts, health_page, job_page, listing_page
-    from airflow_trtc.web.pages.checks import Checks, look
+    from airflow_trtc.web.pages import access, checks, facts, health_page, job_page, listing_page
     from airflow_trtc.web.pages.memory import Memory
 
     def start(manager: str | None = None) -> Site:
@@ -106,6 +113,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         *((listing_page, name) for name in ("_dags", "_counts", "_pulses")),
     ):
         monkeypatch.setattr(module, name, Memory(0.0))  # each test sees its own rows
-    monkeypatch.setattr(health_page, "_checks", Checks(look))
+    monkeypatch.setattr(checks, "WAIT_SECONDS", PATIENT_SECONDS)
+    monkeypatch.setattr(health_page, "_checks", new_checks())
     yield start
     states.instance = before

@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from airflow_trtc.web.pages import health_page
-from airflow_trtc.web.pages.checks import Checks, look
 from tests.versions import HAS_STATE_STORE
-from tests.web.pages.conftest import OWN, PER_DAG, Site
+from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
 from tests.web.pages.rows import Wait, insert, shown
 
 OpenSite = Callable[..., Site]
@@ -96,7 +95,7 @@ def test_each_may_do_what_the_table_says_and_no_more(
     path, answers = ACTIONS[route]
     for who, status in zip(WHO, answers, strict=True):
         for prefix in PREFIXES:
-            monkeypatch.setattr(health_page, "_checks", Checks(look))  # forgets when it checked last
+            monkeypatch.setattr(health_page, "_checks", new_checks())  # forgets when it checked last
             token = "broken" if who == "broken" else None
             user = None if who in ("none", "broken") else who
             answer = site.post(f"/trtc{prefix}{path}", user, token=token, **OWN)

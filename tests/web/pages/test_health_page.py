@@ -18,7 +18,7 @@ from airflow_trtc.web.pages import checks, health_page
 from airflow_trtc.web.pages.checks import Checks, TooSoon
 from airflow_trtc.web.pages.health import Checked
 from tests.versions import HAS_STATE_STORE
-from tests.web.pages.conftest import OWN, PER_DAG, Site
+from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
 from tests.web.pages.rows import APP, Wait, insert, shown
 from tests.web.pages.test_queries import put_pulse
 
@@ -345,7 +345,7 @@ def test_another_api_worker_shows_the_check_too(
 
     connect(password="wrong-secret-key")
     open_site().post(f"{CHECK}in_database", **OWN)
-    monkeypatch.setattr(health_page, "_checks", Checks(checks.look))
+    monkeypatch.setattr(health_page, "_checks", new_checks())
     told = report(open_site())["connections"]["in_database"]
     assert levels(told["findings"])["keys"] == "problem"
     with queries.reading() as session:
