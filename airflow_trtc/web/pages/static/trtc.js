@@ -227,8 +227,8 @@ const show = (html, isForced) => {
   const isWhole = morph(live, fresh, isForced);
   countTimes();
   state.waiting = isWhole ? null : html;
-  if (isWhole) say("");
-  else say("order", "The list has changed.", "Show", () => show(html, true));
+  if (!isWhole) say("order", "The list has changed.", "Show", () => show(html, true));
+  else if (notice.dataset.kind === "order") say("");
   document.dispatchEvent(new CustomEvent("trtc:changed"));
 };
 
