@@ -40,10 +40,10 @@ demo: env  ## run a real Airflow against the emulator for about two minutes; KEE
 cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
 	@$(BIN)/python -m tests.stack --cluster $(if $(filter 0,$(KEEP)),,--keep)
 
-.PHONY: test test-unit test-dags test-e2e test-postgres test-cluster test-matrix
-test: test-unit test-dags test-e2e test-postgres test-cluster  ## all of the next five
+.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-matrix
+test: test-unit test-dags test-browser test-e2e test-postgres test-cluster  ## all of the next six
 
-FAST := not dags and not e2e and not postgres and not cluster
+FAST := not browser and not dags and not e2e and not postgres and not cluster
 # How many processes share them: one for each core, and more for what mostly waits.
 SPREAD := -n logical --dist worksteal
 SPREAD_WAITS := -n 4 --dist worksteal
@@ -54,6 +54,9 @@ test-unit: env  ## fast tests
 
 test-dags: env  ## tests that run whole DAGs, each in one process
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD_WAITS) $(PYTEST_ARGS)
+
+test-browser: env  ## tests of the pages in a real Chromium, in the UI of a real API server
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
@@ -85,7 +88,7 @@ fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 
 # Each benchmark with its options: in the usual sizes, and with FULL=1 in all of them, which takes hours.
 BENCH_OUTPUT := build/benchmark
-BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost mixed_kinds
+BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost mixed_kinds pages
 USUAL_waiting := --waits 300 1000 5000 --most-others 1000
 USUAL_crowd := --minutes 2
 USUAL_poll_cost := --rounds 3 --seconds 8

@@ -26,7 +26,7 @@ ENTRY_POINTS = {
     ("pytest11", PACKAGE),
 }
 # What starts a real Airflow belongs to a clone.
-STACK = ("benchmarks", "cluster", "e2e", "soak", "stack")
+STACK = ("benchmarks", "browser", "cluster", "e2e", "soak", "stack")
 DOCS = Path(__file__).parents[1] / PACKAGE / "docs"
 
 # These run in the clean environment, from a folder where only the installed wheel can be imported. The first:

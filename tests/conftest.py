@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that needs a real Airflow and fails leaves Airflow's logs behind, and says where."""
     report = yield
-    if report.failed and any(map(item.get_closest_marker, ("cluster", "e2e", "postgres"))):
+    if report.failed and any(map(item.get_closest_marker, ("browser", "cluster", "e2e", "postgres"))):
         from tests.stack.leftovers import keep_logs
         from tests.stack.local_airflow import HOMES
 

@@ -68,15 +68,15 @@ def home(launched_with: Mapping[str, str | None]) -> Iterator[Path]:
     try:
         (folder / "dags").mkdir()
         with patch.dict(os.environ, variables(folder)):
-            _point_airflow_there()
+            point_airflow_there()
             _make_database()
             yield folder
-        _point_airflow_there()
+        point_airflow_there()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _point_airflow_there() -> None:
+def point_airflow_there() -> None:
     """An Airflow that is imported already goes on with the database of its environment from now on."""
     if "airflow.settings" not in sys.modules:
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def keep_logs(test_id: str, homes: Iterable[Path], folder: Path) -> list[Path]:
     """Copy the logs below these homes of Airflow to a folder named after the test; returns the copies."""
-    of_test = folder / _name(test_id)
+    of_test = folder_of(test_id, folder)
     shutil.rmtree(of_test, ignore_errors=True)
     return [_copy(home, of_test / home.name) for home in homes if home.exists()]
 
@@ -27,6 +27,6 @@ def _copy(home: Path, target: Path) -> Path:
     return target
 
 
-def _name(test_id: str) -> str:
-    """The test's id as a file name: short enough for all file systems, and the same each time."""
-    return re.sub(r"[^\w.\[\]=-]+", "_", test_id.removeprefix("tests/"))[-200:]
+def folder_of(test_id: str, folder: Path) -> Path:
+    """Where a test leaves things: named by its id, short enough for all file systems, the same each time."""
+    return folder / re.sub(r"[^\w.\[\]=-]+", "_", test_id.removeprefix("tests/"))[-200:]

@@ -16,7 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +111,7 @@ class LocalAirflow(AirflowApi):
         worker_slots: int = 4,
         api_workers: int = 1,
         task_api: bool = False,
+        api_only: bool = False,
     ) -> None:
         """Choose what it runs with; nothing is written or started before `with`.
 
@@ -119,9 +120,12 @@ class LocalAirflow(AirflowApi):
         Several `api_servers` are reached through a balancer.
         `api_workers` are the processes of each API server. With `task_api`, tasks have an API server of
         their own, the component "task-api": no other request can keep them waiting.
+        With `api_only` nothing runs but the API server: DAGs and runs are what is written to the database.
         Raises ValueError for a cluster on SQLite.
         """
         names = _names(api_servers, schedulers, triggerers, workers if executor == "celery" else 0, task_api)
+        if api_only:
+            names = ["api-server"]
         if database == "sqlite" and (executor != "local" or len(names) > 4 + task_api):
             raise ValueError("several components of a kind, and Celery, need database='postgresql'")
         port, task_port, *log_ports = free_ports(4)
@@ -222,6 +226,15 @@ class LocalAirflow(AirflowApi):
         for name in self.ended:
             raise self._death(self._component(name))
 
+    def run(self, *arguments: str) -> None:
+        """Run Airflow's command line, such as ``run("dags", "reserialize")``; raises LocalAirflowError."""
+        name = "-".join(arguments)
+        command = self._component(name, arguments=["airflow", *arguments])
+        command.start()
+        if command.wait(_START_SECONDS):
+            raise self._death(command)
+        processes.stop([command], 0)
+
     def component_log(self, name: str, lines: int | None = None) -> str:
         """What a component (or "db-migrate") wrote so far, or the last lines of it."""
         return self._component(name).log(lines)
@@ -253,11 +266,11 @@ class LocalAirflow(AirflowApi):
         self._components[name] = server.component
         self.start(name)
 
-    def _component(self, name: str) -> Component:
+    def _component(self, name: str, arguments: Sequence[str] = ()) -> Component:
         if name not in self._components:
             self._components[name] = Component(
                 name,
-                [sys.executable, "-m", *self._arguments(name)],
+                [sys.executable, "-m", *(arguments or self._arguments(name))],
                 environment=self.environment | {hostname.VARIABLE: name},
                 folder=self.log_folder,
                 watchdog=self._watchdog,
@@ -270,7 +283,6 @@ class LocalAirflow(AirflowApi):
         back_ends = [str(port) for other, port in self._ports.items() if _kind(other) == "api-server"]
         # No log servers: they would listen on all addresses, and the API server finds the files itself.
         return {
-            "db-migrate": ["airflow", "db", "migrate"],
             "balancer": ["tests.stack.balancer", *address[2:], "--to", *back_ends],
             "api-server": [*api_server, str(self._api_workers)],
             TASK_API: [*api_server, "1", "--apps", "execution"],
@@ -319,11 +331,7 @@ class LocalAirflow(AirflowApi):
         path.write_text(json.dumps({self.username: self.password}))
 
     def _migrate(self) -> None:
-        migration = self._component("db-migrate")
-        migration.start()
-        if migration.wait(_START_SECONDS):
-            raise self._death(migration)
-        processes.stop([migration], 0)
+        self.run("db", "migrate")
 
     def _is_ready(self, name: str) -> bool:
         if server := self._servers.get(name):

@@ -278,7 +278,8 @@ _LEGEND = {
 
 def legend(timeline: Timeline) -> list[tuple[str, str, str]]:
     """What the less obvious looks in a picture mean: look, shape (empty for a bar) and words."""
-    looks = {each.look for lane in timeline.lanes for each in (*lane.bars, *lane.marks)}
+    looks = {bar.look for lane in timeline.lanes for bar in lane.bars}
+    looks |= {mark.look for lane in timeline.lanes for mark in lane.marks}
     return [(look, _SHAPES.get(look, ""), words) for look, words in _LEGEND.items() if look in looks]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 LIVE_SECONDS, QUIET_SECONDS = 5.0, 15.0
-# The tasks of a job are looked for among all XComs.
+# The tasks of a job are looked for among many XComs.
 _found = Memory(10.0, LONGEST_SECONDS)
 
 
@@ -38,7 +38,7 @@ def show(request: Request, reader: ReaderDep) -> Response:
         raise HTTPException(404)
     now = datetime.now(timezone.utc)
     with queries.reading() as session:
-        named, may_see_all = find_tasks(session, job, reader, read_task(request.query_params))
+        named, may_see_all = find_tasks(session, job, reader, now, read_task(request.query_params))
         if not named and not may_see_all:
             raise HTTPException(404)
         # What a task says is exact; an address may lack the region.
@@ -50,15 +50,15 @@ def show(request: Request, reader: ReaderDep) -> Response:
 
 
 def find_tasks(
-    session: Session, job: JobRef, reader: Reader, hint: TaskId | None
+    session: Session, job: JobRef, reader: Reader, now: datetime, hint: TaskId | None
 ) -> tuple[list[Named], bool]:
     """The tasks that wait for a job, of those that the reader may see; and whether the reader may see all.
 
     :param hint: a task that may be one of them.
     """
-    dag_ids = _found.get("dags", lambda: queries.find_dags(session, datetime.now(timezone.utc)))
+    dag_ids = _found.get("dags", lambda: queries.find_dags(session, now))
     readable = reader.readable(dag_ids)
-    tasks = _found.get((job, readable), lambda: tuple(stored.tasks_of_job(session, job, readable)))
+    tasks = _found.get((job, readable), lambda: tuple(stored.tasks_of_job(session, job, readable, now)))
     if hint is not None and hint not in tasks and reader.may_read(hint.dag_id):
         tasks = (hint, *tasks)
     named = [each for each in stored.named_by(session, tasks) if stored.is_same(each.job, job)]

@@ -174,16 +174,30 @@ def is_ours() -> ColumnElement[bool]:
     return or_(named, and_(Task.operator.not_in(OTHER_OPERATORS), has_inlet))
 
 
+def select_late_runs(dag_ids: Collection[str], now: datetime) -> Select[Any]:
+    """The numbers of those runs of these DAGs that run, or were due not too long ago."""
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select
+
+    return select(DagRun.id).where(DagRun.dag_id.in_(sorted(dag_ids)), _is_late(now))
+
+
+def _is_late(now: datetime) -> ColumnElement[bool]:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import or_
+
+    return or_(DagRun.run_after > now - LATELY - LONGEST_WAIT, DagRun.state.in_(("running", "queued")))
+
+
 def _of_late_runs(statement: Select[Any], now: datetime) -> Select[Any]:
     """The task instances that ended lately: of runs that run, or were due not too long ago."""
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance as Task
-    from sqlalchemy import and_, or_
+    from sqlalchemy import and_
 
     same_run = and_(Task.dag_id == DagRun.dag_id, Task.run_id == DagRun.run_id)
-    late = or_(DagRun.run_after > now - LATELY - LONGEST_WAIT, DagRun.state.in_(("running", "queued")))
     ended = Task.state.in_(ENDED), Task.end_date > now - LATELY
-    return statement.join(DagRun, same_run).where(late, *ended)
+    return statement.join(DagRun, same_run).where(_is_late(now), *ended)
 
 
 def _columns() -> list[Any]:

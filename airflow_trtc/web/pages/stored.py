@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_trtc import bounds
 from airflow_trtc._compat import has_state_store
@@ -93,21 +93,32 @@ def run_id_of(session: Session, dag_id: str, run_id: str) -> str:
     return meant if meant in found and run_id not in found else run_id
 
 
-def tasks_of_job(session: Session, job: JobRef, dag_ids: Collection[str]) -> list[TaskId]:
-    """Those task instances of these DAGs whose XComs name the job, the latest first."""
+def tasks_of_job(session: Session, job: JobRef, dag_ids: Collection[str], now: datetime) -> list[TaskId]:
+    """Those task instances of these DAGs whose XComs name the job, the latest first.
+
+    They are looked for in runs of the last days, and only where none is found in all that Airflow has kept.
+    """
     from sqlalchemy import and_, or_
 
     if not dag_ids:
         return []
     xcom = _xcom()
+    # By the index of keys the XComs of all runs would be read; what is computed has none.
+    key = xcom.c.key + ""
     by_id = xcom.c.value["job_id"].as_string() == job.job_id
-    is_named = and_(xcom.c.key.in_((PROGRESS, "job")), by_id)
+    is_named = and_(key.in_((PROGRESS, "job")), by_id)
     if job.kind == "recording":
         by_recording = xcom.c.value["recording_id"].as_string() == job.job_id
-        is_named = or_(is_named, and_(xcom.c.key == "recording", by_recording))
-    named = _names().where(xcom.c.key.in_(XCOMS), xcom.c.dag_id.in_(sorted(dag_ids)), is_named)
-    latest = named.order_by(xcom.c.timestamp.desc()).limit(MAX_TASKS * len(XCOMS))
-    return list(dict.fromkeys(TaskId(*row) for row in session.execute(latest)))[:MAX_TASKS]
+        is_named = or_(is_named, and_(key == "recording", by_recording))
+    named = _names().where(is_named).order_by(xcom.c.timestamp.desc()).limit(MAX_TASKS * len(XCOMS))
+    places = (
+        xcom.c.dag_run_id.in_(queries.select_late_runs(dag_ids, now)),
+        xcom.c.dag_id.in_(sorted(dag_ids)),
+    )
+    for place in places:
+        if found := session.execute(named.where(place)).all():
+            return list(dict.fromkeys(TaskId(*row) for row in found))[:MAX_TASKS]
+    return []
 
 
 def _names() -> Select[Any]:
@@ -117,17 +128,34 @@ def _names() -> Select[Any]:
     return select(xcom.c.dag_id, xcom.c.run_id, xcom.c.task_id, xcom.c.map_index)
 
 
+def _is_one_of(table: Table, tasks: Iterable[TaskId]) -> ColumnElement[bool]:
+    """The condition that a row is of one of the tasks; for a list of tuples SQLite would read all rows."""
+    from sqlalchemy import and_, or_
+
+    numbers: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for task in tasks:
+        numbers[task.dag_id, task.run_id, task.task_id].append(task.map_index)
+    return or_(
+        *(
+            and_(
+                table.c.dag_id == dag_id,
+                table.c.run_id == run_id,
+                table.c.task_id == task_id,
+                table.c.map_index.in_(some),
+            )
+            for (dag_id, run_id, task_id), some in numbers.items()
+        )
+    )
+
+
 def named_by(session: Session, tasks: Sequence[TaskId]) -> list[Named]:
     """The task instances with the jobs that their XComs name, in order, without those that name none."""
-    from sqlalchemy import tuple_
-
     xcom = _xcom()
     values: dict[TaskId, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for start in range(0, len(tasks), database.TASKS_PER_STATEMENT):
-        some = [tuple(task) for task in tasks[start : start + database.TASKS_PER_STATEMENT]]
+        some = tasks[start : start + database.TASKS_PER_STATEMENT]
         statement = _names().add_columns(xcom.c.key, xcom.c.value)
-        names = tuple_(xcom.c.dag_id, xcom.c.run_id, xcom.c.task_id, xcom.c.map_index)
-        for row in session.execute(statement.where(names.in_(some), xcom.c.key.in_(XCOMS))):
+        for row in session.execute(statement.where(_is_one_of(xcom, some), xcom.c.key.in_(XCOMS))):
             task = TaskId(row.dag_id, row.run_id, row.task_id, row.map_index)
             values[task][row.key] = bounds.mapping(bounds.json_value(row.value))
     found = []
@@ -233,7 +261,7 @@ def read_tasks(session: Session, tasks: Collection[TaskId], *, is_whole: bool) -
 
 
 def _rows_of(session: Session, table: Table, tasks: Collection[TaskId]) -> dict[TaskId, list[Any]]:
-    from sqlalchemy import select, tuple_
+    from sqlalchemy import select
 
     names = (table.c.dag_id, table.c.run_id, table.c.task_id, table.c.map_index)
     wanted = ("state", "try_number", "scheduled_dttm", "queued_dttm", "start_date", "end_date", "operator")
@@ -241,8 +269,8 @@ def _rows_of(session: Session, table: Table, tasks: Collection[TaskId]) -> dict[
     found: dict[TaskId, list[Any]] = defaultdict(list)
     ordered = sorted(tasks)
     for start in range(0, len(ordered), database.TASKS_PER_STATEMENT):
-        some = [tuple(task) for task in ordered[start : start + database.TASKS_PER_STATEMENT]]
-        statement = select(*columns).where(tuple_(*names).in_(some)).order_by(table.c.try_number)
+        some = ordered[start : start + database.TASKS_PER_STATEMENT]
+        statement = select(*columns).where(_is_one_of(table, some)).order_by(table.c.try_number)
         for row in session.execute(statement.limit(MAX_CHANGES * len(some))):
             found[TaskId(row.dag_id, row.run_id, row.task_id, row.map_index)].append(row)
     return found
@@ -297,4 +325,4 @@ def _utc(at: datetime | None) -> datetime | None:
 def _xcom() -> Table:
     from airflow.models.xcom import XComModel
 
-    return XComModel.__table__
+    return cast("Table", XComModel.__table__)

@@ -18,6 +18,7 @@ APP = 1400000001
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 SENSOR = "TrtcRecordingSensor"
 PER_STATEMENT = 5_000
+OF_RUNS = ("dag_run", "task_instance", "xcom")
 
 
 def shown(job_id: str, *, kind: str = "recording", files: int = 0, **more: Any) -> dict[str, Any]:
@@ -44,24 +45,34 @@ class Wait:
     value: Any = field(default=None)
 
 
-def insert(waits: Sequence[Wait], inlets: Iterable[tuple[str, str]] = ()) -> None:
-    """Insert task instances with their DAGs, runs and progress; and tasks that have the journal as inlet."""
+def insert(
+    waits: Sequence[Wait], inlets: Iterable[tuple[str, str]] = (), *, has_dags: bool = False, first: int = 1
+) -> None:
+    """Insert task instances with their DAGs, runs and progress; and tasks that have the journal as inlet.
+
+    :param has_dags: Airflow knows the DAGs and the journal already: only runs of them are inserted.
+    :param first: the lowest number of runs and task instances that is still free.
+    """
     from airflow.utils.session import create_session
 
     inlets = sorted(inlets)
     with create_session() as session:
-        for table, rows in _rows(waits, inlets):
+        for table, rows in _rows(waits, inlets, first):
+            if has_dags and table.name not in OF_RUNS:
+                continue
             known = [{name: value for name, value in row.items() if name in table.c} for row in rows]
             for start in range(0, len(known), PER_STATEMENT):
                 session.execute(table.insert(), known[start : start + PER_STATEMENT])
 
 
-def _rows(waits: Sequence[Wait], inlets: Sequence[tuple[str, str]]) -> list[tuple[Any, list[dict[str, Any]]]]:
+def _rows(
+    waits: Sequence[Wait], inlets: Sequence[tuple[str, str]], first: int
+) -> list[tuple[Any, list[dict[str, Any]]]]:
     tables = _tables()
     dags = sorted({wait.dag_id for wait in waits} | {dag_id for dag_id, _ in inlets})
     numbers: dict[tuple[str, str], int] = {}
     for wait in waits:
-        numbers.setdefault((wait.dag_id, wait.run_id), len(numbers) + 1)
+        numbers.setdefault((wait.dag_id, wait.run_id), len(numbers) + first)
     runs = {numbers[wait.dag_id, wait.run_id]: wait for wait in waits}
     asset = {"id": 1, "name": JOURNAL_NAME, "uri": JOURNAL_URI, "group": "asset", "extra": {}}
     return [
@@ -71,7 +82,7 @@ def _rows(waits: Sequence[Wait], inlets: Sequence[tuple[str, str]]) -> list[tupl
         (tables["asset_active"], [{"name": JOURNAL_NAME, "uri": JOURNAL_URI}]),
         (tables["task_inlet_asset_reference"], [_inlet(*each) for each in inlets]),
         (tables["dag_run"], [_run(number, wait) for number, wait in runs.items()]),
-        (tables["task_instance"], [_task(number, wait) for number, wait in enumerate(waits, 1)]),
+        (tables["task_instance"], [_task(number, wait) for number, wait in enumerate(waits, first)]),
         (tables["xcom"], [_xcom(numbers, wait) for wait in waits if wait.value is not None]),
     ]
 

@@ -17,7 +17,7 @@ from airflow_trtc.jobs.state import from_json, to_json
 from airflow_trtc.kinds import KINDS
 from airflow_trtc.web.pages import shell
 from airflow_trtc.web.pages.drawing import NARROW, WIDE, draw, draw_all, legend, title_of_bar
-from airflow_trtc.web.pages.job_view import View, read_job, read_view, view_of
+from airflow_trtc.web.pages.job_view import read_job, read_view, view_of
 from airflow_trtc.web.pages.lanes import fail_overs_of, words_for
 from airflow_trtc.web.pages.life import Attempt, JobLife, StateChange, TaskLife, read_facts, shown
 from airflow_trtc.web.pages.timeline import (
@@ -26,6 +26,7 @@ from airflow_trtc.web.pages.timeline import (
     MAX_ROWS,
     SPANS,
     Timeline,
+    View,
     run_timeline,
     timeline_of,
 )
