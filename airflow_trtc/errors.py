@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+NO_CONNECTION = "Client.NoConnection"  # a code of ours: Airflow has no such connection
+
 
 class TrtcError(Exception):
     """Something about the service went wrong.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseHook
 
-from airflow_trtc import metrics
+from airflow_trtc import account, metrics
 from airflow_trtc._compat import (
     CONNECTION_ERRORS,
     amask_extra,
@@ -30,10 +29,10 @@ from airflow_trtc.cloud.endpoint import region_name
 from airflow_trtc.cloud.identities import permanent_keys
 from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.poller import Poller, Subscription
-from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection
+from airflow_trtc.cloud.settings import TrtcSettings, app_id, from_connection, read_extra
 from airflow_trtc.cloud.shared_file import default_directory
 from airflow_trtc.cloud.user_sig import Privilege, Signer
-from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
+from airflow_trtc.errors import NO_CONNECTION, TrtcError, TrtcFailedError, TrtcSetupError, TrtcTransientError
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot
 from airflow_trtc.jobs.ref import JobRef
@@ -45,7 +44,6 @@ from airflow_trtc.provider import connection_type
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-NO_CONNECTION = "Client.NoConnection"
 CONNECTION_SECONDS = 30.0  # how old a connection may be that a wait begins with
 RENEWED_CONNECTION_SECONDS = 2.0  # and one that is read because the keys were refused
 DAY_SECONDS = 86_400
@@ -471,18 +469,7 @@ class TrtcHook(BaseHook):
 
         :raises TrtcError: as :attr:`settings`.
         """
-        quick = checkup.quick(self.settings)
-        job = JobRef(
-            RECORDING.name,
-            quick.sdk_app_id or checkup.IMPOSSIBLE_APP,
-            quick.region,
-            checkup.IMPOSSIBLE_RECORDING,
-        )
-        try:
-            TrtcClient(quick, attempts=1).run(calls.describe(RECORDING, job))
-        except TrtcError as error:
-            return error
-        return None
+        return account.probe(self.settings)
 
     def _resolve(self, connection: Connection) -> TrtcSettings:
         try:
@@ -492,7 +479,7 @@ class TrtcHook(BaseHook):
                 schema=connection.schema,
                 login=connection.login,
                 password=connection.password,
-                extra=_extra(connection.extra),
+                extra=read_extra(connection.extra),
             )
             sdk_app_id = app_id(self.sdk_app_id, "argument sdk_app_id")
             region = region_name(self.region, "argument region")
@@ -582,15 +569,6 @@ def _stopped(kind: JobKind, error: TrtcFailedError | None = None) -> bool:
 
 def _any_action(action: str, params: Mapping[str, Any], sdk_app_id: int | None) -> Call[dict[str, Any]]:
     return calls.any_action(action, parameters.with_app_id(action, params, sdk_app_id))
-
-
-def _extra(text: str | None) -> Any:
-    """Parse the extra; Airflow's own reading would turn what cannot be read into nothing."""
-    try:
-        return json.loads(text) if text and text.strip() else None
-    except (ValueError, RecursionError) as error:
-        why = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise TrtcSetupError(f"The extra is not valid JSON ({why or type(error).__name__}).") from None
 
 
 class _CachedConnection:

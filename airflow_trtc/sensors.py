@@ -36,8 +36,8 @@ from airflow_trtc.arguments import (
     switch,
     texts,
 )
-from airflow_trtc.errors import TrtcError, TrtcFailedError, TrtcSetupError
-from airflow_trtc.hooks import NO_CONNECTION, TrtcHook, read_app_id
+from airflow_trtc.errors import NO_CONNECTION, TrtcError, TrtcFailedError, TrtcSetupError
+from airflow_trtc.hooks import TrtcHook, read_app_id
 from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.problem import FAIL_ON
 from airflow_trtc.jobs.ref import JobRef

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-from airflow_trtc.check import findings, probes
-from airflow_trtc.check.findings import Finding
+from airflow_trtc import account, findings
+from airflow_trtc.check import probes
+from airflow_trtc.findings import Finding
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,7 @@ def collect(conn_id: str, airflow_url: str | None = None) -> Iterator[Finding]:
 def _account(conn_id: str) -> list[Finding]:
     from airflow_trtc.hooks import TrtcHook
 
-    return probes.account(TrtcHook(conn_id))
+    return account.check(conn_id, lambda: TrtcHook(conn_id).settings)
 
 
 def _safely(subject: str, probe: Callable[[], list[Finding]]) -> list[Finding]:

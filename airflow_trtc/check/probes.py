@@ -6,17 +6,12 @@ import importlib.metadata
 import json
 import platform
 import socket
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_trtc import __version__
-from airflow_trtc.check import findings
-from airflow_trtc.check.findings import Finding
-from airflow_trtc.errors import TrtcError, TrtcSetupError
-
-if TYPE_CHECKING:
-    from airflow_trtc.hooks import TrtcHook
+from airflow_trtc import __version__, findings
+from airflow_trtc.errors import TrtcError
+from airflow_trtc.findings import Finding
 
 PROVIDER = "airflow-trtc"
 TIMEOUT_SECONDS = 5.0
@@ -51,47 +46,6 @@ def registration() -> list[Finding]:
     has_plugin = any(one.value.startswith("airflow_trtc.") for one in plugins)
     known = ProvidersManager().providers  # type: ignore[no-untyped-call]
     return findings.provider(PROVIDER in known, has_plugin)
-
-
-def account(hook: TrtcHook) -> list[Finding]:
-    """Connection, keys, permission, region and clock."""
-    from airflow_trtc.cloud import checkup
-    from airflow_trtc.hooks import NO_CONNECTION
-
-    try:
-        settings = hook.settings
-    except TrtcSetupError as error:
-        is_missing = error.code == NO_CONNECTION
-        return [findings.no_connection(hook.trtc_conn_id, error.message, is_missing=is_missing)]
-    except TrtcError as error:
-        return [findings.no_connection(hook.trtc_conn_id, str(error), is_missing=False)]
-    except Exception as error:  # a value that cannot be decrypted, a database that is away, a secrets backend
-        message = f"Airflow cannot read {hook.trtc_conn_id!r} ({type(error).__name__})"
-        return [findings.no_connection(hook.trtc_conn_id, message, is_missing=False)]
-    failure = hook.probe()
-    works, message = checkup.verdict(failure, settings)
-    told = findings.service(
-        None if works or failure is None else checkup.subject(failure),
-        message,
-        endpoint=settings.endpoint,
-        region=settings.region,
-        sdk_app_id=settings.sdk_app_id,
-    )
-    ahead = _ahead_of(settings.endpoint, settings.proxy)
-    read = findings.connection(hook.trtc_conn_id, settings.sdk_app_id, settings.warnings)
-    return [*read, *told, findings.clock(ahead)]
-
-
-def _ahead_of(endpoint: str, proxy: str | None) -> float | None:
-    from airflow_trtc.cloud.plain_http import fetch
-
-    began_at = time.time()
-    try:
-        date = fetch(f"{endpoint}/", timeout_seconds=TIMEOUT_SECONDS, proxy=proxy).date
-    except (OSError, ValueError, TrtcError):
-        return None
-    # A date of whole seconds is half a second too early on average.
-    return None if date is None else (began_at + time.time()) / 2 - (date + 0.5)
 
 
 def journal() -> list[Finding]:

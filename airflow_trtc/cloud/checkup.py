@@ -53,11 +53,11 @@ _ABOUT_APP = (
 )
 
 
-def quick(settings: TrtcSettings) -> TrtcSettings:
+def quick(settings: TrtcSettings, timeout_seconds: float = TIMEOUT_SECONDS) -> TrtcSettings:
     """Settings for a test call: short waits, no line, and an application even when none is set."""
     return replace(
         settings,
-        timeout_seconds=min(TIMEOUT_SECONDS, settings.timeout_seconds),
+        timeout_seconds=min(timeout_seconds, settings.timeout_seconds),
         sdk_app_id=settings.sdk_app_id or IMPOSSIBLE_APP,
         pace_directory=None,
     )

@@ -6,6 +6,7 @@ Everything is checked here, before anything is sent. Nothing in here reads the e
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -138,6 +139,18 @@ def from_connection(
         advanced_permission_control=fields.flag("advanced_permission_control"),
         warnings=fields.unknown(),
     )
+
+
+def read_extra(text: str | None) -> Any:
+    """Parse a connection's extra; Airflow's own reading would turn what cannot be read into nothing.
+
+    :raises TrtcSetupError: it is not JSON.
+    """
+    try:
+        return json.loads(text) if text and text.strip() else None
+    except (ValueError, RecursionError) as error:
+        why = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise TrtcSetupError(f"The extra is not valid JSON ({why or type(error).__name__}).") from None
 
 
 def app_id(value: object, where: str) -> int | None:

@@ -188,7 +188,7 @@ LOG_PAGES = KeyRange("log/", f"log/{0:010d}", f"log/{10**10 - 1:010d}")
 # What was written long ago may go; not the counter of the log, nor what is still to be processed.
 LASTING_PREFIXES = ("poll/", "cb/", "ev/", "done/", "bad/", "job/", "at/", "kind/", "own/", "heard/")
 # What says how things are, and soon how they were.
-FLEETING_PREFIXES = ("pulse/", "refused/")
+FLEETING_PREFIXES = ("pulse/", "refused/", "checked/")
 
 
 def due_range(now_ms: int) -> KeyRange:

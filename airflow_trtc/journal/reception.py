@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_trtc import bounds
 from airflow_trtc.journal.keys import MAX_APP, make_key
+from airflow_trtc.journal.pulse import digest
 
 VERSION = 1
 MINUTE_MS = 60_000
@@ -145,8 +146,11 @@ class Refused:
 
 
 def refused_key(conn_id: str) -> str:
-    """Key of the row about a connection; to the environment all spellings of a name are one."""
-    return make_key("refused", conn_id.lower())
+    """Key of the row about a connection; to the environment all spellings of a name are one.
+
+    By a digest, so that there is a range of such keys that every database orders alike.
+    """
+    return make_key("refused", digest(conn_id.lower()))
 
 
 def refused_from(value: object) -> Refused | None:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow_trtc._compat import AirflowFailException
-from airflow_trtc.errors import TrtcSetupError
-from airflow_trtc.hooks import NO_CONNECTION
+from airflow_trtc.errors import NO_CONNECTION, TrtcSetupError
 from airflow_trtc.jobs.ref import JobRef
 
 

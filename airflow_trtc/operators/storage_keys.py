@@ -8,8 +8,8 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_trtc._compat import CONNECTION_ERRORS, says_no_connection
-from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
+from airflow_trtc.errors import NO_CONNECTION, TrtcSetupError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.recording.storage import Storage, StorageKeys
 
 TOKENS = ("token", "session_token", "aws_session_token")

@@ -11,8 +11,8 @@ from airflow.sdk import BaseHook, BaseOperator
 
 from airflow_trtc._compat import CONNECTION_ERRORS, says_no_connection
 from airflow_trtc.arguments import Check, ChecksArguments, name_of, one_of, required_name, switch
-from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
+from airflow_trtc.errors import NO_CONNECTION, TrtcSetupError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.tables.database import Database, table_name
 from airflow_trtc.tables.files import FORMATS, Files
 from airflow_trtc.tables.schema import Interval, Part, Row, Schema

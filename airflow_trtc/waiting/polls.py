@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from airflow_trtc.aio import WakeUp, loop_time, within
 from airflow_trtc.cloud.outcomes import count_poll
 from airflow_trtc.cloud.poller import Poller, PollResult, Subscription
-from airflow_trtc.errors import TrtcError, TrtcSetupError, TrtcTransientError
-from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
+from airflow_trtc.errors import NO_CONNECTION, TrtcError, TrtcSetupError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, Snapshot, Trouble
 from airflow_trtc.jobs.ref import JobRef

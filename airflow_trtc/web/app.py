@@ -130,7 +130,7 @@ class Inbox:
             self._warn(database.asset_conflicts(session))
         return answers.NO_JOURNAL
 
-    def _warn(self, conflicts: Sequence[str]) -> None:
+    def _warn(self, conflicts: Sequence[database.AssetConflict]) -> None:
         now = time.monotonic()
         if now - self._warned_at >= WARNING_SECONDS:
             self._warned_at = now

@@ -222,7 +222,7 @@ def test_a_failing_store_is_reported_once_and_overcome(caplog: pytest.LogCapture
     async def story(log: FakeLog, reader: FeedReader) -> None:
         listener = subscribe(reader, "a")
         log.is_broken = True
-        await until(lambda: caplog.records)
+        await listener.wait(60)  # until it is told that nothing can be read
         log.is_broken = False
         log.write("a")
         assert await heard(listener) == [1]

@@ -18,8 +18,8 @@ from airflow_trtc._compat import (
     AirflowSkipException,
     AirflowTaskTimeout,
 )
-from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.hooks import NO_CONNECTION, TrtcHook
+from airflow_trtc.errors import NO_CONNECTION, TrtcSetupError, TrtcTransientError
+from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.journal.owners import is_closed, owner_from
 from airflow_trtc.journal.store import JOURNAL

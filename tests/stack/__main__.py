@@ -240,7 +240,8 @@ def report(rows: Sequence[Row], failed_task_logs: dict[str, str]) -> int:
 
 def _stay(airflow: LocalAirflow, emulator: Emulator, progress: Progress) -> None:
     print(f"\nAirflow   {airflow.url}  user {airflow.username}  password {airflow.password}")
-    print(f"emulator  {emulator.url}/_control/recordings/\n")
+    print(f"emulator  {emulator.url}/_control/recordings/")
+    print(f"waits     {airflow.url}/plugin/trtc_recordings\n")
     print("To see what a crash does, end all processes of a component; it comes back after a while:")
     for name in airflow.components:
         print(f"  {name:<14} kill -9 {' '.join(map(str, airflow.pids(name)))}")

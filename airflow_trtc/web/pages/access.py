@@ -11,9 +11,15 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from airflow.api_fastapi.auth.managers.models.resource_details import (
+    ConnectionDetails,
+    DagAccessEntity,
+    DagDetails,
+)
+from airflow.api_fastapi.core_api.security import GetUserDep, get_user
 from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from airflow_trtc._compat import conf
 from airflow_trtc.web import teams
@@ -56,6 +62,22 @@ class Reader:
             (self._who, "connections"),
             lambda: bool(self._manager.is_authorized_connection(method="GET", user=self._user)),
         )
+
+    def readable_connections(self, conn_ids: Collection[str]) -> frozenset[str]:
+        """Those of the connections that the user may read; some auth managers decide about each."""
+        return frozenset(conn_id for conn_id in conn_ids if self.may_read_connection(conn_id))
+
+    def may_read_connection(self, conn_id: str) -> bool:
+        """Whether the user may read this connection, which need not be there."""
+        return self._memory.get((self._who, "connection", conn_id), lambda: self._ask_connection(conn_id))
+
+    def _ask_connection(self, conn_id: str) -> bool:
+        from airflow.models.connection import Connection
+
+        team = Connection.get_team_name(conn_id) if teams.has_teams() else None
+        details = ConnectionDetails(conn_id=conn_id, **({} if team is None else {"team_name": team}))
+        allowed = self._manager.is_authorized_connection(method="GET", details=details, user=self._user)
+        return bool(allowed)
 
     @property
     def may_read_assets(self) -> bool:
@@ -100,6 +122,19 @@ def _reader(user: GetUserDep) -> Reader:
 
 
 ReaderDep = Annotated[Reader, Depends(_reader)]
+
+
+async def _reader_if_any(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+) -> Reader | None:
+    if "authorization" not in request.headers and COOKIE_NAME_JWT_TOKEN not in request.cookies:
+        return None
+    return Reader(await get_user(request, None, bearer))
+
+
+# None for whoever shows no token at all; one that is not valid is refused as elsewhere.
+ReaderIfAnyDep = Annotated["Reader | None", Depends(_reader_if_any)]
 
 
 def require_own_page(request: Request) -> None:

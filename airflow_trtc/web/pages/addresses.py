@@ -40,6 +40,10 @@ class Addresses:
         path = f"{self._folder}{name}" if name else f"{self._folder}../{TOP}"
         return f"{path}?{urlencode(given)}" if given else path
 
+    def is_at(self, name: str = "") -> bool:
+        """Whether this is that page."""
+        return self.here.rstrip("/").rpartition("/")[2] == (name or TOP)
+
     def static(self, name: str) -> str:
         """A style sheet, script or picture of ours; other contents have another address."""
         return f"{self._folder}static/{name}?v={self.versions.get(name, '')}"

@@ -74,6 +74,7 @@ class Account:
     """How requests of one account get on, by all processes that ask for it.
 
     :param name: its connections.
+    :param conn_ids: the same, one by one.
     :param rate: requests a second that were sent in the last minute.
     :param ceiling: requests a second that may be sent at most.
     :param used: the share of that, from 0 to 1.
@@ -93,6 +94,7 @@ class Account:
     throttled: int
     slowest_seconds: float
     outage: str
+    conn_ids: tuple[str, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -100,14 +102,14 @@ class Account:
         return "trouble" if self.outage or self.throttled else "going"
 
 
-def accounts(values: Iterable[object], now: datetime) -> list[Account]:
+def accounts(values: Iterable[object], now: datetime, most: int = MOST_ACCOUNTS) -> list[Account]:
     """The accounts that fresh rows speak of, the busiest first. Total."""
     found: dict[tuple[str, str, str | None], list[AccountPulse]] = {}
     for pulse in map(account_pulse_from, values):
         if pulse is not None and is_fresh(pulse.at, now):
             found.setdefault((pulse.account, pulse.endpoint, pulse.region), []).append(pulse)
     joined = (_account(pulses) for pulses in found.values())
-    return sorted(joined, key=lambda one: (-one.rate, one.key))[:MOST_ACCOUNTS]
+    return sorted(joined, key=lambda one: (-one.rate, one.key))[:most]
 
 
 def _account(pulses: list[AccountPulse]) -> Account:
@@ -127,6 +129,7 @@ def _account(pulses: list[AccountPulse]) -> Account:
         sum(pulse.throttled for pulse in pulses),
         max(pulse.slowest_seconds for pulse in pulses),
         cut(next((pulse.outage for pulse in pulses if pulse.outage), "")),
+        tuple(names),
     )
 
 
@@ -143,10 +146,10 @@ class Heard:
     is_quiet: bool
 
 
-def heard(values: Iterable[object], now: datetime) -> list[Heard]:
+def heard(values: Iterable[object], now: datetime, most: int = MOST_ACCOUNTS) -> list[Heard]:
     """The applications that callbacks came for, by their numbers. Total."""
     found = (_heard(bounds.mapping(value), now) for value in values)
-    return sorted((one for one in found if one is not None), key=lambda one: one.app)[:MOST_ACCOUNTS]
+    return sorted((one for one in found if one is not None), key=lambda one: one.app)[:most]
 
 
 def _heard(row: Mapping[str, Any], now: datetime) -> Heard | None:

@@ -105,7 +105,7 @@ class ListQuery:
             "dag_id": one.dag_id,
             "kind": one.kind,
             "app": one.app,
-            "sort": order and ("" if one.is_descending else "-") + order,
+            "sort": order and ("-" if one.is_descending else "") + order,
             "page": one.page if one.page > 1 else None,
         }
 
@@ -113,14 +113,15 @@ class ListQuery:
 def read_query(given: Mapping[str, str]) -> ListQuery:
     """Read the parameters of the address. Total: what means nothing counts as not given."""
     sort = given.get("sort", "")
+    order = _choice(Sort, sort.removeprefix("-"))
     return ListQuery(
         _choice(Show, given.get("state")) or Show.ALL,
         (bounds.text(given.get("q"), LONGEST_SEARCH) or "").strip(),
         bounds.text(given.get("dag_id"), 250) or "",
         given.get("kind", "") if given.get("kind") in KINDS else "",
         bounds.number(given.get("app"), 1),
-        _choice(Sort, sort.removeprefix("-")) or Sort.SINCE,
-        not sort.startswith("-"),
+        order or Sort.SINCE,
+        order is None or sort.startswith("-"),
         bounds.number(given.get("page"), 1, LAST_PAGE) or 1,
     )
 

@@ -6,17 +6,12 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from airflow_trtc.web.pages import job_page, listing_page, shell, tabs
+from airflow_trtc.web.pages import health_page, job_page, listing_page, shell, tabs
 from airflow_trtc.web.pages.access import ReaderDep
 
 Handler = Callable[..., Response]
-
-
-def health() -> Response:
-    """Tell a monitor that the API server serves our pages; for everybody."""
-    return JSONResponse({"status": "ok"})
 
 
 def static(request: Request) -> Response:
@@ -24,16 +19,20 @@ def static(request: Request) -> Response:
     return shell.static_file(request)
 
 
-# All but the last two need a login; each handler asks what this user may see.
+# Static files need no login, and without one `/health` says next to nothing. All others need one, and each
+# handler asks what this user may see.
 PAGES: tuple[tuple[str, Handler], ...] = (
     ("/ui", listing_page.show),
     ("/ui/", listing_page.show),
     ("/ui/job", job_page.show),
     ("/ui/task", tabs.show_task),
     ("/ui/run", tabs.show_run),
+    ("/ui/health", health_page.show),
     ("/ui/static/{name}", static),
-    ("/health", health),
+    ("/health", health_page.report),
 )
+# What does something, each guarded against pages of others.
+ACTIONS: tuple[tuple[str, Handler], ...] = (("/ui/health/check", health_page.check),)
 
 
 def missing(reader: ReaderDep) -> Response:
@@ -52,5 +51,7 @@ def create_pages(prefixes: tuple[str, ...]) -> FastAPI:
     for prefix in prefixes:
         for path, handler in PAGES:
             app.add_api_route(f"{prefix}{path}", handler, methods=["GET"], response_model=None)
+        for path, handler in ACTIONS:
+            app.add_api_route(f"{prefix}{path}", handler, methods=["POST"], response_model=None)
         app.add_api_route(f"{prefix}/ui/{{rest:path}}", missing, methods=["GET"], response_model=None)
     return app

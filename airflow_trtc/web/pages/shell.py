@@ -18,15 +18,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_trtc.web.pages.addresses import Addresses, digest
+from airflow_trtc.web.pages.addresses import TOP, Addresses, digest
 from airflow_trtc.web.pages.wording import FILTERS
 from airflow_trtc.web.processing import database
 
 FOLDER = Path(__file__).parent
 LIVE = "live"
+PREFIX = "/trtc"  # of routes, where a proxy takes a part of the path away
 REFRESH_SECONDS = 5
 # Airflow shows pages in a frame of its own origin, whence 'self'. Nothing is loaded from anywhere else.
 POLICY = (
@@ -150,9 +151,13 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
 
 
 def http_error(request: Request, error: Exception) -> Response:
-    """What a refused request is answered with."""
+    """What a refused request is answered with: a page, or JSON where no page was asked for."""
     assert isinstance(error, HTTPException)
-    answer = error_page(request, error.status_code)
+    path = getattr(request.scope.get("route"), "path", "")  # as we wrote it, whatever the address was
+    if request.method != "GET" or not path.removeprefix(PREFIX).startswith(f"/{TOP}"):
+        answer: Response = JSONResponse({"detail": error.detail}, error.status_code)
+    else:
+        answer = error_page(request, error.status_code)
     answer.headers.update(error.headers or {})
     return answer
 

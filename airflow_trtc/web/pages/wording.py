@@ -40,13 +40,20 @@ def ago(at: datetime | None, now: datetime) -> Markup:
     if at is None:
         return Markup("")
     seconds = (now - at).total_seconds()
-    text = f"{age(seconds)} ago" if seconds >= 0 else f"in {age(-seconds)}"
-    return _element("data-age", at, text)
+    return _element("data-age", at, f"{age(seconds)} ago" if seconds >= 0 else f"in {age(-seconds)}")
 
 
 def since(at: datetime | None, now: datetime) -> Markup:
     """An instant as a ``time`` element: how much time has passed since then; "" for none."""
     return Markup("") if at is None else _element("data-since", at, duration((now - at).total_seconds()))
+
+
+def due(at: datetime | None, now: datetime) -> Markup:
+    """When the next poll is due, as a ``time`` element: in how long, or how late it is; "" for none."""
+    if at is None:
+        return Markup("")
+    seconds = (at - now).total_seconds()
+    return _element("data-due", at, f"next in {age(seconds)}" if seconds >= 0 else f"{age(-seconds)} late")
 
 
 def _element(kind: str, at: datetime, text: str) -> Markup:
@@ -93,6 +100,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "age": age,
     "ago": ago,
     "cut": cut,
+    "due": due,
     "duration": duration,
     "exact": exact,
     "iso": iso,

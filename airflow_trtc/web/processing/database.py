@@ -135,8 +135,31 @@ def active_assets(session: Session) -> list[AssetModel]:
     )
 
 
-def asset_conflicts(session: Session) -> list[str]:
-    """Assets of our scheme that Airflow keeps inactive for the sake of another one, a sentence each.
+@dataclass(frozen=True, slots=True)
+class AssetConflict:
+    """An asset of our scheme that Airflow keeps inactive for the sake of another one; as text a sentence.
+
+    :param dag_ids: the DAGs that refer to it, which are those that suffer.
+    """
+
+    name: str
+    uri: str
+    dag_ids: tuple[str, ...]
+    rival_name: str
+    rival_uri: str
+
+    def __str__(self) -> str:
+        shared = "name" if self.rival_name == self.name else "URI"
+        return (
+            f"The asset {self.name!r} ({self.uri}) of DAG {', '.join(self.dag_ids[:10])} is inactive, because"
+            f" the asset {self.rival_name!r} ({self.rival_uri}) has the same {shared}: DAGs scheduled on the"
+            " former get no runs, and tasks with it as inlet fail. Give the one that is your own another name"
+            " and URI; in schedules use what finished_recordings() and events() return."
+        )
+
+
+def asset_conflicts(session: Session) -> list[AssetConflict]:
+    """Assets of our scheme that Airflow keeps inactive for the sake of another one.
 
     Of two assets with one name, or with one URI, Airflow activates the first it comes across.
     """
@@ -144,20 +167,14 @@ def asset_conflicts(session: Session) -> list[str]:
     from sqlalchemy import or_, select
 
     inactive = select(AssetModel).where(AssetModel.uri.like("trtc://%"), ~AssetModel.active.has())
-    sentences = []
+    conflicts = []
     for asset in session.scalars(inactive):
         rivals = or_(AssetActive.name == asset.name, AssetActive.uri == asset.uri)
         rival = session.scalars(select(AssetActive).where(rivals)).first()
         dags = sorted({each.dag_id for each in (*asset.scheduled_dags, *asset.consuming_tasks)})
         if rival is not None and dags:
-            shared = "name" if rival.name == asset.name else "URI"
-            sentences.append(
-                f"The asset {asset.name!r} ({asset.uri}) of DAG {', '.join(dags[:10])} is inactive, because"
-                f" the asset {rival.name!r} ({rival.uri}) has the same {shared}: DAGs scheduled on the former"
-                " get no runs, and tasks with it as inlet fail. Give the one that is your own another name"
-                " and URI; in schedules use what finished_recordings() and events() return."
-            )
-    return sentences
+            conflicts.append(AssetConflict(asset.name, asset.uri, tuple(dags), rival.name, rival.uri))
+    return conflicts
 
 
 def claim(session: Session, asset_id: int) -> str | None:

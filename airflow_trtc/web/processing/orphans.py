@@ -29,7 +29,7 @@ from airflow_trtc.journal.owners import (
     owner_from,
 )
 from airflow_trtc.kinds import KINDS
-from airflow_trtc.web import teams
+from airflow_trtc.web import accounts
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.processor import utc_now
 from airflow_trtc.web.receiving.writer import describe
@@ -186,27 +186,14 @@ def stop_owned_job(owner: Owner) -> str | None:
     """
     from airflow_trtc.cloud import calls
     from airflow_trtc.cloud.client import TrtcClient
-    from airflow_trtc.cloud.settings import from_connection
     from airflow_trtc.errors import TrtcError, TrtcFailedError
     from airflow_trtc.jobs.verdict import is_absent
 
     kind = KINDS.get(owner.job.kind)
     if kind is None:
         return f"this version knows no jobs of kind {owner.job.kind!r}"
-    found = list(teams.find_connection(owner.conn_id).values())
-    if len(found) != 1:
-        why = "several teams have one of this name" if found else "there is none, or Airflow cannot read it"
-        return f"connection {owner.conn_id!r}: {why}"
-    (connection,) = found
     try:
-        settings = from_connection(
-            host=connection.host,
-            port=connection.port,
-            schema=connection.schema,
-            login=connection.login,
-            password=connection.password,
-            extra=bounds.json_value(connection.extra) if connection.extra else None,
-        )
+        settings = accounts.settings_of(accounts.find_connection(owner.conn_id))
         region = owner.job.region or settings.region
         settings = replace(settings, region=region, sdk_app_id=owner.job.sdk_app_id)
         TrtcClient(settings, attempts=STOP_ATTEMPTS).run(calls.stop(kind, owner.job))

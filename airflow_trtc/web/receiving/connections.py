@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_trtc import bounds
 from airflow_trtc.cloud.endpoint import default_region
@@ -14,6 +14,9 @@ from airflow_trtc.journal.keys import MAX_APP
 from airflow_trtc.web import teams
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.receiving.connection_cache import LookupUnavailable, ReceiverConfig
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 CONNECTION_TYPE = "trtc"
 CONN_ENV = "AIRFLOW_CONN_"
@@ -110,13 +113,18 @@ def known_names() -> set[str]:
 
     Key stores cannot be asked for a list.
     """
+    names = {name.removeprefix(CONN_ENV) for name in os.environ if name.startswith(CONN_ENV)}
+    with database.transaction() as session:
+        return names | stored_names(session)
+
+
+def stored_names(session: Session) -> set[str]:
+    """Names of the connections of our type in the database."""
     from airflow.models.connection import Connection
     from sqlalchemy import select
 
-    names = {name.removeprefix(CONN_ENV) for name in os.environ if name.startswith(CONN_ENV)}
-    with database.transaction() as session:
-        ours = select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE).limit(MAX_LISTED)
-        return names | set(session.scalars(ours))
+    ours = select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE).limit(MAX_LISTED)
+    return set(session.scalars(ours))
 
 
 def _check_database() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_trtc.web.pages.checks import Checks, look
 from tests.web.pages import rows
 
 PER_DAG = "tests.web.pages.managers.PerDagAuthManager"
@@ -23,6 +24,16 @@ USERS = {
     "nobody": "viewer",
     "no_xcoms": "viewer",
 }
+
+# Headers of what a page of ours posts.
+OWN = {"x_trtc": "1", "content_type": "application/json", "origin": "http://airflow"}
+
+PATIENT_SECONDS = 120.0  # a slow machine is no service that does not answer
+
+
+def new_checks() -> Checks:
+    """The checks of an API worker that has just started."""
+    return Checks(look, limit=PATIENT_SECONDS)
 
 
 class Site:
@@ -47,17 +58,25 @@ class Site:
         self, path: str, user: str | None = "admin", *, token: str | None = None, **headers: str
     ) -> httpx.Response:
         """The answer to a GET below Airflow's address, as this user."""
+        return asyncio.run(self._send("GET", path, user, token, headers))
+
+    def post(
+        self, path: str, user: str | None = "admin", *, token: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """The answer to a POST; see `OWN`."""
+        return asyncio.run(self._send("POST", path, user, token, headers))
+
+    async def _send(
+        self, method: str, path: str, user: str | None, token: str | None, headers: dict[str, str]
+    ) -> httpx.Response:
         token = token if user is None else self.token(user)
         cookies = {} if token is None else {"_token": token}
-
-        async def get() -> httpx.Response:
-            transport = httpx.ASGITransport(self._server)
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://airflow", cookies=cookies
-            ) as client:
-                return await client.get(path, headers=headers)
-
-        return asyncio.run(get())
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        transport = httpx.ASGITransport(self._server)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://airflow", cookies=cookies
+        ) as client:
+            return await client.request(method, path, headers=named)
 
 
 @pytest.fixture
@@ -73,7 +92,7 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Start the API server with an auth manager: ``open_site(None)`` has Airflow's simple one."""
     from airflow.api_fastapi.app import _AuthManagerState
 
-    from airflow_trtc.web.pages import access, job_page, listing_page
+    from airflow_trtc.web.pages import access, checks, facts, health_page, job_page, listing_page
     from airflow_trtc.web.pages.memory import Memory
 
     def start(manager: str | None = None) -> Site:
@@ -88,9 +107,13 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     before, states.instance = states.instance, None
     for module, name in (
         (access, "_memory"),
+        (facts, "_setups"),
+        (health_page, "_read"),
         (job_page, "_found"),
         *((listing_page, name) for name in ("_dags", "_counts", "_pulses")),
     ):
         monkeypatch.setattr(module, name, Memory(0.0))  # each test sees its own rows
+    monkeypatch.setattr(checks, "WAIT_SECONDS", PATIENT_SECONDS)
+    monkeypatch.setattr(health_page, "_checks", new_checks())
     yield start
     states.instance = before

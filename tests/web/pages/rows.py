@@ -162,7 +162,7 @@ def clear() -> None:
 
     tables = _tables()
     first = "xcom task_instance dag_run task_inlet_asset_reference asset_state_store asset_active asset"
-    names = f"{first} dag dag_bundle"
+    names = f"{first} dag dag_bundle connection job trigger"
     with create_session() as session:
         for name in names.split():
             if name in tables:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from airflow_trtc.web.pages import health_page
 from tests.versions import HAS_STATE_STORE
-from tests.web.pages.conftest import PER_DAG, Site
+from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
 from tests.web.pages.rows import Wait, insert, shown
 
 OpenSite = Callable[..., Site]
@@ -29,8 +29,13 @@ TABLE: dict[str, tuple[str, tuple[int, ...]]] = {
     "/ui/task": (f"/ui/task?dag_id=mine&run_id={RUN}&task_id=wait&map_index=-1", PRIVATE),
     "/ui/run": (f"/ui/run?dag_id=mine&run_id={RUN}", PRIVATE),
     "/ui/static/{name}": ("/ui/static/trtc.css", PUBLIC),
-    "/health": ("/health", PUBLIC),
+    "/ui/health": ("/ui/health", (401, 403, 200, 200, 200, 200, 200)),
+    "/health": ("/health", (200, 403, 200, 200, 200, 200, 200)),
     "/ui/{rest:path}": ("/ui/what/is/this", (401, 403, 404, 404, 404, 404, 404)),
+}
+# Route -> what is posted to a connection that is not there, from a page of ours, and the answers.
+ACTIONS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "/ui/health/check": ("/ui/health/check?conn_id=nowhere", (401, 403, 404, 404, 404, 200, 200)),
 }
 PREFIXES = ("", "/trtc")
 PROTECTION = {
@@ -65,7 +70,8 @@ def test_every_route_is_in_the_table() -> None:
 
     app = create_pages(PREFIXES)
     routes = {(route.path, *sorted(route.methods or ())) for route in app.routes}  # type: ignore[attr-defined]
-    assert routes == {(prefix + path, "GET") for prefix in PREFIXES for path in TABLE}
+    asked = {(prefix + path, "GET") for prefix in PREFIXES for path in TABLE}
+    assert routes == asked | {(prefix + path, "POST") for prefix in PREFIXES for path in ACTIONS}
 
 
 @pytest.mark.parametrize("route", TABLE)
@@ -82,17 +88,27 @@ def test_each_gets_the_answer_of_the_table_and_no_other(site: Site, route: str) 
                 assert answer.headers["cache-control"] == "private, no-store"
 
 
+@pytest.mark.parametrize("route", ACTIONS)
+def test_each_may_do_what_the_table_says_and_no_more(
+    site: Site, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, answers = ACTIONS[route]
+    for who, status in zip(WHO, answers, strict=True):
+        for prefix in PREFIXES:
+            monkeypatch.setattr(health_page, "_checks", new_checks())  # forgets when it checked last
+            token = "broken" if who == "broken" else None
+            user = None if who in ("none", "broken") else who
+            answer = site.post(f"/trtc{prefix}{path}", user, token=token, **OWN)
+            assert (who, answer.status_code) == (who, status)
+            assert answer.headers["content-type"] == "application/json"
+            for name, value in PROTECTION.items():
+                assert value in answer.headers[name], (who, name)
+
+
 @pytest.mark.parametrize("route", TABLE)
 def test_nothing_but_get_is_answered(site: Site, route: str) -> None:
     path, _ = TABLE[route]
-
-    async def post() -> httpx.Response:
-        transport = httpx.ASGITransport(site._server)
-        cookies = {"_token": site.token("admin")}
-        async with httpx.AsyncClient(transport=transport, base_url="http://a", cookies=cookies) as client:
-            return await client.post(f"/trtc{path}")
-
-    assert asyncio.run(post()).status_code == 405
+    assert site.post(f"/trtc{path}", **OWN).status_code == 405
 
 
 def test_a_user_sees_nothing_of_other_dags_not_even_in_numbers(site: Site) -> None:

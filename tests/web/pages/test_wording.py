@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_trtc.web.pages.access import is_own
 from airflow_trtc.web.pages.addresses import Addresses, outside
 from airflow_trtc.web.pages.memory import Memory, pause
-from airflow_trtc.web.pages.wording import age, ago, cut, duration, middle, plural, since, spaced
+from airflow_trtc.web.pages.wording import age, ago, cut, due, duration, middle, plural, since, spaced
 
 NOW = datetime(2026, 1, 21, 10, tzinfo=timezone.utc)
 
@@ -46,8 +46,11 @@ def test_times_are_elements_with_the_exact_instant() -> None:
     opening = 'datetime="2026-01-21T09:58:55.000Z" title="2026-01-21 09:58:55 UTC"'
     assert ago(at, NOW) == f"<time data-age {opening}>65 s ago</time>"
     assert since(at, NOW) == f"<time data-since {opening}>1 min 05 s</time>"
-    assert "in 5 min<" in ago(NOW + timedelta(minutes=5), NOW)
-    assert ago(None, NOW) == since(None, NOW) == ""
+    assert ">in 5 min<" in ago(NOW + timedelta(minutes=5), NOW)
+    assert due(NOW + timedelta(minutes=5), NOW).startswith("<time data-due ")
+    assert ">next in 5 min<" in due(NOW + timedelta(minutes=5), NOW)
+    assert ">65 s late<" in due(at, NOW)
+    assert ago(None, NOW) == since(None, NOW) == due(None, NOW) == ""
 
 
 def test_texts_are_cut_and_ids_are_cut_in_their_middle() -> None:

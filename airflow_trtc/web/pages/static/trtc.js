@@ -106,10 +106,11 @@ const exact = (() => {
 })();
 
 const countTimes = () => {
-  for (const node of document.querySelectorAll("time[data-age], time[data-since]")) {
+  for (const node of document.querySelectorAll("time[data-age], time[data-since], time[data-due]")) {
     const at = Date.parse(node.dateTime);
     const seconds = (now() - at) / 1000;
     if ("since" in node.dataset) setText(node, duration(seconds));
+    else if ("due" in node.dataset) setText(node, seconds > 0 ? `${age(seconds)} late` : `next in ${age(-seconds)}`);
     else setText(node, seconds >= 0 ? `${age(seconds)} ago` : `in ${age(-seconds)}`);
     const title = exact.format(at);
     if (node.title !== title) node.title = title;
@@ -186,15 +187,41 @@ const morph = (old, fresh, isForced = false) => {
   morphAttributes(old, fresh);
   if (isTime(old)) return true; // its text is counted on by this page
   if ("keyed" in old.dataset) return morphKeyed(old, fresh, isForced);
-  let isWhole = true;
+  return morphChildren(old, fresh, isForced);
+};
+
+// The node to become like `child`: `place` or one behind it, unless one between them is wanted later.
+const findMine = (place, child, later) => {
+  for (let mine = place; mine; mine = mine.nextSibling) {
+    if (isSame(mine, child)) return mine;
+    if (child.nodeType !== 1 || later.some((other) => isSame(mine, other))) return null;
+  }
+  return null;
+};
+
+const morphChildren = (old, fresh, isForced) => {
   const children = [...fresh.childNodes];
+  let place = old.firstChild;
+  let isWhole = true;
   children.forEach((child, at) => {
-    const mine = old.childNodes[at];
-    if (!mine) old.append(child);
-    else if (isSame(mine, child)) isWhole = morph(mine, child, isForced) && isWhole;
-    else mine.replaceWith(child);
+    const mine = findMine(place, child, children.slice(at + 1).filter((other) => other.nodeType === 1));
+    if (!mine) {
+      old.insertBefore(child, place);
+      return;
+    }
+    while (place !== mine) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+    isWhole = morph(mine, child, isForced) && isWhole;
+    place = mine.nextSibling;
   });
-  while (old.childNodes.length > children.length) old.lastChild.remove();
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
   return isWhole;
 };
 
@@ -227,8 +254,11 @@ const show = (html, isForced) => {
   const isWhole = morph(live, fresh, isForced);
   countTimes();
   state.waiting = isWhole ? null : html;
-  if (isWhole) say("");
-  else say("order", "The list has changed.", "Show", () => show(html, true));
+  if (!isWhole) say("order", "The list has changed.", "Show", () => {
+    show(html, true);
+    live.querySelector("tbody a")?.focus({ preventScroll: true }); // the button is gone
+  });
+  else if (notice.dataset.kind === "order") say("");
   document.dispatchEvent(new CustomEvent("trtc:changed"));
 };
 

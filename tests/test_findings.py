@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_trtc.check import findings
-from airflow_trtc.check.findings import Finding
+from airflow_trtc import findings
+from airflow_trtc.findings import Finding
 
 GOOD = {
     "Python": "3.12.1",

@@ -1,17 +1,22 @@
-"""What the facts mean: each function makes findings of them. Pure; nothing secret goes in."""
+"""What facts about an installation mean: each function makes findings of them. Pure; nothing secret goes in.
+
+The command ``python -m airflow_trtc.check`` and the page "TRTC health" say what is in here.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Level = Literal["ok", "warning", "problem"]
+Level = Literal["ok", "unknown", "warning", "problem"]
+LEVELS: tuple[Level, ...] = ("ok", "unknown", "warning", "problem")  # the worst last
 
 OLDEST_AIRFLOW = (3, 1)
 AIRFLOW_WITH_CALLBACKS = (3, 3)
 OLDEST_SDK = (3, 1)
+CROWDED = 0.9  # of what triggerers can carry
 CLOCK_WARNING_SECONDS = 60
 CLOCK_PROBLEM_SECONDS = 270  # the service refuses from 300 on
 
@@ -43,9 +48,14 @@ class Finding:
         return asdict(self)
 
 
+def worst(findings: Iterable[Finding]) -> Level:
+    """The worst level; of none ``ok``."""
+    return max((one.level for one in findings), key=LEVELS.index, default="ok")
+
+
 def exit_code(findings: Sequence[Finding]) -> int:
     """0, or 1 when there is a problem."""
-    return int(any(one.level == "problem" for one in findings))
+    return int(worst(findings) == "problem")
 
 
 def number(version: str | None) -> tuple[int, ...]:
@@ -174,6 +184,17 @@ def journal(why_no_store: str | None, is_active: bool | None, error: str = "") -
     return Finding("journal", "ok", "is there")
 
 
+def asset_conflict(sentence: str) -> Finding:
+    """An asset of this package that Airflow keeps inactive for the sake of another one.
+
+    :param sentence: which one, and what to do; "" for those who may not know.
+    """
+    hidden = (
+        "an asset of a DAG is inactive, because another has its name or URI; the API server's log says which"
+    )
+    return Finding("journal", "problem", sentence or hidden)
+
+
 def triggerer(health: Any, url: str) -> Finding:
     """Whether deferred tasks go on.
 
@@ -186,8 +207,33 @@ def triggerer(health: Any, url: str) -> Finding:
     status = told.get("status") if isinstance(told, Mapping) else None
     if status == "healthy":
         return Finding("triggerer", "ok", "at least one is alive")
+    return no_triggerer("problem")
+
+
+def no_triggerer(level: Level) -> Finding:
+    """None is alive."""
     text = "none is alive: deferred tasks stand still, and deferrable=True waits for ever"
-    return Finding("triggerer", "problem", text, "start one: airflow triggerer")
+    return Finding("triggerer", level, text, "start one: airflow triggerer")
+
+
+def triggerers(alive: int, taken: int, idle: int, capacity: int) -> Finding:
+    """Whether deferred tasks go on, by the tables of Airflow's database.
+
+    :param alive: triggerers with a heartbeat of late.
+    :param taken: triggers that these carry.
+    :param idle: triggers that none of these carries.
+    :param capacity: triggers that one triggerer carries at most.
+    """
+    if not alive:
+        return no_triggerer("problem" if idle else "warning")
+    room = alive * capacity
+    text = f"{alive} alive, with {taken:,} of at most {room:,} triggers"
+    todo = "start one more: airflow triggerer; or raise [triggerer] capacity"
+    if taken < CROWDED * room:
+        return Finding("triggerer", "ok", text)
+    if taken < room or not idle:
+        return Finding("triggerer", "warning", f"{text}: nearly full", todo)
+    return Finding("triggerer", "problem", f"{text}: full, and {idle:,} deferred tasks stand still", todo)
 
 
 def receiver(status: int | None, url: str, *, is_wanted: bool) -> Finding:
