@@ -53,8 +53,10 @@ PAGES = {
     "the last page": "ui?page={last}",
     "a job": f"ui/job?{JOB}rec-live",
     "a job, of many": f"ui/job?{JOB}rec-{{n}}",
+    "a job of long ago": f"ui/job?{JOB}{OLD}-{{n}}",
     "tab of a task": f"ui/task?dag_id=mine&run_id={quote(RUN)}&task_id=wait&map_index=-1",
     "tab of a run of 500 tasks": "ui/run?dag_id=mine&run_id=mapped-0",
+    "health": "ui/health",
 }
 
 
@@ -275,9 +277,9 @@ def watch_statements(site: Site, size: Size, figures: Figures, output: Path) -> 
 
 def forget() -> None:
     """Nothing is known from an earlier question."""
-    from airflow_trtc.web.pages import access, job_page, listing_page
+    from airflow_trtc.web.pages import access, facts, health_page, job_page, listing_page
 
-    for module in (access, job_page, listing_page):
+    for module in (access, facts, health_page, job_page, listing_page):
         for value in vars(module).values():
             if hasattr(value, "_kept"):
                 value._kept.clear()
