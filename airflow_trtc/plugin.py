@@ -38,7 +38,7 @@ class TrtcPlugin(AirflowPlugin):
     """
 
     name = "trtc"
-    external_views: ClassVar[list[Any]] = [
+    external_views: ClassVar[list[Any]] = [  # type: ignore[misc]
         _view("TRTC recordings", "nav", "trtc_recordings", PAGES, "browse"),
         _view(
             "TRTC",

@@ -240,6 +240,7 @@ def statements() -> Iterator[list[tuple[float, str]]]:
         taken.append((1000 * (clock() - context.began_at), statement))
 
     engine = settings.engine
+    assert engine is not None
     # SQLite works in this very thread; then what else the machine does is left out.
     clock = time.thread_time if engine.dialect.name == "sqlite" else time.perf_counter
     event.listen(engine, "before_cursor_execute", before)

@@ -10,7 +10,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.browser import story
 from tests.browser.conftest import OpenWindow
-from tests.browser.site import Site
+from tests.browser.site import CONSOLE, Site
 from tests.browser.story import HIDDEN, LIVE, MAPPED, RUN
 from tests.browser.window import PHONE, Window, row
 from tests.versions import AIRFLOW
@@ -154,7 +154,7 @@ def test_links_lead_out_of_the_frame_and_back(open_window: OpenWindow) -> None:
 
     with window.context.expect_page() as opened:
         row(ours, "lesson-7").get_by_role("link", name="Console").click()
-    assert story.CONSOLE.format(recording_id=LIVE.job_id) in window.left_to
+    assert CONSOLE.format(recording_id=LIVE.job_id) in window.left_to
     assert opened.value.evaluate("window.opener") is None
     opened.value.close()
 

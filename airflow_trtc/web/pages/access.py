@@ -90,12 +90,12 @@ class Reader:
     def _ask(self, dag_ids: frozenset[str]) -> frozenset[str]:
         found: set[str] = set()
         for team, owned in _by_team(dag_ids).items():
-            named = {} if team is None else {"team_name": team}
+            named: dict[str, Any] = {} if team is None else {"team_name": team}
             allowed = self._manager.filter_authorized_dag_ids(dag_ids=owned, user=self._user, **named)
             found |= {dag_id for dag_id in allowed & owned if self._may_read_all_of(dag_id, named)}
         return frozenset(found)
 
-    def _may_read_all_of(self, dag_id: str, named: Mapping[str, str]) -> bool:
+    def _may_read_all_of(self, dag_id: str, named: Mapping[str, Any]) -> bool:
         details = DagDetails(id=dag_id, **named)
         return all(
             self._manager.is_authorized_dag(

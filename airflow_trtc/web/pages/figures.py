@@ -164,5 +164,5 @@ def _heard(row: Mapping[str, Any], now: datetime) -> Heard | None:
     return Heard(app, last_at, late / 10, now - last_at > QUIET)
 
 
-def _pairs(value: object) -> list[tuple[object, object]]:
+def _pairs(value: object) -> list[tuple[str, object]]:
     return list(bounds.mapping(value).items())[:100]

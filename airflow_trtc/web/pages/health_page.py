@@ -78,7 +78,6 @@ def show(request: Request, reader: ReaderDep) -> Response:
     """Answer with the page."""
     now = datetime.now(timezone.utc)
     found = read(reader, now)
-    words = {"levels": health.LEVEL_WORDS, "read": health.READ, "summary": health.summary(found.findings)}
     return shell.page(
         request,
         "health.html",
@@ -88,7 +87,9 @@ def show(request: Request, reader: ReaderDep) -> Response:
         health=found,
         level=worst(found.findings),
         worst=worst,
-        **words,
+        levels=health.LEVEL_WORDS,
+        read=health.READ,
+        summary=health.summary(found.findings),
     )
 
 

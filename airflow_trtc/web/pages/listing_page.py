@@ -58,8 +58,8 @@ def show(request: Request, reader: ReaderDep) -> Response:
     began_at, now = time.thread_time(), datetime.now(timezone.utc)
     found = read(listing.read_query(request.query_params), reader, now)
     kinds = {name: kind.label for name, kind in KINDS.items()}
-    context = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
-    words = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
+    context: dict[str, Any] = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
+    words: dict[str, Any] = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
     seconds = pause(time.thread_time() - began_at if _is_warm.is_set() else 0.0, shell.REFRESH_SECONDS)
     _is_warm.set()
     return shell.page(

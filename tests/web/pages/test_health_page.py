@@ -61,7 +61,7 @@ def write(*rows: Any) -> None:
     """Write rows of the journal: keys and values, or what has both."""
     from airflow_trtc.web.processing import database
 
-    named = dict(row if isinstance(row, tuple) else (row.key, row.value) for row in rows)
+    named: dict[str, Any] = dict(row if isinstance(row, tuple) else (row.key, row.value) for row in rows)
     with database.transaction() as session:
         database.write(session, 1, {key: database.encode(value) for key, value in named.items()})
 

@@ -77,7 +77,7 @@ def test_what_waits_and_what_ended_lately_is_listed_with_its_progress() -> None:
 
 
 def test_what_is_not_ours_or_ended_long_ago_is_left_out() -> None:
-    old = {"state": "success", "began": timedelta(days=-3), "ended": timedelta(days=-2)}
+    old: dict[str, Any] = {"state": "success", "began": timedelta(days=-3), "ended": timedelta(days=-2)}
     others = [
         Wait(dag_id="a", run_id="x1", task_id="bash", operator="BashOperator"),
         Wait(dag_id="a", run_id="x2", **old),
