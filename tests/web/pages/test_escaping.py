@@ -116,7 +116,7 @@ PLAIN = Skeleton(render(dict.fromkeys(FIELDS, "word")))
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(FIELDS, texts)))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_whatever_a_field_holds_the_page_has_the_same_elements(words: dict[str, str]) -> None:
     found = Skeleton(render(words))
     consoles = [link for link in found.links if link.startswith("https://console.example.com/")]
@@ -135,7 +135,10 @@ def test_the_plain_page_holds_every_field() -> None:
 
 
 def test_texts_of_the_outside_world_have_a_bounded_length() -> None:
-    assert len(render(dict.fromkeys(FIELDS, "x" * 5000))) < len(render(dict.fromkeys(FIELDS, "x"))) + 200_000
+    stored = ("region", "room", "state", "outcome", "problem")
+    page = render({**dict.fromkeys(FIELDS, "word"), **dict.fromkeys(stored, "x" * 5000)})
+    assert "x" * 201 not in page
+    assert "x" * 30 in page
 
 
 def test_jobs_are_named_in_addresses_and_no_path() -> None:

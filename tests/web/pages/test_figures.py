@@ -96,7 +96,11 @@ def test_callbacks_a_minute_are_of_the_last_ten_whole_minutes() -> None:
 
 @given(
     st.lists(
-        json_values | st.dictionaries(st.sampled_from(["v", "sdk_app_id", "last_ms", "minutes"]), json_values)
+        json_values
+        | st.dictionaries(
+            st.sampled_from(["v", "sdk_app_id", "last_ms", "minutes"]), json_values, max_size=4
+        ),
+        max_size=3,
     )
 )
 def test_odd_rows_are_left_out(rows: list[object]) -> None:

@@ -205,7 +205,7 @@ def test_heads_turn_the_order_of_the_present_column_and_choose_the_others() -> N
     found = {head.column.name: head for head in heads(ListQuery(sort=Sort.FILES, page=3, text="x"))}
     assert len(found) == len(COLUMNS)
     assert found["files"].order == "descending"
-    assert found["files"].address == {**ListQuery(text="x").address(), "sort": "-files"}
+    assert found["files"].address == {**ListQuery(text="x").address(), "sort": "files"}
     assert (found["since"].order, found["since"].address) == ("none", ListQuery(text="x").address())
     assert (found["polls"].order, found["polls"].address) == ("", None)
 
