@@ -59,7 +59,7 @@ def test_the_list_is_searched_sorted_and_turned_over_and_a_reload_changes_nothin
         expect(ours.locator("tbody tr").first).to_contain_text("rec-of-2")
         expect(ours.get_by_role("searchbox")).to_have_value("rec-of")
 
-    ours.get_by_label("State", exact=True).select_option("failed")
+    ours.get_by_role("combobox", name="State", exact=True).select_option("failed")
     expect(ours.get_by_role("heading", name="No recording matches")).to_be_visible()
     ours.get_by_role("link", name="Show all").click()
     ours.get_by_role("link", name=re.compile("Failed in 24 hours")).click()
@@ -259,7 +259,7 @@ def test_who_may_read_nothing_sees_nothing(open_window: OpenWindow) -> None:
     expect(ours.get_by_role("heading", name=re.compile("^You may not read any DAG"))).to_be_visible()
     for number in ours.locator(".tile .number").all_inner_texts():
         assert number == "0"
-    expect(ours.get_by_label("DAG", exact=True).locator("option")).to_have_count(1)
+    expect(ours.get_by_role("combobox", name="DAG", exact=True).locator("option")).to_have_count(1)
     page = window.page
     for path in (JOB, ALONE["task"], ALONE["run"]):
         answer = page.goto(f"{window.site.address}{path}")
@@ -270,7 +270,7 @@ def test_who_may_read_nothing_sees_nothing(open_window: OpenWindow) -> None:
     window = open_window("mine")
     ours = window.open_list()
     expect(row(ours, "lesson-7")).to_be_visible()
-    expect(ours.get_by_label("DAG", exact=True).locator("option")).to_have_text(["All DAGs", "mine"])
+    expect(ours.get_by_role("combobox", name="DAG", exact=True).locator("option")).to_have_text(["All DAGs", "mine"])
     expect(ours.locator(".tile").filter(has_text="Waiting").locator(".number")).to_have_text(
         str(story.WAITING)
     )
