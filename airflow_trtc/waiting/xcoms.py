@@ -14,10 +14,12 @@ from airflow_trtc._compat import (
     conf,
     has_xcom_backend,
 )
+from airflow_trtc.aio import within
 
 # The supervisor takes 25 ms for each, one after the other, and has other work for its triggers too.
 WRITES_PER_SECOND = 20.0
 OBJECT_STORE_PAUSE_SECONDS = 600.0
+ANSWER_SECONDS = 90.0  # no wait may hang on what it only shows; an object store has its own, shorter limit
 
 _Value = TypeVar("_Value")
 
@@ -42,13 +44,19 @@ def pause_seconds() -> float:
 
 
 async def write(key: str, value: Any, **ids: Any) -> None:
-    """Set an XCom of the task instance that `ids` name (dag_id, task_id, run_id, map_index)."""
-    await axcom_write(key, value, ids)
+    """Set an XCom of the task instance that `ids` name (dag_id, task_id, run_id, map_index).
+
+    :raises asyncio.TimeoutError: Airflow does not answer.
+    """
+    await within(ANSWER_SECONDS, axcom_write(key, value, ids))
 
 
 async def read(key: str, **ids: Any) -> Any:
-    """Return an XCom of the task instance that `ids` name; None when there is none."""
-    return await axcom_read(key, ids)
+    """Return an XCom of the task instance that `ids` name; None when there is none.
+
+    :raises asyncio.TimeoutError: Airflow does not answer.
+    """
+    return await within(ANSWER_SECONDS, axcom_read(key, ids))
 
 
 def push_results(
