@@ -348,17 +348,15 @@ class Paging:
     next: int | None
 
 
-def paging(query: ListQuery, shown: int, total: int, has_more: bool) -> Paging:
-    """Where the page of a query stands.
-
-    :param has_more: lines follow, whatever the total, which may be older, says.
-    """
+def paging(query: ListQuery, shown: int, total: int) -> Paging:
+    """Where the page of a query stands."""
+    last = query.offset + shown
     return Paging(
         query.offset + 1 if shown else 0,
-        query.offset + shown,
-        max(total, query.offset + shown),
+        last,
+        total,
         query.page - 1 if query.page > 1 else None,
-        query.page + 1 if has_more and query.page < LAST_PAGE else None,
+        query.page + 1 if last < total and shown and query.page < LAST_PAGE else None,
     )
 
 

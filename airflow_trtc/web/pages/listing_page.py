@@ -18,7 +18,7 @@ from airflow_trtc.kinds import KINDS
 from airflow_trtc.web.pages import figures, listing, queries, shell
 from airflow_trtc.web.pages.access import Reader, ReaderDep
 from airflow_trtc.web.pages.listing import LINES_PER_PAGE, ListQuery, Paging
-from airflow_trtc.web.pages.memory import LONGEST_SECONDS, Memory, pause
+from airflow_trtc.web.pages.memory import LONGEST_SECONDS, Memory
 from airflow_trtc.web.processing import database
 
 TITLE = "TRTC recordings"
@@ -60,11 +60,9 @@ def show(request: Request, reader: ReaderDep) -> Response:
     kinds = {name: kind.label for name, kind in KINDS.items()}
     context: dict[str, Any] = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
     words: dict[str, Any] = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
-    seconds = pause(time.thread_time() - began_at if _is_warm.is_set() else 0.0, shell.REFRESH_SECONDS)
+    cost = {"began_at": began_at} if _is_warm.is_set() else {}
     _is_warm.set()
-    return shell.page(
-        request, "listing.html", title=TITLE, refresh_seconds=seconds, now=now, **context, **words
-    )
+    return shell.page(request, "listing.html", title=TITLE, now=now, **cost, **context, **words)
 
 
 def read(query: ListQuery, reader: Reader, now: datetime) -> Listing:
@@ -72,37 +70,32 @@ def read(query: ListQuery, reader: Reader, now: datetime) -> Listing:
     with queries.reading() as session:
         all_dags = _dags.get("dags", lambda: queries.find_dags(session, now))
         dags = reader.readable(all_dags)
-        rows = queries.select_waits(session, query, dags, now, LINES_PER_PAGE + 1)
+        rows, total = queries.select_waits(session, query, dags, now, LINES_PER_PAGE)
         lacks = "" if queries.has_journal(session) else why_no_journal()
         values = _pulses.get("pulses", lambda: queries.select_journal(session, queries.PULSES, queries.HEARD))
-    counts = _count(("all", dags), lambda one: queries.count_all(one, dags, now))
-    total = _count((query.filter, dags), lambda one: queries.count_waits(one, query, dags, now))
-    shown = listing.lines(rows[:LINES_PER_PAGE], _poll_times(values, now))
+    counts = _counts.get(dags, lambda: _count(dags, now))
+    shown = listing.lines(rows, _poll_times(values, now))
     return Listing(
         query,
         tuple(sorted(dags)),
         len(dags) < len(all_dags),
         shown,
-        listing.paging(query, len(shown), total or 0, len(rows) > LINES_PER_PAGE),
+        listing.paging(query, len(shown), total),
         figures.tiles(counts, query),
         *(_of_accounts(values, now) if reader.may_read_connections else ([], [])),
         lacks,
     )
 
 
-def _count(key: Any, ask: Callable[[Any], Any]) -> Any:
-    """Count in a session of its own: where that takes too long, the page comes without the number."""
-
-    def count() -> Any:
-        try:
-            with queries.reading() as session:
-                return ask(session)
-        except Exception as error:
-            if database.is_passing(error):
-                return None
-            raise
-
-    return _counts.get(key, count)
+def _count(dag_ids: frozenset[str], now: datetime) -> figures.Counts | None:
+    """Count in a session of its own: where that takes too long, the page comes without the numbers."""
+    try:
+        with queries.reading(queries.COUNT_SECONDS) as session:
+            return queries.count_all(session, dag_ids, now)
+    except Exception as error:
+        if database.is_passing(error):
+            return None
+        raise
 
 
 def _of_accounts(

@@ -10,6 +10,7 @@ import functools
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Subquery
     from sqlalchemy.orm import Session
 
-STATEMENT_SECONDS = 2
-MOST_COUNTED = 20_000
+STATEMENT_SECONDS = 10.0
+COUNT_SECONDS = 2.0
 MOST_ROWS = 2_000
 # What processes say of themselves; digits come before letters in every order that databases know.
 PULSES = KeyRange("pulse/", "pulse/0", "pulse/g")
@@ -42,6 +43,7 @@ WAITING_OPERATORS = (
     "TrtcRecordRoomOperator",
     "TrtcRunJobOperator",
 )
+_ROW = tuple(each.name for each in fields(WaitRow))
 OTHER_OPERATORS = ("TrtcTriggeringRecordingOperator",)  # keeps the journal, and waits for nothing
 WAITING = (
     "deferred",
@@ -58,14 +60,17 @@ LONGEST_WAIT = timedelta(days=7)
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """A session to read with; a statement that takes too long fails, where the database can be told so."""
+def reading(seconds: float = STATEMENT_SECONDS) -> Iterator[Session]:
+    """A session to read with.
+
+    :param seconds: a statement that takes longer fails, where the database can be told so: PostgreSQL.
+    """
     from sqlalchemy import text
 
     database.load_models()
     with database.transaction() as session:
         if session.get_bind().dialect.name == "postgresql":
-            session.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
+            session.execute(text(f"SET LOCAL statement_timeout = {round(seconds * 1000)}"))
         yield session
 
 
@@ -84,51 +89,41 @@ def find_dags(session: Session, now: datetime) -> frozenset[str]:
 
 def select_waits(
     session: Session, query: ListQuery, dag_ids: Collection[str], now: datetime, limit: int
-) -> list[WaitRow]:
-    """The waits that a query asks for, in its order, from its page on.
+) -> tuple[list[WaitRow], int]:
+    """The waits on a query's page, in its order, and how many it asks for in all; 0 behind the last page.
 
     :param dag_ids: those that the user may read.
     """
-    from sqlalchemy import select
-
-    if not dag_ids:
-        return []
-    waits = _waits(query, dag_ids, now)
-    order = _order(waits, query)
-    some = select(waits).order_by(*order).limit(limit).offset(query.offset).subquery("some")
-    if "value" in some.c:
-        return [WaitRow(**row) for row in session.execute(select(some)).mappings()]
-    # Only now, for these few, what is known of each.
-    known = _with_progress(some).order_by(*_order(some, query))
-    return [WaitRow(**row) for row in session.execute(known).mappings()]
-
-
-def count_waits(session: Session, query: ListQuery, dag_ids: Collection[str], now: datetime) -> int:
-    """How many waits a query asks for; `MOST_COUNTED` stands for that many and more."""
+    from airflow.models.xcom import XComModel as XCom
     from sqlalchemy import func, select
 
     if not dag_ids:
-        return 0
+        return [], 0
     waits = _waits(query, dag_ids, now)
-    some = select(waits.c.task_id).limit(MOST_COUNTED).subquery()
-    return int(session.scalar(select(func.count()).select_from(some)) or 0)
+    # All of them have to be ordered in any case; to count them besides costs nothing.
+    some = select(waits, func.count().over().label("total")).order_by(*_order(waits, query))
+    few = some.limit(limit).offset(query.offset).subquery("few")
+    # Only now, for these few, what is known of each.
+    rows = session.execute(_with_progress(few, XCom.value).order_by(*_order(few, query))).mappings().all()
+    return [WaitRow(**{name: row[name] for name in _ROW}) for row in rows], rows[0]["total"] if rows else 0
 
 
 def count_all(session: Session, dag_ids: Collection[str], now: datetime) -> Counts:
     """The key figures of these DAGs."""
-    from sqlalchemy import func, select
+    from sqlalchemy import case, func, select
 
     if not dag_ids:
         return Counts()
-    waits = _waits(ListQuery(), dag_ids, now)
-    rows = session.execute(select(waits.c.state, func.count()).group_by(waits.c.state))
-    by_state = {state: number for state, number in rows}  # noqa: C416 - a Row is no pair to a type checker
-    problems = count_waits(session, ListQuery(show=Show.PROBLEMS), dag_ids, now)
+    problem = case((_field("problem_count") != "0", 1), else_=0)
+    waits = _with_progress(_waits(ListQuery(), dag_ids, now), problem.label("problem")).subquery()
+    state = waits.c.state
+    counted = session.execute(select(state, func.count(), func.sum(waits.c.problem)).group_by(state)).all()
+    by_state = {name: number for name, number, _ in counted}
     return Counts(
-        sum(by_state.get(state, 0) for state in WAITING),
-        sum(by_state.get(state, 0) for state in ENDED),
+        sum(by_state.get(name, 0) for name in WAITING),
+        sum(by_state.get(name, 0) for name in ENDED),
         by_state.get("failed", 0),
-        problems,
+        sum(int(problems or 0) for _, _, problems in counted),
     )
 
 
@@ -209,7 +204,7 @@ def _columns() -> list[Any]:
 
 
 def _waits(query: ListQuery, dag_ids: Collection[str], now: datetime) -> Subquery:
-    """The waits that a query asks for, without an order; with ``value``, the progress, if that decides."""
+    """The waits that a query asks for, without an order; with ``file_count`` where that decides about it."""
     from airflow.models.taskinstance import TaskInstance as Task
     from sqlalchemy import select, union_all
 
@@ -224,17 +219,18 @@ def _waits(query: ListQuery, dag_ids: Collection[str], now: datetime) -> Subquer
     waits = (union_all(*halves) if len(halves) > 1 else halves[0]).subquery("waits")
     if not query.needs_progress:
         return waits
-    known = _with_progress(waits)
-    return known.where(*_conditions(waits, query)).subquery("known")
+    more = [_field("file_count").label("file_count")] if query.sort is Sort.FILES else []
+    return _with_progress(waits, *more).where(*_conditions(waits, query)).subquery("known")
 
 
-def _with_progress(waits: Subquery) -> Select[Any]:
+def _with_progress(waits: Subquery, *columns: Any) -> Select[Any]:
+    """Waits with these columns of their progress besides their own."""
     from airflow.models.xcom import XComModel as XCom
     from sqlalchemy import and_, select
 
     names = "dag_id", "run_id", "task_id", "map_index"
     same = (getattr(XCom, name) == waits.c[name] for name in names)
-    return select(waits, XCom.value).outerjoin(XCom, and_(*same, XCom.key == PROGRESS_XCOM))
+    return select(waits, *columns).outerjoin(XCom, and_(*same, XCom.key == PROGRESS_XCOM))
 
 
 def _field(name: str) -> ColumnElement[str]:
@@ -287,7 +283,7 @@ def _like(place: Any, text: str) -> ColumnElement[bool]:
 
 def _order(waits: Subquery, query: ListQuery) -> list[Any]:
     """The order of a query; never by chance, so that no row is on two pages."""
-    from sqlalchemy import String, cast, func
+    from sqlalchemy import func
 
     keys: list[Any] = [waits.c.start_date.is_not(None), waits.c.start_date]
     if query.sort is Sort.ENDED:
@@ -297,7 +293,7 @@ def _order(waits: Subquery, query: ListQuery) -> list[Any]:
     elif query.sort is Sort.STATE:
         keys = [waits.c.state]
     elif query.sort is Sort.FILES:
-        count = cast(waits.c.value["file_count"].as_string(), String(20))
+        count = waits.c.file_count
         keys = [func.coalesce(func.length(count), 0), count]  # orders numbers as such, and fails for none
     directed = [key.desc() if query.is_descending else key.asc() for key in keys]
     return [*directed, waits.c.dag_id, waits.c.run_id, waits.c.task_id, waits.c.map_index]

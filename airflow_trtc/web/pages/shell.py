@@ -10,6 +10,7 @@ import functools
 import logging
 import re
 import secrets
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_trtc.web.pages.addresses import TOP, Addresses, digest
+from airflow_trtc.web.pages.memory import pause
 from airflow_trtc.web.pages.wording import FILTERS
 from airflow_trtc.web.processing import database
 
@@ -105,6 +107,7 @@ def page(
     *,
     title: str,
     refresh_seconds: float | None = REFRESH_SECONDS,
+    began_at: float | None = None,
     status: int = 200,
     **context: Any,
 ) -> Response:
@@ -113,6 +116,7 @@ def page(
     :param template: the live part.
     :param title: of the page.
     :param refresh_seconds: after these the page asks again; None: it never does, nothing changes any more.
+    :param began_at: `time.thread_time` when the work for it began; what costs more is asked for less often.
     :param context: what the template shows, besides ``to`` (see `Addresses`), ``now`` and ``title``.
     """
     shared = {
@@ -124,6 +128,8 @@ def page(
     # How long ago something was changes all the time; the page counts that by itself.
     steady = _AGES.sub(r"\1", live)
     etag = f'W/"{digest(steady.encode())}"'
+    if began_at is not None and refresh_seconds is not None:
+        refresh_seconds = pause(time.thread_time() - began_at, refresh_seconds)
     seconds = "" if refresh_seconds is None else str(round(refresh_seconds))
     headers = {"cache-control": "private, no-store", "etag": etag, "x-trtc-refresh": seconds}
     if request.query_params.get("part") == LIVE:

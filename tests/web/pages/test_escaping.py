@@ -98,7 +98,7 @@ def render(words: dict[str, str]) -> str:
         (words["dag"],),
         False,
         listing.lines(rows, lambda _: PollTimes(NOW, NOW)),
-        listing.paging(query, 3, 3, True),
+        listing.paging(query, 3, 120),
         figures.tiles(figures.Counts(1, 2, 3, 4), query),
         [account],
         [figures.Heard(7, NOW, 2.0, True)],

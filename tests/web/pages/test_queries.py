@@ -40,9 +40,8 @@ def select(query: ListQuery = ListQuery(), dags: tuple[str, ...] = DAGS, limit: 
     from airflow_trtc.web.pages import queries
 
     with queries.reading() as session:
-        rows = queries.select_waits(session, query, dags, NOW, limit)
-        number = queries.count_waits(session, query, dags, NOW)
-        assert len(rows) == min(limit, max(0, number - query.offset))
+        rows, total = queries.select_waits(session, query, dags, NOW, limit)
+        assert len(rows) == min(limit, max(0, total - query.offset))
         return rows
 
 
