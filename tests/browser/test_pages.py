@@ -270,7 +270,9 @@ def test_who_may_read_nothing_sees_nothing(open_window: OpenWindow) -> None:
     window = open_window("mine")
     ours = window.open_list()
     expect(row(ours, "lesson-7")).to_be_visible()
-    expect(ours.get_by_role("combobox", name="DAG", exact=True).locator("option")).to_have_text(["All DAGs", "mine"])
+    expect(ours.get_by_role("combobox", name="DAG", exact=True).locator("option")).to_have_text(
+        ["All DAGs", "mine"]
+    )
     expect(ours.locator(".tile").filter(has_text="Waiting").locator(".number")).to_have_text(
         str(story.WAITING)
     )
