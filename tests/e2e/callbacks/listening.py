@@ -17,7 +17,7 @@ from airflow_trtc.emulator import Emulator
 from tests.stack.local_airflow import LocalAirflow
 
 # For what takes seconds on an idle machine.
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 900.0
 POLL_SECONDS = 1.0
 
 # What of a file both the service's lists and its callbacks tell.
