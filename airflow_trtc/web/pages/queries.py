@@ -43,7 +43,6 @@ WAITING_OPERATORS = (
     "TrtcRecordRoomOperator",
     "TrtcRunJobOperator",
 )
-_ROW = tuple(each.name for each in fields(WaitRow))
 OTHER_OPERATORS = ("TrtcTriggeringRecordingOperator",)  # keeps the journal, and waits for nothing
 WAITING = (
     "deferred",
@@ -57,6 +56,7 @@ WAITING = (
 ENDED = ("success", "failed", "skipped")
 # A run of today may have been due before: Airflow ends waits after a week, unless told otherwise.
 LONGEST_WAIT = timedelta(days=7)
+_ROW = tuple(each.name for each in fields(WaitRow))
 
 
 @contextmanager
@@ -181,17 +181,19 @@ def _is_late(now: datetime) -> ColumnElement[bool]:
     from airflow.models.dagrun import DagRun
     from sqlalchemy import or_
 
-    return or_(DagRun.run_after > now - LATELY - LONGEST_WAIT, DagRun.state.in_(("running", "queued")))
+    is_recent = DagRun.run_after > now - LATELY - LONGEST_WAIT
+    return or_(is_recent, DagRun.state == "running", DagRun.state == "queued")  # an index each
 
 
 def _of_late_runs(statement: Select[Any], now: datetime) -> Select[Any]:
     """The task instances that ended lately: of runs that run, or were due not too long ago."""
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance as Task
-    from sqlalchemy import and_
+    from sqlalchemy import and_, func
 
     same_run = and_(Task.dag_id == DagRun.dag_id, Task.run_id == DagRun.run_id)
-    ended = Task.state.in_(ENDED), Task.end_date > now - LATELY
+    # Not the state itself: by its index SQLite would go through all that ever ended, and the runs afterwards.
+    ended = func.coalesce(Task.state, "").in_(ENDED), Task.end_date > now - LATELY
     return statement.join(DagRun, same_run).where(_is_late(now), *ended)
 
 
@@ -205,6 +207,7 @@ def _columns() -> list[Any]:
 
 def _waits(query: ListQuery, dag_ids: Collection[str], now: datetime) -> Subquery:
     """The waits that a query asks for, without an order; with ``file_count`` where that decides about it."""
+    from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance as Task
     from sqlalchemy import select, union_all
 
@@ -214,7 +217,7 @@ def _waits(query: ListQuery, dag_ids: Collection[str], now: datetime) -> Subquer
     if query.show in (Show.ALL, Show.WAITING, Show.PROBLEMS):
         halves.append(select(*_columns()).where(Task.state.in_(WAITING), *mine))
     if query.show is not Show.WAITING:
-        half = _of_late_runs(select(*_columns()), now).where(*mine)
+        half = _of_late_runs(select(*_columns()), now).where(*mine, DagRun.dag_id.in_(sorted(wanted)))
         halves.append(half.where(Task.state == "failed") if query.show is Show.FAILED else half)
     waits = (union_all(*halves) if len(halves) > 1 else halves[0]).subquery("waits")
     if not query.needs_progress:
