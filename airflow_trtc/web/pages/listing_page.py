@@ -60,7 +60,7 @@ def show(request: Request, reader: ReaderDep) -> Response:
     kinds = {name: kind.label for name, kind in KINDS.items()}
     context: dict[str, Any] = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
     words: dict[str, Any] = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
-    cost = {"began_at": began_at} if _is_warm.is_set() else {}
+    cost: dict[str, Any] = {"began_at": began_at} if _is_warm.is_set() else {}
     _is_warm.set()
     return shell.page(request, "listing.html", title=TITLE, now=now, **cost, **context, **words)
 
