@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from airflow_trtc import bounds
+from airflow_trtc.journal import reception
 from airflow_trtc.journal.pulse import AccountPulse, account_pulse_from, is_fresh
+from airflow_trtc.journal.reception import heard_from
 from airflow_trtc.web.pages.listing import SHOW_LABELS, ListQuery, Show
 from airflow_trtc.web.pages.wording import cut
 
@@ -148,21 +148,13 @@ class Heard:
 
 def heard(values: Iterable[object], now: datetime, most: int = MOST_ACCOUNTS) -> list[Heard]:
     """The applications that callbacks came for, by their numbers. Total."""
-    found = (_heard(bounds.mapping(value), now) for value in values)
+    found = (_heard(heard_from(value), now) for value in values)
     return sorted((one for one in found if one is not None), key=lambda one: one.app)[:most]
 
 
-def _heard(row: Mapping[str, Any], now: datetime) -> Heard | None:
-    app, last_ms = bounds.number(row.get("sdk_app_id"), 1), bounds.instant_ms(row.get("last_ms"))
-    if app is None or last_ms is None:
+def _heard(row: reception.Heard | None, now: datetime) -> Heard | None:
+    if row is None or row.last_at is None:
         return None
     this_minute = int(now.timestamp()) // 60
-    # Keys of a JSON object are texts.
-    minutes = ((bounds.number(key), bounds.count(number)) for key, number in _pairs(row.get("minutes")))
-    late = sum(number for minute, number in minutes if minute and this_minute - 10 <= minute < this_minute)
-    last_at = bounds.moment(last_ms)
-    return Heard(app, last_at, late / 10, now - last_at > QUIET)
-
-
-def _pairs(value: object) -> list[tuple[str, object]]:
-    return list(bounds.mapping(value).items())[:100]
+    late = sum(count for minute, count in row.minutes.items() if this_minute - 10 <= minute < this_minute)
+    return Heard(row.sdk_app_id, row.last_at, late / 10, now - row.last_at > QUIET)

@@ -90,7 +90,7 @@ def test_callbacks_a_minute_are_of_the_last_ten_whole_minutes() -> None:
     (one,) = heard([{"v": 1, "sdk_app_id": 7, "last_ms": last_ms, "minutes": minutes}], NOW)
     assert (one.app, one.a_minute, one.is_quiet) == (7, 5.0, False)
     assert one.last_at == NOW - timedelta(seconds=3)
-    (later,) = heard([{"sdk_app_id": 7, "last_ms": last_ms}], NOW + timedelta(minutes=11))
+    (later,) = heard([{"v": 1, "sdk_app_id": 7, "last_ms": last_ms}], NOW + timedelta(minutes=11))
     assert (later.a_minute, later.is_quiet) == (0.0, True)
 
 
@@ -104,5 +104,5 @@ def test_callbacks_a_minute_are_of_the_last_ten_whole_minutes() -> None:
     )
 )
 def test_odd_rows_are_left_out(rows: list[object]) -> None:
-    assert len(heard([*rows, {"sdk_app_id": 7, "last_ms": 1768960945000}], NOW)) >= 1
+    assert len(heard([*rows, {"v": 1, "sdk_app_id": 7, "last_ms": 1768960945000}], NOW)) >= 1
     assert len(accounts([*rows, *values(PULSE)], NOW)) == 1
