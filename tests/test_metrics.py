@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -285,7 +285,7 @@ def test_a_gauge_is_sent_again_and_again() -> None:
     with sending_to(None):
         metrics.send_through(lambda: Found(meter, True), gauge_seconds=0.01)
         metrics.gauge(metrics.CALLBACK_BACKLOG, 1.0)
-        give_up_at = time.monotonic() + 5
+        give_up_at = time.monotonic() + 60
         while len(meter.sent) < 3:
             assert time.monotonic() < give_up_at
             time.sleep(0.01)
@@ -311,23 +311,3 @@ def test_a_wait_that_never_listened_counts_nowhere(meter: Meter) -> None:
     with metrics.presence(metrics.WAITS, kind="recording"):
         pass
     assert meter.last(metrics.WAITS) is None
-
-
-# -- what it costs --------------------------------------------------------------------------------------
-
-
-def nanoseconds(work: Callable[[], None], times: int = 20_000) -> float:
-    began_at = time.thread_time_ns()
-    for _ in range(times):
-        work()
-    return (time.thread_time_ns() - began_at) / times
-
-
-def test_metrics_that_are_off_cost_next_to_nothing() -> None:
-    """A thousandth of a poll, which takes a millisecond of CPU."""
-    with sending_to(None):
-        cost = min(
-            nanoseconds(lambda: metrics.count(metrics.POLLS, kind="recording", outcome="found"))
-            for _ in range(5)
-        )
-    assert cost < 1_000
