@@ -18,7 +18,7 @@ from airflow_trtc.journal.pulse import digest
 
 VERSION = 1
 MINUTE_MS = 60_000
-MINUTES = 10  # for which numbers are kept
+MINUTES = 10  # whole ones, for which numbers are kept; the one that goes on is kept too
 LONGEST_COUNT = timedelta(hours=1)  # without a refusal; then it begins anew
 
 Reason: TypeAlias = Literal[
@@ -46,7 +46,7 @@ class Heard:
     """Callbacks of one application, as they were received, repeated ones too.
 
     :param last_at: when the last one came.
-    :param minutes: how many came in each minute, by its number since 1970; for the last ten.
+    :param minutes: how many came in each minute, by its number since 1970.
     """
 
     sdk_app_id: int
@@ -75,14 +75,14 @@ class Heard:
         for at_ms in times:
             minutes[at_ms // MINUTE_MS] = minutes.get(at_ms // MINUTE_MS, 0) + 1
         newest = now_ms // MINUTE_MS
-        kept = {minute: count for minute, count in minutes.items() if newest - MINUTES < minute <= newest}
+        kept = {minute: count for minute, count in minutes.items() if newest - MINUTES <= minute <= newest}
         known = [] if self.last_at is None else [min(self.last_at, bounds.moment(now_ms))]
         return Heard(self.sdk_app_id, max([*known, *map(bounds.moment, times)], default=None), kept)
 
-    def recent(self, now: datetime) -> dict[int, int]:
-        """The numbers of the last ten minutes, this one included, by how many minutes ago; zeros too."""
+    def a_minute(self, now: datetime) -> float:
+        """How many came a minute, on average, in the last ten whole minutes."""
         newest = bounds.unix_ms(now) // MINUTE_MS
-        return {ago: self.minutes.get(newest - ago, 0) for ago in range(MINUTES)}
+        return sum(self.minutes.get(newest - ago, 0) for ago in range(1, MINUTES + 1)) / MINUTES
 
 
 def heard_key(sdk_app_id: int) -> str:
@@ -99,7 +99,7 @@ def heard_from(value: object) -> Heard | None:
     )
     if row.get("v") != VERSION or sdk_app_id is None:
         return None
-    pairs = list(bounds.mapping(row.get("minutes")).items())[-MINUTES:]
+    pairs = list(bounds.mapping(row.get("minutes")).items())[-MINUTES - 1 :]
     minutes = {
         minute: bounds.count(count) for name, count in pairs if (minute := bounds.number(name, 0)) is not None
     }

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from airflow_trtc import bounds
 from airflow_trtc.journal.reception import (
     MINUTE_MS,
-    MINUTES,
     REASONS,
     Heard,
     Refused,
@@ -32,18 +31,26 @@ def stored(value: dict[str, Any]) -> Any:
     return json.loads(json.dumps(value, allow_nan=False))
 
 
+def by_age(heard: Heard, now: datetime = NOW) -> dict[int, int]:
+    """How many came, by how many minutes ago."""
+    newest = bounds.unix_ms(now) // MINUTE_MS
+    return {newest - minute: count for minute, count in heard.minutes.items()}
+
+
 def minutes_ago(minutes: float) -> int:
     return NOW_MS - round(minutes * MINUTE_MS)
 
 
 def test_callbacks_are_counted_by_the_minute() -> None:
-    heard = Heard(5).added([minutes_ago(0), minutes_ago(0.1), minutes_ago(1), minutes_ago(9)], NOW_MS)
-    assert heard.recent(NOW) == {**dict.fromkeys(range(MINUTES), 0), 0: 2, 1: 1, 9: 1}
+    heard = Heard(5).added([minutes_ago(0), minutes_ago(0.1), minutes_ago(1), minutes_ago(10)], NOW_MS)
+    assert by_age(heard) == {0: 2, 1: 1, 10: 1}
+    assert heard.a_minute(NOW) == 0.2
     assert heard.last_at == NOW
     assert heard_from(stored(heard.value)) == heard
     later = heard.added([NOW_MS + MINUTE_MS], NOW_MS + MINUTE_MS)
-    assert later.recent(NOW + timedelta(minutes=1)) == {**dict.fromkeys(range(MINUTES), 0), 0: 1, 1: 2, 2: 1}
-    assert later.recent(NOW + timedelta(hours=1)) == dict.fromkeys(range(MINUTES), 0)
+    assert by_age(later, NOW + timedelta(minutes=1)) == {0: 1, 1: 2, 2: 1}
+    assert later.a_minute(NOW + timedelta(minutes=1)) == 0.3
+    assert later.a_minute(NOW + timedelta(hours=1)) == 0.0
 
 
 def test_what_came_long_ago_is_only_the_last_if_nothing_came_since() -> None:
@@ -55,7 +62,7 @@ def test_what_came_long_ago_is_only_the_last_if_nothing_came_since() -> None:
 
 def test_a_clock_that_is_ahead_counts_as_now_and_is_forgotten() -> None:
     ahead = Heard(5).added([NOW_MS + 10**9], NOW_MS)
-    assert (ahead.last_at, ahead.recent(NOW)[0]) == (NOW, 1)
+    assert (ahead.last_at, by_age(ahead)) == (NOW, {0: 1})
     odd = Heard(5, NOW + timedelta(days=900), {NOW_MS // MINUTE_MS + 5: 7})
     assert odd.added([minutes_ago(1)], NOW_MS) == Heard(5, NOW, {NOW_MS // MINUTE_MS - 1: 1})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -73,6 +73,8 @@ def tiles(counts: Counts | None, query: ListQuery) -> tuple[Tile, ...]:
 class Account:
     """How requests of one account get on, by all processes that ask for it.
 
+    The vendor limits each action for itself; rate, ceiling and share are those of the busiest one.
+
     :param name: its connections.
     :param conn_ids: the same, one by one.
     :param rate: requests a second that were sent in the last minute.
@@ -115,8 +117,10 @@ def accounts(values: Iterable[object], now: datetime, most: int = MOST_ACCOUNTS)
 def _account(pulses: list[AccountPulse]) -> Account:
     first = pulses[0]
     names = sorted({conn_id for pulse in pulses for conn_id in pulse.conn_ids})
-    # Processes of one machine share the pace, those of several each have it whole: the vendor counts all.
-    rate, ceiling = sum(pulse.sent for pulse in pulses) / 60, max(pulse.ceiling for pulse in pulses)
+    used, rate, ceiling = max(
+        _use([pulse for pulse in pulses if pulse.action == action])
+        for action in {pulse.action for pulse in pulses}
+    )
     return Account(
         "/".join((first.account, first.endpoint, str(first.region))),
         cut(", ".join(names) or first.account),
@@ -125,7 +129,7 @@ def _account(pulses: list[AccountPulse]) -> Account:
         sum(pulse.due for pulse in pulses),
         rate,
         ceiling,
-        min(1.0, rate / ceiling) if ceiling else 0.0,
+        used,
         sum(pulse.throttled for pulse in pulses),
         max(pulse.slowest_seconds for pulse in pulses),
         cut(next((pulse.outage for pulse in pulses if pulse.outage), "")),
@@ -133,11 +137,20 @@ def _account(pulses: list[AccountPulse]) -> Account:
     )
 
 
+def _use(pulses: Sequence[AccountPulse]) -> tuple[float, float, float]:
+    """Share, rate and ceiling of one action.
+
+    Processes of one machine share the pace, those of several each have it whole: the vendor counts all.
+    """
+    rate, ceiling = sum(pulse.sent for pulse in pulses) / 60, max(pulse.ceiling for pulse in pulses)
+    return min(1.0, rate / ceiling) if ceiling else 0.0, rate, ceiling
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Callbacks about one application.
 
-    :param a_minute: of the last whole ten minutes, on average.
+    :param a_minute: of the last ten whole minutes, on average.
     """
 
     app: int
@@ -155,6 +168,4 @@ def heard(values: Iterable[object], now: datetime, most: int = MOST_ACCOUNTS) ->
 def _heard(row: reception.Heard | None, now: datetime) -> Heard | None:
     if row is None or row.last_at is None:
         return None
-    this_minute = int(now.timestamp()) // 60
-    late = sum(count for minute, count in row.minutes.items() if this_minute - 10 <= minute < this_minute)
-    return Heard(row.sdk_app_id, row.last_at, late / 10, now - row.last_at > QUIET)
+    return Heard(row.sdk_app_id, row.last_at, row.a_minute(now), now - row.last_at > QUIET)

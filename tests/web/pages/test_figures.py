@@ -59,8 +59,16 @@ def test_processes_and_actions_of_one_account_are_one() -> None:
     (one,) = accounts(values(PULSE, second), NOW)
     assert (one.name, one.endpoint) == ("a, trtc_default", "trtc.example.com, ap-guangzhou")
     assert (one.waiting, one.due, one.throttled) == (600, 4, 4)
-    assert (one.rate, one.ceiling, one.used) == (15.0, 20.0, 0.75)
     assert one.tone == "trouble"
+
+
+def test_the_budget_is_that_of_the_busiest_action() -> None:
+    same = replace(PULSE, process="bb", sent=300)
+    scarce = replace(PULSE, action="DescribeWebRecord", sent=240, ceiling=5.0)
+    (one,) = accounts(values(PULSE, same, replace(scarce, sent=60)), NOW)
+    assert (one.rate, one.ceiling, one.used) == (15.0, 20.0, 0.75)
+    (one,) = accounts(values(PULSE, same, scarce), NOW)
+    assert (one.rate, one.ceiling, one.used) == (4.0, 5.0, 0.8)
 
 
 def test_accounts_are_told_apart_and_the_busiest_is_first() -> None:
