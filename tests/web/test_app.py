@@ -17,6 +17,7 @@ from airflow_trtc.assets import finished_recordings
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.journal import prune
 from airflow_trtc.journal.keys import LOG_KEY
+from airflow_trtc.journal.reception import refused_key
 from airflow_trtc.web.app import create_app
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, RETRY_SECONDS, Housekeeping
@@ -72,7 +73,7 @@ def test_two_servers_share_the_work(store: Store, connection: Connect) -> None:
 def test_a_wrong_key_stores_nothing(store: Store, connection: Connect) -> None:
     connection(callback_secret="key")
     assert asyncio.run(deliver(story("a"), key="wrong")) == [401] * 5
-    assert set(store.rows()) <= {LOG_KEY, "refused/trtc_default"}
+    assert set(store.rows()) <= {LOG_KEY, refused_key("trtc_default")}
 
 
 def test_refused_callbacks_are_counted_and_the_processor_writes_how_many(
@@ -88,7 +89,7 @@ def test_refused_callbacks_are_counted_and_the_processor_writes_how_many(
 
     assert asyncio.run(post()) == 401
     assert app.state.inbox.processor._work_once() > 0
-    row = store.rows("refused/")["refused/trtc_default"]
+    row = store.rows("refused/")[refused_key("trtc_default")]
     assert (row["conn_id"], row["count"], row["reason"]) == ("trtc_default", 1, "unsigned")
 
 
