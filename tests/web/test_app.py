@@ -16,7 +16,7 @@ from airflow.sdk import Asset
 from airflow_trtc.assets import finished_recordings
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.journal import prune
-from airflow_trtc.journal.keys import LOG_KEY
+from airflow_trtc.journal.keys import LOG_KEY, connections_key
 from airflow_trtc.journal.reception import refused_key
 from airflow_trtc.web.app import create_app
 from airflow_trtc.web.processing import database
@@ -51,6 +51,8 @@ def test_what_is_answered_is_stored_and_worked_through(store: Store, connection:
     assert len(store.rows("ev/")) == 40
     assert not store.rows("in/")
     assert len(store.rows("cb/")) == 16
+    # The page "TRTC health" shows by it that callbacks come through the connection.
+    assert store.rows("conns/") == {connections_key(APP): {"v": 1, "conn_ids": ["trtc_default"]}}
 
 
 def test_a_slash_at_the_end_of_the_address_does_no_harm(store: Store, connection: Connect) -> None:
