@@ -44,16 +44,15 @@ cluster: env  ## the same on an Airflow as on several machines, which stays up u
 test: test-unit test-dags test-browser test-e2e test-postgres test-cluster  ## all of the next six
 
 FAST := not browser and not dags and not e2e and not postgres and not cluster
-# How many processes share them: one for each core, and more for what mostly waits.
-SPREAD := -n logical --dist worksteal
-SPREAD_WAITS := -n 4 --dist worksteal
+# How many processes share them: two for each core, since half the time they wait for sockets and clocks.
+SPREAD := -n $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 # Tests that share an Airflow stay together.
 SPREAD_STAGES := -n 2 --dist loadgroup
 test-unit: env  ## fast tests
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "$(FAST)" $(SPREAD) $(PYTEST_ARGS)
 
 test-dags: env  ## tests that run whole DAGs, each in one process
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD_WAITS) $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD) $(PYTEST_ARGS)
 
 test-browser: env  ## tests of the pages in a real Chromium, in the UI of a real API server
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
