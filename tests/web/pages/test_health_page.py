@@ -326,14 +326,20 @@ def test_nobody_checks_what_they_may_not_read(connect: Any, open_site: OpenSite)
 @pytest.fixture
 def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Encrypt what Airflow encrypts."""
-    from airflow.models.crypto import get_fernet
+    from airflow.models import crypto
     from cryptography.fernet import Fernet
+
+    def forget() -> None:
+        if hasattr(crypto.get_fernet, "cache_clear"):
+            crypto.get_fernet.cache_clear()
+        else:  # Airflow 3.1
+            vars(crypto)["_fernet"] = None
 
     with monkeypatch.context() as patched:
         patched.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-        get_fernet.cache_clear()
+        forget()
         yield
-    get_fernet.cache_clear()
+    forget()
 
 
 @needs_journal
