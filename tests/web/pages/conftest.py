@@ -105,8 +105,10 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | N
 
     holder: Any = getattr(app, "_AuthManagerState", None)
     # Where Airflow keeps the auth manager, from 3.2 on and before.
-    where = (app, "auth_manager") if holder is None else (holder, "instance")
-    monkeypatch.setattr(*where, None)
+    if holder is None:
+        monkeypatch.setattr(app, "auth_manager", None)
+    else:
+        monkeypatch.setattr(holder, "instance", None)
     for module, name in (
         (access, "_memory"),
         (facts, "_setups"),
