@@ -41,23 +41,24 @@ def park(
     """Defer task number n of the run to wait for job number n, after one poll of it.
 
     :param known: what the worker knew of each job, as JSON.
-    :param kind: `ours`, or `plain` for triggers that only sleep.
+    :param kind: `ours`, `plain` for triggers that only sleep, or `few` for one of ours for each kind of job
+        among them.
     :param blocks_path: the task after the last job's measures the event loop and writes it there.
     :param options: arguments of our trigger.
     """
     now = time.time()
     waits = [wait_of(each, now, number / len(known), **options) for number, each in enumerate(known)]
+    ours = {"plain": 0, "few": len({wait.kind for wait in waits}), "ours": len(waits)}[kind]
     task = (TaskInstance.run_id == run_id, TaskInstance.task_id == "wait")
     with create_session() as session:
-        if kind == "ours":
-            note(session, waits)
+        note(session, waits[:ours])
         # Columns only: with each whole task instance its run would be loaded too.
         found = session.execute(select(TaskInstance.id, TaskInstance.map_index).where(*task)).all()
         # What measures the event loop comes first, to see the others start.
         for task_id, number in sorted(found, key=lambda row: -row.map_index):
             if number >= len(waits):
                 made: Any = BlockTrigger(path=str(blocks_path))
-            elif kind == "ours":
+            elif number < ours:
                 made = TrtcJobTrigger(**waits[number].to_json())
             else:
                 made = SleepingTrigger(recording_id=waits[number].job_id, seconds=LONG_SECONDS)

@@ -172,6 +172,10 @@ def test_the_triggerer_is_told_with_what_ours_takes_beyond_airflows_own() -> Non
     assert "beyond Airflow's own trigger, one-off costs included: 10.2 KiB" in text
     assert "| recording | 1000 | 1 | 0 | 0 | 0 of 0 (-) | 25.00 | 1.00 | 25.00 | 0.53 |" in text
     assert "| all |" not in text
+    few = triggerer.Result("few", 1000, memory=[(155 * 2**20, 900)])
+    assert "costs included: 10.2 KiB, of a further one: 5.1 KiB." in triggerer.report(
+        [plain, few, ours], options
+    )
 
 
 def test_each_kind_fares_against_its_own_floor() -> None:
