@@ -90,23 +90,26 @@ fuzz: env  ## send 100,000 odd requests to the receiver of callbacks
 
 # Each benchmark with its options: in the usual sizes, and with FULL=1 in all of them, which takes hours.
 BENCH_OUTPUT := build/benchmark
-BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer parse_cost shared_account shared_airflow callback_latency metrics_cost mixed_kinds pages
+BENCHMARKS := waiting crowd poll_cost waiter_memory triggerer triggerer_mixed parse_cost shared_account shared_airflow callback_latency metrics_cost mixed_kinds pages
 USUAL_waiting := --waits 300 1000 5000 --most-others 1000
 USUAL_crowd := --minutes 2
 USUAL_poll_cost := --rounds 3 --seconds 8
 USUAL_waiter_memory := --rounds 2
 USUAL_parse_cost := --rounds 10
 USUAL_triggerer := --waiting 1000 --changing 200 --scale 5
+USUAL_triggerer_mixed := --waiting 1000 --changing 200 --kinds plain few ours
 USUAL_shared_account := --minutes 5
 USUAL_shared_airflow := --minutes 5
 USUAL_callback_latency := --waiting 200
+# One that is another with an option of its own.
+VARIANT_triggerer_mixed := triggerer --mixed
 BENCH_OPTIONS = $(if $(filter-out 0,$(QUICK)),--quick,$(if $(filter-out 0,$(FULL)),,$(USUAL_$*)))
 
 .PHONY: bench
 bench: env $(BENCHMARKS:%=bench/%)  ## measure, about an hour, into build/benchmark; QUICK=1 only tries, FULL=1 takes hours
 
 bench/%: env
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.$* --output $(BENCH_OUTPUT) $(BENCH_OPTIONS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m tests.benchmarks.$(or $(VARIANT_$*),$*) --output $(BENCH_OUTPUT) $(BENCH_OPTIONS)
 
 .PHONY: soak
 soak: env  ## a cluster under fire for MINUTES=60, by the plan of SEED=7; writes to build/soak

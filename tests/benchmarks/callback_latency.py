@@ -14,9 +14,11 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from airflow_trtc.emulator import Emulator
+from tests.benchmarks.emulation import known_of
 from tests.benchmarks.parking import Parking
 from tests.benchmarks.plot import Row, plot
 from tests.benchmarks.report import arguments, machine, span, tell, write
@@ -168,10 +170,10 @@ class Bench:
         return dict(rows)
 
     def _park(self, recording_ids: list[str], poke_interval: float) -> str:
-        run_id = self._parking.begin(len(recording_ids))
+        run_id, now = self._parking.begin(len(recording_ids)), datetime.now(timezone.utc)
         self._parking.defer(
             run_id,
-            [self.emulator.truth(recording_id) for recording_id in recording_ids],
+            [known_of(self.emulator.truth(recording_id), now) for recording_id in recording_ids],
             feed_position=self._log_end(),
             poke_interval=poke_interval,
             sdk_app_id=self.emulator.settings.sdk_app_id,

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from tests.benchmarks.emulation import EmulatorProcess, known_of
+from tests.benchmarks.emulation import EmulatorProcess
 from tests.stack.local_airflow import inherited
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ class Waiters:
     def __init__(
         self,
         emulator: EmulatorProcess,
-        recording_ids: Sequence[str],
+        job_ids: Sequence[str] | Mapping[str, str],
         poll_seconds: float,
         *,
         kind: str,
@@ -77,21 +77,18 @@ class Waiters:
         machine: int = 1,
         **job: Any,
     ) -> None:
-        """With those of one `machine` it shares its pace; further arguments are those of `waiters.Job`."""
-        self.recording_ids = list(recording_ids)
+        """With those of one `machine` it shares its pace; further arguments are those of `waiters.Job`.
+
+        :param job_ids: of recordings, or a mapping of ids to kinds.
+        """
+        kinds = job_ids if isinstance(job_ids, Mapping) else dict.fromkeys(job_ids, "recording")
+        self.recording_ids = list(kinds)
         self.history = Noticed()
         self._job = {"kind": kind, "poll_seconds": poll_seconds, "place": emulator.place, **job}
         self._job |= {"endpoint": emulator.url.removeprefix("http://"), "keys": emulator.keys}
-        self._job["known"] = self.known(emulator, recording_ids, datetime.now(timezone.utc) - SEEN_AGO)
+        self._job["known"] = emulator.known(kinds, datetime.now(timezone.utc) - SEEN_AGO)
         self._connection = emulator.connection(requests_per_second=requests_per_second)
         self._machine = emulator.folder / f"machine-{machine}"
-
-    def known(
-        self, emulator: EmulatorProcess, recording_ids: Sequence[str], seen_at: datetime
-    ) -> list[dict[str, Any]]:
-        """What a worker knew of each when it deferred, as JSON."""
-        truths = emulator.controls.state()["recordings"]
-        return [known_of(truths[recording_id], seen_at) for recording_id in recording_ids]
 
     def __enter__(self) -> Waiters:
         self._home = tempfile.TemporaryDirectory(prefix="trtc-bench-home-")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,11 +23,16 @@ import psutil
 
 from airflow_trtc.emulator.client import EmulatorClient
 from airflow_trtc.jobs.observation import RecordedFile, Snapshot
+from airflow_trtc.jobs.ref import JobRef
 from airflow_trtc.jobs.state import JobState, learn, to_json
+from airflow_trtc.kinds import KINDS
 from tests.benchmarks.report import share
 from tests.stack.local_airflow import inherited
 
-ACTION = "DescribeCloudRecording"
+ACTIONS = {name: kind.describe_action for name, kind in KINDS.items() if kind.describe_action}
+"""By the kinds of jobs that can be polled: what they are polled with."""
+RUNNING = {"web_recording": "1", "speech": "Processing"}  # what the others answer is InProgress
+LONG_SECONDS = 36_000.0
 THROTTLED = "RequestLimitExceeded"
 GONE = "ResourceNotFound"
 START_SECONDS = 20.0
@@ -37,7 +43,7 @@ class Call:
     """One call as the emulator logged it; `at` is the second of the day's clock in which it came, Unix."""
 
     at: int
-    recording_id: str
+    job_id: str
     code: str
 
 
@@ -69,10 +75,10 @@ class Calls:
         """Those of the whole seconds inside, the first one included."""
         return Calls([call for call in self.calls if int(first) <= call.at < int(last)])
 
-    def of(self, recording_ids: Iterable[str]) -> Calls:
-        """Those for some recordings."""
-        wanted = frozenset(recording_ids)
-        return Calls([call for call in self.calls if call.recording_id in wanted])
+    def of(self, job_ids: Iterable[str]) -> Calls:
+        """Those for some jobs."""
+        wanted = frozenset(job_ids)
+        return Calls([call for call in self.calls if call.job_id in wanted])
 
     def per_second(self) -> Counter[int]:
         """How many came in each second."""
@@ -80,7 +86,7 @@ class Calls:
 
 
 class EmulatorProcess:
-    """``python -m airflow_trtc.emulator`` with a request limit; a recording that ends is gone at once."""
+    """``python -m airflow_trtc.emulator`` with a request limit; a job that ends is gone at once."""
 
     def __init__(self, limit: int) -> None:
         """:param limit: requests a second; 0 for none."""
@@ -138,11 +144,36 @@ class EmulatorProcess:
 
     def add_recordings(self, count: int) -> list[str]:
         """Recordings that go on until they are ended."""
-        # All in one request: ten thousand of them take a while.
-        wanted = {"recordings": [{"files": 1}] * count}
-        answer = httpx.post(f"{self.url}/_control/seed", json=wanted, timeout=60.0, trust_env=False)
-        recording_ids: list[str] = answer.raise_for_status().json()["recording_ids"]
-        return recording_ids
+        return self._add("seed", "recording", [{"files": 1}] * count)
+
+    def add_jobs(self, count: int, kinds: Iterable[str] = tuple(ACTIONS)) -> dict[str, str]:
+        """Jobs that go on until they are ended, the kinds in turn: id to kind."""
+        turns = list(islice(cycle(kinds), count))
+        ids = {kind: iter(self._add_kind(kind, number)) for kind, number in Counter(turns).items()}
+        return {next(ids[kind]): kind for kind in turns}
+
+    def _add_kind(self, kind: str, count: int) -> list[str]:
+        if kind == "recording":
+            return self.add_recordings(count)
+        lives = [{"kind": kind, "room_id": str(8000 + number)} for number in range(count)]
+        return self._add("jobs", "job", [{**life, "ends_after_seconds": LONG_SECONDS} for life in lives])
+
+    def _add(self, path: str, what: str, seeds: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Put jobs in, all in one request: ten thousand of them take a while."""
+        wanted = {f"{what}s": seeds}
+        answer = httpx.post(f"{self.url}/_control/{path}", json=wanted, timeout=60.0, trust_env=False)
+        ids: list[str] = answer.raise_for_status().json()[f"{what}_ids"]
+        return ids
+
+    def known(self, kinds: Mapping[str, str], seen_at: datetime) -> list[dict[str, Any]]:
+        """What a worker knows of each job after one poll at that time, as JSON; ids to kinds."""
+        truths = self.controls.state()["recordings"]
+        return [
+            known_of(truths[job_id], seen_at)
+            if kind == "recording"
+            else known_of_job(JobRef(kind, **self.place, job_id=job_id), seen_at)
+            for job_id, kind in kinds.items()
+        ]
 
     def cpu_seconds(self) -> float:
         """What it has taken of processors so far."""
@@ -150,14 +181,15 @@ class EmulatorProcess:
         return float(times.user + times.system)
 
     def calls(self) -> Calls:
-        """All calls so far, oldest first."""
+        """All polls so far, oldest first."""
+        actions = frozenset(ACTIONS.values())
         today = datetime.now().astimezone()
         lines = (line.split() for line in self._log.read_text().splitlines())
-        return Calls([_call(today, line) for line in lines if len(line) == 4 and line[1] == ACTION])
+        return Calls([_call(today, line) for line in lines if len(line) == 4 and line[1] in actions])
 
     def count(self) -> int:
-        """How many calls there were so far."""
-        return self._log.read_bytes().count(ACTION.encode())
+        """How many polls of recordings there were so far."""
+        return self._log.read_bytes().count(ACTIONS["recording"].encode())
 
     def _read_greeting(self) -> str:
         assert self._process.stdout
@@ -186,3 +218,9 @@ def known_of(truth: Mapping[str, Any], seen_at: datetime) -> dict[str, Any]:
     )
     recording_id = truth["recording_id"]
     return to_json(learn(JobState(recording_id), Snapshot(recording_id, truth["status"], files), seen_at))
+
+
+def known_of_job(job: JobRef, seen_at: datetime) -> dict[str, Any]:
+    """The same of a job of another kind, which goes on."""
+    seen = Snapshot(job.job_id, RUNNING.get(job.kind, "InProgress"), ())
+    return to_json(learn(JobState(job.job_id), seen, seen_at), job)

@@ -42,11 +42,11 @@ class Parking:
         )
         return run_id
 
-    def defer(self, run_id: str, recordings: Sequence[Mapping[str, Any]], **options: Any) -> None:
-        """Defer them; the options are those of `park.park`."""
+    def defer(self, run_id: str, known: Sequence[Mapping[str, Any]], **options: Any) -> None:
+        """Defer them, each with what its worker knew; the options are those of `park.park`."""
         subprocess.run(
             [sys.executable, "-m", "tests.benchmarks.park", run_id],
-            input=json.dumps({"recordings": list(recordings), **options}),
+            input=json.dumps({"known": list(known), **options}),
             text=True,
             cwd=ROOT,
             env=self.airflow.environment,

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import json
 import math
-import sys
+import signal
 import threading
 import time
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -22,6 +23,8 @@ TICK_SECONDS = 0.01
 WRITE_SECONDS = 1.0
 LATE_SECONDS = 0.04
 MOST_SIGHTS = 20  # in a line
+INNERMOST = 3  # frames that are told whosoever they are
+LOOK = signal.SIGUSR2  # which the triggerer uses for nothing else
 
 
 class SleepingTrigger(BaseTrigger):
@@ -46,8 +49,12 @@ class BlockTrigger(BaseTrigger):
     """Notices how long the event loop it runs in is blocked; adds a line to a file every second.
 
     :param path: the file; each line has `at` (Unix seconds), `blocked_seconds`, the longest since the line
-        before, `collecting_seconds`, the longest garbage collection since then, and `where` a thread saw
-        the event loop's thread when it was late: the frames of our own code and the innermost ones.
+        before, `collecting_seconds`, the longest garbage collection since then, and `where` the event
+        loop's thread was when it was late: the frames of our own code and the innermost ones.
+
+    A thread notices that the event loop is late and sends a signal; the event loop's own thread then looks
+    at its stack. Another thread must not walk it: Python lets both run in turn, so it may follow a frame that
+    has ended meanwhile into freed memory, and Python 3.11 dies of that.
     """
 
     def __init__(self, *, path: str) -> None:
@@ -55,6 +62,7 @@ class BlockTrigger(BaseTrigger):
         self.path = path
         self._ticked_at = math.inf
         self._where: list[str] = []
+        self._is_asked = False
         self._collecting_seconds = 0.0
         self._collecting_since = 0.0
 
@@ -68,7 +76,9 @@ class BlockTrigger(BaseTrigger):
         if (store := trigger_store()) is not None:
             await store.aget("nothing")
         stop = threading.Event()
-        threading.Thread(target=self._spy, args=(threading.get_ident(), stop), daemon=True).start()
+        before = signal.signal(LOOK, self._look)
+        spy = threading.Thread(target=self._spy, args=(threading.get_ident(), stop), daemon=True)
+        spy.start()
         gc.callbacks.append(self._collect)
         longest, write_at = 0.0, time.monotonic() + WRITE_SECONDS
         try:
@@ -81,6 +91,8 @@ class BlockTrigger(BaseTrigger):
                     longest, write_at = 0.0, time.monotonic() + WRITE_SECONDS
         finally:
             stop.set()
+            spy.join()  # no signal may come after it
+            signal.signal(LOOK, before)
             gc.callbacks.remove(self._collect)
         yield TriggerEvent(None)
 
@@ -104,9 +116,17 @@ class BlockTrigger(BaseTrigger):
 
     def _spy(self, thread_id: int, stop: threading.Event) -> None:
         while not stop.wait(TICK_SECONDS):
-            if time.perf_counter() - self._ticked_at > LATE_SECONDS and len(self._where) < MOST_SIGHTS:
-                frame = sys._current_frames().get(thread_id)
-                stack = traceback.extract_stack(frame) if frame else []
-                ours = [each for each in stack[:-3] if "airflow_trtc" in each.filename]
-                told = [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in ours + stack[-3:]]
-                self._where.append(" < ".join(reversed(told)))
+            is_late = time.perf_counter() - self._ticked_at > LATE_SECONDS
+            if is_late and not self._is_asked and len(self._where) < MOST_SIGHTS:
+                self._is_asked = True
+                signal.pthread_kill(thread_id, LOOK)
+
+    def _look(self, _: int, frame: FrameType | None) -> None:
+        stack = [(each.f_code, line) for each, line in traceback.walk_stack(frame)]
+        told = [
+            f"{Path(code.co_filename).name}:{line} {code.co_name}"
+            for number, (code, line) in enumerate(stack)
+            if number < INNERMOST or "airflow_trtc" in code.co_filename
+        ]
+        self._where.append(" < ".join(told))
+        self._is_asked = False

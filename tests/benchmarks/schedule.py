@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def round_seconds(waits: int, limit: float, poll_seconds: float) -> float:
@@ -29,6 +29,12 @@ def ends(recording_ids: Sequence[str], count: int, seconds: float, seed: int) ->
     chosen = chance.sample(list(recording_ids), count)
     times = sorted(chance.uniform(0.0, seconds) for _ in chosen)
     return dict(zip(chosen, times, strict=True))
+
+
+def ends_of_each(groups: Iterable[Sequence[str]], count: int, seconds: float, seed: int) -> dict[str, float]:
+    """The same for several groups, so many of each group."""
+    plans = [ends(ids, min(count, len(ids)), seconds, seed + number) for number, ids in enumerate(groups)]
+    return dict(sorted((end for plan in plans for end in plan.items()), key=lambda end: end[1]))
 
 
 def ideal_lags(

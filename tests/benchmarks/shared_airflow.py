@@ -13,14 +13,15 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from datetime import datetime, timezone
 from typing import Any
 
-from tests.benchmarks.driving import ROOT
+from tests.benchmarks.driving import ROOT, SEEN_AGO
 from tests.benchmarks.emulation import EmulatorProcess
 from tests.benchmarks.parking import Parking
 from tests.benchmarks.report import arguments, tell, write
 from tests.benchmarks.shared_account import Found, add_arguments, phases_of, picture, report
-from tests.benchmarks.triggerer import HERE, SEEN_AGO
+from tests.benchmarks.triggerer import HERE
 from tests.benchmarks.ways import until_all_asked
 from tests.stack.local_airflow import LocalAirflow
 
@@ -40,12 +41,10 @@ def measure(options: Any) -> Found:
         poking = airflow.trigger("poking", {"recording_ids": poked, "poke_interval": options.poke})
         until_all_asked(emulator, poked, airflow.check_alive)
         tell(f"{len(deferred)} tasks are being deferred")
-        truths = emulator.controls.state()["recordings"]
         parking.defer(
             parked,
-            [truths[recording_id] for recording_id in deferred],
+            emulator.known(dict.fromkeys(deferred, "recording"), datetime.now(timezone.utc) - SEEN_AGO),
             poke_interval=options.poll,
-            seen_ago=SEEN_AGO,
             feed_position=0,
             **emulator.place,
         )

@@ -3,10 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.benchmarks import schedule, triggerer, waiting
+from tests.benchmarks import fares, schedule, triggerer, waiting
 from tests.benchmarks.callback_latency import Result, table
 from tests.benchmarks.driving import Noticed
 from tests.benchmarks.emulation import GONE, THROTTLED, Call, Calls
+from tests.benchmarks.fares import Fare
 from tests.benchmarks.plot import Line, Row, lines, plot
 from tests.benchmarks.report import percentile, ratio, share, span, spread
 from tests.benchmarks.report import table as markdown
@@ -156,15 +157,56 @@ def test_waits_are_told_with_their_ratio_to_floor_and_ideal() -> None:
 
 
 def test_the_triggerer_is_told_with_what_ours_takes_beyond_airflows_own() -> None:
-    options = SimpleNamespace(scale=1.0, limit=20, poll=10.0, changing=1, waiting=1000)
+    options = SimpleNamespace(scale=1.0, limit=20, poll=10.0, mixed=False)
     plain = triggerer.Result("plain", 1000, assigned=3.0, memory=[(100 * 2**20, 900), (50 * 2**20, 30)])
-    ours = triggerer.Result("ours", 1000, 4.0, 51.0, memory=[(160 * 2**20, 1010)], lags=[25.0])
+    ours = triggerer.Result("ours", 1000, 4.0, 51.0, memory=[(160 * 2**20, 1010)], load=0.6)
+    ours.fares = {"recording": Fare(1000, 1, lags=[25.0])}
+    ours.steady_calls = Calls([Call(6, "a", "OK")] * 300)
     ours.all_started_at = 5.0
     ours.blocks = [
         {"at": at, "blocked_seconds": blocked, "collecting_seconds": collecting}
         for at, blocked, collecting in ((1.0, 0.5, 0.4), (9.0, 0.04, 0.03))
     ]
     text = triggerer.report([plain, ours], options)
-    assert "| TrtcRecordingTrigger | 1000 | 4.0 | 51.0 | 0.500 | 0.040 | 0.030 |" in text
+    assert "| TrtcJobTrigger | 1000 | 4.0 | 51.0 | 0.500 | 0.040 | 0.030 | 0 | 60% | 50.0% |" in text
     assert "beyond Airflow's own trigger, one-off costs included: 10.2 KiB" in text
-    assert "| 25.0 | 1.00 | 25.0 | 0.53 |" in text
+    assert "| recording | 1000 | 1 | 0 | 0 | 0 of 0 (-) | 25.00 | 1.00 | 25.00 | 0.53 |" in text
+    assert "| all |" not in text
+    few = triggerer.Result("few", 1000, memory=[(155 * 2**20, 900)])
+    assert "costs included: 10.2 KiB, of a further one: 5.1 KiB." in triggerer.report(
+        [plain, few, ours], options
+    )
+
+
+def test_each_kind_fares_against_its_own_floor() -> None:
+    kinds = {"r1": "recording", "s1": "slicing", "r2": "recording", "s2": "slicing"}
+    calls = Calls(
+        [Call(10, "r1", "OK"), Call(10, "s1", THROTTLED), Call(11, "s2", "OK"), Call(12, "x", "OK")]
+    )
+    ended_at = {"r1": 100.0, "s1": 100.0, "s2": 101.0}
+    noticed_at = {"r1": 105.0, "r2": 107.0, "s1": 110.0}
+    found = fares.fares_of(kinds, ended_at, noticed_at, frozenset({"r2"}), calls)
+    assert found["recording"] == Fare(2, 1, [5.0], lost=1, calls=calls.of(["r1"]))
+    assert found["slicing"] == Fare(2, 2, [10.0], late=1, calls=calls.of(["s1", "s2"]))
+    assert fares.fares_table(found, 20.0, 10.0).splitlines()[2:] == [
+        "| recording | 2 | 1 | 1 | 0 | 0 of 1 (0.0%) | 5.00 | 1.00 | 5.00 | 0.53 |",
+        "| slicing | 2 | 2 | 0 | 1 | 1 of 2 (50.0%) | 10.00 | 2.00 | 10.00 | 1.05 |",
+        "| all | 4 | 3 | 1 | 1 | 1 of 3 (33.3%) | 5.00 | 1.00 | 10.00 | 1.05 |",
+    ]
+
+
+def test_the_floor_of_a_kind_is_that_of_its_own_number() -> None:
+    found = {"recording": Fare(100, 1, [5.0]), "speech": Fare(400, 1, [10.0])}
+    assert [line.split(" | ")[6:8] for line in fares.fares_table(found, 20.0, 10.0).splitlines()[2:]] == [
+        ["5.00", "1.00"],
+        ["10.00", "1.00"],
+        ["5.00", "0.50"],
+    ]
+
+
+def test_so_many_of_each_group_end_in_order() -> None:
+    groups = [NAMES[:30], NAMES[30:35]]
+    ends = schedule.ends_of_each(groups, 10, 60.0, seed=4)
+    assert [len(ends.keys() & set(group)) for group in groups] == [10, 5]
+    assert list(ends.values()) == sorted(ends.values())
+    assert schedule.ends_of_each(groups[:1], 10, 60.0, seed=4) == schedule.ends(groups[0], 10, 60.0, seed=4)

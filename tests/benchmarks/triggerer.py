@@ -2,6 +2,8 @@
 
     python -m tests.benchmarks.triggerer --output build/benchmark --waiting 10000 --changing 500
 
+With `--mixed` the jobs are of all kinds that can be polled, in turn, otherwise recordings.
+
 An Airflow on PostgreSQL, the emulator in another process with the service's limit. Tasks are deferred by
 writing their rows while the triggerer is down (see `park`); then it is started, and everything is taken from
 the database, the emulator's list of calls, and a trigger in the same event loop that measures how long that
@@ -19,17 +21,19 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.benchmarks import schedule
-from tests.benchmarks.driving import ROOT
-from tests.benchmarks.emulation import Calls, EmulatorProcess
+from tests.benchmarks.driving import ROOT, SEEN_AGO
+from tests.benchmarks.emulation import ACTIONS, Calls, EmulatorProcess
+from tests.benchmarks.fares import Fare, by_kind, fares_of, fares_table
 from tests.benchmarks.parking import Parking
 from tests.benchmarks.plot import Row, plot
-from tests.benchmarks.report import arguments, machine, percentile, ratio, table, tell, write
+from tests.benchmarks.report import arguments, machine, share, table, tell, write
 from tests.stack.local_airflow import LocalAirflow
 
 HERE = Path(__file__).parent
@@ -38,9 +42,12 @@ POLL_SECONDS = 10.0
 ENDING_SECONDS = 60.0
 STEADY_SECONDS = 30.0
 ROUNDS_OF_PATIENCE = 2.0
-SEEN_AGO = 3600.0
 MEBI = 2.0**20
-NAMES = {"plain": "triggers that sleep", "ours": "TrtcRecordingTrigger"}
+NAMES = {
+    "plain": "triggers that sleep",
+    "few": "the same, but one TrtcJobTrigger for each kind",
+    "ours": "TrtcJobTrigger",
+}
 WATCH = """
 CREATE TABLE bench (map_index int, at timestamptz, method text);
 CREATE FUNCTION bench_task() RETURNS trigger AS $$ BEGIN
@@ -65,10 +72,7 @@ class Result:
     load: float = 0.0
     memory: list[tuple[float, int]] = field(default_factory=list)
     open_files: int = 0
-    lags: list[float] = field(default_factory=list)
-    lost: int = 0
-    late: int = 0
-    calls: Calls = field(default_factory=lambda: Calls(()))
+    fares: dict[str, Fare] = field(default_factory=dict)
     steady_calls: Calls = field(default_factory=lambda: Calls(()))
     all_started_at: float = 0.0
 
@@ -80,14 +84,16 @@ class Bench:
         self.airflow = airflow
         self.emulator = emulator
         self._options = options
-        self._round = schedule.round_seconds(options.waiting, emulator.limit, options.poll)
+        self._kinds = emulator.add_jobs(options.waiting, ACTIONS if options.mixed else ["recording"])
+        self._job_ids = list(self._kinds)
+        most = max(map(len, by_kind(self._kinds).values()))
+        self._round = schedule.round_seconds(most, emulator.limit, options.poll)
         self._parking = Parking(airflow, 300.0 + options.waiting / 5 + 2 * self._round)
         self._parking.ask(WATCH)
-        self._recording_ids = emulator.add_recordings(options.waiting)
         self._run_id = ""
 
     def measure(self, kind: str) -> Result:
-        """Start a triggerer with all its triggers, let it be, then end some recordings."""
+        """Start a triggerer with all its triggers, let it be, then end some jobs."""
         result = Result(kind, self._options.waiting)
         self._prepare(kind)
         warned = self._warnings()
@@ -100,7 +106,6 @@ class Bench:
         self._be_steady(result)
         if kind == "ours":
             self._end_some(result)
-        result.calls = self.emulator.calls()
         result.blocks = self._block_lines(began_at)
         result.warnings = self._warnings() - warned
         return result
@@ -111,7 +116,7 @@ class Bench:
     @property
     def _blocks_path(self) -> Path:
         folder: Path = self._options.output
-        return folder.resolve() / "triggerer_blocks.jsonl"
+        return folder.resolve() / f"{name_of(self._options)}_blocks.jsonl"
 
     def _prepare(self, kind: str) -> None:
         """Have the rows of all triggers, and no triggerer."""
@@ -127,15 +132,13 @@ class Bench:
         )
         self._parking.ask("DELETE FROM trigger WHERE %s IS NOT NULL", self._run_id)
         tell(f"{NAMES[kind]}: {count} tasks are being deferred")
-        truths = self.emulator.controls.state()["recordings"]
         self._blocks_path.parent.mkdir(parents=True, exist_ok=True)
         self._parking.defer(
             self._run_id,
-            [truths[recording_id] for recording_id in self._recording_ids],
+            self.emulator.known(self._kinds, datetime.now(timezone.utc) - SEEN_AGO),
             kind=kind,
             blocks_path=str(self._blocks_path),
             poke_interval=self._options.poll,
-            seen_ago=SEEN_AGO,
             feed_position=0,
             **self.emulator.place,
         )
@@ -151,9 +154,9 @@ class Bench:
         return began_at
 
     def _until_all_polled(self, result: Result, began_at: float) -> None:
-        wanted = frozenset(self._recording_ids)
+        wanted = frozenset(self._job_ids)
         give_up_at = time.monotonic() + 180.0 + 3 * self._round
-        while missing := wanted - {call.recording_id for call in self.emulator.calls().calls}:
+        while missing := wanted - {call.job_id for call in self.emulator.calls().calls}:
             self.airflow.check_alive()
             if time.monotonic() > give_up_at:
                 tell(f"  {len(missing)} have not polled yet")
@@ -178,28 +181,35 @@ class Bench:
     def _end_some(self, result: Result) -> None:
         options = self._options
         ending = max(ENDING_SECONDS / options.scale, self._round)
-        plan = schedule.ends(self._recording_ids, options.changing, ending, options.seed)
-        tell(f"  {len(plan)} recordings end within {ending:.0f} s")
+        groups = by_kind(self._kinds).values()
+        plan = schedule.ends_of_each(groups, max(options.changing // len(groups), 1), ending, options.seed)
+        tell(f"  {len(plan)} jobs end within {ending:.0f} s")
         began_at, ended_at = time.monotonic(), {}
-        for recording_id, after in plan.items():
+        for job_id, after in plan.items():
             time.sleep(max(0.0, began_at + after - time.monotonic()))
-            ended_at[self._recording_ids.index(recording_id)] = time.time()
-            self.emulator.controls.end(recording_id)
+            ended_at[job_id] = time.time()
+            self.emulator.controls.end(job_id)
         give_up_at = time.monotonic() + ROUNDS_OF_PATIENCE * self._round + 60.0
         while ended_at.keys() - (left := self._left()).keys() and time.monotonic() < give_up_at:
             self.airflow.check_alive()
             time.sleep(1.0)
-        result.lags = [left[number][0] - at for number, at in ended_at.items() if number in left]
-        result.late = len(ended_at.keys() - left.keys())
-        result.lost = len(left.keys() - ended_at.keys()) + sum(
-            method != "execute_complete" for number, (_, method) in left.items() if number in ended_at
+        left_at = {job_id: at for job_id, (at, _) in left.items()}
+        lost = frozenset(
+            job_id
+            for job_id, (_, method) in left.items()
+            if job_id not in ended_at or method != "execute_complete"
         )
-        tell(f"  {len(result.lags)} noticed, {result.late} not, {result.lost} lost")
+        result.fares = fares_of(self._kinds, ended_at, left_at, lost, self.emulator.calls())
+        noticed = len(ended_at.keys() & left.keys())
+        tell(f"  {noticed} noticed, {len(ended_at) - noticed} not, {len(lost)} lost")
 
-    def _left(self) -> dict[int, tuple[float, str]]:
-        """The tasks that wait no more: since when, and how they go on."""
-        rows = self._parking.ask("SELECT map_index, extract(epoch FROM at)::float8, method FROM bench")
-        return {number: (at, method) for number, at, method in rows}
+    def _left(self) -> dict[str, tuple[float, str]]:
+        """The jobs that are waited for no more: since when, and how their tasks go on."""
+        rows = self._parking.ask(
+            "SELECT map_index, extract(epoch FROM at)::float8, method FROM bench WHERE map_index < %s",
+            len(self._job_ids),
+        )
+        return {self._job_ids[number]: (at, method) for number, at, method in rows}
 
     def _block_lines(self, since: float) -> list[dict[str, Any]]:
         if not self._blocks_path.exists():
@@ -212,31 +222,31 @@ def report(results: Sequence[Result], options: Any) -> str:
     """Two tables: what starting and holding them takes, and how the waits fared."""
     starting = [
         "Triggers", "Waits", "All assigned, s", "All polled once, s", "Longest block at the start, s",
-        "later, s", "of it collections, s", "Airflow's warnings of blocks", "Load", "Memory, MiB",
-        "Most open files",
+        "later, s", "of it collections, s", "Airflow's warnings of blocks", "Load", "Budget used",
+        "Memory, MiB", "Most open files",
     ]  # fmt: skip
-    rows = [_starting_cells(each) for each in results]
+    rows = [_starting_cells(each, options.limit) for each in results]
     text = [table(starting, rows)]
     if beyond := _memory_beyond(results):
         text += ["", beyond]
     for result in results:
         if result.kind == "ours":
-            text += ["", _waiting_table(result, options)]
+            text += ["", fares_table(result.fares, options.limit, options.poll)]
     text += [
         "",
-        f"Times are divided by {options.scale:g}, the limit is {options.limit}/s, the interval "
-        f"{options.poll:g} s. From the start of the triggerer's process, its own start included. Load is of "
-        f"one processor, over {STEADY_SECONDS:.0f} s in which nothing ends. Memory is of supervisor and "
-        "runner together (USS). Blocks are of the event loop, measured by the trigger that starts first; "
-        "triggerer_blocks.jsonl tells where they were. Lags are from the end to the "
-        "task being scheduled again. Limit of open "
-        f"files: {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}.",
+        f"Times are divided by {options.scale:g}, the limit is {options.limit}/s for each action, the "
+        f"interval {options.poll:g} s. From the start of the triggerer's process, its own start included. "
+        "Load is of one processor, the budget that of all actions together, both over "
+        f"{STEADY_SECONDS:.0f} s in which nothing ends. Memory is of supervisor and runner together (USS). "
+        "Blocks are of the event loop, measured by the trigger that starts first; "
+        f"{name_of(options)}_blocks.jsonl tells where they were. Lags are from the end to the task being "
+        f"scheduled again. Limit of open files: {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}.",
         machine(),
     ]
     return "\n".join(text)
 
 
-def _starting_cells(result: Result) -> list[Any]:
+def _starting_cells(result: Result, limit: float) -> list[Any]:
     early = [line["blocked_seconds"] for line in result.blocks if line["at"] < result.all_started_at]
     late = [line for line in result.blocks if line["at"] >= result.all_started_at]
     later, collecting = ([line[name] for line in late] for name in ("blocked_seconds", "collecting_seconds"))
@@ -248,6 +258,7 @@ def _starting_cells(result: Result) -> list[Any]:
         *(f"{max(each):.3f}" if each else "-" for each in (early, later, collecting)),
         result.warnings,
         f"{result.load:.0%}",
+        share(result.steady_calls.accepted, len(result.fares) * limit * STEADY_SECONDS),
         f"{sum(uss for uss, _ in result.memory) / MEBI:.0f}",
         result.open_files,
     ]
@@ -255,28 +266,20 @@ def _starting_cells(result: Result) -> list[Any]:
 
 def _memory_beyond(results: Sequence[Result]) -> str:
     memory: Mapping[str, float] = {each.kind: sum(uss for uss, _ in each.memory) for each in results}
-    if len(memory) < 2:
+    if not {"plain", "ours"} <= memory.keys():
         return ""
-    each = (memory["ours"] - memory["plain"]) / results[0].waiting / 1024
-    return f"Memory of a waiter beyond Airflow's own trigger, one-off costs included: {each:.1f} KiB."
+    ours = next(each for each in results if each.kind == "ours")
+    each = (memory["ours"] - memory["plain"]) / ours.waiting / 1024
+    text = f"Memory of a waiter beyond Airflow's own trigger, one-off costs included: {each:.1f} KiB"
+    if "few" in memory:
+        further = (memory["ours"] - memory["few"]) / (ours.waiting - len(ours.fares)) / 1024
+        text += f", of a further one: {further:.1f} KiB"
+    return f"{text}."
 
 
-def _waiting_table(result: Result, options: Any) -> str:
-    floors = schedule.floor(result.waiting, options.limit, options.poll)
-    lags = [percentile(result.lags, part) if result.lags else None for part in (0.5, 0.95)]
-    head = [
-        "Waits", "End", "Lost", "Not noticed", "Throttled", "Budget used", "Lag, median, s", "of floor",
-        "Lag, 95 %, s", "of floor",
-    ]  # fmt: skip
-    used = result.steady_calls.accepted / (options.limit * STEADY_SECONDS)
-    cells: list[Any] = [result.waiting, options.changing, result.lost, result.late]
-    cells += [
-        f"{result.calls.throttled} of {len(result.calls)} ({result.calls.throttled_share})",
-        f"{used:.0%}",
-    ]
-    for lag, floor in zip(lags, floors, strict=True):
-        cells += ["-" if lag is None else f"{lag:.1f}", ratio(lag, floor)]
-    return table(head, [cells])
+def name_of(options: Any) -> str:
+    """What its files are called."""
+    return "triggerer_mixed" if options.mixed else "triggerer"
 
 
 def raise_open_files() -> None:
@@ -303,8 +306,9 @@ def main() -> None:
     """Measure, print, write."""
     parser = arguments(__doc__)
     parser.add_argument("--waiting", type=int, default=10_000, help="how many tasks wait")
-    parser.add_argument("--changing", type=int, default=500, help="how many of their recordings end")
-    parser.add_argument("--kinds", nargs="*", choices=NAMES, default=list(NAMES), help="which triggers")
+    parser.add_argument("--changing", type=int, default=500, help="how many of their jobs end")
+    parser.add_argument("--mixed", action="store_true", help="jobs of all kinds, not of recordings only")
+    parser.add_argument("--kinds", nargs="*", choices=NAMES, default=["plain", "ours"], help="which triggers")
     parser.add_argument("--scale", type=float, default=1.0, help="times are divided by this")
     parser.add_argument("--ceiling", type=float, default=0.95, help="requests_per_second, in limits")
     parser.add_argument("--seed", type=int, default=1, help="of the ends")
@@ -318,9 +322,14 @@ def main() -> None:
     with EmulatorProcess(options.limit) as emulator, local_airflow(emulator, options) as airflow:
         bench = Bench(airflow, emulator, options)
         results = [bench.measure(kind) for kind in options.kinds]
-    rows = [Row(f"{NAMES[each.kind]}, {each.waiting}", each.lags) for each in results if each.lags]
-    picture = plot("From the end of a recording to the task being scheduled", rows)
-    write(options.output, "triggerer", report(results, options), plot=picture)
+    rows = [
+        Row(f"{kind}, {fare.waits}", fare.lags)
+        for each in results
+        for kind, fare in each.fares.items()
+        if fare.lags
+    ]
+    picture = plot("From the end of a job to the task being scheduled", rows)
+    write(options.output, name_of(options), report(results, options), plot=picture)
 
 
 if __name__ == "__main__":

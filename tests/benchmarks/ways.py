@@ -192,7 +192,7 @@ def until_all_asked(
     """Return when the service was asked about each; raises TimeoutError."""
     give_up_at = time.monotonic() + START_SECONDS
     wanted = frozenset(recording_ids)
-    while wanted - {call.recording_id for call in emulator.calls().calls}:
+    while wanted - {call.job_id for call in emulator.calls().calls}:
         poll()
         if time.monotonic() > give_up_at:
             raise TimeoutError(f"not all of {len(wanted)} waits have asked")
