@@ -133,8 +133,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]
 
 @pytest.fixture
 def brisk_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests begin at the pace that they find else within seconds, each of which a test would wait."""
-    monkeypatch.setattr(pace, "START_RATE", pace.USUAL_CEILING)
+    """Requests begin at the pace that they else find within seconds, each of which a test would wait."""
+    monkeypatch.setattr(pace, "START_SHARE", 1.0)
 
 
 @pytest.fixture

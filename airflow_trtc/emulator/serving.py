@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
         await self.application.closing.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the port, and connections as soon as they have their answers, those that hang after a moment."""
+        """Close the port, and each connection when it has its answer, those that hang after a moment."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

@@ -166,7 +166,7 @@ def test_the_longest_due_is_polled_first_and_urgent_ones_before_that():
     play(story, requests_per_second=5)
 
 
-def test_when_more_is_requested_than_the_budget_allows_all_have_a_turn():
+def test_when_more_is_requested_than_the_budget_allows_all_have_a_turn(brisk_start):
     async def story(polling, client):
         async def wait(name, interval):
             waiter = Waiter(polling, name)
@@ -496,7 +496,7 @@ def test_a_refusal_lowers_the_pace_of_all_that_wait(settings_for, emulator):
     assert 0.4 * before < after < 0.9 * before
 
 
-def test_hundreds_wait_through_one_client(settings_for, emulator):
+def test_hundreds_wait_through_one_client(settings_for, emulator, brisk_start):
     """The real client over HTTP: the emulator sees what all of them do together."""
     recording_ids = [emulator.add_recording(files=1) for _ in range(60)]
 

@@ -46,6 +46,6 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def masked_here_only() -> Iterator[None]:
-    """What a test masks is forgotten after it: all that was masked is one expression, compiled for each more."""
+    """What a test masks is forgotten after it: Airflow compiles all that was masked again for each more."""
     yield
     reset_secrets_masker()
