@@ -166,7 +166,7 @@ def test_the_longest_due_is_polled_first_and_urgent_ones_before_that():
     play(story, requests_per_second=5)
 
 
-def test_when_more_is_requested_than_the_budget_allows_all_have_a_turn(brisk_start):
+def test_when_more_is_requested_than_the_budget_allows_all_have_a_turn():
     async def story(polling, client):
         async def wait(name, interval):
             waiter = Waiter(polling, name)
