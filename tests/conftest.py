@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from airflow_trtc.cloud import pace
 from airflow_trtc.testing.home import database_url
 from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
@@ -131,7 +132,13 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]
 
 
 @pytest.fixture
-def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+def brisk_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests begin at the pace that they else find within seconds, each of which a test would wait."""
+    monkeypatch.setattr(pace, "START_SHARE", 1.0)
+
+
+@pytest.fixture
+def trtc_connection(trtc_emulator: Emulator, brisk_start: None, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator
