@@ -36,10 +36,11 @@ def show_task(request: Request, reader: ReaderDep) -> Response:
         if named:
             life = job_page.read_life(session, named[0].job, named[:1], now)
             return job_page.answer(request, life, named[:1], now, "task", task._asdict())
-        mapped = stored.tasks_of_run(session, task.dag_id, task.run_id, task.task_id)
-        named = stored.named_by(session, mapped[:MAX_LINES])
-        if named:
-            return _answer_run(request, session, named, len(mapped), now)
+        if task.map_index < 0:  # perhaps all instances of a mapped task
+            mapped = stored.tasks_of_run(session, task.dag_id, task.run_id, task.task_id)
+            named = stored.named_by(session, mapped[:MAX_LINES])
+            if named:
+                return _answer_run(request, session, named, len(mapped), now)
         waits = stored.waits(session, task)
     return _nothing(request, NOTHING_YET if waits else NOT_OURS, is_live=waits)
 

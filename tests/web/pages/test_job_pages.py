@@ -164,6 +164,18 @@ def test_a_mapped_task_has_a_line_for_each_and_each_its_own_tab(open_site: OpenS
     assert "rec-2" not in site.ask(task(map_index=1)).text
 
 
+def test_an_instance_that_has_shown_nothing_yet_does_not_show_its_siblings(open_site: OpenSite) -> None:
+    values = [shown("rec-0"), None]
+    insert(
+        [Wait(dag_id="mine", map_index=number, value=value) for number, value in enumerate(values)],
+        [("mine", "wait")],
+    )
+    page = open_site().ask(task(map_index=1)).text
+
+    assert NOTHING_YET in page
+    assert "rec-0" not in page
+
+
 def test_a_run_shows_some_and_says_how_many_more(open_site: OpenSite) -> None:
     number = MAX_LINES + 5
     insert(
