@@ -189,6 +189,21 @@ def test_a_run_shows_some_and_says_how_many_more(open_site: OpenSite) -> None:
     assert 'And 5 more: <a href="./../ui?dag_id=mine">' in page
 
 
+@pytest.mark.parametrize("in_text", [False, True])
+def test_what_others_call_progress_hides_nothing_of_ours(open_site: OpenSite, in_text: bool) -> None:
+    value = json.dumps(shown("rec-1")) if in_text else shown("rec-1")
+    others = [
+        Wait(dag_id="mine", task_id="a", operator="PythonOperator", map_index=each, value={"per_cent": each})
+        for each in range(MAX_LINES)
+    ]
+    insert([*others, Wait(dag_id="mine", value=value)], [("mine", "wait")])
+
+    page = open_site().ask(f"/trtc/ui/run?dag_id=mine&run_id={RUN}").text
+
+    assert "rec-1" in page
+    assert "more: <a" not in page
+
+
 def test_page_tab_and_list_lead_to_each_other(site: Site) -> None:
     page = site.ask("/trtc/ui/task?" + task().partition("?")[2], "mine").text
 
