@@ -82,7 +82,7 @@ def read(query: ListQuery, reader: Reader, now: datetime) -> Listing:
         shown,
         listing.paging(query, len(shown), total),
         figures.tiles(counts, query),
-        *(_of_accounts(values, now) if reader.may_read_connections else ([], [])),
+        *(_of_accounts(values, reader, now) if reader.may_read_connections else ([], [])),
         lacks,
     )
 
@@ -99,11 +99,13 @@ def _count(dag_ids: frozenset[str], now: datetime) -> figures.Counts | None:
 
 
 def _of_accounts(
-    values: Mapping[str, Any], now: datetime
+    values: Mapping[str, Any], reader: Reader, now: datetime
 ) -> tuple[list[figures.Account], list[figures.Heard]]:
     pulses = (value for key, value in values.items() if key.startswith("pulse/"))
     heard = (value for key, value in values.items() if key.startswith("heard/"))
-    return figures.accounts(pulses, now), figures.heard(heard, now)
+    accounts = figures.accounts(pulses, now)
+    readable = reader.readable_connections({name for one in accounts for name in one.conn_ids})
+    return figures.named_by(accounts, readable), figures.heard(heard, now)
 
 
 def _poll_times(values: Mapping[str, Any], now: datetime) -> Callable[[JobRef], PollTimes]:

@@ -11,6 +11,7 @@ import pytest
 from airflow_trtc.web.pages import health_page
 from tests.versions import HAS_STATE_STORE
 from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
+from tests.web.pages.managers import HIDDEN_CONNECTION
 from tests.web.pages.rows import Wait, insert, shown
 
 OpenSite = Callable[..., Site]
@@ -153,6 +154,22 @@ def test_accounts_are_for_those_who_may_read_connections(open_site: OpenSite, us
     page = open_site().ask("/trtc/ui", user).text
     assert ("requests a second" in page) is sees
     assert ("trtc_default" in page) is sees
+
+
+@pytest.mark.skipif(not HAS_STATE_STORE, reason="this Airflow keeps no journal")
+@pytest.mark.parametrize("page", ["/trtc/ui", "/trtc/ui/health", "/trtc/health"])
+def test_a_connection_that_a_user_may_not_read_is_not_named(open_site: OpenSite, page: str) -> None:
+    from tests.web.pages.test_queries import put_pulse
+
+    insert([Wait(dag_id="mine", value=shown("rec-1"))], [("mine", "wait")])
+    put_pulse(conn_ids=("trtc_default", HIDDEN_CONNECTION))
+    put_pulse(conn_ids=(HIDDEN_CONNECTION,), account="ffff", endpoint="https://of-another-team.example.com")
+    site = open_site(PER_DAG)
+    found = {user: site.ask(page, user).text for user in ("op", "admin")}
+    assert "trtc_default" in found["op"]
+    assert HIDDEN_CONNECTION not in found["op"]
+    assert "of-another-team.example.com" not in found["op"]
+    assert HIDDEN_CONNECTION in found["admin"]
 
 
 def test_errors_are_pages_that_say_what_to_do(site: Site) -> None:
