@@ -159,13 +159,29 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
 def http_error(request: Request, error: Exception) -> Response:
     """What a refused request is answered with: a page, or JSON where no page was asked for."""
     assert isinstance(error, HTTPException)
-    path = getattr(request.scope.get("route"), "path", "")  # as we wrote it, whatever the address was
-    if request.method != "GET" or not path.removeprefix(PREFIX).startswith(f"/{TOP}"):
-        answer: Response = JSONResponse({"detail": error.detail}, error.status_code)
-    else:
+    if _wants_page(request):
         answer = error_page(request, error.status_code)
+    else:
+        answer = JSONResponse({"detail": error.detail}, error.status_code)
     answer.headers.update(error.headers or {})
     return answer
+
+
+def failure(request: Request, error: Exception) -> Response:
+    """What is answered where ours failed: a page or JSON, with the number of an entry in the log."""
+    number = secrets.token_hex(4)
+    log.error("Cannot show a page of TRTC (number %s)", number, exc_info=error)
+    status = 503 if database.is_passing(error) else 500
+    if _wants_page(request):
+        return error_page(request, status, f"Number {number}")
+    heading, advice = ERRORS[status]
+    detail = {"detail": f"{heading}. {advice} Number {number}"}
+    return JSONResponse(detail, status, headers={"cache-control": "private, no-store"})
+
+
+def _wants_page(request: Request) -> bool:
+    path = getattr(request.scope.get("route"), "path", "")  # as we wrote it, whatever the address was
+    return request.method == "GET" and path.removeprefix(PREFIX).startswith(f"/{TOP}")
 
 
 class Shell:
@@ -194,11 +210,9 @@ class Shell:
         try:
             await self._app(scope, receive, send_protected)
         except Exception as error:  # whatever it is, Airflow and the receiver of callbacks have no part in it
-            number = secrets.token_hex(4)
-            log.exception("Cannot show a page of TRTC (number %s)", number)
+            answer = failure(Request(scope), error)
             if not has_begun:
-                status = 503 if database.is_passing(error) else 500
-                await error_page(Request(scope), status, f"Number {number}")(scope, receive, send_protected)
+                await answer(scope, receive, send_protected)
 
 
 def _protected(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from airflow_trtc.web.pages import health_page
+from airflow_trtc.web.pages.shell import ERRORS
 from tests.versions import HAS_STATE_STORE
 from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
 from tests.web.pages.managers import HIDDEN_CONNECTION
@@ -192,6 +194,24 @@ def test_a_failure_shows_a_number_and_nothing_of_itself(
     assert "secret" not in answer.text
     (number,) = [word for word in caplog.text.split() if word.strip("()") in answer.text and len(word) == 9]
     assert number.endswith(")")
+
+
+@pytest.mark.parametrize(
+    "status, error", [(500, RuntimeError("x")), (503, OperationalError("x", {}, OSError()))]
+)
+def test_what_is_no_page_fails_as_json_that_says_what_to_do(
+    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(health_page, "read", fail)
+    monkeypatch.setattr(health_page.checks, "store", fail)
+    posted = site.post("/trtc/ui/health/check?conn_id=nowhere", **OWN)
+    for answer in (site.ask("/trtc/health"), posted):
+        assert answer.status_code == status
+        assert ERRORS[status][1] in answer.json()["detail"]
+        assert answer.headers["cache-control"] == "private, no-store"
 
 
 def figures(page: str) -> list[str]:
