@@ -120,7 +120,7 @@ def page(
     :param context: what the template shows, besides ``to`` (see `Addresses`), ``now`` and ``title``.
     """
     shared = {
-        "to": Addresses(request.scope["path"], _versions()),
+        "to": Addresses(request.scope["path"], _versions(), request.path_params.get("rest", "")),
         "now": context.pop("now", None) or datetime.now(timezone.utc),
         "title": title,
     }

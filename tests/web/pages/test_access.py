@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -179,7 +181,21 @@ def test_errors_are_pages_that_say_what_to_do(site: Site) -> None:
     assert "You are not logged in" in page
     assert 'href="ui/../../api/v2/auth/login"' in page
     assert "theme.js" in page
-    assert 'href="./../ui"' in site.ask("/trtc/ui/nothing").text
+
+
+@pytest.mark.parametrize("path", ["nothing", "job/", "ui", "what/is/this", "health/check", "deep/down/ui"])
+def test_the_page_about_a_wrong_address_leads_back_from_wherever_that_is(site: Site, path: str) -> None:
+    place = f"http://airflow/trtc/ui/{path}"
+    for user in ("admin", None):
+        links = {
+            urljoin(place, link) for link in re.findall('(?:href|src)="([^"]*)"', site.ask(place, user).text)
+        }
+        pages = {link for link in links if "/static/" not in link}
+        login = set() if user else {"http://airflow/api/v2/auth/login"}
+        assert pages == {"http://airflow/trtc/ui", "http://airflow/trtc/ui/health"} | login
+        assert {link.partition("trtc.js")[0] for link in links if "trtc.js" in link} == {
+            "http://airflow/trtc/ui/static/"
+        }
 
 
 def test_a_failure_shows_a_number_and_nothing_of_itself(
