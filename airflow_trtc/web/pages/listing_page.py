@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ COUNTS_SECONDS = 2.0
 _dags = Memory(DAGS_SECONDS, LONGEST_SECONDS)
 _counts = Memory(COUNTS_SECONDS, LONGEST_SECONDS)
 _pulses = Memory(COUNTS_SECONDS, LONGEST_SECONDS)
-# The first page of a process loads models and templates: what that costs says nothing of the next.
-_is_warm = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,7 @@ def show(request: Request, reader: ReaderDep) -> Response:
     kinds = {name: kind.label for name, kind in KINDS.items()}
     context: dict[str, Any] = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
     words: dict[str, Any] = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
-    cost: dict[str, Any] = {"began_at": began_at} if _is_warm.is_set() else {}
-    _is_warm.set()
-    return shell.page(request, "listing.html", title=TITLE, now=now, **cost, **context, **words)
+    return shell.page(request, "listing.html", title=TITLE, now=now, began_at=began_at, **context, **words)
 
 
 def read(query: ListQuery, reader: Reader, now: datetime) -> Listing:

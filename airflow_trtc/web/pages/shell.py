@@ -56,6 +56,8 @@ ERRORS: dict[int, tuple[str, str]] = {
     500: ("Something went wrong here", "The log of the API server says what, under the number below."),
 }
 
+# The first page of a kind loads models and its templates: what that costs says nothing of the next.
+_warm: set[str] = set()
 _AGES = re.compile(r"(<time [^>]*>)[^<]*")
 
 log = logging.getLogger(__name__)
@@ -128,8 +130,9 @@ def page(
     # How long ago something was changes all the time; the page counts that by itself.
     steady = _AGES.sub(r"\1", live)
     etag = f'W/"{digest(steady.encode())}"'
-    if began_at is not None and refresh_seconds is not None:
+    if began_at is not None and refresh_seconds is not None and template in _warm:
         refresh_seconds = pause(time.thread_time() - began_at, refresh_seconds)
+    _warm.add(template)
     seconds = "" if refresh_seconds is None else str(round(refresh_seconds))
     headers = {"cache-control": "private, no-store", "etag": etag, "x-trtc-refresh": seconds}
     if request.query_params.get("part") == LIVE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -64,8 +66,6 @@ def put_events(*events: dict[str, Any]) -> None:
 
 
 def recent(kind: int, task_id: str, **payload: Any) -> dict[str, Any]:
-    import time
-
     from tests.web.conftest import event
 
     return event(kind, task_id, round(time.time() * 1000) - 60_000 + kind, **payload)
@@ -251,6 +251,20 @@ def test_what_has_not_changed_is_not_sent_again(open_site: OpenSite) -> None:
 
     assert (first.status_code, again.status_code) == (200, 304)
     assert "<html" not in first.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/trtc/ui", "/trtc/ui/health", job("rec-mine"), task(), f"/trtc/ui/run?dag_id=mine&run_id={RUN}"],
+)
+def test_a_page_that_costs_more_is_asked_for_less_often(
+    site: Site, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.ask(address)  # loads templates
+    clock = itertools.count()
+    monkeypatch.setattr(time, "thread_time", lambda: next(clock) / 5)
+
+    assert site.ask(address).headers["x-trtc-refresh"] == "40"
 
 
 @pytest.mark.parametrize(
