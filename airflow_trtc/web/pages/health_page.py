@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -76,13 +77,14 @@ class Health:
 
 def show(request: Request, reader: ReaderDep) -> Response:
     """Answer with the page."""
-    now = datetime.now(timezone.utc)
+    began_at, now = time.thread_time(), datetime.now(timezone.utc)
     found = read(reader, now)
     return shell.page(
         request,
         "health.html",
         title=TITLE,
         refresh_seconds=REFRESH_SECONDS,
+        began_at=began_at,
         now=now,
         health=found,
         level=worst(found.findings),

@@ -280,6 +280,13 @@ def test_the_minute_is_counted_from_the_begin() -> None:
     mine.check("a", datetime.now(timezone.utc))
 
 
+def test_another_spelling_of_a_name_is_no_other_connection() -> None:
+    mine = Checks(lambda conn_id: [])
+    mine.check("trtc_default", datetime.now(timezone.utc))
+    with pytest.raises(TooSoon):
+        mine.check("Trtc_Default", datetime.now(timezone.utc))
+
+
 def test_a_check_that_takes_too_long_is_a_problem() -> None:
     over = threading.Event()
 

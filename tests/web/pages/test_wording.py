@@ -164,6 +164,7 @@ HOSTS = {"airflow:8080", "airflow.example.com"}
         ({"origin": "http://sub.airflow.example.com"}, False),
         ({"origin": "null"}, False),
         ({"origin": ""}, False),
+        ({"origin": "http://["}, False),
         ({"x-trtc": ""}, False),
         ({"content-type": "text/plain"}, False),
         ({"content-type": "application/x-www-form-urlencoded"}, False),
