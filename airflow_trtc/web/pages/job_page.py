@@ -42,8 +42,9 @@ def show(request: Request, reader: ReaderDep) -> Response:
         named, may_see_all = find_tasks(session, job, reader, now, read_task(request.query_params))
         if not named and not may_see_all:
             raise HTTPException(404)
-        # What a task says is exact; an address may lack the region.
+        # What a task says is exact; an address may lack the region, and then means one of them.
         job = next((each.job for each in named if each.job.kind == job.kind and each.job.region), job)
+        named = [each for each in named if stored.is_same(each.job, job)]
         life = read_life(session, job, named, now)
     if not named and not life.is_known:
         raise HTTPException(404)

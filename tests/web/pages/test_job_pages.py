@@ -204,6 +204,17 @@ def test_what_others_call_progress_hides_nothing_of_ours(open_site: OpenSite, in
     assert "more: <a" not in page
 
 
+def test_equal_ids_of_two_regions_are_never_one_job(open_site: OpenSite) -> None:
+    regions = ("ap-guangzhou", "ap-singapore")
+    values = [{**shown("rec-1", room_id=f"room-in-{region}"), "region": region} for region in regions]
+    waits = [Wait(dag_id="mine", task_id=each["region"], value=each) for each in values]
+    insert(waits, [("mine", region) for region in regions])
+
+    page = open_site().ask(f"/trtc/ui/job?kind=recording&app={APP}&id=rec-1").text
+
+    assert [f"tasks/{region}" in page for region in regions].count(True) == 1
+
+
 def test_page_tab_and_list_lead_to_each_other(site: Site) -> None:
     page = site.ask("/trtc/ui/task?" + task().partition("?")[2], "mine").text
 
