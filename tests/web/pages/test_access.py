@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from airflow_trtc.web.pages import health_page
+from airflow_trtc.web.pages import checks, health_page
 from airflow_trtc.web.pages.shell import ERRORS
 from tests.versions import HAS_STATE_STORE
 from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
@@ -222,7 +222,7 @@ def test_what_is_no_page_fails_as_json_that_says_what_to_do(
         raise error
 
     monkeypatch.setattr(health_page, "read", fail)
-    monkeypatch.setattr(health_page.checks, "store", fail)
+    monkeypatch.setattr(checks, "store", fail)
     posted = site.post("/trtc/ui/health/check?conn_id=nowhere", **OWN)
     for answer in (site.ask("/trtc/health"), posted):
         assert answer.status_code == status
