@@ -14,6 +14,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from airflow_trtc import bounds
 from airflow_trtc._compat import conf
 from airflow_trtc.findings import Finding, worst
 from airflow_trtc.journal.reception import Refused
@@ -116,8 +117,8 @@ def report(reader: ReaderIfAnyDep) -> Response:
 def check(request: Request, reader: ReaderDep) -> Response:
     """Check one connection for real: `POST`, with its id in the query as ``conn_id``."""
     access.require_own_page(request)
-    conn_id = request.query_params.get("conn_id", "")
-    if not conn_id or not reader.may_read_connection(conn_id):
+    conn_id = bounds.job_id(request.query_params.get("conn_id"))
+    if conn_id is None or not reader.may_read_connection(conn_id):
         raise HTTPException(404, "There is no such connection, or you may not read it")
     try:
         checked = _checks.check(conn_id, datetime.now(timezone.utc))

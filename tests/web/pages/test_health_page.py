@@ -280,6 +280,25 @@ def test_the_minute_is_counted_from_the_begin() -> None:
     mine.check("a", datetime.now(timezone.utc))
 
 
+@pytest.mark.parametrize("conn_id", ["", "%20", "x" * 2000])
+def test_what_is_no_name_of_a_connection_is_not_looked_for(open_site: OpenSite, conn_id: str) -> None:
+    assert open_site().post(f"{CHECK}{conn_id}", **OWN).status_code == 404
+
+
+def test_a_name_with_a_zero_character_reaches_no_database(
+    open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def note(conn_id: str) -> list[Finding]:
+        asked.append(conn_id)
+        return []
+
+    monkeypatch.setattr(health_page, "_checks", Checks(note))
+    open_site().post(f"{CHECK}a%00b", **OWN)
+    assert asked == ["a\N{REPLACEMENT CHARACTER}b"]
+
+
 def test_another_spelling_of_a_name_is_no_other_connection() -> None:
     mine = Checks(lambda conn_id: [])
     mine.check("trtc_default", datetime.now(timezone.utc))
