@@ -281,7 +281,8 @@ const sessionEnded = () => {
 
 const take = async (response) => {
   readClock(response);
-  if (response.status === 401 || response.status === 403) return sessionEnded();
+  // Ours leads nowhere else: a proxy asks for a login.
+  if (response.redirected || response.status === 401 || response.status === 403) return sessionEnded();
   if (response.status !== 200 && response.status !== 304) throw new Error(String(response.status));
   state.failures = 0;
   state.at = Date.now();
