@@ -40,8 +40,8 @@ demo: env  ## run a real Airflow against the emulator for about two minutes; KEE
 cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
 	@$(BIN)/python -m tests.stack --cluster $(if $(filter 0,$(KEEP)),,--keep)
 
-.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-airflows test-matrix
-test: test-unit test-dags test-e2e test-airflows  ## all of the next seven
+.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-matrix
+test: test-unit test-dags test-e2e test-browser test-postgres test-cluster  ## all of the next six
 
 FAST := not browser and not dags and not e2e and not postgres and not cluster
 # How many processes share them: two for each core, since half the time they wait for sockets and clocks.
@@ -65,9 +65,6 @@ test-postgres: env  ## tests that start a real Airflow on a PostgreSQL of its ow
 
 test-cluster: env  ## tests that start a real Airflow as on several machines
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)
-
-test-airflows: env  ## the last three, two Airflows at a time
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "browser or postgres or cluster" $(SPREAD_STAGES) $(PYTEST_ARGS)
 
 test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
 	.ci/matrix $(MATRIX)

@@ -48,8 +48,8 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
 TESTS = Path(__file__).parent
-# The folders in which tests with a marker are, "" for files in none. Only these are looked through when such
-# markers are asked for: to import all others takes a minute of a slow machine.
+# The folders in which tests with a marker are, "" for files in none. Only these are looked through when one
+# marker is asked for: to import all others takes a minute of a slow machine.
 PLACES = {
     "browser": {"browser"},
     "cluster": {"cluster"},
@@ -65,13 +65,11 @@ def _place(path: Path) -> str:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out where no test has a marker that is asked for."""
-    markers = config.option.markexpr.split(" or ")
-    if not PLACES.keys() >= set(markers):
+    """Leave out where no test has the marker that is asked for."""
+    places = PLACES.get(config.option.markexpr)
+    if places is None or collection_path == TESTS or not collection_path.is_relative_to(TESTS):
         return None
-    if collection_path == TESTS or not collection_path.is_relative_to(TESTS):
-        return None
-    return None if any(_place(collection_path) in PLACES[marker] for marker in markers) else True
+    return None if _place(collection_path) in places else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "trtc_airflow_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dags)
-        if any(map(item.get_closest_marker, ("browser", "cluster", "postgres"))):
+        if item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))  # which share an Airflow
         for marker, places in PLACES.items():
             if item.get_closest_marker(marker) and _place(item.path) not in places:
