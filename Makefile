@@ -40,32 +40,34 @@ demo: env  ## run a real Airflow against the emulator for about two minutes; KEE
 cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
 	@$(BIN)/python -m tests.stack --cluster $(if $(filter 0,$(KEEP)),,--keep)
 
-.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-matrix
-test: test-unit test-dags test-browser test-e2e test-postgres test-cluster  ## all of the next six
+.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-airflows test-matrix
+test: test-unit test-dags test-e2e test-airflows  ## all of the next seven
 
 FAST := not browser and not dags and not e2e and not postgres and not cluster
-# How many processes share them: one for each core, and more for what mostly waits.
-SPREAD := -n logical --dist worksteal
-SPREAD_WAITS := -n 4 --dist worksteal
+# How many processes share them: two for each core, since half the time they wait for sockets and clocks.
+SPREAD := -n $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 # Tests that share an Airflow stay together.
 SPREAD_STAGES := -n 2 --dist loadgroup
 test-unit: env  ## fast tests
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "$(FAST)" $(SPREAD) $(PYTEST_ARGS)
 
 test-dags: env  ## tests that run whole DAGs, each in one process
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD_WAITS) $(PYTEST_ARGS)
-
-test-browser: env  ## tests of the pages in a real Chromium, in the UI of a real API server
-	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD) $(PYTEST_ARGS)
 
 test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+
+test-browser: env  ## tests of the pages in a real Chromium, in the UI of a real API server
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 test-postgres: env  ## tests that start a real Airflow on a PostgreSQL of its own
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m postgres $(SPREAD_STAGES) $(PYTEST_ARGS)
 
 test-cluster: env  ## tests that start a real Airflow as on several machines
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)
+
+test-airflows: env  ## the last three, two Airflows at a time
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "browser or postgres or cluster" $(SPREAD_STAGES) $(PYTEST_ARGS)
 
 test-matrix:  ## all tests on every supported Airflow and on the oldest and newest Python; MATRIX="3.1 3.2" picks
 	.ci/matrix $(MATRIX)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from airflow_trtc.cloud import pace
 from airflow_trtc.testing.home import database_url
 from tests.metering import Meter, metered
 from tests.versions import HAS_STATE_STORE
@@ -47,9 +48,10 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
 TESTS = Path(__file__).parent
-# The folders in which tests with a marker are, "" for files in none. Only these are looked through when one
-# marker is asked for: to import all others takes a minute of a slow machine.
+# The folders in which tests with a marker are, "" for files in none. Only these are looked through when such
+# markers are asked for: to import all others takes a minute of a slow machine.
 PLACES = {
+    "browser": {"browser"},
     "cluster": {"cluster"},
     "dags": {"", "docs", "journal", "operators", "testing", "web"},
     "e2e": {"e2e"},
@@ -63,11 +65,13 @@ def _place(path: Path) -> str:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out where no test has the marker that is asked for."""
-    places = PLACES.get(config.option.markexpr)
-    if places is None or collection_path == TESTS or not collection_path.is_relative_to(TESTS):
+    """Leave out where no test has a marker that is asked for."""
+    markers = config.option.markexpr.split(" or ")
+    if not PLACES.keys() >= set(markers):
         return None
-    return None if _place(collection_path) in places else True
+    if collection_path == TESTS or not collection_path.is_relative_to(TESTS):
+        return None
+    return None if any(_place(collection_path) in PLACES[marker] for marker in markers) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "trtc_airflow_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dags)
-        if item.get_closest_marker("postgres"):
+        if any(map(item.get_closest_marker, ("browser", "cluster", "postgres"))):
             item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))  # which share an Airflow
         for marker, places in PLACES.items():
             if item.get_closest_marker(marker) and _place(item.path) not in places:
@@ -128,7 +132,13 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]
 
 
 @pytest.fixture
-def trtc_connection(trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+def brisk_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests begin at the pace that they else find within seconds, each of which a test would wait."""
+    monkeypatch.setattr(pace, "START_SHARE", 1.0)
+
+
+@pytest.fixture
+def trtc_connection(trtc_emulator: Emulator, brisk_start: None, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator, with `trtc_default` pointing at it."""
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", trtc_emulator.connection_json)
     return trtc_emulator

@@ -380,7 +380,7 @@ def test_every_room_of_a_list_is_recorded_by_a_task_of_its_own(
     rooms = [8001, 8002, 8001]
     run = run_example("record_many_rooms.py", "trtc_record_many_rooms", room_ids=rooms, minutes=0.01)
     assert run.state == "success", run
-    lines = trtc_connection.bill()["recordings"]
+    lines = sorted(trtc_connection.bill()["recordings"], key=lambda line: line["room_id"])
     assert [(line["room_id"], line["end_reason"]) for line in lines] == [
         ("8001", "deleted"),
         ("8002", "deleted"),
@@ -401,8 +401,9 @@ def test_a_room_that_fails_leaves_the_others_alone(
     trtc_connection.fault("error", action="CreateCloudRecording", code="InvalidParameter.SdkAppId", count=1)
     run = run_example("record_many_rooms.py", "trtc_record_many_rooms", room_ids=[8001, 8002], minutes=0.01)
     assert run.state == "failed"
-    assert states(run)["room.process", 0] == "upstream_failed"
-    assert states(run)["room.process", 1] == "success"
+    # Which of them Airflow starts first is not said, and that one fails.
+    processed = [state for (task_id, _), state in states(run).items() if task_id == "room.process"]
+    assert sorted(map(str, processed)) == ["success", "upstream_failed"]
 
 
 @pytest.mark.trtc_emulator(room_events=True, new_recordings={"files": 2, "ends_after_reads": 3})

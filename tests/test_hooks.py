@@ -17,6 +17,7 @@ from airflow.sdk import Connection
 from airflow_trtc import hooks
 from airflow_trtc._compat import gc_tuning_enabled, shares_pace
 from airflow_trtc.aio import within
+from airflow_trtc.cloud import pace
 from airflow_trtc.cloud.calls import any_action, start
 from airflow_trtc.cloud.failures import value_of
 from airflow_trtc.cloud.shared_file import default_directory
@@ -40,7 +41,7 @@ def emulator():
 
 
 @pytest.fixture
-def connect(emulator, monkeypatch):
+def connect(emulator, brisk_start, monkeypatch):
     """Put a connection to the emulator into the environment, changed as the test wants."""
 
     def put(conn_id="trtc_default", *, text=None, **changes):
@@ -503,6 +504,7 @@ def test_a_process_begins_at_the_pace_that_another_one_found(emulator, connect, 
     """One is refused, and the next one, in a process of its own, knows of it."""
     extra = emulator.connection["extra"] | {"requests_per_second": 1000}
     connect(extra=extra)
+    monkeypatch.setattr(pace, "START_SHARE", 0.1)  # a start like that of the other process
     directory = tmp_path / "pace"
     monkeypatch.setenv("AIRFLOW__TRTC__SHARED_PACE_DIRECTORY", str(directory))
     recording_id = emulator.add_recording()

@@ -69,9 +69,9 @@ def test_influxdb_gets_tags(airflow_db: Path) -> None:
 
 def test_the_list_of_allowed_metrics_is_kept_to(airflow_db: Path) -> None:
     with Statsd() as statsd:
-        send("table", **statsd_at(statsd.port, metrics_allow_list="trtc.callback_lag,trtc.polls"))
+        send("table", **statsd_at(statsd.port, metrics_allow_list="trtc.callback_lag,trtc.outages"))
         heard = statsd.wait_for("trtc.callback_lag")
-    assert {name.split(".")[1] for name in heard} == {"callback_lag", "polls"}
+    assert {name.split(".")[1] for name in heard} == {"callback_lag", "outages"}
 
 
 def test_nothing_is_sent_where_metrics_are_off(airflow_db: Path) -> None:

@@ -18,9 +18,7 @@ from airflow_trtc.emulator.settings import DEFAULT_HOST, Settings
 from airflow_trtc.emulator.state import State
 
 if TYPE_CHECKING:
-    import uvicorn
-
-    from airflow_trtc.emulator.app import Application
+    from airflow_trtc.emulator.serving import Server
 
 log = logging.getLogger("airflow_trtc.emulator")
 
@@ -109,11 +107,11 @@ class Emulator(Controls):
     def start(self) -> None:
         """Listen and serve until :meth:`stop`."""
         from airflow_trtc.emulator.app import Application
+        from airflow_trtc.emulator.serving import Server
 
         listener = _listen(self.host, self.port)
         self.port = listener.getsockname()[1]
-        self._application = Application(self._state, self.host)
-        self._server = _server(self._application)
+        self._server = Server(Application(self._state, self.host))
         self._thread = threading.Thread(
             target=self._serve, args=(listener,), name="trtc-emulator", daemon=True
         )
@@ -124,9 +122,8 @@ class Emulator(Controls):
         """Close all connections and the port. Does nothing if it does not run."""
         if self._thread is None:
             return
-        self._server.should_exit = self._server.force_exit = True
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._application.closing.set)
+            self._loop.call_soon_threadsafe(self._server.application.closing.set)
         self._thread.join(_STOP_SECONDS)
         self._thread = None
 
@@ -179,29 +176,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _server(application: Application) -> uvicorn.Server:
-    """Return a quiet server; ``h11`` is always there and its ``send`` is known to hold the transport."""
-    import uvicorn
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            application,
-            http="h11",
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-        )
-    )
-
-
-def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+def _wait_until_started(server: Server, thread: threading.Thread) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline:

@@ -18,6 +18,7 @@ from airflow_trtc.arguments import (
     secret_text,
     switch,
 )
+from airflow_trtc.errors import TrtcTransientError
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.attempts import Attempt
 from airflow_trtc.jobs.users import check_signed_user, read_user_id
@@ -278,8 +279,17 @@ class TrtcStartRecordingOperator(StartsRecordings):
     def execute(self, context: Context) -> str:
         """Start; see the class."""
         if self.do_xcom_push:  # for a teardown that runs although this fails
-            context["ti"].xcom_push(key=RECORDING_XCOM, value={"recording_id": None})
+            context["ti"].xcom_push(key=RECORDING_XCOM, value=self._so_far(context))
         started = self.start_recording(context)
         recording_id = push_results(self, context, started.recording_id, RECORDING_XCOM, started.to_json())
         self.kept_start(context).hand_on(tries_of(context))
         return recording_id
+
+    def _so_far(self, context: Context) -> dict[str, Any]:
+        """What an earlier try is known to have started."""
+        try:
+            kept = kept_store(RECORDING_STARTS, context, self.log).load()
+        except TrtcTransientError:  # the start says so in a moment
+            kept = None
+        answer = kept.answer if isinstance(kept, Attempt) else None
+        return {"recording_id": None} if answer is None else dict(answer)

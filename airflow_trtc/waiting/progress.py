@@ -151,14 +151,17 @@ class SharedProgress:
         if self._state is None or self._ids is None or loop_time() < self.due_at:
             return
         state, self._state, self.due_at = self._state, None, math.inf
-        value = progress(state, self._job, self._wait)
         try:
-            await xcoms.write(PROGRESS_XCOM, value, **self._ids)
-            self._not_before = loop_time() + xcoms.pause_seconds()
+            is_written = await xcoms.write_in_turn(
+                PROGRESS_XCOM, lambda: progress(state, self._job, self._wait), **self._ids
+            )
         except Exception as error:
             self._log.warning("Cannot show the progress (%s: %s)", type(error).__name__, error)
-            if self.due_at == math.inf:  # otherwise a newer state waits for its turn already
-                self.request(state)
+            is_written = False
+        if is_written:
+            self._not_before = loop_time() + xcoms.pause_seconds()
+        elif self.due_at == math.inf:  # otherwise a newer state waits for its turn already
+            self.request(state)
 
     async def read(self) -> JobState | None:
         """What this try showed before a restart; the only memory below Airflow 3.3."""

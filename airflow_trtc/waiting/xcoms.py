@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from airflow_trtc._compat import (
@@ -16,23 +17,52 @@ from airflow_trtc._compat import (
 )
 from airflow_trtc.aio import within
 
-# The supervisor takes 25 ms for each, one after the other, and has other work for its triggers too.
+# The supervisor takes 25 ms for each, one after the other, and has other work for its triggers too: what is
+# only shown takes half of its time at most, also where it is slower.
 WRITES_PER_SECOND = 20.0
+MAX_SPACING_SECONDS = 2.0
 OBJECT_STORE_PAUSE_SECONDS = 600.0
 ANSWER_SECONDS = 90.0  # no wait may hang on what it only shows; an object store has its own, shorter limit
 
 _Value = TypeVar("_Value")
 
-_free_at: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float] = weakref.WeakKeyDictionary()
+
+class Turns:
+    """Who of an event loop writes when: one at a time, and then nobody for as long as that took.
+
+    :ivar is_busy: somebody writes.
+    """
+
+    def __init__(self) -> None:
+        self.is_busy = False
+        self._free_at = -math.inf
+        self._spacing = 1.0 / WRITES_PER_SECOND
+
+    def take(self, now: float) -> float:
+        """Take the next turn; return when it comes, by the same clock."""
+        turn_at = max(self._free_at, now)
+        self._free_at = turn_at + self._spacing
+        return turn_at
+
+    def end(self, now: float, seconds: float) -> None:
+        """Somebody has written, which took so long."""
+        self._spacing = min(max(1.0 / WRITES_PER_SECOND, 2.0 * seconds), MAX_SPACING_SECONDS)
+        self._free_at = max(self._free_at, now + self._spacing / 2)
+        self.is_busy = False
+
+
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = weakref.WeakKeyDictionary()
+
+
+def _turns_of(loop: asyncio.AbstractEventLoop) -> Turns:
+    return _turns.get(loop) or _turns.setdefault(loop, Turns())
 
 
 def turn_seconds() -> float:
     """Take the next turn to write, of all in the running event loop; return the seconds until it comes."""
     loop = asyncio.get_running_loop()
     now = loop.time()
-    turn_at = max(_free_at.get(loop, now), now)
-    _free_at[loop] = turn_at + 1.0 / WRITES_PER_SECOND
-    return turn_at - now
+    return _turns_of(loop).take(now) - now
 
 
 def pause_seconds() -> float:
@@ -49,6 +79,26 @@ async def write(key: str, value: Any, **ids: Any) -> None:
     :raises asyncio.TimeoutError: Airflow does not answer.
     """
     await within(ANSWER_SECONDS, axcom_write(key, value, ids))
+
+
+async def write_in_turn(key: str, make: Callable[[], Any], **ids: Any) -> bool:
+    """As `write`, unless somebody else in the running event loop is doing so: then return False.
+
+    Whoever waited for it would wait for all others too, and notice no end meanwhile.
+
+    :param make: returns the value.
+    """
+    loop = asyncio.get_running_loop()
+    turns, began_at = _turns_of(loop), loop.time()
+    if turns.is_busy:
+        return False
+    turns.is_busy = True
+    try:
+        await write(key, make(), **ids)
+    finally:
+        now = loop.time()
+        turns.end(now, now - began_at)
+    return True
 
 
 async def read(key: str, **ids: Any) -> Any:

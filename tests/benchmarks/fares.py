@@ -70,9 +70,11 @@ def fares_of(
 def together(fares: Sequence[Fare]) -> Fare:
     """All of them as one."""
     return Fare(
-        *(sum(getattr(fare, name) for fare in fares) for name in ("waits", "ended")),
+        sum(fare.waits for fare in fares),
+        sum(fare.ended for fare in fares),
         [lag for fare in fares for lag in fare.lags],
-        *(sum(getattr(fare, name) for fare in fares) for name in ("lost", "late")),
+        sum(fare.lost for fare in fares),
+        sum(fare.late for fare in fares),
         Calls([call for fare in fares for call in fare.calls.calls]),
     )
 

@@ -46,6 +46,7 @@ class Site(LocalAirflow):
             **options,
         )
         self.path = path
+        self._is_guest = database_url is not None
         self._config[("api", "base_url")] = self.address
 
     @property
@@ -67,6 +68,10 @@ class Site(LocalAirflow):
         key = self.environment["AIRFLOW__API_AUTH__JWT_SECRET"]
         algorithm = jwt.get_unverified_header(token)["alg"]
         return jwt.encode({**claims, "exp": int(time.time()) - 3600}, key, algorithm=algorithm)
+
+    def _migrate(self) -> None:
+        if not self._is_guest:  # the host has done so, which takes an Airflow of its own
+            super()._migrate()
 
     def call_back(self, event: Mapping[str, Any]) -> None:
         """Send a callback, signed as the service signs it."""

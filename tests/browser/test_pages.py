@@ -62,6 +62,7 @@ def test_the_list_is_searched_sorted_and_turned_over_and_a_reload_changes_nothin
     ours.get_by_role("combobox", name="State", exact=True).select_option("failed")
     expect(ours.get_by_role("heading", name="No recording matches")).to_be_visible()
     ours.get_by_role("link", name="Show all").click()
+    expect(ours.locator("tbody tr")).to_have_count(story.PER_PAGE)
     ours.get_by_role("link", name=re.compile("Failed in 24 hours")).click()
     expect(ours.locator("tbody tr")).to_have_count(1)
     expect(row(ours, "rec-bad")).to_contain_text("the bucket refuses it")

@@ -496,7 +496,7 @@ def test_a_refusal_lowers_the_pace_of_all_that_wait(settings_for, emulator):
     assert 0.4 * before < after < 0.9 * before
 
 
-def test_hundreds_wait_through_one_client(settings_for, emulator):
+def test_hundreds_wait_through_one_client(settings_for, emulator, brisk_start):
     """The real client over HTTP: the emulator sees what all of them do together."""
     recording_ids = [emulator.add_recording(files=1) for _ in range(60)]
 

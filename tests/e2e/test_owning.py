@@ -206,6 +206,8 @@ def test_a_triggerer_that_is_restarted_stops_nothing(stage: Stage) -> None:
 def test_a_trigger_that_moves_to_another_triggerer_stops_nothing(stage: Stage) -> None:
     wait = own(stage, "owned_deferrable")
     wait.until_state("deferred")
+    # Else it moves before anybody has it.
+    stage.until(lambda: ") starting" in wait.log(), "the trigger runs")
 
     def was_killed() -> bool:
         lines = stage.airflow.component_log("triggerer").splitlines()

@@ -127,7 +127,7 @@ def test_every_option_takes_or_refuses_odd_values(path, name):
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, "DescribeMadeUpTask"])
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     values=st.dictionaries(st.sampled_from(["SdkAppId", "RoomId", "UserId", "RecordParams", *FILES]), VALUES)
 )

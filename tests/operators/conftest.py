@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_trtc.operators import starting
 from tests.operators.running import DictStore, Task
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def service(
-    request: pytest.FixtureRequest, trtc_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    trtc_emulator: Emulator,
+    brisk_start: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Emulator:
     """The emulator, with `trtc_default` pointing at it."""
     if "trtc_airflow" in request.fixturenames:
@@ -37,3 +42,10 @@ def task(store: DictStore) -> Task:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "PAUSES_SECONDS", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def masked_here_only() -> Iterator[None]:
+    """What a test masks is forgotten after it: Airflow compiles all that was masked again for each more."""
+    yield
+    reset_secrets_masker()

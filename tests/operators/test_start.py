@@ -10,7 +10,7 @@ import pytest
 
 from airflow_trtc._compat import AirflowFailException
 from airflow_trtc.hooks import TrtcHook
-from airflow_trtc.operators import TrtcStartRecordingOperator
+from airflow_trtc.operators import TrtcStartRecordingOperator, TrtcStopRecordingOperator
 from tests.operators.dags.starts import COS, WHOLE, again, many, set_up, signed, two_set_ups, whole
 from tests.operators.running import Task, recordings, sent
 from tests.versions import HAS_STATE_STORE
@@ -102,6 +102,23 @@ def test_the_service_is_sent_what_the_arguments_say(service: Emulator, task: Tas
     assert given["file_name_prefix"] == "lessons/math"
     assert given["storage"]["CloudStorage"]["Bucket"] == "b-1250000000"
     assert operator.console_url == service.page_url(made["recording_id"])
+
+
+def test_a_teardown_stops_what_an_earlier_try_started_though_the_last_one_fails(
+    service: Emulator, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_trtc.operators.start.push_results", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            TrtcStartRecordingOperator(**WHOLE).execute(task.context())
+    service.fault("error", action="DescribeCloudRecording", code="AuthFailure.SecretIdNotFound")
+    with pytest.raises(AirflowFailException):  # when it asks whether that runs
+        TrtcStartRecordingOperator(**WHOLE).execute(task.context())
+    (made,) = recordings(service)
+    given = task.xcoms["recording"]
+    assert given["recording_id"] == made["recording_id"]
+    stop = TrtcStopRecordingOperator(task_id="stop", recording=given)
+    assert stop.execute(task.context())["was_running"]
 
 
 def test_without_xcoms_nothing_is_pushed(service: Emulator, task: Task) -> None:

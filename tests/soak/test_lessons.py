@@ -65,7 +65,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(trtc_emulator, tmp_path, monkeypatch):
+def stage(trtc_emulator, brisk_start, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_SOAK", trtc_emulator.connection_json)
     diary = Diary(tmp_path / "deeds.jsonl", time.time())
     yield Stage(trtc_emulator, diary)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ class ReportedStore:
 def store(monkeypatch: pytest.MonkeyPatch) -> ReportedStore:
     reported = ReportedStore()
     monkeypatch.setattr(triggers, "trigger_store", lambda: reported)
-    monkeypatch.setattr(feed, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(feed, "FeedReader", partial(FeedReader, read_seconds=0.02))
     return reported
 
 
@@ -108,7 +109,12 @@ class Scene:
 
         :param ago: seconds since the task deferred.
         """
-        rules = {"settle_seconds": 0.1, "grace_seconds": 0.2, **options.pop("rules", {})}
+        rules = {
+            "settle_seconds": 0.1,
+            "grace_seconds": 0.2,
+            "order_seconds": 0.1,
+            **options.pop("rules", {}),
+        }
         given = {"feed_position": 0, "is_recalled": True, "poke_interval": 600.0, **options}
         trigger = TrtcJobTrigger(
             kind="recording",
@@ -195,7 +201,7 @@ def test_a_poll_that_is_quicker_than_the_reader_ends_nothing_before_callbacks_we
 def test_what_is_heard_during_the_last_poll_counts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     async def last(self: SharedPolls) -> list[Any]:
         scene.report(302, {"LeaveCode": 0})
-        await asyncio.sleep(2.5)  # the service is away, and the callback is heard
+        await asyncio.sleep(0.5)  # the service is away, and the callback is heard
         return []
 
     monkeypatch.setattr(SharedPolls, "last", last)

@@ -111,3 +111,51 @@ def test_an_object_store_gets_progress_rarely(
     assert written(3) == len(object_store.kept) == 1
     monkeypatch.setattr(xcoms, "OBJECT_STORE_PAUSE_SECONDS", 0.0)
     assert written(3) == 3
+
+
+def test_what_is_shown_takes_half_of_the_time_at_most() -> None:
+    turns = xcoms.Turns()
+    assert [turns.take(100.0) for _ in range(3)] == pytest.approx([100.0, 100.05, 100.1])
+    turns.end(100.3, 0.3)  # Airflow is slow
+    late = turns.take(100.3)
+    assert late == pytest.approx(100.6)
+    assert turns.take(100.3) - late == pytest.approx(0.6)
+    turns.end(200.0, 60.0)  # it hung
+    later = turns.take(200.0)
+    assert turns.take(200.0) - later == xcoms.MAX_SPACING_SECONDS
+    turns.end(300.0, 0.001)
+    quick = turns.take(300.0)
+    assert turns.take(300.0) - quick == pytest.approx(1 / xcoms.WRITES_PER_SECOND)
+
+
+def test_nobody_waits_for_what_another_one_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait that did would notice no end meanwhile."""
+    shown: list[str] = []
+
+    async def scene() -> None:
+        gate = asyncio.Event()
+
+        async def write(key: str, value: Any, **ids: Any) -> None:
+            shown.append(ids["run_id"])
+            await gate.wait()
+
+        monkeypatch.setattr(xcoms, "write", write)
+        log = logging.getLogger(PROGRESS_XCOM)
+        one, other = (
+            SharedProgress(JOB, {**IDS, "run_id": name}, ShownWait(), log) for name in ("one", "other")
+        )
+        for each in (one, other):
+            each.request(JobState("rid"))
+            each.due_at = 0.0
+        writing = asyncio.create_task(one.write_if_due())
+        await asyncio.sleep(0)
+        await other.write_if_due()  # returns, though nobody answers
+        assert shown == ["one"]
+        assert other.due_at > 0.0
+        gate.set()
+        await writing
+        other.due_at = 0.0
+        await other.write_if_due()
+
+    asyncio.run(scene())
+    assert shown == ["one", "other"]

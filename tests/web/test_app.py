@@ -16,7 +16,8 @@ from airflow.sdk import Asset
 from airflow_trtc.assets import finished_recordings
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.journal import prune
-from airflow_trtc.journal.keys import LOG_KEY
+from airflow_trtc.journal.keys import LOG_KEY, connections_key
+from airflow_trtc.journal.reception import refused_key
 from airflow_trtc.web.app import create_app
 from airflow_trtc.web.processing import database
 from airflow_trtc.web.processing.housekeeping import FIRST_AFTER_SECONDS, RETRY_SECONDS, Housekeeping
@@ -50,6 +51,8 @@ def test_what_is_answered_is_stored_and_worked_through(store: Store, connection:
     assert len(store.rows("ev/")) == 40
     assert not store.rows("in/")
     assert len(store.rows("cb/")) == 16
+    # The page "TRTC health" shows by it that callbacks come through the connection.
+    assert store.rows("conns/") == {connections_key(APP): {"v": 1, "conn_ids": ["trtc_default"]}}
 
 
 def test_a_slash_at_the_end_of_the_address_does_no_harm(store: Store, connection: Connect) -> None:
@@ -72,7 +75,7 @@ def test_two_servers_share_the_work(store: Store, connection: Connect) -> None:
 def test_a_wrong_key_stores_nothing(store: Store, connection: Connect) -> None:
     connection(callback_secret="key")
     assert asyncio.run(deliver(story("a"), key="wrong")) == [401] * 5
-    assert set(store.rows()) <= {LOG_KEY, "refused/trtc_default"}
+    assert set(store.rows()) <= {LOG_KEY, refused_key("trtc_default")}
 
 
 def test_refused_callbacks_are_counted_and_the_processor_writes_how_many(
@@ -88,7 +91,7 @@ def test_refused_callbacks_are_counted_and_the_processor_writes_how_many(
 
     assert asyncio.run(post()) == 401
     assert app.state.inbox.processor._work_once() > 0
-    row = store.rows("refused/")["refused/trtc_default"]
+    row = store.rows("refused/")[refused_key("trtc_default")]
     assert (row["conn_id"], row["count"], row["reason"]) == ("trtc_default", 1, "unsigned")
 
 

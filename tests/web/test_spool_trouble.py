@@ -21,6 +21,7 @@ import pytest
 from airflow_trtc.jobs.callback import sign
 from airflow_trtc.web.receiving.receiver import Row
 from airflow_trtc.web.standalone import fates, server
+from airflow_trtc.web.standalone import forwarder as forwarder_module
 from airflow_trtc.web.standalone import spool as spool_module
 from airflow_trtc.web.standalone.fates import Fates
 from airflow_trtc.web.standalone.forwarder import Access, AirflowUnavailable, Forwarder
@@ -30,6 +31,11 @@ from tests.web.test_standalone import FakeAirflow, environment, rows, run_until
 
 TOKEN = Access("http://airflow/team", "t0")
 PAGE = 4096
+
+
+@pytest.fixture(autouse=True)
+def brief_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder_module, "TICK_SECONDS", 0.02)
 
 
 class PickyAirflow(FakeAirflow):
@@ -328,7 +334,7 @@ def visit(
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client,
         ):
             break_it(app.state.standalone)
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(0.2)
             health = await client.get("/healthz")
             body = json.dumps(story("one")[0]).encode()
             path, headers = "/callbacks/trtc_default", {"Sign": sign("key", body)}

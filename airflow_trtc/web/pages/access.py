@@ -162,5 +162,8 @@ def is_own(headers: Mapping[str, str], hosts: Collection[str]) -> bool:
     site = headers.get("sec-fetch-site")  # browsers send it over https, and to the machine itself
     if site is not None:
         return is_script and site == "same-origin"
-    host = urlsplit(headers.get("origin", "")).netloc
+    try:
+        host = urlsplit(headers.get("origin", "")).netloc
+    except ValueError:
+        return False
     return is_script and host != "" and host in hosts

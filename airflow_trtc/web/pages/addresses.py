@@ -21,15 +21,19 @@ class Addresses:
 
     :param here: the path of the request.
     :param versions: a digest of each static file, by its name.
+    :param below: what stands behind the folder of our pages in an address that is none of theirs.
     """
 
     here: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    below: str = ""
 
     @property
     def _folder(self) -> str:
         """The folder of our pages, as seen from here; ends with a slash."""
-        return f"{TOP}/" if self.here.rpartition("/")[2] == TOP else "./"
+        if not self.below and self.here.rpartition("/")[2] == TOP:
+            return f"{TOP}/"
+        return "./" + "../" * self.below.count("/")
 
     def page(self, name: str = "", **query: object) -> str:
         """One of our pages, such as ``job``; the list of all without a name. What is None or "" is left out.

@@ -131,9 +131,10 @@ class Checks:
         with self._lock:
             now = self._clock()
             self._begun = {name: at for name, at in self._begun.items() if now - at < PAUSE_SECONDS}
-            if (at := self._begun.get(conn_id)) is not None:
+            name = conn_id.upper()  # to the environment all spellings of a name are one
+            if (at := self._begun.get(name)) is not None:
                 raise TooSoon(at + PAUSE_SECONDS - now)
-            self._begun[conn_id] = now
+            self._begun[name] = now
 
 
 def look(conn_id: str) -> list[Finding]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from airflow_trtc.journal import reception
@@ -112,6 +112,19 @@ def accounts(values: Iterable[object], now: datetime, most: int = MOST_ACCOUNTS)
             found.setdefault((pulse.account, pulse.endpoint, pulse.region), []).append(pulse)
     joined = (_account(pulses) for pulses in found.values())
     return sorted(joined, key=lambda one: (-one.rate, one.key))[:most]
+
+
+def named_by(found: Iterable[Account], conn_ids: Collection[str]) -> list[Account]:
+    """Those of the accounts that one of these connections leads to, by the names of these alone.
+
+    Of an account that no connection is known of, nothing tells whose it is; it has no name but a digest.
+    """
+    pairs = ((one, tuple(name for name in one.conn_ids if name in conn_ids)) for one in found)
+    return [
+        replace(one, name=cut(", ".join(names)) or one.name, conn_ids=names)
+        for one, names in pairs
+        if names or not one.conn_ids
+    ]
 
 
 def _account(pulses: list[AccountPulse]) -> Account:

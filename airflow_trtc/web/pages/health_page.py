@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from airflow_trtc import bounds
 from airflow_trtc._compat import conf
 from airflow_trtc.findings import Finding, worst
 from airflow_trtc.journal.reception import Refused
@@ -76,13 +78,14 @@ class Health:
 
 def show(request: Request, reader: ReaderDep) -> Response:
     """Answer with the page."""
-    now = datetime.now(timezone.utc)
+    began_at, now = time.thread_time(), datetime.now(timezone.utc)
     found = read(reader, now)
     return shell.page(
         request,
         "health.html",
         title=TITLE,
         refresh_seconds=REFRESH_SECONDS,
+        began_at=began_at,
         now=now,
         health=found,
         level=worst(found.findings),
@@ -114,8 +117,8 @@ def report(reader: ReaderIfAnyDep) -> Response:
 def check(request: Request, reader: ReaderDep) -> Response:
     """Check one connection for real: `POST`, with its id in the query as ``conn_id``."""
     access.require_own_page(request)
-    conn_id = request.query_params.get("conn_id", "")
-    if not conn_id or not reader.may_read_connection(conn_id):
+    conn_id = bounds.job_id(request.query_params.get("conn_id"))
+    if conn_id is None or not reader.may_read_connection(conn_id):
         raise HTTPException(404, "There is no such connection, or you may not read it")
     try:
         checked = _checks.check(conn_id, datetime.now(timezone.utc))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -36,17 +37,18 @@ def show(request: Request, reader: ReaderDep) -> Response:
     job = read_job(request.query_params)
     if job is None:
         raise HTTPException(404)
-    now = datetime.now(timezone.utc)
+    began_at, now = time.thread_time(), datetime.now(timezone.utc)
     with queries.reading() as session:
         named, may_see_all = find_tasks(session, job, reader, now, read_task(request.query_params))
         if not named and not may_see_all:
             raise HTTPException(404)
-        # What a task says is exact; an address may lack the region.
+        # What a task says is exact; an address may lack the region, and then means one of them.
         job = next((each.job for each in named if each.job.kind == job.kind and each.job.region), job)
+        named = [each for each in named if stored.is_same(each.job, job)]
         life = read_life(session, job, named, now)
     if not named and not life.is_known:
         raise HTTPException(404)
-    return answer(request, life, named, now, "job", job_parameters(job))
+    return answer(request, life, named, now, "job", job_parameters(job), began_at)
 
 
 def find_tasks(
@@ -94,11 +96,13 @@ def answer(
     now: datetime,
     place: str,
     parameters: Mapping[str, object],
+    began_at: float,
 ) -> Response:
     """The page, or the tab of a task, that shows a job.
 
     :param place: which of our pages it is.
     :param parameters: those of its own address, besides the view's.
+    :param began_at: see `shell.page`.
     """
     console = next((each.progress.get("console_url") for each in named), None)
     view = view_of(life, now, read_view(request.query_params), console)
@@ -108,6 +112,7 @@ def answer(
         title=view.title,
         now=now,
         refresh_seconds=LIVE_SECONDS if view.is_live else QUIET_SECONDS,
+        began_at=began_at,
         view=view,
         place=place,
         parameters=parameters,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ COUNTS_SECONDS = 2.0
 _dags = Memory(DAGS_SECONDS, LONGEST_SECONDS)
 _counts = Memory(COUNTS_SECONDS, LONGEST_SECONDS)
 _pulses = Memory(COUNTS_SECONDS, LONGEST_SECONDS)
-# The first page of a process loads models and templates: what that costs says nothing of the next.
-_is_warm = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,7 @@ def show(request: Request, reader: ReaderDep) -> Response:
     kinds = {name: kind.label for name, kind in KINDS.items()}
     context: dict[str, Any] = {"list": found, "heads": listing.heads(found.query), "kinds": kinds}
     words: dict[str, Any] = {"show_labels": listing.SHOW_LABELS, "tracks_of": listing.describe_tracks}
-    cost: dict[str, Any] = {"began_at": began_at} if _is_warm.is_set() else {}
-    _is_warm.set()
-    return shell.page(request, "listing.html", title=TITLE, now=now, **cost, **context, **words)
+    return shell.page(request, "listing.html", title=TITLE, now=now, began_at=began_at, **context, **words)
 
 
 def read(query: ListQuery, reader: Reader, now: datetime) -> Listing:
@@ -82,7 +77,7 @@ def read(query: ListQuery, reader: Reader, now: datetime) -> Listing:
         shown,
         listing.paging(query, len(shown), total),
         figures.tiles(counts, query),
-        *(_of_accounts(values, now) if reader.may_read_connections else ([], [])),
+        *(_of_accounts(values, reader, now) if reader.may_read_connections else ([], [])),
         lacks,
     )
 
@@ -99,11 +94,13 @@ def _count(dag_ids: frozenset[str], now: datetime) -> figures.Counts | None:
 
 
 def _of_accounts(
-    values: Mapping[str, Any], now: datetime
+    values: Mapping[str, Any], reader: Reader, now: datetime
 ) -> tuple[list[figures.Account], list[figures.Heard]]:
     pulses = (value for key, value in values.items() if key.startswith("pulse/"))
     heard = (value for key, value in values.items() if key.startswith("heard/"))
-    return figures.accounts(pulses, now), figures.heard(heard, now)
+    accounts = figures.accounts(pulses, now)
+    readable = reader.readable_connections({name for one in accounts for name in one.conn_ids})
+    return figures.named_by(accounts, readable), figures.heard(heard, now)
 
 
 def _poll_times(values: Mapping[str, Any], now: datetime) -> Callable[[JobRef], PollTimes]:

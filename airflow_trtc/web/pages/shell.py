@@ -56,6 +56,8 @@ ERRORS: dict[int, tuple[str, str]] = {
     500: ("Something went wrong here", "The log of the API server says what, under the number below."),
 }
 
+# The first page of a kind loads models and its templates: what that costs says nothing of the next.
+_warm: set[str] = set()
 _AGES = re.compile(r"(<time [^>]*>)[^<]*")
 
 log = logging.getLogger(__name__)
@@ -120,7 +122,7 @@ def page(
     :param context: what the template shows, besides ``to`` (see `Addresses`), ``now`` and ``title``.
     """
     shared = {
-        "to": Addresses(request.scope["path"], _versions()),
+        "to": Addresses(request.scope["path"], _versions(), request.path_params.get("rest", "")),
         "now": context.pop("now", None) or datetime.now(timezone.utc),
         "title": title,
     }
@@ -128,8 +130,9 @@ def page(
     # How long ago something was changes all the time; the page counts that by itself.
     steady = _AGES.sub(r"\1", live)
     etag = f'W/"{digest(steady.encode())}"'
-    if began_at is not None and refresh_seconds is not None:
+    if began_at is not None and refresh_seconds is not None and template in _warm:
         refresh_seconds = pause(time.thread_time() - began_at, refresh_seconds)
+    _warm.add(template)
     seconds = "" if refresh_seconds is None else str(round(refresh_seconds))
     headers = {"cache-control": "private, no-store", "etag": etag, "x-trtc-refresh": seconds}
     if request.query_params.get("part") == LIVE:
@@ -159,13 +162,29 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
 def http_error(request: Request, error: Exception) -> Response:
     """What a refused request is answered with: a page, or JSON where no page was asked for."""
     assert isinstance(error, HTTPException)
-    path = getattr(request.scope.get("route"), "path", "")  # as we wrote it, whatever the address was
-    if request.method != "GET" or not path.removeprefix(PREFIX).startswith(f"/{TOP}"):
-        answer: Response = JSONResponse({"detail": error.detail}, error.status_code)
-    else:
+    if _wants_page(request):
         answer = error_page(request, error.status_code)
+    else:
+        answer = JSONResponse({"detail": error.detail}, error.status_code)
     answer.headers.update(error.headers or {})
     return answer
+
+
+def failure(request: Request, error: Exception) -> Response:
+    """What is answered where ours failed: a page or JSON, with the number of an entry in the log."""
+    number = secrets.token_hex(4)
+    log.error("Cannot show a page of TRTC (number %s)", number, exc_info=error)
+    status = 503 if database.is_passing(error) else 500
+    if _wants_page(request):
+        return error_page(request, status, f"Number {number}")
+    heading, advice = ERRORS[status]
+    detail = {"detail": f"{heading}. {advice} Number {number}"}
+    return JSONResponse(detail, status, headers={"cache-control": "private, no-store"})
+
+
+def _wants_page(request: Request) -> bool:
+    path = getattr(request.scope.get("route"), "path", "")  # as we wrote it, whatever the address was
+    return request.method == "GET" and path.removeprefix(PREFIX).startswith(f"/{TOP}")
 
 
 class Shell:
@@ -194,11 +213,9 @@ class Shell:
         try:
             await self._app(scope, receive, send_protected)
         except Exception as error:  # whatever it is, Airflow and the receiver of callbacks have no part in it
-            number = secrets.token_hex(4)
-            log.exception("Cannot show a page of TRTC (number %s)", number)
+            answer = failure(Request(scope), error)
             if not has_begun:
-                status = 503 if database.is_passing(error) else 500
-                await error_page(Request(scope), status, f"Number {number}")(scope, receive, send_protected)
+                await answer(scope, receive, send_protected)
 
 
 def _protected(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -71,9 +71,17 @@ def job_named_by(key: str, value: Mapping[str, Any]) -> JobRef | None:
 
 
 def tasks_of_run(session: Session, dag_id: str, run_id: str, task_id: str | None = None) -> list[TaskId]:
-    """The task instances of a run, or of one task in it, whose XComs name a job, in their order."""
+    """The task instances of a run, or of one task in it, whose XComs name a job, in their order.
+
+    Other packages have XComs of these names, too: ours name an application, or are JSON in a text.
+    """
+    from sqlalchemy import String, cast, or_
+
     xcom = _xcom()
-    which = [xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, xcom.c.key.in_(XCOMS)]
+    is_ours = or_(
+        xcom.c.value["sdk_app_id"].as_string().is_not(None), cast(xcom.c.value, String()).like('"%')
+    )
+    which = [xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, xcom.c.key.in_(XCOMS), is_ours]
     if task_id is not None:
         which.append(xcom.c.task_id == task_id)
     ordered = _names().distinct().where(*which).order_by(xcom.c.task_id, xcom.c.map_index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -29,17 +30,18 @@ NO_JOBS = "No task of this run waits for a recording."
 def show_task(request: Request, reader: ReaderDep) -> Response:
     """Answer with the tab of the task instance: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``."""
     task = _asked(request.query_params, reader)
-    now = datetime.now(timezone.utc)
+    began_at, now = time.thread_time(), datetime.now(timezone.utc)
     with queries.reading() as session:
         task = task._replace(run_id=stored.run_id_of(session, task.dag_id, task.run_id))
         named = stored.named_by(session, [task])
         if named:
             life = job_page.read_life(session, named[0].job, named[:1], now)
-            return job_page.answer(request, life, named[:1], now, "task", task._asdict())
-        mapped = stored.tasks_of_run(session, task.dag_id, task.run_id, task.task_id)
-        named = stored.named_by(session, mapped[:MAX_LINES])
-        if named:
-            return _answer_run(request, session, named, len(mapped), now)
+            return job_page.answer(request, life, named[:1], now, "task", task._asdict(), began_at)
+        if task.map_index < 0:  # perhaps all instances of a mapped task
+            mapped = stored.tasks_of_run(session, task.dag_id, task.run_id, task.task_id)
+            named = stored.named_by(session, mapped[:MAX_LINES])
+            if named:
+                return _answer_run(request, session, named, len(mapped), now, began_at)
         waits = stored.waits(session, task)
     return _nothing(request, NOTHING_YET if waits else NOT_OURS, is_live=waits)
 
@@ -48,13 +50,13 @@ def show_run(request: Request, reader: ReaderDep) -> Response:
     """Answer with the tab of the run that ``dag_id`` and ``run_id`` name."""
     # What does not matter for a run is any task.
     run = _asked({**request.query_params, "task_id": "-"}, reader)
-    now = datetime.now(timezone.utc)
+    began_at, now = time.thread_time(), datetime.now(timezone.utc)
     with queries.reading() as session:
         run_id = stored.run_id_of(session, run.dag_id, run.run_id)
         tasks = stored.tasks_of_run(session, run.dag_id, run_id)
         named = stored.named_by(session, tasks[:MAX_LINES])
         if named:
-            return _answer_run(request, session, named, len(tasks), now)
+            return _answer_run(request, session, named, len(tasks), now, began_at)
     return _nothing(request, NO_JOBS, is_live=True)
 
 
@@ -66,7 +68,12 @@ def _asked(query: Mapping[str, str], reader: Reader) -> TaskId:
 
 
 def _answer_run(
-    request: Request, session: Session, named: Sequence[Named], number: int, now: datetime
+    request: Request,
+    session: Session,
+    named: Sequence[Named],
+    number: int,
+    now: datetime,
+    began_at: float,
 ) -> Response:
     of_job: dict[JobRef, list[Named]] = {}
     for each in named:
@@ -82,7 +89,14 @@ def _answer_run(
     seconds = job_page.LIVE_SECONDS if view.is_live else job_page.QUIET_SECONDS
     dag_id = named[0].task.dag_id
     return shell.page(
-        request, "run.html", title=TITLE, now=now, refresh_seconds=seconds, view=view, dag_id=dag_id
+        request,
+        "run.html",
+        title=TITLE,
+        now=now,
+        refresh_seconds=seconds,
+        began_at=began_at,
+        view=view,
+        dag_id=dag_id,
     )
 
 

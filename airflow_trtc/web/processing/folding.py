@@ -278,8 +278,9 @@ def note_heard(overlay: Overlay, batch: Batch, now_ms: int) -> None:
         overlay.set(after.key, after.value)
 
 
-def note_connections(overlay: Overlay, new: Iterable[Received]) -> None:
+def note_connections(overlay: Overlay, new: Collection[Received]) -> None:
     """Keep the names of the connections through which an application's callbacks come."""
+    overlay.prefetch({connections_key(received.sdk_app_id) for received in new})
     for received in new:
         key, known = connections_key(received.sdk_app_id), connections_of(overlay, received.sdk_app_id)
         if received.conn_id is not None and received.conn_id not in known and len(known) < MAX_CONNECTIONS:

@@ -28,7 +28,7 @@ from airflow_trtc.web.processing import database, emitting, folding, judging
 from airflow_trtc.web.processing.counting import count_backlog, counting
 from airflow_trtc.web.processing.folding import Received
 from airflow_trtc.web.receiving.writer import describe
-from airflow_trtc.web.teams import has_teams, teams_to_start
+from airflow_trtc.web.teams import teams_to_start
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -238,8 +238,7 @@ def _fold(asset_id: int, limit: int, now: datetime) -> int | None:
         added = folding.add_all(overlay, batch, in_time)
         folding.append_log(overlay, counter, added)
         folding.note_heard(overlay, batch, bounds.unix_ms(now))
-        if has_teams():
-            folding.note_connections(overlay, new)
+        folding.note_connections(overlay, new)
         _log_bad(batch.bad)
         _log_out_of_time(out_of_time)
         tally.note(batch, new, in_time)

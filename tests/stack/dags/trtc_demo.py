@@ -16,7 +16,11 @@ MODES: dict[str, dict[str, Any]] = {
 }
 
 
-@task
+# What the page of the task calls each of its instances, instead of 0, 1, 2.
+NAMES = "{% set file = task.op_kwargs.file %}{{ file.track_type }} of {{ file.user_id or 'all' }}"
+
+
+@task(map_index_template=NAMES)
 def process(file: dict[str, Any]) -> dict[str, Any]:
     """Stand for the work on one file."""
     print(f"{file['object_key']}: {file['track_type']} of {file['user_id'] or 'all'} from {file['begin_at']}")

@@ -88,9 +88,9 @@ def empty(airflow_db: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str | None], Site]]:
+def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], Site]:
     """Start the API server with an auth manager: ``open_site(None)`` has Airflow's simple one."""
-    from airflow.api_fastapi.app import _AuthManagerState
+    from airflow.api_fastapi import app
 
     from airflow_trtc.web.pages import access, checks, facts, health_page, job_page, listing_page
     from airflow_trtc.web.pages.memory import Memory
@@ -103,8 +103,12 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
             monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", manager)
         return Site()
 
-    states: Any = _AuthManagerState
-    before, states.instance = states.instance, None
+    holder: Any = getattr(app, "_AuthManagerState", None)
+    # Where Airflow keeps the auth manager, from 3.2 on and before.
+    if holder is None:
+        monkeypatch.setattr(app, "auth_manager", None)
+    else:
+        monkeypatch.setattr(holder, "instance", None)
     for module, name in (
         (access, "_memory"),
         (facts, "_setups"),
@@ -115,5 +119,4 @@ def open_site(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         monkeypatch.setattr(module, name, Memory(0.0))  # each test sees its own rows
     monkeypatch.setattr(checks, "WAIT_SECONDS", PATIENT_SECONDS)
     monkeypatch.setattr(health_page, "_checks", new_checks())
-    yield start
-    states.instance = before
+    return start

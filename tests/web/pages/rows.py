@@ -125,9 +125,15 @@ def _run(number: int, wait: Wait) -> dict[str, Any]:
     }
 
 
+def _task_id(number: int) -> UUID | str:
+    found = UUID(int=number)
+    # Airflow 3.1 keeps it as a text in SQLite.
+    return found if _tables()["task_instance"].c.id.type.python_type is UUID else str(found)
+
+
 def _task(number: int, wait: Wait) -> dict[str, Any]:
     return {
-        "id": UUID(int=number),
+        "id": _task_id(number),
         "dag_id": wait.dag_id,
         "run_id": wait.run_id,
         "task_id": wait.task_id,

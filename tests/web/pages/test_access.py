@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urljoin
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from airflow_trtc.web.pages import health_page
+from airflow_trtc.web.pages import checks, health_page
+from airflow_trtc.web.pages.shell import ERRORS
 from tests.versions import HAS_STATE_STORE
 from tests.web.pages.conftest import OWN, PER_DAG, Site, new_checks
+from tests.web.pages.managers import HIDDEN_CONNECTION
 from tests.web.pages.rows import Wait, insert, shown
 
 OpenSite = Callable[..., Site]
@@ -155,12 +160,42 @@ def test_accounts_are_for_those_who_may_read_connections(open_site: OpenSite, us
     assert ("trtc_default" in page) is sees
 
 
+@pytest.mark.skipif(not HAS_STATE_STORE, reason="this Airflow keeps no journal")
+@pytest.mark.parametrize("page", ["/trtc/ui", "/trtc/ui/health", "/trtc/health"])
+def test_a_connection_that_a_user_may_not_read_is_not_named(open_site: OpenSite, page: str) -> None:
+    from tests.web.pages.test_queries import put_pulse
+
+    insert([Wait(dag_id="mine", value=shown("rec-1"))], [("mine", "wait")])
+    put_pulse(conn_ids=("trtc_default", HIDDEN_CONNECTION))
+    put_pulse(conn_ids=(HIDDEN_CONNECTION,), account="ffff", endpoint="https://of-another-team.example.com")
+    site = open_site(PER_DAG)
+    found = {user: site.ask(page, user).text for user in ("op", "admin")}
+    assert "trtc_default" in found["op"]
+    assert HIDDEN_CONNECTION not in found["op"]
+    assert "of-another-team.example.com" not in found["op"]
+    assert HIDDEN_CONNECTION in found["admin"]
+
+
 def test_errors_are_pages_that_say_what_to_do(site: Site) -> None:
     page = site.ask("/trtc/ui", None).text
     assert "You are not logged in" in page
     assert 'href="ui/../../api/v2/auth/login"' in page
     assert "theme.js" in page
-    assert 'href="./../ui"' in site.ask("/trtc/ui/nothing").text
+
+
+@pytest.mark.parametrize("path", ["nothing", "job/", "ui", "what/is/this", "health/check", "deep/down/ui"])
+def test_the_page_about_a_wrong_address_leads_back_from_wherever_that_is(site: Site, path: str) -> None:
+    place = f"http://airflow/trtc/ui/{path}"
+    for user in ("admin", None):
+        links = {
+            urljoin(place, link) for link in re.findall('(?:href|src)="([^"]*)"', site.ask(place, user).text)
+        }
+        pages = {link for link in links if "/static/" not in link}
+        login = set() if user else {"http://airflow/api/v2/auth/login"}
+        assert pages == {"http://airflow/trtc/ui", "http://airflow/trtc/ui/health"} | login
+        assert {link.partition("trtc.js")[0] for link in links if "trtc.js" in link} == {
+            "http://airflow/trtc/ui/static/"
+        }
 
 
 def test_a_failure_shows_a_number_and_nothing_of_itself(
@@ -175,6 +210,24 @@ def test_a_failure_shows_a_number_and_nothing_of_itself(
     assert "secret" not in answer.text
     (number,) = [word for word in caplog.text.split() if word.strip("()") in answer.text and len(word) == 9]
     assert number.endswith(")")
+
+
+@pytest.mark.parametrize(
+    "status, error", [(500, RuntimeError("x")), (503, OperationalError("x", {}, OSError()))]
+)
+def test_what_is_no_page_fails_as_json_that_says_what_to_do(
+    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(health_page, "read", fail)
+    monkeypatch.setattr(checks, "store", fail)
+    posted = site.post("/trtc/ui/health/check?conn_id=nowhere", **OWN)
+    for answer in (site.ask("/trtc/health"), posted):
+        assert answer.status_code == status
+        assert ERRORS[status][1] in answer.json()["detail"]
+        assert answer.headers["cache-control"] == "private, no-store"
 
 
 def figures(page: str) -> list[str]:

@@ -280,6 +280,32 @@ def test_the_minute_is_counted_from_the_begin() -> None:
     mine.check("a", datetime.now(timezone.utc))
 
 
+@pytest.mark.parametrize("conn_id", ["", "%20", "x" * 2000])
+def test_what_is_no_name_of_a_connection_is_not_looked_for(open_site: OpenSite, conn_id: str) -> None:
+    assert open_site().post(f"{CHECK}{conn_id}", **OWN).status_code == 404
+
+
+def test_a_name_with_a_zero_character_reaches_no_database(
+    open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def note(conn_id: str) -> list[Finding]:
+        asked.append(conn_id)
+        return []
+
+    monkeypatch.setattr(health_page, "_checks", Checks(note))
+    open_site().post(f"{CHECK}a%00b", **OWN)
+    assert asked == ["a\N{REPLACEMENT CHARACTER}b"]
+
+
+def test_another_spelling_of_a_name_is_no_other_connection() -> None:
+    mine = Checks(lambda conn_id: [])
+    mine.check("trtc_default", datetime.now(timezone.utc))
+    with pytest.raises(TooSoon):
+        mine.check("Trtc_Default", datetime.now(timezone.utc))
+
+
 def test_a_check_that_takes_too_long_is_a_problem() -> None:
     over = threading.Event()
 
@@ -326,14 +352,20 @@ def test_nobody_checks_what_they_may_not_read(connect: Any, open_site: OpenSite)
 @pytest.fixture
 def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Encrypt what Airflow encrypts."""
-    from airflow.models.crypto import get_fernet
+    from airflow.models import crypto
     from cryptography.fernet import Fernet
+
+    def forget() -> None:
+        if hasattr(crypto.get_fernet, "cache_clear"):
+            crypto.get_fernet.cache_clear()
+        else:  # Airflow 3.1
+            vars(crypto)["_fernet"] = None
 
     with monkeypatch.context() as patched:
         patched.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-        get_fernet.cache_clear()
+        forget()
         yield
-    get_fernet.cache_clear()
+    forget()
 
 
 @needs_journal

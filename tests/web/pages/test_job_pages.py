@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -64,8 +66,6 @@ def put_events(*events: dict[str, Any]) -> None:
 
 
 def recent(kind: int, task_id: str, **payload: Any) -> dict[str, Any]:
-    import time
-
     from tests.web.conftest import event
 
     return event(kind, task_id, round(time.time() * 1000) - 60_000 + kind, **payload)
@@ -164,6 +164,18 @@ def test_a_mapped_task_has_a_line_for_each_and_each_its_own_tab(open_site: OpenS
     assert "rec-2" not in site.ask(task(map_index=1)).text
 
 
+def test_an_instance_that_has_shown_nothing_yet_does_not_show_its_siblings(open_site: OpenSite) -> None:
+    values = [shown("rec-0"), None]
+    insert(
+        [Wait(dag_id="mine", map_index=number, value=value) for number, value in enumerate(values)],
+        [("mine", "wait")],
+    )
+    page = open_site().ask(task(map_index=1)).text
+
+    assert NOTHING_YET in page
+    assert "rec-0" not in page
+
+
 def test_a_run_shows_some_and_says_how_many_more(open_site: OpenSite) -> None:
     number = MAX_LINES + 5
     insert(
@@ -175,6 +187,32 @@ def test_a_run_shows_some_and_says_how_many_more(open_site: OpenSite) -> None:
 
     assert page.count("data-key=") == MAX_LINES
     assert 'And 5 more: <a href="./../ui?dag_id=mine">' in page
+
+
+@pytest.mark.parametrize("in_text", [False, True])
+def test_what_others_call_progress_hides_nothing_of_ours(open_site: OpenSite, in_text: bool) -> None:
+    value = json.dumps(shown("rec-1")) if in_text else shown("rec-1")
+    others = [
+        Wait(dag_id="mine", task_id="a", operator="PythonOperator", map_index=each, value={"per_cent": each})
+        for each in range(MAX_LINES)
+    ]
+    insert([*others, Wait(dag_id="mine", value=value)], [("mine", "wait")])
+
+    page = open_site().ask(f"/trtc/ui/run?dag_id=mine&run_id={RUN}").text
+
+    assert "rec-1" in page
+    assert "more: <a" not in page
+
+
+def test_equal_ids_of_two_regions_are_never_one_job(open_site: OpenSite) -> None:
+    regions = ("ap-guangzhou", "ap-singapore")
+    values = [{**shown("rec-1", room_id=f"room-in-{region}"), "region": region} for region in regions]
+    waits = [Wait(dag_id="mine", task_id=each["region"], value=each) for each in values]
+    insert(waits, [("mine", region) for region in regions])
+
+    page = open_site().ask(f"/trtc/ui/job?kind=recording&app={APP}&id=rec-1").text
+
+    assert [f"tasks/{region}" in page for region in regions].count(True) == 1
 
 
 def test_page_tab_and_list_lead_to_each_other(site: Site) -> None:
@@ -224,6 +262,20 @@ def test_what_has_not_changed_is_not_sent_again(open_site: OpenSite) -> None:
 
     assert (first.status_code, again.status_code) == (200, 304)
     assert "<html" not in first.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/trtc/ui", "/trtc/ui/health", job("rec-mine"), task(), f"/trtc/ui/run?dag_id=mine&run_id={RUN}"],
+)
+def test_a_page_that_costs_more_is_asked_for_less_often(
+    site: Site, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.ask(address)  # loads templates
+    clock = itertools.count()
+    monkeypatch.setattr(time, "thread_time", lambda: next(clock) / 5)
+
+    assert site.ask(address).headers["x-trtc-refresh"] == "40"
 
 
 @pytest.mark.parametrize(

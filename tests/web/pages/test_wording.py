@@ -50,6 +50,8 @@ def test_times_are_elements_with_the_exact_instant() -> None:
     assert due(NOW + timedelta(minutes=5), NOW).startswith("<time data-due ")
     assert ">next in 5 min<" in due(NOW + timedelta(minutes=5), NOW)
     assert ">65 s late<" in due(at, NOW)
+    assert ">due now<" in due(NOW, NOW)
+    assert ">due now<" in due(NOW - timedelta(seconds=30), NOW)
     assert ago(None, NOW) == since(None, NOW) == due(None, NOW) == ""
 
 
@@ -162,6 +164,7 @@ HOSTS = {"airflow:8080", "airflow.example.com"}
         ({"origin": "http://sub.airflow.example.com"}, False),
         ({"origin": "null"}, False),
         ({"origin": ""}, False),
+        ({"origin": "http://["}, False),
         ({"x-trtc": ""}, False),
         ({"content-type": "text/plain"}, False),
         ({"content-type": "application/x-www-form-urlencoded"}, False),

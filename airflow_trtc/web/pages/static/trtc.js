@@ -105,12 +105,18 @@ const exact = (() => {
   }
 })();
 
+const TOLD_EVERY_SECONDS = 30; // the same as in wording.py
+const due = (late) => {
+  if (late < 0) return `next in ${age(-late)}`;
+  return late > TOLD_EVERY_SECONDS ? `${age(late)} late` : "due now";
+};
+
 const countTimes = () => {
   for (const node of document.querySelectorAll("time[data-age], time[data-since], time[data-due]")) {
     const at = Date.parse(node.dateTime);
     const seconds = (now() - at) / 1000;
     if ("since" in node.dataset) setText(node, duration(seconds));
-    else if ("due" in node.dataset) setText(node, seconds > 0 ? `${age(seconds)} late` : `next in ${age(-seconds)}`);
+    else if ("due" in node.dataset) setText(node, due(seconds));
     else setText(node, seconds >= 0 ? `${age(seconds)} ago` : `in ${age(-seconds)}`);
     const title = exact.format(at);
     if (node.title !== title) node.title = title;
@@ -275,7 +281,8 @@ const sessionEnded = () => {
 
 const take = async (response) => {
   readClock(response);
-  if (response.status === 401 || response.status === 403) return sessionEnded();
+  // Ours leads nowhere else: a proxy asks for a login.
+  if (response.redirected || response.status === 401 || response.status === 403) return sessionEnded();
   if (response.status !== 200 && response.status !== 304) throw new Error(String(response.status));
   state.failures = 0;
   state.at = Date.now();
