@@ -72,6 +72,7 @@ class Result:
     load: float = 0.0
     memory: list[tuple[float, int]] = field(default_factory=list)
     open_files: int = 0
+    ending: float = 0.0
     fares: dict[str, Fare] = field(default_factory=dict)
     steady_calls: Calls = field(default_factory=lambda: Calls(()))
     all_started_at: float = 0.0
@@ -180,7 +181,7 @@ class Bench:
 
     def _end_some(self, result: Result) -> None:
         options = self._options
-        ending = max(ENDING_SECONDS / options.scale, self._round)
+        ending = result.ending = max(options.ending / options.scale, self._round)
         groups = by_kind(self._kinds).values()
         plan = schedule.ends_of_each(groups, max(options.changing // len(groups), 1), ending, options.seed)
         tell(f"  {len(plan)} jobs end within {ending:.0f} s")
@@ -235,8 +236,9 @@ def report(results: Sequence[Result], options: Any) -> str:
     text += [
         "",
         f"Times are divided by {options.scale:g}, the limit is {options.limit}/s for each action, the "
-        f"interval {options.poll:g} s. From the start of the triggerer's process, its own start included. "
-        "Load is of one processor, the budget that of all actions together, both over "
+        f"interval {options.poll:g} s; the jobs end within {max(each.ending for each in results):g} s. "
+        "Starts are from the start of the triggerer's process on. Load is of one processor, the budget that "
+        "of all actions together, both over "
         f"{STEADY_SECONDS:.0f} s in which nothing ends. Memory is of supervisor and runner together (USS). "
         "Blocks are of the event loop, measured by the trigger that starts first; "
         f"{name_of(options)}_blocks.jsonl tells where they were. Lags are from the end to the task being "
@@ -307,6 +309,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--waiting", type=int, default=10_000, help="how many tasks wait")
     parser.add_argument("--changing", type=int, default=500, help="how many of their jobs end")
+    parser.add_argument("--ending", type=float, default=ENDING_SECONDS, help="within how many seconds")
     parser.add_argument("--mixed", action="store_true", help="jobs of all kinds, not of recordings only")
     parser.add_argument("--kinds", nargs="*", choices=NAMES, default=["plain", "ours"], help="which triggers")
     parser.add_argument("--scale", type=float, default=1.0, help="times are divided by this")
