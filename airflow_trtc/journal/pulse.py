@@ -23,6 +23,7 @@ VERSION = 1
 PREFIX = "pulse/"
 JOBS_PER_PAGE = 500
 MAX_PAGES = 100  # of one process; more jobs than that are left out
+JOBS_SECONDS = 30.0  # between two writings of the pages of jobs
 FRESH_SECONDS = 90.0  # since it was written; several times as long as writers let pass
 MAX_WORDS = 300  # characters of an outage
 MAX_NAME = 250  # characters of a machine, an address or a connection's id

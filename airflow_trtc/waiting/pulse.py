@@ -32,6 +32,7 @@ from airflow_trtc.journal.owners import TaskId
 from airflow_trtc.journal.plans import Set, Store, carry_out
 from airflow_trtc.journal.pulse import (
     JOBS_PER_PAGE,
+    JOBS_SECONDS,
     MAX_PAGES,
     AccountPulse,
     JobPolls,
@@ -44,7 +45,7 @@ from airflow_trtc.journal.pulse import (
 from airflow_trtc.journal.store import AsyncStore, acarry_out
 
 BEAT_SECONDS = 15.0
-BEATS_PER_JOBS = 2  # the pages of jobs are written with every second beat
+BEATS_PER_JOBS = round(JOBS_SECONDS / BEAT_SECONDS)  # with how many beats the pages of jobs are written once
 FIRST_SECONDS = 5.0  # until the first: when a triggerer starts, its supervisor is busy
 FARTHEST_SECONDS = 10 * 365 * 86_400.0  # a poll that is due later than that is never due
 MAX_PAUSE_SECONDS = 300.0  # between two tries to write to a store that fails

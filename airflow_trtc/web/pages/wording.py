@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 
 from markupsafe import Markup
 
+from airflow_trtc.journal.pulse import JOBS_SECONDS
+
 MAX_TEXT = 200
-TOLD_EVERY_SECONDS = 30  # what is known of the next poll may be that old; see `waiting.pulse`
 # From how many seconds on, and the unit that is written.
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -52,14 +53,14 @@ def since(at: datetime | None, now: datetime) -> Markup:
 def due(at: datetime | None, now: datetime) -> Markup:
     """When the next poll is due, as a ``time`` element: in how long, or how late it is; "" for none.
 
-    It may have been done, and nobody said so yet: then it is due now.
+    What is known of it may be as old as `JOBS_SECONDS`: until then it may have been done, and is due now.
     """
     if at is None:
         return Markup("")
     late = (now - at).total_seconds()
     if late < 0:
         return _element("data-due", at, f"next in {age(-late)}")
-    return _element("data-due", at, f"{age(late)} late" if late > TOLD_EVERY_SECONDS else "due now")
+    return _element("data-due", at, f"{age(late)} late" if late > JOBS_SECONDS else "due now")
 
 
 def _element(kind: str, at: datetime, text: str) -> Markup:

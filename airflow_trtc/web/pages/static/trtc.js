@@ -105,7 +105,7 @@ const exact = (() => {
   }
 })();
 
-const TOLD_EVERY_SECONDS = 30; // the same as in wording.py
+const TOLD_EVERY_SECONDS = 30; // JOBS_SECONDS of journal/pulse.py
 const due = (late) => {
   if (late < 0) return `next in ${age(-late)}`;
   return late > TOLD_EVERY_SECONDS ? `${age(late)} late` : "due now";
