@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from airflow_trtc.cloud import pace
 from airflow_trtc.testing.home import database_url
@@ -77,11 +78,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "trtc_airflow_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dags)
-        if item.get_closest_marker("postgres"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))  # which share an Airflow
         for marker, places in PLACES.items():
             if item.get_closest_marker(marker) and _place(item.path) not in places:
                 raise pytest.UsageError(f"{item.nodeid} would never run: see PLACES in {__file__}")
+
+
+class _ByFolder(LoadScopeScheduling):
+    """For `--dist loadscope`: the tests of a folder, which share an Airflow, run in one process.
+
+    Its `loadgroup` is of no use, for it renames tests in a way that pytest 9.2 does not notice (xdist 3.8).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::")[0].rpartition("/")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    return _ByFolder(config, log) if config.option.dist == "loadscope" else None
 
 
 @pytest.hookimpl(wrapper=True)
