@@ -40,8 +40,8 @@ demo: env  ## run a real Airflow against the emulator for about two minutes; KEE
 cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
 	@$(BIN)/python -m tests.stack --cluster $(if $(filter 0,$(KEEP)),,--keep)
 
-.PHONY: test test-unit test-dags test-real test-browser test-e2e test-postgres test-cluster test-matrix
-test: test-unit test-dags test-real  ## all tests, those of the next seven
+.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-matrix
+test: test-unit test-dags test-e2e test-browser test-postgres test-cluster  ## all of the next six
 
 FAST := not browser and not dags and not e2e and not postgres and not cluster
 # How many processes share them: two for each core, since half the time they wait for sockets and clocks.
@@ -53,12 +53,6 @@ test-unit: env  ## fast tests
 
 test-dags: env  ## tests that run whole DAGs, each in one process
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m dags $(SPREAD) $(PYTEST_ARGS)
-
-# Half of the time a real Airflow waits. The one that takes longest begins first.
-test-real: env  ## the next four, two at a time; what each prints comes when it has ended
-	@echo "Two at a time, for ten minutes or more; what each printed comes when it has ended."
-	@$(MAKE) --jobs=2 --assume-old=$(VENV)/.made $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-		test-e2e test-cluster test-postgres test-browser
 
 test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)

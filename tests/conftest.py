@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid} would never run: see PLACES in {__file__}")
 
 
-class _ByFolder(LoadScopeScheduling):
+class _ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """For `--dist loadscope`: the tests of a folder, which share an Airflow, run in one process.
 
     Its `loadgroup` is of no use, for it renames tests in a way that pytest 9.2 does not notice (xdist 3.8).

@@ -14,9 +14,11 @@ import re
 import secrets
 import shutil
 import socket
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -332,6 +334,8 @@ class LocalAirflow(AirflowApi):
 
     def _migrate(self) -> None:
         self.run("db", "migrate")
+        if self.database_url.startswith("sqlite:"):
+            never_reuse_ids(self.home / "airflow.db", "trigger")
 
     def _is_ready(self, name: str) -> bool:
         if server := self._servers.get(name):
@@ -403,6 +407,31 @@ class LocalAirflow(AirflowApi):
             shutil.rmtree(self.home, ignore_errors=True)
         for server in self._servers.values():
             server.remove()
+
+
+def never_reuse_ids(database: Path, table: str) -> None:
+    """Make an empty table's ids grow for ever.
+
+    SQLite gives the largest id again once its row was deleted. A triggerer that has not yet noticed that a
+    trigger was deleted takes the next one for the same: that never runs, and its task waits for ever.
+    """
+    with closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection, connection:
+        statements = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL ORDER BY type DESC",
+            (table,),
+        ).fetchall()
+        made = "\n".join(f"{sql};" for (sql,) in statements)
+        if "AUTOINCREMENT" in made:
+            return
+        counting = re.sub(
+            r"\bid INTEGER NOT NULL,(.*?),\s*CONSTRAINT \w+ PRIMARY KEY \(id\)",
+            r"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,\1",
+            made,
+            flags=re.DOTALL,
+        )
+        if counting == made:
+            raise LocalAirflowError(f"The ids of {table} are not made as expected: {made}")
+        connection.executescript(f'PRAGMA foreign_keys = OFF; DROP TABLE "{table}"; {counting}')
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:

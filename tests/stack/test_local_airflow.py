@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -6,7 +8,7 @@ import pytest
 
 from tests.stack import local_airflow, redis
 from tests.stack.doubles import DOUBLES
-from tests.stack.local_airflow import CLUSTER, LocalAirflow, LocalAirflowError, inherited
+from tests.stack.local_airflow import CLUSTER, LocalAirflow, LocalAirflowError, inherited, never_reuse_ids
 
 
 def test_another_airflows_settings_are_not_inherited() -> None:
@@ -72,6 +74,30 @@ def test_airflow_needs_postgresql_for_more_than_one_of_a_kind(tmp_path: Path) ->
         with pytest.raises(ValueError, match="need database='postgresql'"):
             LocalAirflow(tmp_path, **options)
     LocalAirflow(tmp_path, workers=2, task_api=True)  # the local executor has no workers
+
+
+def test_ids_of_deleted_rows_are_not_given_again(tmp_path: Path) -> None:
+    database = tmp_path / "airflow.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            'CREATE TABLE "trigger" (id INTEGER NOT NULL, name TEXT, team TEXT,'
+            " CONSTRAINT trigger_pkey PRIMARY KEY (id), UNIQUE (team));"
+            'CREATE INDEX by_name ON "trigger" (name);'
+        )
+    never_reuse_ids(database, "trigger")
+    with closing(sqlite3.connect(database)) as connection:
+        insert = 'INSERT INTO "trigger" (name) VALUES (?) RETURNING id'
+        ids = []
+        for name in ("a", "b"):
+            ids += connection.execute(insert, (name,)).fetchall()
+            connection.execute('DELETE FROM "trigger"')
+        assert ids == [(1,), (2,)]
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'by_name'").fetchone() == (
+            1,
+        )
+    never_reuse_ids(database, "trigger")
+    with pytest.raises(LocalAirflowError, match="not made as expected"):
+        never_reuse_ids(database, "no_such_table")
 
 
 def test_the_further_components_of_a_kind_are_numbered(tmp_path: Path) -> None:
