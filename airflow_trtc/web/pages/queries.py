@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -241,7 +241,39 @@ def _field(name: str) -> ColumnElement[str]:
     from airflow.models.xcom import XComModel as XCom
     from sqlalchemy import String, cast
 
-    return cast(XCom.value[name].as_string(), String(250))
+    return cast(text_of(XCom.value, name), String(250))
+
+
+def text_of(column: Any, name: str) -> ColumnElement[str]:
+    """A field of what a JSON column holds, as text; NULL where there is none.
+
+    On SQLite Airflow writes what is no JSON, such as NaN, and the database fails whenever it looks into that.
+    """
+    from sqlalchemy import case
+
+    return case((_may_be_read()(column), column[name].as_string()))
+
+
+@functools.cache
+def _may_be_read() -> Callable[[Any], ColumnElement[bool]]:
+    """The function that says whether a database can look into what a JSON column holds."""
+    from sqlalchemy import Boolean
+    from sqlalchemy.ext.compiler import compiles
+    from sqlalchemy.sql.functions import FunctionElement
+
+    class MayBeRead(FunctionElement[bool]):
+        type = Boolean()
+        inherit_cache = True
+
+    @compiles(MayBeRead)
+    def compile_for_all(element: Any, compiler: Any, **options: Any) -> str:
+        return "1 = 1"
+
+    @compiles(MayBeRead, "sqlite")
+    def compile_for_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+        return f"json_valid({compiler.process(element.clauses, **options)})"
+
+    return MayBeRead
 
 
 def _conditions(waits: Subquery, query: ListQuery) -> list[ColumnElement[bool]]:

@@ -79,7 +79,7 @@ def tasks_of_run(session: Session, dag_id: str, run_id: str, task_id: str | None
 
     xcom = _xcom()
     is_ours = or_(
-        xcom.c.value["sdk_app_id"].as_string().is_not(None), cast(xcom.c.value, String()).like('"%')
+        queries.text_of(xcom.c.value, "sdk_app_id").is_not(None), cast(xcom.c.value, String()).like('"%')
     )
     which = [xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, xcom.c.key.in_(XCOMS), is_ours]
     if task_id is not None:
@@ -113,10 +113,10 @@ def tasks_of_job(session: Session, job: JobRef, dag_ids: Collection[str], now: d
     xcom = _xcom()
     # By the index of keys the XComs of all runs would be read; what is computed has none.
     key = xcom.c.key + ""
-    by_id = xcom.c.value["job_id"].as_string() == job.job_id
+    by_id = queries.text_of(xcom.c.value, "job_id") == job.job_id
     is_named = and_(key.in_((PROGRESS, "job")), by_id)
     if job.kind == "recording":
-        by_recording = xcom.c.value["recording_id"].as_string() == job.job_id
+        by_recording = queries.text_of(xcom.c.value, "recording_id") == job.job_id
         is_named = or_(is_named, and_(key == "recording", by_recording))
     named = _names().where(is_named).order_by(xcom.c.timestamp.desc()).limit(MAX_TASKS * len(XCOMS))
     places = (

@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -202,6 +203,18 @@ def test_what_others_call_progress_hides_nothing_of_ours(open_site: OpenSite, in
 
     assert "rec-1" in page
     assert "more: <a" not in page
+
+
+def test_what_no_database_can_look_into_breaks_no_page(open_site: OpenSite) -> None:
+    nan = Wait(dag_id="mine", task_id="a", operator="PythonOperator", value={"loss": float("nan")})
+    infinite = replace(nan, task_id="b", value={**shown("rec-2"), "loss": float("inf")})
+    insert([nan, infinite, Wait(dag_id="mine", value=shown("rec-1"))], [("mine", "wait")])
+    site = open_site()
+
+    job = f"/trtc/ui/job?kind=recording&app={APP}&region=ap-guangzhou&id=rec-1"
+    for address in (task(), job, f"/trtc/ui/run?dag_id=mine&run_id={RUN}", "/trtc/ui"):
+        assert "rec-1" in site.ask(address).text, address
+    assert site.ask("/trtc/ui?state=problems").status_code == 200
 
 
 def test_equal_ids_of_two_regions_are_never_one_job(open_site: OpenSite) -> None:
