@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, TypeAlias
 
@@ -33,8 +33,9 @@ class ChecksArguments:
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map over arguments; those that stay the same are checked now."""
-        for name in cls.argument_checks.keys() & kwargs.keys():
-            kwargs[name] = cls._checked(name, kwargs[name])
+        with naming_task(kwargs.get("task_id")):
+            for name in cls.argument_checks.keys() & kwargs.keys():
+                kwargs[name] = cls._checked(name, kwargs[name])
         return super().partial(**kwargs)  # type: ignore[misc]
 
     @classmethod
@@ -51,6 +52,14 @@ class ChecksArguments:
 
     def check_arguments(self) -> None:
         """Check all that can be checked when the DAG is parsed.
+
+        :raises ValueError: one is wrong, or they do not fit together; the text names the task.
+        """
+        with naming_task(getattr(self, "task_id", None)):
+            self.check_all()
+
+    def check_all(self) -> None:
+        """Carry the checks out. Subclasses with more of them extend this.
 
         :raises ValueError: one is wrong, or they do not fit together.
         """
@@ -75,6 +84,20 @@ class ChecksArguments:
 
         :raises ValueError: they do not fit together.
         """
+
+
+@contextlib.contextmanager
+def naming_task(task_id: object) -> Iterator[None]:
+    """Name the task in errors about its arguments: a DAG file may make many alike in a loop.
+
+    :raises ValueError: for the one that was raised inside.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if task_id is None:
+            raise
+        raise ValueError(f"Task {task_id}: {error}") from None
 
 
 def is_template(value: Any) -> bool:

@@ -13,7 +13,7 @@ from airflow_trtc._compat import has_state_store
 from airflow_trtc.arguments import is_template, key_prefix, name_of, seconds
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.journal.store import JOURNAL
-from airflow_trtc.operators import TrtcTriggeringRecordingOperator
+from airflow_trtc.operators import TrtcRemoveUsersOperator, TrtcTriggeringRecordingOperator
 from airflow_trtc.sensors import (
     DEFERRAL_MARGIN_SECONDS,
     TrtcJobSensor,
@@ -75,6 +75,16 @@ def test_an_operator_checks_as_the_sensor_does() -> None:
             TrtcTriggeringRecordingOperator(task_id="t", **wrong)
         with pytest.raises(ValueError, match=name):
             TrtcTriggeringRecordingOperator.partial(task_id="t", **wrong)
+
+
+def test_the_error_names_the_task_for_a_loop_may_make_many_alike() -> None:
+    with DAG("lessons", schedule=None), TaskGroup("english"):
+        with pytest.raises(ValueError, match=r"^Task english\.wait: grace_seconds must be .*-1"):
+            TrtcRecordingSensor(task_id="wait", recording_id="r", grace_seconds=-1)
+        with pytest.raises(ValueError, match=r"^Task each: grace_seconds must be .*-1"):
+            TrtcRecordingSensor.partial(task_id="each", grace_seconds=-1)
+    with pytest.raises(ValueError, match=r"^Task start: user_ids is empty$"):
+        TrtcRemoveUsersOperator(task_id="start", room_id="lesson", user_ids=[])
 
 
 def test_a_kind_may_be_anything_and_is_refused_by_name() -> None:

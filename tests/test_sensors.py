@@ -524,9 +524,9 @@ def test_a_recording_has_one_name() -> None:
     with pytest.raises(ValueError, match="exclude each other"):
         TrtcRecordingSensor(task_id="wait", recording_id="a", recording={"recording_id": "a"})
     for wrong in ("rid", {}, {"recording_id": 5}):
-        with pytest.raises(ValueError, match=r"^recording.*start\.output"):
+        with pytest.raises(ValueError, match=r"^Task wait: recording.*start\.output"):
             TrtcRecordingSensor(task_id="wait", recording=wrong)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match=r"^recording.*start\.output"):
+        with pytest.raises(ValueError, match=r"^Task wait: recording.*start\.output"):
             TrtcRecordingSensor.partial(task_id="wait", recording=wrong)
 
 

@@ -127,12 +127,12 @@ class TrtcApiOperator(HoldsSecrets, BaseOperator):
         self._rendered_later = rendered_later(parameters)
         self.check_arguments()
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """Check all that can be checked when the DAG is parsed.
 
         :raises ValueError: one is wrong, or a required parameter is missing.
         """
-        super().check_arguments()
+        super().check_all()
         is_known = not is_template(self.action) and isinstance(self.parameters, Mapping | None)
         if is_known:
             try:

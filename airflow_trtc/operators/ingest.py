@@ -177,9 +177,9 @@ class TrtcUpdateIngestOperator(HoldsSecrets, NamesStream):
         self.parameters: Any = parameters or {}
         self.check_arguments()
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class."""
-        super().check_arguments()
+        super().check_all()
         if self.stream_url is None and not self.parameters:
             raise ValueError("Nothing is to change: give stream_url or parameters")
 

@@ -30,10 +30,10 @@ class HoldsSecrets(ChecksArguments):
             kwargs[name] = cls.secrets[name](kwargs[name])
         return super().partial(**kwargs)
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class."""
         self.mask()
-        super().check_arguments()
+        super().check_all()
 
     def mask(self) -> None:
         """Have Airflow show no secret among the arguments."""

@@ -332,9 +332,9 @@ class TrtcUpdateRelayOperator(HoldsSecrets, NamesStream):
         self.if_outdated = if_outdated
         self.check_arguments()
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class."""
-        super().check_arguments()
+        super().check_all()
         _check_doubles(self)
         given = (self.urls, self.single_user_id, self.audio, self.video, self.transcode)
         if not self.parameters and all(each is None for each in given):

@@ -70,10 +70,10 @@ class TrtcRecordRoomOperator(StartsRecordings, OwnsJob, TrtcRecordingSensor):
         self._started: StartedRecording | None = None
         self.complete()
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class. The constructors of both halves call this before the other half is there."""
         if self.is_complete:
-            super().check_arguments()
+            super().check_all()
 
     def start_job(self, context: Context) -> tuple[JobRef, float]:
         """See the base class."""

@@ -191,9 +191,9 @@ class TrtcRemoveUsersOperator(ActsOnRoom):
         self.user_ids = user_ids
         self.check_arguments()
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class; a list that is empty in the DAG's own text is a mistake."""
-        super().check_arguments()
+        super().check_all()
         if self.user_ids == []:
             raise ValueError("user_ids is empty")
 

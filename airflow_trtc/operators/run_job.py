@@ -191,10 +191,10 @@ class TrtcRunJobOperator(HoldsSecrets, OwnsJob, TrtcJobSensor):
 
     # -- checks -----------------------------------------------------------------------------------------
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class. The constructor of the sensor calls this before all is there."""
         if self.is_complete:
-            super().check_arguments()
+            super().check_all()
 
     def check_together(self) -> None:
         """See the base class."""

@@ -245,9 +245,9 @@ class NamesStream(ChecksArguments, BaseOperator):
         self.region = region
         self.trtc_conn_id = trtc_conn_id
 
-    def check_arguments(self) -> None:
+    def check_all(self) -> None:
         """See the base class."""
-        super().check_arguments()
+        super().check_all()
         if self.job is not None and not is_template(self.job):
             read_named("job", self.job, self.kind)
 

@@ -56,7 +56,7 @@ def test_every_action_fails_in_the_dag_file_without_what_it_requires(name: str) 
     required = [each for each in row.required if each != row.app_param]
     for absent in [*required, *(each[0] for each in row.alternatives[:1])]:
         left = {each: value for each, value in params.items() if each != absent}
-        with pytest.raises(ValueError, match=rf"^{name} lacks {absent}.* It requires "):
+        with pytest.raises(ValueError, match=rf"^Task call: {name} lacks {absent}.* It requires "):
             TrtcApiOperator(task_id="call", action=name, parameters=left)
 
 
