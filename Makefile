@@ -40,8 +40,8 @@ demo: env  ## run a real Airflow against the emulator for about two minutes; KEE
 cluster: env  ## the same on an Airflow as on several machines, which stays up until Ctrl-C; KEEP=0 ends it
 	@$(BIN)/python -m tests.stack --cluster $(if $(filter 0,$(KEEP)),,--keep)
 
-.PHONY: test test-unit test-dags test-browser test-e2e test-postgres test-cluster test-matrix
-test: test-unit test-dags test-e2e test-browser test-postgres test-cluster  ## all of the next six
+.PHONY: test test-unit test-dags test-e2e test-others test-browser test-postgres test-cluster test-matrix
+test: test-unit test-dags test-e2e test-others  ## all of the next four
 
 FAST := not browser and not dags and not e2e and not postgres and not cluster
 # How many processes share them: two for each core, since half the time they wait for sockets and clocks.
@@ -56,6 +56,10 @@ test-dags: env  ## tests that run whole DAGs, each in one process
 
 test-e2e: env  ## tests that start a real Airflow
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+
+# Half of the time they wait, so two at a time do not get in each other's way.
+test-others: env  ## those of the next three, two Airflows at a time
+	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m "browser or postgres or cluster" $(SPREAD_STAGES) $(PYTEST_ARGS)
 
 test-browser: env  ## tests of the pages in a real Chromium, in the UI of a real API server
 	$(IN_TEMPORARY_HOME) $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)

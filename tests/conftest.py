@@ -49,8 +49,8 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
 TESTS = Path(__file__).parent
-# The folders in which tests with a marker are, "" for files in none. Only these are looked through when one
-# marker is asked for: to import all others takes a minute of a slow machine.
+# The folders in which tests with a marker are, "" for files in none. Only these are looked through when
+# markers are asked for: to import all others takes a minute of a slow machine.
 PLACES = {
     "browser": {"browser"},
     "cluster": {"cluster"},
@@ -66,11 +66,12 @@ def _place(path: Path) -> str:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out where no test has the marker that is asked for."""
-    places = PLACES.get(config.option.markexpr)
-    if places is None or collection_path == TESTS or not collection_path.is_relative_to(TESTS):
+    """Leave out where no test has a marker that is asked for."""
+    markers = config.option.markexpr.split(" or ")
+    if not PLACES.keys() >= set(markers) or not collection_path.is_relative_to(TESTS):
         return None
-    return None if _place(collection_path) in places else True
+    places = set().union(*map(PLACES.__getitem__, markers))
+    return None if collection_path == TESTS or _place(collection_path) in places else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ SECONDS = 60  # what a busy machine may need for anything at all
 OpenWindow = Callable[..., "Window"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     from playwright.sync_api import expect, sync_playwright
 
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def starting() -> Iterator[tuple[Site, Future[Site]]]:
     """The site, and the one below a path, which starts meanwhile."""
     from tests.browser import story
@@ -54,12 +54,12 @@ def starting() -> Iterator[tuple[Site, Future[Site]]]:
             below.__exit__(None, None, None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(starting: tuple[Site, Future[Site]]) -> Site:
     return starting[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site_below_a_path(starting: tuple[Site, Future[Site]]) -> Site:
     return starting[1].result()
 

@@ -31,7 +31,7 @@ class Cluster:
     emulator: Emulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The cluster, running."""
     _skip_without_redis()
@@ -52,13 +52,13 @@ def cluster() -> Iterator[Cluster]:
             yield Cluster(airflow, emulator)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rooms(cluster: Cluster) -> Rooms:
     """Rooms to act on."""
     return Rooms(cluster.airflow, cluster.emulator)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def story(cluster: Cluster, rooms: Rooms) -> Story:
     """What happened, to the end; the rooms are acted on meanwhile."""
     story = Story(cluster.airflow, cluster.emulator, HAS_STATE_STORE)

@@ -30,14 +30,14 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def statsd() -> Iterator[Statsd]:
     """Hears all metrics of the Airflow that the tests share."""
     with Statsd() as statsd:
         yield statsd
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def listening(statsd: Statsd) -> Iterator[Listening]:
     if not HAS_STATE_STORE:
         pytest.skip("this Airflow has no store for callbacks (3.3 has)")
@@ -69,13 +69,13 @@ def listening(statsd: Statsd) -> Iterator[Listening]:
             yield Listening(airflow, emulator)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def burst_size() -> int:
     """How many recordings end within five seconds."""
     return int(os.environ.get("TRTC_TEST_BURST", "500"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sensor_count() -> int:
     """For how many of them a task waits. A task takes some seconds of a processor, so all of them minutes."""
     return int(os.environ.get("TRTC_TEST_SENSORS", "16"))
