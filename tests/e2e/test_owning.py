@@ -36,7 +36,12 @@ def until_waiting(wait: Wait, mode: str, map_index: int = -1) -> None:
     """Wait until the task waits; below Airflow 3.3 its trigger has to run, for nobody else stops its job."""
     wait.until_state("running" if mode == "poke" else "deferred", map_index=map_index)
     if mode != "poke" and not wait.stage.has_journal:
-        wait.stage.until(lambda: ") starting" in wait.log(map_index=map_index), "the trigger runs")
+        until_triggered(wait, map_index)
+
+
+def until_triggered(wait: Wait, map_index: int = -1) -> None:
+    """Wait until a triggerer runs the task's trigger."""
+    wait.stage.until(lambda: ") starting" in wait.log(map_index=map_index), "the trigger runs")
 
 
 def until_stopped(wait: Wait, recording_id: str | None = None) -> None:
@@ -213,8 +218,7 @@ def test_a_triggerer_that_is_restarted_stops_nothing(stage: Stage) -> None:
 def test_a_trigger_that_moves_to_another_triggerer_stops_nothing(stage: Stage) -> None:
     wait = own(stage, "owned_deferrable")
     wait.until_state("deferred")
-    # Else it moves before anybody has it.
-    stage.until(lambda: ") starting" in wait.log(), "the trigger runs")
+    until_triggered(wait)  # else it moves before anybody has it
 
     def was_killed() -> bool:
         lines = stage.airflow.component_log("triggerer").splitlines()

@@ -135,21 +135,25 @@ class Backfills:
         if victim == "scheduler":
             self.airflow.kill("scheduler")
             self.airflow.start("scheduler")
-        else:
-            tasks = self.airflow.api(
-                "GET", "/api/v2/dags/~/dagRuns/~/taskInstances", params={"state": "running"}
-            )["task_instances"]
-            tasks = [task for task in tasks if task["pid"]]
-            if not tasks:
-                return False
-            task = dice.choice(tasks)
-            try:
-                process = psutil.Process(task["pid"])
-                (process.parent() if victim == "worker" else process).kill()
-            except psutil.NoSuchProcess:
-                return False
-            self.killed_dags[task["dag_id"]] += 1
+        elif not self._kill_task(dice, with_worker=victim == "worker"):
+            return False
         self.kills[victim] += 1
+        return True
+
+    def _kill_task(self, dice: random.Random, *, with_worker: bool) -> bool:
+        """Kill the process of a task, or the worker that watches over it; return whether there was one."""
+        path = "/api/v2/dags/~/dagRuns/~/taskInstances"
+        running = self.airflow.api("GET", path, params={"state": "running"})["task_instances"]
+        tasks = [task for task in running if task["pid"]]
+        if not tasks:
+            return False
+        task = dice.choice(tasks)
+        try:
+            process = psutil.Process(task["pid"])
+            (process.parent() if with_worker else process).kill()
+        except psutil.NoSuchProcess:
+            return False
+        self.killed_dags[task["dag_id"]] += 1
         return True
 
     def sqlite(self, story: Story) -> list[dict[str, Any]]:
