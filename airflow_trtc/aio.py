@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import math
 from collections.abc import Awaitable, Coroutine
@@ -57,6 +58,18 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     finally:
         task.cancel()
     raise asyncio.TimeoutError
+
+
+async def to_its_end(work: Coroutine[Any, Any, _Value]) -> _Value:
+    """Wait for it, however often the caller is cancelled meanwhile.
+
+    Triggerers cancel a trigger anew every second, until it has ended. The work must end by itself.
+    """
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()
 
 
 def take_error(task: asyncio.Future[Any]) -> None:

@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_trtc import metrics
 from airflow_trtc._compat import has_trigger_on_kill
-from airflow_trtc.aio import WakeUp
+from airflow_trtc.aio import WakeUp, to_its_end
 from airflow_trtc.hooks import TrtcHook
 from airflow_trtc.jobs.judge import verdict_of
 from airflow_trtc.jobs.state import from_json
@@ -31,7 +31,7 @@ from airflow_trtc.waiting.gc_tuning import gc_tuning
 from airflow_trtc.waiting.polls import SharedPolls
 from airflow_trtc.waiting.progress import SharedProgress
 from airflow_trtc.waiting.pulse import reported
-from airflow_trtc.waiting.stopping import astop, describe_failed_stop, has_left_deferral
+from airflow_trtc.waiting.stopping import astop, describe_failed_stop, describe_unknown_end, has_left_deferral
 from airflow_trtc.waiting.triggerer import LoopClock, TriggererWait
 
 # Airflow fails a task that comes back before the scheduler has noticed that it was deferred.
@@ -69,7 +69,7 @@ class TrtcJobTrigger(BaseTrigger):
             payload = await self._wait()
         except asyncio.CancelledError:
             if not has_trigger_on_kill():
-                await self._stop_if_ended()
+                await to_its_end(self._stop_if_ended())
             raise
         self._has_fired = True
         # Nothing may follow the yield: Airflow would take this trigger for one that was killed.
@@ -77,16 +77,23 @@ class TrtcJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Stop the job if a user ended the task that owns it. Airflow 3.3 calls this more often than that."""
-        await self._stop_if_ended()
+        await to_its_end(self._stop_if_ended())
 
     async def _stop_if_ended(self) -> None:
         given = self.arguments
-        if not given.owns or self._has_fired or not await has_left_deferral(self.task_instance):
+        if not given.owns or self._has_fired:
+            return
+        try:
+            has_left = await has_left_deferral(self.task_instance)
+        except Exception as error:
+            self.log.warning("%s", describe_unknown_end(given.job, error))
+            return
+        if not has_left:
             return
         async with self._hook() as hook:
-            error = await astop(hook, given.job)
-        if error is not None:  # the row of the owner stays open, so that the API server tries it too
-            self.log.error("%s", describe_failed_stop(given.job, error))
+            failure = await astop(hook, given.job)
+        if failure is not None:  # the row of the owner stays open, so that the API server tries it too
+            self.log.error("%s", describe_failed_stop(given.job, failure))
             return
         self.log.info("The task was ended; its %s is stopped. Id: %s", given.kind, given.job_id)
         await self._close_row()

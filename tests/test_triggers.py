@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -376,6 +376,8 @@ class Owner:
         self.recording_id = emulator.add_recording(files=1)
         self.state: str | None = "deferred"
         self.asked = 0
+        self.states_seconds = 0.0
+        self.states_error: Exception | None = None
         monkeypatch.setattr(stopping, "atask_states", self._states)
         self.trigger = trigger(
             emulator, self.recording_id, **{"owns": True, "show_progress": False, **options}
@@ -385,21 +387,33 @@ class Owner:
 
     async def _states(self, **ids: Any) -> list[str | None]:
         self.asked += 1
+        await asyncio.sleep(self.states_seconds)
+        if self.states_error is not None:
+            raise self.states_error
         return [self.state]
 
     @property
     def end_reason(self) -> Any:
         return self.emulator.truth(self.recording_id)["end_reason"]
 
-    async def cancelled(self) -> None:
-        """Run it, and cancel it as the triggerer does; then call `on_kill`, if this Airflow has it."""
-        running = asyncio.create_task(events(self.trigger))
+    async def cancelled(self, *, again_after: Sequence[float] = ()) -> None:
+        """Run it, and cancel it as the triggerer does; then it calls `on_kill`, if this Airflow has it."""
+        running = asyncio.create_task(self._run())
         await asyncio.sleep(0.1)
         running.cancel()
+        for seconds in again_after:
+            await asyncio.sleep(seconds)
+            running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        if self.has_on_kill:
-            await self.trigger.on_kill()
+
+    async def _run(self) -> None:
+        try:
+            await events(self.trigger)
+        except asyncio.CancelledError:
+            if self.has_on_kill:
+                await self.trigger.on_kill()
+            raise
 
 
 HAS_ON_KILL = [True, False]
@@ -415,6 +429,35 @@ def test_an_owner_whose_task_was_ended_stops_its_recording(
     asyncio.run(owner.cancelled())
     assert (owner.end_reason, owner.asked) == ("deleted", 1)
     assert owner.store.is_closed
+
+
+@pytest.mark.parametrize("has_on_kill", HAS_ON_KILL)
+def test_an_owner_that_is_cancelled_again_and_again_stops_its_recording(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, *, has_on_kill: bool
+) -> None:
+    """As triggerers do, every second until it has ended."""
+    owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
+    owner.state, owner.states_seconds = "failed", 0.05
+    asyncio.run(owner.cancelled(again_after=[0.01] * 3))
+    assert owner.end_reason == "deleted"
+    assert owner.store.is_closed
+
+
+@pytest.mark.parametrize("has_on_kill", HAS_ON_KILL)
+def test_an_owner_that_is_not_told_whether_its_task_ended_stops_nothing_and_says_so(
+    trtc_connection: Emulator, monkeypatch: pytest.MonkeyPatch, *, has_on_kill: bool
+) -> None:
+    owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
+    owner.states_error = RuntimeError("away")
+    said: list[str] = []
+    monkeypatch.setattr(owner.trigger.log, "warning", lambda line, *values: said.append(line % values))
+    asyncio.run(owner.cancelled())
+    (line,) = said
+    assert "does not say whether the task was ended (RuntimeError: away)" in line
+    assert owner.recording_id in line
+    assert "Stop it by hand" in line
+    assert owner.end_reason is None
+    assert not owner.store.is_closed
 
 
 @pytest.mark.parametrize("has_on_kill", HAS_ON_KILL)

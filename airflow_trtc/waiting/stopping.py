@@ -67,24 +67,31 @@ def describe_failed_stop(job: JobRef, error: str) -> str:
     return f"Cannot stop the {job.kind}, which may run on and cost money: {error}. {how_to_stop(job)}"
 
 
+def describe_unknown_end(job: JobRef, error: Exception) -> str:
+    """As `describe_failed_stop`, of a wait that ended and nobody knows whether the task did."""
+    return (
+        f"Airflow does not say whether the task was ended ({type(error).__name__}: {error}), so its"
+        f" {job.kind} is left running. If nothing waits for it any more, it costs money: {how_to_stop(job)}"
+    )
+
+
 async def has_left_deferral(task_instance: Any) -> bool:
     """Whether a task is certainly not deferred any more: a user cleared it or set its state, or time is up.
 
     A trigger is cancelled in the same way when another triggerer takes it over; then the task is still
-    deferred. When Airflow does not say, it is not certain.
+    deferred.
+
+    :raises Exception: Airflow does not answer, in whatever way.
     """
     if task_instance is None:  # in dag.test() there is nobody else to end the task
         return False
-    try:
-        states = await within(
-            STATES_SECONDS,
-            atask_states(
-                dag_id=task_instance.dag_id,
-                run_id=task_instance.run_id,
-                task_id=task_instance.task_id,
-                map_index=task_instance.map_index,
-            ),
-        )
-    except Exception:
-        return False
+    states = await within(
+        STATES_SECONDS,
+        atask_states(
+            dag_id=task_instance.dag_id,
+            run_id=task_instance.run_id,
+            task_id=task_instance.task_id,
+            map_index=task_instance.map_index,
+        ),
+    )
     return bool(states) and DEFERRED not in states
