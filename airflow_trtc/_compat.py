@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from airflow.sdk.exceptions import AirflowRuntimeError
 from packaging.version import Version
 
-from airflow_trtc.aio import within
+from airflow_trtc.aio import uninterrupted, within
 from airflow_trtc.metrics import Client, Found
 
 try:
@@ -173,21 +173,30 @@ async def axcom_write(key: str, value: Any, ids: Mapping[str, Any]) -> None:
     triggers; and below 3.3 the synchronous ones read the supervisor's answers from a second event loop.
     """
     from airflow.sdk.execution_time.comms import SetXCom
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
     serialized = await _by_backend(lambda backend: backend.serialize_value(value, key=key, **ids))
-    await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=serialized, **ids))
+    await _ask_supervisor(SetXCom(key=key, value=serialized, **ids))
 
 
 async def axcom_read(key: str, ids: Mapping[str, Any]) -> Any:
     """Return an XCom from a trigger, None when there is none; see `axcom_write`."""
     from airflow.sdk.execution_time.comms import GetXCom, XComResult
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    answer = await SUPERVISOR_COMMS.asend(GetXCom(key=key, **ids))
+    answer = await _ask_supervisor(GetXCom(key=key, **ids))
     if not isinstance(answer, XComResult) or answer.value is None:
         return None
     return await _by_backend(lambda backend: backend.deserialize_value(answer))
+
+
+async def _ask_supervisor(message: Any) -> Any:
+    """Ask the supervisor from a trigger, whoever is cancelled meanwhile.
+
+    Below Airflow 3.3 an answer that nobody waits for any more is taken for that of the next request, and the
+    triggerer ends of it.
+    """
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    return await uninterrupted(SUPERVISOR_COMMS.asend(message))
 
 
 async def _by_backend(work: Callable[[Any], _Value]) -> _Value:
@@ -207,10 +216,9 @@ def has_trigger_on_kill() -> bool:
 async def atask_states(*, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[str | None]:
     """The present states of a task instance, asked from a trigger: one, or none when Airflow knows none."""
     from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
     question = GetTaskStates(dag_id=dag_id, run_ids=[run_id], task_ids=[task_id], map_index=map_index)
-    answer = await SUPERVISOR_COMMS.asend(question)
+    answer = await _ask_supervisor(question)
     if not isinstance(answer, TaskStatesResult):
         raise RuntimeError(f"Airflow answered {type(answer).__name__} when asked for a task's state")
     # By value: the key is the task's id, for a mapped task with its index.

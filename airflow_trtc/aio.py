@@ -60,6 +60,18 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     raise asyncio.TimeoutError
 
 
+_unfinished: set[asyncio.Future[Any]] = set()  # an event loop alone does not keep its tasks
+
+
+async def uninterrupted(work: Awaitable[_Value]) -> _Value:
+    """Wait for it; if the caller is cancelled, it goes on without one."""
+    task = asyncio.ensure_future(work)
+    _unfinished.add(task)
+    task.add_done_callback(_unfinished.discard)
+    task.add_done_callback(take_error)
+    return await asyncio.shield(task)
+
+
 async def to_its_end(work: Coroutine[Any, Any, _Value]) -> _Value:
     """Wait for it, however often the caller is cancelled meanwhile.
 

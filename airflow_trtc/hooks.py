@@ -22,6 +22,7 @@ from airflow_trtc._compat import (
     says_no_connection,
     shares_pace,
 )
+from airflow_trtc.aio import uninterrupted
 from airflow_trtc.cloud import calls, checkup, parameters, rooms, sharing, streams
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -117,7 +118,8 @@ class TrtcHook(BaseHook):
 
     async def _aconnection(self) -> Connection:
         try:
-            connection = await self.aget_connection(self.trtc_conn_id)
+            # A trigger that is cancelled meanwhile must not leave the answer to the next one.
+            connection = await uninterrupted(self.aget_connection(self.trtc_conn_id))
         except CONNECTION_ERRORS as error:
             raise self._no_connection(error) from error
         await amask_extra(connection)
