@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_trtc._compat import AirflowRescheduleException, TaskDeferred
@@ -149,6 +149,11 @@ class OwnsJob(JobSensor):
         if isinstance(self.stop_after, float):
             stop_at = started_at + self.stop_after
         kept = owned.begin(job, started_at=started_at, stop_at=stop_at)
+        if stop_at is not None:
+            at = datetime.fromtimestamp(stop_at, timezone.utc)
+            self.log.info(
+                "Stopping the %s at %s, if it still runs then", KINDS[self.kind].label, at.isoformat()
+            )
         if self.do_xcom_push:
             self.show_started(context, job)
         return kept
