@@ -22,20 +22,22 @@ from airflow.sdk.execution_time.comms import (
 from airflow_trtc._compat import atask_states, axcom_read
 from airflow_trtc.hooks import TrtcHook
 
-IDS = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1}
+IDS: dict[str, Any] = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1}
 PATIENCE_SECONDS = 30.0
 ANSWERS = {
     "GetXCom": XComResult(key="k", value=1),
     "GetTaskStates": TaskStatesResult(task_states={"r": {"t": "failed"}}),
-    "GetConnection": ConnectionResult(
-        conn_id="elsewhere",
-        conn_type="trtc",
-        host=None,
-        schema=None,
-        port=None,
-        login="AKIDexample",
-        password="secretexample",
-        extra='{"sdk_app_id": 1400000001, "region": "ap-guangzhou"}',
+    "GetConnection": ConnectionResult.model_validate(
+        {
+            "conn_id": "elsewhere",
+            "conn_type": "trtc",
+            "host": None,
+            "schema": None,
+            "port": None,
+            "login": "AKIDexample",
+            "password": "secretexample",
+            "extra": '{"sdk_app_id": 1400000001, "region": "ap-guangzhou"}',
+        }
     ),
 }
 
