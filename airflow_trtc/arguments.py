@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, TypeAlias
 
+from airflow_trtc import bounds
 from airflow_trtc.errors import TrtcSetupError
 from airflow_trtc.jobs.problem import PROBLEM_KINDS
 
@@ -249,10 +250,8 @@ def _instant(value: Any) -> datetime | None:
         return value
     if not isinstance(value, str):
         return None
-    text = value.strip()
     with contextlib.suppress(ValueError):
-        # Python 3.10 does not read the Z.
-        return datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text)
+        return bounds.iso_time(value.strip())
     return None
 
 

@@ -92,12 +92,21 @@ def unix_ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
+def iso_time(text: str) -> datetime:
+    """A time or a date from ISO 8601.
+
+    :raises ValueError: it is none.
+    """
+    is_utc = text.endswith(("Z", "z"))  # which Python 3.10 does not read
+    return datetime.fromisoformat(f"{text[:-1]}+00:00" if is_utc else text)
+
+
 def time(value: object) -> datetime | None:
     """A plausible time from ISO 8601 with a zone, in UTC."""
     if not isinstance(value, str) or len(value) > 64:
         return None
     try:
-        found = datetime.fromisoformat(value)
+        found = iso_time(value)
     except ValueError:
         return None
     if found.tzinfo is None or not EARLIEST.year <= found.year <= LATEST.year:

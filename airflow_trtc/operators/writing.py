@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseHook, BaseOperator
 
+from airflow_trtc import bounds
 from airflow_trtc._compat import CONNECTION_ERRORS, says_no_connection
 from airflow_trtc.arguments import Check, ChecksArguments, name_of, one_of, required_name, switch
 from airflow_trtc.errors import NO_CONNECTION, TrtcSetupError, TrtcTransientError
@@ -45,7 +46,7 @@ def _time(name: str, value: Any) -> Any:
     if found is None:
         return None
     try:
-        return datetime.fromisoformat(f"{found[:-1]}+00:00" if found.endswith(("Z", "z")) else found)
+        return bounds.iso_time(found)
     except ValueError:
         raise ValueError(
             f"{name} must be a datetime, a date, or ISO 8601 text such as 2026-01-01, not {value!r:.100}"

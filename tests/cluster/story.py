@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import psycopg2
 
+from airflow_trtc.bounds import iso_time
 from airflow_trtc.emulator import Emulator
 from tests.stack.local_airflow import LocalAirflow
 from tests.versions import HAS_STATE_STORE
@@ -275,4 +276,4 @@ class Story:
 
 
 def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return iso_time(text).timestamp()

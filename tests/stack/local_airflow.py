@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from typing import Any, Literal
 import httpx
 from typing_extensions import Self
 
+from airflow_trtc.bounds import iso_time
 from tests.stack import hostname, processes
 from tests.stack.postgresql import NoPostgreSql, PostgreSql
 from tests.stack.processes import Component, Watchdog, free_ports
@@ -368,7 +368,7 @@ class LocalAirflow(AirflowApi):
             if error.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 raise
             return False
-        heartbeats = [datetime.fromisoformat(job["latest_heartbeat"]).timestamp() for job in jobs]
+        heartbeats = [iso_time(job["latest_heartbeat"]).timestamp() for job in jobs]
         return any(heartbeat > self._component(name).started_at for heartbeat in heartbeats)
 
     def _works(self, name: str) -> bool:

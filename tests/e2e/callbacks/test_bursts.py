@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from datetime import datetime
 
 import pytest
 
+from airflow_trtc.bounds import iso_time
 from tests.e2e.callbacks.listening import Listening, facts
 
 BUSY_APP = 1400000003  # see dags/listeners.py
@@ -138,7 +138,7 @@ def figures(listening: Listening, recording_ids: list[str]) -> str:
 
 
 def _unix(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return iso_time(text).timestamp()
 
 
 def span(seconds: list[float]) -> str:
