@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import re
 import sqlite3
@@ -99,8 +100,13 @@ def _opened(cell: object, fernet: Fernet) -> object:
     return cell
 
 
-def _paths() -> Iterator[str]:
+@functools.cache
+def _paths() -> tuple[str, ...]:
     """What Airflow documents as to be read."""
+    return tuple(_documented_paths())
+
+
+def _documented_paths() -> Iterator[str]:
     found = importlib.util.find_spec("airflow")
     assert found is not None
     assert found.origin is not None
