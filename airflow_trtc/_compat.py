@@ -191,7 +191,7 @@ async def axcom_read(key: str, ids: Mapping[str, Any]) -> Any:
 async def _ask_supervisor(message: Any) -> Any:
     """Ask the supervisor from a trigger, whoever is cancelled meanwhile.
 
-    Below Airflow 3.3 an answer that nobody waits for any more is taken for that of the next request, and the
+    Below Airflow 3.2 an answer that nobody waits for any more is taken for that of the next request, and the
     triggerer ends of it.
     """
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS

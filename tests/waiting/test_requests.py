@@ -80,7 +80,7 @@ def supervised() -> Iterator[tuple[Supervisor, socket.socket]]:
 async def connect(own: socket.socket) -> TriggerCommsDecoder:
     reader, writer = await asyncio.open_connection(sock=own)
     comms: Any = TriggerCommsDecoder(async_writer=writer, async_reader=reader, socket=own)
-    if hasattr(comms, "start_reader"):  # from Airflow 3.3 on
+    if hasattr(comms, "start_reader"):  # from Airflow 3.2 on
         await comms.start_reader()
     return cast("TriggerCommsDecoder", comms)
 
@@ -102,7 +102,7 @@ async def read_connection() -> object:
 def test_a_trigger_that_is_cancelled_while_it_asks_does_not_mix_up_answers(
     ask: Callable[[], Awaitable[object]], answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Below Airflow 3.3 the triggerer would end."""
+    """Below Airflow 3.2 the triggerer would end."""
 
     async def scene(supervisor: Supervisor, own: socket.socket) -> object:
         comms = await connect(own)
