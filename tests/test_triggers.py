@@ -370,6 +370,7 @@ class Owner:
     ) -> None:
         self.emulator = emulator
         self.has_on_kill = has_on_kill
+        self._monkeypatch = monkeypatch
         monkeypatch.setattr(triggers, "has_trigger_on_kill", lambda: has_on_kill)
         self.store: OwnersStore = OwnersStore()
         monkeypatch.setattr(triggers, "trigger_store", lambda: self.store)
@@ -391,6 +392,12 @@ class Owner:
         if self.states_error is not None:
             raise self.states_error
         return [self.state]
+
+    def said(self, level: str) -> list[str]:
+        """The lines that the trigger logs from now on, of one level."""
+        lines: list[str] = []
+        self._monkeypatch.setattr(self.trigger.log, level, lambda line, *values: lines.append(line % values))
+        return lines
 
     @property
     def end_reason(self) -> Any:
@@ -449,8 +456,7 @@ def test_an_owner_that_is_not_told_whether_its_task_ended_stops_nothing_and_says
 ) -> None:
     owner = Owner(trtc_connection, monkeypatch, has_on_kill=has_on_kill)
     owner.states_error = RuntimeError("away")
-    said: list[str] = []
-    monkeypatch.setattr(owner.trigger.log, "warning", lambda line, *values: said.append(line % values))
+    said = owner.said("warning")
     asyncio.run(owner.cancelled())
     (line,) = said
     assert "does not say whether the task was ended (RuntimeError: away)" in line
@@ -501,8 +507,7 @@ def test_an_owner_that_cannot_stop_it_says_so(
     owner.state = "failed"
     wrong = json.dumps({**trtc_connection.connection, "password": "wrong"})
     monkeypatch.setenv("AIRFLOW_CONN_TRTC_DEFAULT", wrong)
-    said: list[str] = []
-    monkeypatch.setattr(owner.trigger.log, "error", lambda line, *values: said.append(line % values))
+    said = owner.said("error")
     asyncio.run(owner.trigger.on_kill())
     (line,) = said
     assert owner.recording_id in line
