@@ -11,8 +11,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 IN_MEMORY = Path("/dev/shm")  # no disk that is full, slow or across a network, and empty after a reboot
@@ -55,7 +54,10 @@ class SharedFile:
         :raises Busy: another process is just doing so.
         :raises OSError: the file cannot be read or written, or belongs to someone else.
         """
-        with self._opened() as file:
+        self._prepare_directory()
+        file = os.open(self.path, _FLAGS, 0o600)
+        try:
+            _check(os.fstat(file), stat.S_ISREG, self.path)
             _lock(file)
             found = os.pread(file, size + 1, 0)
             record = change(found)
@@ -64,24 +66,18 @@ class SharedFile:
                     raise OSError("the record was not written as a whole")
                 if len(found) > len(record):
                     os.ftruncate(file, len(record))
+        finally:
+            os.close(file)  # gives the lock back
         if not found:
             self._remove_old()
 
-    @contextmanager
-    def _opened(self) -> Iterator[int]:
-        """The file; closing it gives the lock back."""
+    def _prepare_directory(self) -> None:
         try:
-            found = self.directory.lstat()
+            found = os.lstat(self.directory)
         except FileNotFoundError:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = self.directory.lstat()
+            found = os.lstat(self.directory)
         _check(found, stat.S_ISDIR, self.directory)
-        file = os.open(self.path, _FLAGS, 0o600)
-        try:
-            _check(os.fstat(file), stat.S_ISREG, self.path)
-            yield file
-        finally:
-            os.close(file)
 
     def _remove_old(self) -> None:
         """Remove what was not used for a day, such as records of before a reboot."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from airflow_trtc import bounds
@@ -138,23 +139,24 @@ def learn(state: JobState, observation: Observation, at: datetime) -> JobState:
     """
     if isinstance(observation, Callback):
         return _learn_callback(state, observation, at)
-    state = replace(state, polls=state.polls + 1)
+    polls = state.polls + 1
     match observation:
         case Snapshot() if observation.job_id == state.job_id:
             return _learn_snapshot(state, observation, at)
         case Snapshot():
-            return replace(state, trouble=_answer_for_another(observation), refusals=0)
+            return replace(state, polls=polls, trouble=_answer_for_another(observation), refusals=0)
         case Absence():
             since = state.absent_since or at
-            return replace(state, absent_since=since, absent_at=at, trouble=None, refusals=0)
+            return replace(state, polls=polls, absent_since=since, absent_at=at, trouble=None, refusals=0)
         case Trouble():
             refusals = state.refusals + 1 if observation.kind == "refused" else 0
-            return replace(state, trouble=observation, refusals=refusals)
+            return replace(state, polls=polls, trouble=observation, refusals=refusals)
 
 
 def _learn_snapshot(state: JobState, seen: Snapshot, at: datetime) -> JobState:
     return replace(
         state,
+        polls=state.polls + 1,
         files=merge_files(state.files, seen.files),
         status=seen.status,
         changes=_changed(state, seen.status, at),
@@ -267,11 +269,11 @@ def _present(*times: datetime | None) -> list[datetime]:
 
 def is_news(before: JobState, after: JobState) -> bool:
     """Is there anything worth writing down? Times, counts of polls and details alone are not."""
-    return _lasting(before) != _lasting(after)
+    return bool(_lasting(before) != _lasting(after))
 
 
-def _lasting(state: JobState) -> JobState:
-    return replace(state, polls=0, last_seen_at=None, absent_at=None, detail=None)
+_PASSING = ("polls", "last_seen_at", "absent_at", "detail")
+_lasting = attrgetter(*(each.name for each in fields(JobState) if each.compare and each.name not in _PASSING))
 
 
 def to_json(state: JobState, job: JobRef | None = None) -> dict[str, Any]:
