@@ -114,12 +114,7 @@ class TrtcJobTrigger(BaseTrigger):
         given, store, clock, wake_up = self.arguments, trigger_store(), LoopClock(), WakeUp()
         kind, job = KINDS[given.kind], given.job
         wait = self._build(store, clock)
-        progress = SharedProgress(
-            job,
-            self._xcom_ids(),
-            given.shown,
-            self.log,
-        )
+        progress = SharedProgress(job, self._xcom_ids(), given.shown, self.log)
         async with self._hook() as hook:
             with (
                 gc_tuning.waiting(),

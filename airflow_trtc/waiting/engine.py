@@ -1,10 +1,9 @@
 """What every wait does, step by step and without I/O: one loop for poke, reschedule and deferrable mode.
 
 `Wait.run` is a generator. It yields steps (poll, listen, stop, read or write a row of the journal, show
-progress),
-gets each one's answer back, and returns how the wait ended. A driver carries the steps out: one for workers
-(`airflow_trtc.waiting.worker`), one for the triggerer (`airflow_trtc.waiting.triggerer`). Time and chance
-come from the clock that it is given.
+progress), gets each one's answer back, and returns how the wait ended. A driver carries the steps out: one
+for workers (`airflow_trtc.waiting.worker`), one for the triggerer (`airflow_trtc.waiting.triggerer`). Time
+and chance come from the clock that it is given.
 
 The rules of this file:
 
