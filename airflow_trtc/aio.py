@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import math
+import sys
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
@@ -58,6 +59,17 @@ async def within(seconds: float, work: Awaitable[_Value]) -> _Value:
     finally:
         task.cancel()
     raise asyncio.TimeoutError
+
+
+async def at_most(seconds: float, work: Coroutine[Any, Any, _Value]) -> _Value:
+    """The same, and cheaper: from Python 3.11 on without a task of its own.
+
+    :raises asyncio.TimeoutError: it took longer.
+    """
+    if sys.version_info < (3, 11):
+        return await asyncio.wait_for(work, seconds)
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 _unfinished: set[asyncio.Future[Any]] = set()  # an event loop alone does not keep its tasks

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_trtc.aio import to_its_end, uninterrupted
+from airflow_trtc.aio import at_most, to_its_end, uninterrupted
 
 Waits = Callable[[Coroutine[Any, Any, str]], Coroutine[Any, Any, str]]
 
@@ -74,5 +74,31 @@ def test_work_goes_on_without_a_caller_that_is_cancelled() -> None:
         assert not work.has_ended.is_set()
         work.may_end.set()
         await work.has_ended.wait()
+
+    asyncio.run(scene())
+
+
+def test_work_that_takes_too_long_is_cancelled() -> None:
+    async def scene() -> None:
+        assert await at_most(60.0, asyncio.sleep(0, "done")) == "done"
+        with pytest.raises(ValueError, match="no"):
+            await at_most(60.0, fail())
+        work = Work()
+        with pytest.raises(asyncio.TimeoutError):
+            await at_most(0.01, work())
+        work.may_end.set()
+        await asyncio.sleep(0)
+        assert not work.has_ended.is_set()
+
+    asyncio.run(scene())
+
+
+def test_who_is_cancelled_within_the_time_is_not_told_that_it_took_too_long() -> None:
+    async def scene() -> None:
+        waiting = asyncio.ensure_future(at_most(60.0, Work()()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
     asyncio.run(scene())

@@ -201,6 +201,8 @@ class AsyncTrtcClient(_Client):
             return failures.value_of(call, await transport.send(call, keys))
 
     async def _ready(self) -> AsyncTransport:
+        if self._transport is not None:
+            return self._transport
         async with self._preparing:
             if self._transport is None:
                 transport = AsyncSdkTransport(self.settings.route)

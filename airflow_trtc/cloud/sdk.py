@@ -14,7 +14,6 @@ What is different from using them plainly (tencentcloud-sdk-python 3.1.195):
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow_trtc import __version__
+from airflow_trtc.aio import at_most
 from airflow_trtc.cloud.calls import Call
 from airflow_trtc.cloud.endpoint import Route, is_loopback
 from airflow_trtc.cloud.failures import BadStatus
@@ -103,7 +103,7 @@ class AsyncSdkTransport:
         self._client.credential = _credential(keys)
         sending = self._client.call_and_deserialize(call.action, dict(call.params))
         # The SDK's timeout begins anew with every piece of data; this one does not.
-        return await asyncio.wait_for(sending, MAX_CALL * self._route.timeout_seconds)
+        return await at_most(MAX_CALL * self._route.timeout_seconds, sending)
 
     def build(self) -> None:
         """Make the client. Takes about 50 ms (TLS set-up): call it in a thread."""
