@@ -17,7 +17,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -97,10 +96,14 @@ class Budget:
         """
         ticket: Ticket | None = None
         now, busy_seconds = self._clock(), 0.0
+        if (seconds := self._seconds_until_free(now)) > 0.0:
+            yield seconds  # one exchange with the others then does, instead of two
+            now = max(self._clock(), now + seconds)
+        ask = partial(Line.ask, ceiling=self.ceiling, has_rested=seconds > 0.0)
         try:
             while True:
                 try:
-                    rest = self._change(now, partial(Line.ask, ticket=ticket, now=now, ceiling=self.ceiling))
+                    rest = self._change(now, partial(ask, ticket=ticket, now=now))
                 except Busy:
                     seconds = MAX_BUSY_NAP_SECONDS * self._chance()
                     busy_seconds += seconds
@@ -130,6 +133,11 @@ class Budget:
         now = self._clock()
         with self._lock:
             return self._known(now).pace.rate(now, self.ceiling)
+
+    def _seconds_until_free(self, now: float) -> float:
+        """As far as this process knows; if others took the turn, it takes a number behind them."""
+        with self._lock:
+            return self._line.seconds_until_free(now) if self._line is not None else 0.0
 
     def _note(self, note: Callable[[Line], Line]) -> None:
         """Change the line, at the next opportunity if the file is locked."""
@@ -200,7 +208,7 @@ class Budget:
             return
         self._is_alone = True
         known = self._known(now).restarted(now)
-        self._line = replace(known, name=secrets.randbits(63), served=known.issued)
+        self._line = known._replace(name=secrets.randbits(63), served=known.issued)
         log.warning(
             "This process cannot share the pace of its requests with others of this machine (%s); it keeps"
             " a pace of its own, and tries again every %g s. [trtc] shared_pace_directory names another"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from airflow_trtc.cloud.pace import Pace
 
 SLACK_SECONDS = 0.05  # how late a request may go without the next ones going later too
 FRESH_SECONDS = 600.0  # after so long unused, what others on the account do is unknown
+MAX_UNNUMBERED_SECONDS = 0.5  # others cannot see who rests so; at a pace of less it saves nothing worth it
 MAX_NAP_SECONDS = 1.0  # for what is further away, half of the time: the rate may change meanwhile
 LONGEST_LINE = 100_000
 HIGHEST_NUMBER = 2**63  # half of what a record has room for: nobody counts so far
@@ -47,8 +47,7 @@ class Rest(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """Those who wait, and how fast they move up. Times are seconds of a clock that all of them share.
 
     :param name: tells it from lines of before.
@@ -76,41 +75,54 @@ class Line:
         """The line as it is to be used now: unused for long, it begins anew."""
         if now - max(self.free_at, self.pace.since) <= FRESH_SECONDS:
             return self
-        return replace(self, pace=Pace(now), served=self.issued)
+        return self._replace(pace=Pace(now), served=self.issued)
 
-    def ask(self, ticket: Ticket | None, now: float, ceiling: float) -> tuple[Line, Rest | None]:
+    def seconds_until_free(self, now: float) -> float:
+        """How long one may rest before taking a number, since nobody waits for the turn that comes next.
+
+        Whoever takes one meanwhile goes first. For what is further away a number is better.
+        """
+        seconds = self.free_at - now
+        is_empty = self.served >= self.issued
+        return seconds if is_empty and 0.0 < seconds <= MAX_UNNUMBERED_SECONDS else 0.0
+
+    def ask(
+        self, ticket: Ticket | None, now: float, ceiling: float, *, has_rested: bool = False
+    ) -> tuple[Line, Rest | None]:
         """Go, or be told to rest; return the line afterwards, and None for "go".
 
         :param ticket: from the answer before; with None, or one of another line, one joins at the end.
         :param ceiling: requests a second at most.
+        :param has_rested: for the turn that comes next, also without a number.
         """
         line, mine = self, ticket
         if mine is None or mine.line != self.name or mine.number >= self.issued:
-            line, mine = replace(self, issued=self.issued + 1), Ticket(self.name, self.issued)
+            line, mine = self._replace(issued=self.issued + 1), Ticket(self.name, self.issued)
         interval = 1.0 / line.pace.rate(now, ceiling)
         seconds = line.free_at + max(mine.number - line.served, 0) * interval - now
         if seconds > 0.0:
             nap = seconds if seconds <= MAX_NAP_SECONDS else max(seconds / 2, MAX_NAP_SECONDS)
             return line, Rest(mine, nap)
-        begun_at = max(line.free_at, now if mine is not ticket else now - SLACK_SECONDS)
+        has_rested = has_rested or mine is ticket
+        begun_at = max(line.free_at, now - SLACK_SECONDS if has_rested else now)
         served = max(line.served, mine.number + 1)
-        return replace(line, free_at=begun_at + interval, served=served), None
+        return line._replace(free_at=begun_at + interval, served=served), None
 
     def left(self, ticket: Ticket) -> Line:
         """The line without one that did not wait for its turn; in the middle of it, that turn is lost."""
         if ticket.line != self.name or not self.served <= ticket.number < self.issued:
             return self
         if ticket.number == self.issued - 1:
-            return replace(self, issued=ticket.number)
-        return replace(self, served=self.served + (ticket.number == self.served))
+            return self._replace(issued=ticket.number)
+        return self._replace(served=self.served + (ticket.number == self.served))
 
     def refused(self, now: float, ceiling: float) -> Line:
         """The line after the service refused a request."""
-        return replace(self, pace=self.pace.refused(now, ceiling))
+        return self._replace(pace=self.pace.refused(now, ceiling))
 
     def restarted(self, now: float) -> Line:
         """The line that begins slowly again."""
-        return replace(self, pace=self.pace.restarted(now))
+        return self._replace(pace=self.pace.restarted(now))
 
 
 def encode(line: Line) -> bytes:

@@ -10,7 +10,7 @@ too high. Machines that do so share the limit without knowing of one another. No
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Found by simulating one to six senders that share a limit of 20 a second (tests/cloud/test_budget.py).
 CUT = 0.25  # share of the rate that a refusal takes
@@ -28,8 +28,7 @@ DOUBLING_SECONDS = 4.0  # slow enough not to run far beyond what the others on t
 SAME_REFUSAL_SECONDS = 1.5
 
 
-@dataclass(frozen=True)
-class Pace:
+class Pace(NamedTuple):
     """A rate as a function of time.
 
     :param since: when it began or was cut, seconds.

@@ -215,6 +215,44 @@ def test_they_go_in_the_order_in_which_they_came(machine):
     assert went == pytest.approx([100.5 + 0.5 * number for number in range(30)])
 
 
+def test_a_process_that_sends_alone_asks_the_others_once_for_each_turn(machine, monkeypatch):
+    budget, exchange, asked = machine.budget(), SharedFile.exchange, []
+
+    def counted(*given):
+        asked.append(given)
+        exchange(*given)
+
+    monkeypatch.setattr(SharedFile, "exchange", counted)
+    assert [wait(budget, machine.clock) for _ in range(4)] == pytest.approx([0.0, 0.5, 0.5, 0.5])
+    assert len(asked) == 4
+    assert machine.line.issued == machine.line.served == 4
+
+
+def test_who_leaves_while_it_rests_without_a_number_takes_no_turn(machine):
+    budget, other = machine.budget(), machine.budget()
+    wait(budget, machine.clock)
+    for turn in [budget.turn() for _ in range(20)]:
+        assert next(turn) == 0.5
+        turn.close()
+    assert wait(other, machine.clock) == 0.5
+
+
+def test_processes_that_always_have_more_to_send_take_turns(machine):
+    """Though each rests without a number whenever it saw nobody else."""
+    clock, budgets = machine.clock, [machine.budget() for _ in range(3)]
+    events = [(clock.now, number, budget.turn()) for number, budget in enumerate(budgets)]
+    went: list[int] = []
+    while len(went) < 30:
+        clock.now, number, turn = heapq.heappop(events)
+        if (seconds := next(turn, None)) is None:
+            went.append(number)
+            turn, seconds = budgets[number].turn(), 0.001
+        heapq.heappush(events, (clock.now + seconds, number, turn))
+    assert sorted(went) == sorted([0, 1, 2] * 10)
+    assert all(len({*three}) == 3 for three in zip(went[3::3], went[4::3], went[5::3], strict=True))
+    assert clock.now == pytest.approx(100.0 + 0.5 * 29)
+
+
 def test_a_new_process_begins_at_the_pace_that_is_known(machine):
     long_lived = machine.budget(CEILING)
     wait(long_lived, machine.clock)

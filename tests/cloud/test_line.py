@@ -3,7 +3,6 @@
 import itertools
 import struct
 import zlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from airflow_trtc.cloud.line import (
     FRESH_SECONDS,
     LONGEST_LINE,
     MAX_NAP_SECONDS,
+    MAX_UNNUMBERED_SECONDS,
     RECORD_BYTES,
     SLACK_SECONDS,
     Line,
@@ -99,6 +99,37 @@ def test_a_little_lateness_delays_nobody(late, next_at):
     assert go(line, 0.5 + late, rest.ticket).free_at == pytest.approx(next_at)
 
 
+def test_nobody_needs_a_number_for_a_turn_that_nobody_waits_for():
+    line = go(begun(), 0.0)
+    assert line.seconds_until_free(0.1) == pytest.approx(0.4)
+    assert line.seconds_until_free(0.5) == line.seconds_until_free(7.0) == 0.0
+    line, rest = join(line, 0.1)
+    assert line.seconds_until_free(0.1) == 0.0, "somebody waits for it"
+    assert go(line, 0.5, rest.ticket).seconds_until_free(0.5) == 0.5
+
+
+def test_for_a_turn_that_is_far_away_a_number_is_better():
+    rate = 1.0 / MAX_UNNUMBERED_SECONDS
+    assert go(begun(), 0.0, ceiling=rate).seconds_until_free(0.0) == MAX_UNNUMBERED_SECONDS
+    assert go(begun(), 0.0, ceiling=0.99 * rate).seconds_until_free(0.0) == 0.0
+
+
+@pytest.mark.parametrize("late, next_at", [(0.01, 1.0), (SLACK_SECONDS, 1.0), (0.25, 1.2), (0.5, 1.45)])
+def test_who_rested_without_a_number_may_be_as_late_as_who_has_one(late, next_at):
+    line, rest = go(begun(), 0.0).ask(None, 0.5 + late, TWO, has_rested=True)
+    assert rest is None
+    assert line.free_at == pytest.approx(next_at)
+
+
+def test_whoever_took_a_number_meanwhile_goes_first():
+    line = go(begun(), 0.0)
+    line, other = join(line, 0.2)
+    line, rest = line.ask(None, 0.5, TWO, has_rested=True)
+    assert rest is not None
+    assert rest.seconds == 0.5
+    go(go(line, 0.5, other.ticket), 1.0, rest.ticket)
+
+
 def test_a_refusal_holds_up_those_who_wait_already():
     line = go(begun(), 0.0)
     line, first = join(line, 0.0)
@@ -160,15 +191,20 @@ def test_a_restart_is_that_of_the_pace():
     assert begun().restarted(60.0).pace == Pace(0.0).restarted(60.0)
 
 
-@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, 0.3)), min_size=1, max_size=60), st.floats(0.5, 100))
+@given(
+    st.lists(st.tuples(st.floats(0, 2), st.floats(0, 0.3), st.booleans()), min_size=1, max_size=60),
+    st.floats(0.5, 100),
+)
 def test_whoever_is_late_no_more_go_than_the_ceiling_allows(pauses, ceiling):
     """In every span of time, but for what the slack lets be made up: less than the service leaves."""
     line, now, gone = begun(), 0.0, []
-    for pause, late in pauses:
+    for pause, late, rests_first in pauses:
         now += pause
-        ticket = None
+        ticket, seconds = None, line.seconds_until_free(now) if rests_first else 0.0
+        if seconds > 0.0:
+            now += seconds + late
         while True:
-            line, rest = line.ask(ticket, now, ceiling)
+            line, rest = line.ask(ticket, now, ceiling, has_rested=seconds > 0.0)
             if rest is None:
                 break
             ticket, now = rest.ticket, now + rest.seconds + late
@@ -180,7 +216,7 @@ def test_whoever_is_late_no_more_go_than_the_ceiling_allows(pauses, ceiling):
 LINES = st.builds(
     Line,
     st.integers(0, 2**63 - 1),
-    st.builds(Pace, st.floats(0, 1e9))
+    st.builds(lambda since: Pace(since), st.floats(0, 1e9))
     | st.builds(
         lambda since, low, more: Pace(since, low, low + more),
         st.floats(0, 1e9),
@@ -237,13 +273,13 @@ def test_numbers_that_make_no_pace_are_no_line(since, low, plateau, free_at):
         (begun(100.0), True),
         (begun(100.5), True),  # by a process whose clock was read a little later
         (begun(102.0), False),  # of before a reboot
-        (replace(begun(), free_at=1099.0), True),
-        (replace(begun(), free_at=1200.0), False),
-        (replace(begun(), issued=LONGEST_LINE), True),
-        (replace(begun(), issued=LONGEST_LINE + 1), False),
-        (replace(begun(), served=1), False),
-        (replace(begun(), served=2**63, issued=2**63), True),
-        (replace(begun(), served=2**64 - 1, issued=2**64 - 1), False),  # there is no next one
+        (begun()._replace(free_at=1099.0), True),
+        (begun()._replace(free_at=1200.0), False),
+        (begun()._replace(issued=LONGEST_LINE), True),
+        (begun()._replace(issued=LONGEST_LINE + 1), False),
+        (begun()._replace(served=1), False),
+        (begun()._replace(served=2**63, issued=2**63), True),
+        (begun()._replace(served=2**64 - 1, issued=2**64 - 1), False),  # there is no next one
         (begun(-1e300), False),
     ],
 )
