@@ -59,10 +59,9 @@ def read_recording(answer: Mapping[str, Any], job_id: str) -> Snapshot:
     :raises UnreadableAnswer: see :func:`read_answer`.
     """
     status = bounds.text(answer.get("Status"), MAX_STATUS)
-    files = map(_file, bounds.items(answer.get("StorageFileList"), MAX_FILES))
-    return replace(
-        _snapshot(answer, job_id, status, "TaskId"), files=tuple(file for file in files if file is not None)
-    )
+    listed = map(_file, bounds.items(answer.get("StorageFileList"), MAX_FILES))
+    files = tuple(file for file in listed if file is not None)
+    return _snapshot(answer, job_id, status, "TaskId", files)
 
 
 def read_id(value: object) -> str:
@@ -90,13 +89,19 @@ def read_found(kind: JobKind, answer: Mapping[str, Any], key: str) -> str:
     return job_id
 
 
-def _snapshot(answer: Mapping[str, Any], job_id: str, status: str | None, id_param: str) -> Snapshot:
+def _snapshot(
+    answer: Mapping[str, Any],
+    job_id: str,
+    status: str | None,
+    id_param: str,
+    files: tuple[RecordedFile, ...] = (),
+) -> Snapshot:
     if status is None:
         raise UnreadableAnswer("The answer has no status.")
     answered_id = bounds.text(answer.get(id_param))
     if answered_id is not None and answered_id != job_id:
         raise UnreadableAnswer("The answer is about another job.", OTHER_JOB)
-    return Snapshot(job_id, status, (), bounds.text(answer.get("RequestId"), bounds.LONGEST_ID))
+    return Snapshot(job_id, status, files, bounds.text(answer.get("RequestId"), bounds.LONGEST_ID))
 
 
 def _file(entry: object) -> RecordedFile | None:

@@ -92,6 +92,8 @@ class CallbackHistory:
         A later start, or a later move to another machine, takes an earlier proof back. Some events tell
         whole seconds only: what ended in the second of a start came after it, which of a move is not said.
         """
+        if not self.facts:  # as of most jobs that are polled, several times for each poll
+            return None
         restart = max((fact.happened_at_ms for fact in self._starts), default=0)
         moved = max((fact.happened_at_ms for fact in self.of(MOVED)), default=0)
         proofs = [
