@@ -8,6 +8,8 @@ What is different from using them plainly (tencentcloud-sdk-python 3.1.195):
   The caller reads the ``Error`` in the decoded answer itself.
 * The proxy is chosen here. The SDK's asynchronous client cannot have one with httpx 0.28, the synchronous
   one reads NO_PROXY wrongly, and through either a proxy variable would catch calls to this machine.
+* No cookies are kept: nothing of one request belongs into another that is signed, and httpx would spend a
+  tenth of a request's CPU on looking for them.
 * Messages are English, the region breaker and the retryer stay off.
 * Its debug log shows no requests, see :mod:`airflow_trtc.cloud.quiet`.
 """
@@ -29,8 +31,10 @@ from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.quiet import drop_requests
 from airflow_trtc.errors import TrtcSetupError
 
-KEEP_ALIVE_SECONDS = 30.0
-MAX_IDLE = 5  # httpx looks at each idle connection for each request, 0.1 ms of CPU each time
+# httpx looks at each idle connection for each request, 0.1 ms of CPU each time: at twenty requests a second,
+# more than a new connection costs later.
+IDLE_SECONDS = 2.0
+MAX_CONNECTIONS = 100
 MAX_CALL = 4  # times the timeout: connecting, sending, waiting, reading
 _PLAIN_JSON = "application/json; seen"
 
@@ -202,12 +206,15 @@ def _ca_file() -> str | None:
 
 def _prepared(client: Any, route: Route) -> Any:
     """Choose the proxy of a synchronous client and check its answers before the SDK does."""
+    from http.cookiejar import DefaultCookiePolicy
+
     connection = client.request.conn
     connection.certification = _ca_file() or connection.certification
     proxy = proxy_for(route.endpoint, route.proxy)
     connection.proxy = {"http": proxy, "https": proxy} if proxy else None
     session = connection._session
     session.trust_env = False  # or ~/.netrc would overwrite the signature
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.hooks["response"].append(_check)
     return client
 
@@ -225,20 +232,39 @@ def _http_client(route: Route) -> Any:
     import certifi
     import httpx
 
+    # Of idle ones any number: httpx counts the busy ones too, and where the service is far away and more are
+    # under way than that, each request would open a connection of its own.
     limits = httpx.Limits(
-        max_connections=100, max_keepalive_connections=MAX_IDLE, keepalive_expiry=KEEP_ALIVE_SECONDS
+        max_connections=MAX_CONNECTIONS, max_keepalive_connections=None, keepalive_expiry=IDLE_SECONDS
     )
     trusted = _ca_file() or certifi.where()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(**({"capath" if os.path.isdir(trusted) else "cafile": trusted}))
     proxy = proxy_for(route.endpoint, route.proxy)
     transport = httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy, trust_env=False)
-    return httpx.AsyncClient(
+    return _client_without_cookies()(
         transport=transport,
         timeout=route.timeout_seconds,
         trust_env=False,
         event_hooks={"response": [_acheck]},
     )
+
+
+def _client_without_cookies() -> Any:
+    import httpx
+
+    class NoCookies(httpx.Cookies):
+        def extract_cookies(self, response: httpx.Response) -> None:
+            pass
+
+    none = NoCookies()
+
+    class Client(httpx.AsyncClient):
+        @property  # type: ignore[misc]  # nobody sets it
+        def cookies(self) -> httpx.Cookies:
+            return none
+
+    return Client
 
 
 async def _acheck(response: Any) -> None:

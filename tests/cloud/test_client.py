@@ -1,8 +1,10 @@
 """Both clients with the real SDK over real HTTP: the same answers, errors and repetitions."""
 
 import asyncio
+import contextlib
 import itertools
 import json
+import re
 import socket
 import ssl
 import threading
@@ -10,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cryptography import x509
@@ -19,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_trtc.cloud.budget import Budget
+from airflow_trtc.cloud.calls import any_action
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
 from airflow_trtc.cloud.key_source import Keys, KeySource
 from airflow_trtc.cloud.line import decode
@@ -267,6 +271,64 @@ def test_connections_are_given_back_whatever_the_answer_was(emulator, settings_f
             await client.run(recording(recording_id), attempts=1)
 
     asyncio.run(main())
+
+
+def test_no_cookies_are_kept(drive):
+    """Neither of the service nor of what stands in between."""
+    body = json.dumps({"Response": {"RequestId": "r"}}).encode()
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.headers.get("Cookie"))
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Set-Cookie", "balancer=7; Path=/")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        driver = drive(host=f"http://127.0.0.1:{server.server_port}")
+        for _ in range(2):
+            driver.call("DescribeCloudRecording", {"SdkAppId": 1400000001, "TaskId": "x"})
+        server.shutdown()
+    assert asked == [None, None]
+
+
+def test_connections_serve_again_however_many_requests_are_under_way(settings_for):
+    """Far from the service, more are under way than most clients keep connections."""
+    count, body = 20, json.dumps({"Response": {"RequestId": "r"}}).encode()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    connections, waiting = [], []
+
+    async def serve(reader, writer):
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                (size,) = re.findall(rb"content-length: (\d+)", head.lower())
+                await reader.readexactly(int(size))
+                waiting.append(writer)
+                if len(waiting) == count:  # none is answered before all are under way
+                    while waiting:
+                        waiting.pop().write(answer)
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        call = any_action("DescribeCloudRecording", {"SdkAppId": 1400000001, "TaskId": "x"})
+        async with AsyncTrtcClient(settings_for(host=host)) as client:
+            for _ in range(3):
+                await asyncio.gather(*(client.poll(call) for _ in range(count)))
+        server.close()
+
+    asyncio.run(main())
+    assert len(connections) == count
 
 
 def test_nobody_listening_is_unreachable_and_even_creating_is_repeated(drive):
