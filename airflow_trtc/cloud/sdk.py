@@ -268,7 +268,10 @@ def _client_without_cookies() -> Any:
 
 
 async def _acheck(response: Any) -> None:
+    import httpx
+
     if response.status_code != 200:
         raise BadStatus(response.status_code)
     await response.aread()  # here, so that the connection is given back whatever the SDK does next
+    response.stream = httpx.ByteStream(response.content)  # the other one refers to the answer: a cycle
     response.headers["Content-Type"] = _PLAIN_JSON

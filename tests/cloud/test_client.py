@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import json
 import re
@@ -14,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -329,6 +331,25 @@ def test_connections_serve_again_however_many_requests_are_under_way(settings_fo
 
     asyncio.run(main())
     assert len(connections) == count
+
+
+def test_an_answer_leaves_nothing_to_the_garbage_collector(emulator, settings_for):
+    """Thousands of polls a minute would keep it busy, and each time stop the event loop."""
+
+    async def main():
+        recording_id = emulator.add_recording()
+        async with AsyncTrtcClient(settings_for()) as client:
+            for _ in range(3):
+                await client.poll(recording(recording_id))
+            return [each for each in gc.get_objects() if type(each) in (httpx.Request, httpx.Response)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        found = asyncio.run(main())
+    finally:
+        gc.enable()
+    assert not found
 
 
 def test_nobody_listening_is_unreachable_and_even_creating_is_repeated(drive):
