@@ -1,8 +1,9 @@
 """The line in which requests wait for their turn, as a value that processes can share. No I/O, no clock.
 
-Whoever wants to send takes a number and goes when the numbers before it had time to. The rate is that of the
-moment at which it goes, so a refusal holds up all that wait already. A number whose holder died, or is late,
-costs one turn and holds up nobody longer.
+Whoever wants to send takes a number and goes when the numbers before it had time to; who saw nobody wait may
+rest first, and takes one when it is time to go. The rate is that of the moment at which it goes, so a refusal
+holds up all that wait already. A number whose holder died, or is late, costs one turn and holds up nobody
+longer.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from airflow_trtc.cloud import sdk
 from airflow_trtc.cloud.budget import Budget
 from airflow_trtc.cloud.calls import any_action
 from airflow_trtc.cloud.client import AsyncTrtcClient, TrtcClient
@@ -275,8 +276,9 @@ def test_connections_are_given_back_whatever_the_answer_was(emulator, settings_f
     asyncio.run(main())
 
 
-def test_no_cookies_are_kept(drive):
-    """Neither of the service nor of what stands in between."""
+def test_no_cookies_are_kept(drive, monkeypatch):
+    """Neither of the service nor of what stands in between; the asynchronous client does not even look."""
+    monkeypatch.setattr(httpx.Cookies, "extract_cookies", lambda *_: pytest.fail("it looks for cookies"))
     body = json.dumps({"Response": {"RequestId": "r"}}).encode()
     asked = []
 
@@ -296,14 +298,17 @@ def test_no_cookies_are_kept(drive):
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         driver = drive(host=f"http://127.0.0.1:{server.server_port}")
-        for _ in range(2):
-            driver.call("DescribeCloudRecording", {"SdkAppId": 1400000001, "TaskId": "x"})
-        server.shutdown()
+        try:
+            for _ in range(2):
+                driver.call("DescribeCloudRecording", {"SdkAppId": 1400000001, "TaskId": "x"})
+        finally:
+            server.shutdown()
     assert asked == [None, None]
 
 
-def test_connections_serve_again_however_many_requests_are_under_way(settings_for):
+def test_connections_serve_again_however_many_requests_are_under_way(settings_for, monkeypatch):
     """Far from the service, more are under way than most clients keep connections."""
+    monkeypatch.setattr(sdk, "IDLE_SECONDS", 600.0)
     count, body = 20, json.dumps({"Response": {"RequestId": "r"}}).encode()
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     connections, waiting = [], []
@@ -589,16 +594,16 @@ def test_who_is_cancelled_while_it_waits_for_its_turn_gives_it_back(emulator, se
     recording_id = emulator.add_recording()
 
     async def main():
-        async with AsyncTrtcClient(settings_for({"requests_per_second": 5})) as client:
+        async with AsyncTrtcClient(settings_for({"requests_per_second": 1})) as client:
             await client.run(recording(recording_id))
             calls = [asyncio.create_task(client.run(recording(recording_id))) for _ in range(100)]
             await asyncio.sleep(0.1)
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls)
-            return next(client.budget("DescribeCloudRecording").turn(), 0.0)
+            return sum(client.budget("DescribeCloudRecording").turn())  # nothing is waited for
 
-    assert asyncio.run(main()) < 2.0  # of 50 that a hundred take at two a second
+    assert asyncio.run(main()) < 1.5  # of more than two that one needs who is behind another
 
 
 def test_who_is_cancelled_leaves_the_line_of_the_machine(emulator, settings_for, tmp_path):
