@@ -31,8 +31,8 @@ from airflow_trtc.cloud.key_source import Keys
 from airflow_trtc.cloud.quiet import drop_requests
 from airflow_trtc.errors import TrtcSetupError
 
-# As httpx has it. For each request it looks at each idle connection, 0.1 ms of CPU each time: those of a moment
-# in which many were under way must not stay for long.
+# As httpx has it. For each request it looks at each idle connection, 0.1 ms of CPU each time: those of a
+# moment in which many were under way must not stay for long.
 IDLE_SECONDS = 5.0
 MAX_CONNECTIONS = 100
 MAX_CALL = 4  # times the timeout: connecting, sending, waiting, reading
