@@ -126,6 +126,12 @@ def test_reasons_are_read_and_must_be_given() -> None:
     read_reasons(REASONS.read_text())
 
 
+def test_every_reason_is_of_a_mutant_that_there_is() -> None:
+    paths = [path for group in GROUPS for path in files(group, ())]
+    keys = {mutant.key for path in paths for mutant in mutants(path, Path(path).read_text())}
+    assert set(read_reasons(REASONS.read_text())) <= keys
+
+
 def test_every_group_has_modules_and_tests() -> None:
     for group in GROUPS:
         assert files(group, [])
