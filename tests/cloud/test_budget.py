@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from airflow_trtc.cloud import budget as module
 from airflow_trtc.cloud.budget import (
     ALONE_SECONDS,
+    MAX_BUSY_NAP_SECONDS,
     PATIENCE_SECONDS,
     Budget,
     BudgetKey,
@@ -133,6 +134,20 @@ def test_who_leaves_before_its_turn_takes_none():
     while leaving:
         leaving.pop().close()
     assert wait(budget, clock) == 1.0
+
+
+def test_who_left_is_taken_out_once():
+    """Though the same number is given again."""
+    clock = Clock()
+    budget = Budget(1.0, clock=clock)
+    wait(budget, clock)
+    left, other, last = budget.turn(), budget.turn(), budget.turn()
+    next(left)
+    left.close()
+    next(other)
+    next(last)
+    last.close()
+    assert sum(budget.turn()) == pytest.approx(2.0)
 
 
 def test_equal_keys_share_a_budget_until_nobody_holds_it(monkeypatch):
@@ -401,6 +416,42 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(machine, monkeypatch, ca
     monkeypatch.setattr(SharedFile, "exchange", sometimes)
     assert wait(budget, machine.clock) == pytest.approx(0.2)
     assert not caplog.records
+
+
+def test_a_lock_that_is_held_for_a_moment_again_and_again_is_waited_for(machine, monkeypatch, caplog):
+    """Each time anew; only one that is held for long counts as such."""
+    wait(machine.budget(1.0), machine.clock)
+    budget, exchange, asked = machine.budget(1.0), SharedFile.exchange, itertools.count(1)
+
+    def sometimes(*arguments):
+        if next(asked) % 80:
+            raise Busy
+        exchange(*arguments)
+
+    monkeypatch.setattr(SharedFile, "exchange", sometimes)
+    crowd = [machine.budget(1.0).turn() for _ in range(3)]
+    for turn in crowd:
+        list(itertools.islice(turn, 80))
+    wait(budget, machine.clock)
+    assert not caplog.records
+
+
+def test_how_long_a_locked_file_is_left_alone_is_up_to_chance(machine):
+    budget = Budget(2.0, machine.file(), clock=machine.clock, chance=lambda: 0.5)
+    with locked(machine.file()):
+        assert next(budget.turn()) == 0.5 * MAX_BUSY_NAP_SECONDS
+
+
+def test_who_left_the_line_of_the_machine_is_taken_out_once(machine):
+    """Though another process has the same number now."""
+    budget = machine.budget(1.0)
+    take(budget)
+    turn, other = budget.turn(), machine.budget(1.0).turn()
+    next(turn)
+    turn.close()
+    next(other)
+    budget.restart()
+    assert machine.line.issued == 2
 
 
 def test_without_a_file_a_process_keeps_to_its_own_pace_and_says_so_once(machine, caplog):

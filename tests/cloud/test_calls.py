@@ -10,10 +10,11 @@ from airflow_trtc import bounds
 from airflow_trtc.cloud.calls import Call, any_action, describe
 from airflow_trtc.cloud.failures import value_of
 from airflow_trtc.errors import TrtcSetupError, TrtcTransientError
-from airflow_trtc.jobs.answers import UnreadableAnswer, read_answer
+from airflow_trtc.jobs.answers import UnreadableAnswer, read_answer, read_found, read_id
 from airflow_trtc.jobs.kind import JobKind
 from airflow_trtc.jobs.observation import Absence, RecordedFile, Snapshot
 from airflow_trtc.jobs.ref import JobRef
+from airflow_trtc.kinds import KINDS
 from tests.cloud.asking import recording
 
 SLICES = JobKind(
@@ -160,6 +161,34 @@ def test_a_kind_without_a_reader_is_read_by_its_row(answer, found):
         assert str(caught.value).endswith(f" {found}.")
     else:
         assert read_answer(SLICES, answer, "s") == found
+
+
+def test_what_else_a_kind_answers_is_kept_where_there_is_any():
+    kind = replace(SLICES, details=("Url", "Size"))
+    answer = {"State": "Running", "Url": "", "Size": 7, "Other": 1}
+    assert read_answer(kind, answer, "s").detail == {"Size": 7}
+    assert read_answer(kind, {"State": "Running", "Url": None}, "s").detail is None
+
+
+def test_the_id_of_a_job_that_was_started_is_read_or_its_lack_is_told():
+    assert read_id("j-1") == "j-1"
+    for value in (None, "", 5, "x" * 5000):
+        with pytest.raises(UnreadableAnswer, match="names no job"):
+            read_id(value)
+
+
+@pytest.mark.parametrize("named", [{}, {"RecordId": "lesson-7"}])
+def test_a_job_that_was_given_a_name_is_found(named):
+    assert read_found(KINDS["web_recording"], {"TaskId": "j-1", **named}, "lesson-7") == "j-1"
+
+
+@pytest.mark.parametrize(
+    "answer, why",
+    [({"TaskId": "j-1", "RecordId": "lesson-8"}, "another job"), ({"RecordId": "lesson-7"}, "names no job")],
+)
+def test_a_job_of_another_name_is_not_found(answer, why):
+    with pytest.raises(UnreadableAnswer, match=why):
+        read_found(KINDS["web_recording"], answer, "lesson-7")
 
 
 def test_what_is_too_long_for_airflow_is_cut_or_left_out():

@@ -112,6 +112,7 @@ def test_for_a_turn_that_is_far_away_a_number_is_better():
     rate = 1.0 / MAX_UNNUMBERED_SECONDS
     assert go(begun(), 0.0, ceiling=rate).seconds_until_free(0.0) == MAX_UNNUMBERED_SECONDS
     assert go(begun(), 0.0, ceiling=0.99 * rate).seconds_until_free(0.0) == 0.0
+    assert go(begun(), 0.0, ceiling=1.0).seconds_until_free(0.0) == 0.0
 
 
 @pytest.mark.parametrize("late, next_at", [(0.01, 1.0), (SLACK_SECONDS, 1.0), (0.25, 1.2), (0.5, 1.45)])
@@ -167,6 +168,7 @@ def test_a_ticket_of_another_line_joins_at_the_end(ticket):
     line, rest = line.ask(ticket, 0.0, TWO)
     assert rest is not None
     assert (rest.ticket, rest.seconds) == (Ticket(NAME, first.ticket.number + 1), 1.0)
+    assert line.issued == first.ticket.number + 2
 
 
 def test_far_from_ones_turn_one_looks_up_now_and_then():
@@ -185,6 +187,11 @@ def test_what_was_not_used_for_long_begins_anew():
     assert line.resumed(FRESH_SECONDS) is line
     fresh = line.resumed(FRESH_SECONDS + 11.0)
     assert (fresh.pace, fresh.issued - fresh.served) == (Pace(FRESH_SECONDS + 11.0), 0)
+
+
+def test_what_is_in_use_goes_on_at_its_pace_however_old_that_is():
+    line = go(begun(), 2 * FRESH_SECONDS)
+    assert line.resumed(2.5 * FRESH_SECONDS) is line
 
 
 def test_a_restart_is_that_of_the_pace():
