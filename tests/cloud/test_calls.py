@@ -166,8 +166,8 @@ def test_a_kind_without_a_reader_is_read_by_its_row(answer, found):
 def test_what_else_a_kind_answers_is_kept_where_there_is_any():
     kind = replace(SLICES, details=("Url", "Size"))
     answer = {"State": "Running", "Url": "", "Size": 7, "Other": 1}
-    assert read_answer(kind, answer, "s").detail == {"Size": 7}
-    assert read_answer(kind, {"State": "Running", "Url": None}, "s").detail is None
+    assert read_answer(kind, answer, "s") == Snapshot("s", "Running", (), None, {"Size": 7})
+    assert read_answer(kind, {"State": "Running", "Url": None}, "s") == Snapshot("s", "Running", (), None)
 
 
 def test_the_id_of_a_job_that_was_started_is_read_or_its_lack_is_told():

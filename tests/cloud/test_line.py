@@ -5,12 +5,15 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_trtc.cloud.line import (
     FRESH_SECONDS,
+    HIGHEST_RATE,
     LONGEST_LINE,
+    LONGEST_UPTIME_SECONDS,
+    LOWEST_RATE,
     MAX_NAP_SECONDS,
     MAX_UNNUMBERED_SECONDS,
     RECORD_BYTES,
@@ -237,6 +240,7 @@ LINES = st.builds(
 
 
 @given(LINES)
+@example(Line(NAME, Pace(0.0, LOWEST_RATE, HIGHEST_RATE)))
 def test_a_record_brings_back_the_line(line):
     record = encode(line)
     assert len(record) == RECORD_BYTES
@@ -279,8 +283,11 @@ def test_numbers_that_make_no_pace_are_no_line(since, low, plateau, free_at):
     [
         (begun(100.0), True),
         (begun(100.5), True),  # by a process whose clock was read a little later
+        (begun(101.0), True),
         (begun(102.0), False),  # of before a reboot
+        (begun(100.0 - LONGEST_UPTIME_SECONDS), True),
         (begun()._replace(free_at=1099.0), True),
+        (begun()._replace(free_at=1100.0), True),
         (begun()._replace(free_at=1200.0), False),
         (begun()._replace(issued=LONGEST_LINE), True),
         (begun()._replace(issued=LONGEST_LINE + 1), False),
