@@ -50,15 +50,20 @@ def settings_for(emulator):
 
 @contextmanager
 def serving(answer):
-    """Serve ``answer(path, headers, body) -> (status, text)`` and yield the URL and what was asked."""
+    """Serve ``answer(path, headers, body) -> (status, text)`` and yield the URL and what was asked.
+
+    The answer may have a third part: headers, name to value.
+    """
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             asked.append((self.path, dict(self.headers), body))
-            status, text = answer(self.path, self.headers, body)
+            status, text, *more = answer(self.path, self.headers, body)
             self.send_response(status)
+            for name, value in more[0].items() if more else ():
+                self.send_header(name, value)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()

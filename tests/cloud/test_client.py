@@ -13,7 +13,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -276,34 +275,15 @@ def test_connections_are_given_back_whatever_the_answer_was(emulator, settings_f
     asyncio.run(main())
 
 
-def test_no_cookies_are_kept(drive, monkeypatch):
+def test_no_cookies_are_kept(drive, server, monkeypatch):
     """Neither of the service nor of what stands in between; the asynchronous client does not even look."""
     monkeypatch.setattr(httpx.Cookies, "extract_cookies", lambda *_: pytest.fail("it looks for cookies"))
-    body = json.dumps({"Response": {"RequestId": "r"}}).encode()
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            asked.append(self.headers.get("Cookie"))
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Set-Cookie", "balancer=7; Path=/")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        driver = drive(host=f"http://127.0.0.1:{server.server_port}")
-        try:
-            for _ in range(2):
-                driver.call("DescribeCloudRecording", {"SdkAppId": 1400000001, "TaskId": "x"})
-        finally:
-            server.shutdown()
-    assert asked == [None, None]
+    answer = 200, json.dumps({"Response": {"RequestId": "r"}}), {"Set-Cookie": "balancer=7; Path=/"}
+    with server(lambda *_: answer) as (url, asked):
+        driver = drive(host=url)
+        for _ in range(2):
+            driver.call("DescribeCloudRecording", {"SdkAppId": 1400000001, "TaskId": "x"})
+    assert [headers.get("Cookie") for _, headers, _ in asked] == [None, None]
 
 
 def test_connections_serve_again_however_many_requests_are_under_way(settings_for, monkeypatch):
